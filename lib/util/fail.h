@@ -1,0 +1,23 @@
+/*
+ * Errors are worded once, where they happen, and passed up untouched:
+ *
+ *     if (length > 255)
+ *         return fv_fail(err, FLAGVER_EINVAL, "key is %zu bytes; 1 to 255 allowed", length);
+ */
+#ifndef FV_UTIL_FAIL_H
+#define FV_UTIL_FAIL_H
+
+#include "flagver/base.h"
+#include "util/text.h"
+
+/* Fills *err when it is not NULL and returns `code`. */
+int fv_fail(flagver_error *err, int code, const char *format, ...) FV_TEXT_FORMAT(3, 4);
+
+/* The same with the errno of a system call behind the words. */
+int fv_fail_errno(flagver_error *err, int code, int number, const char *format, ...)
+    FV_TEXT_FORMAT(4, 5);
+
+/* "out of memory", FLAGVER_ENOMEM. */
+int fv_fail_memory(flagver_error *err);
+
+#endif
