@@ -1,0 +1,15 @@
+/**
+ * libflagver: feature flags, versioned records and data migration on the
+ * database an application already has.
+ *
+ * This header includes all the others.
+ */
+#ifndef FLAGVER_H
+#define FLAGVER_H
+
+#include "flagver/base.h"
+#include "flagver/client.h"
+#include "flagver/context.h"
+#include "flagver/flag.h"
+
+#endif
