@@ -98,6 +98,17 @@ typedef struct flagver_detail {
 } flagver_detail;
 
 /**
+ * A detail as one JSON object: "flag", "value" (null when there is none),
+ * "variant" (null after an error), "reason", and where they apply "errorCode",
+ * "ruleId", "bucket", "version".
+ *
+ * @param ret_json  freed with flagver_string_free()
+ * @return 0 or FLAGVER_ENOMEM
+ */
+FLAGVER_API int flagver_detail_json(const flagver_detail *detail, char **ret_json,
+                                    flagver_error *err);
+
+/**
  * The value of a flag for a context, or `fallback`.
  *
  * @param context  for whom; NULL is an empty context
