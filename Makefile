@@ -1,0 +1,256 @@
+# libflagver: build and install. `make help` lists the targets.
+#
+# Everything that is made goes below $(BUILD), so builds with different
+# compilers and flags live side by side:
+#
+#     make BUILD=build/clang CC=clang WERROR=1
+#
+# CC, CFLAGS, CPPFLAGS and LDFLAGS are the user's: what the project cannot do
+# without is kept in other variables and added to them.
+
+BUILD ?= build
+
+prefix = /usr/local
+exec_prefix = $(prefix)
+bindir = $(exec_prefix)/bin
+libdir = $(exec_prefix)/lib
+includedir = $(prefix)/include
+pkgconfigdir = $(libdir)/pkgconfig
+
+PKG_CONFIG ?= pkg-config
+AR ?= ar
+INSTALL ?= install
+CFLAGS ?= -O2 -g
+
+# The version is written down once, in the public header.
+VERSION := $(shell sed -n 's/^\#define FLAGVER_VERSION "\(.*\)"$$/\1/p' include/flagver/base.h)
+SONAME := libflagver.so.$(firstword $(subst ., ,$(VERSION)))
+
+all:
+
+.PHONY: all everything install uninstall clean setup demo run-demo bench help FORCE
+.DELETE_ON_ERROR:
+.SECONDARY: # objects stay, or every run would compile them again
+.SUFFIXES:
+
+ifneq ($(filter . ./ .. / ~,$(BUILD)),)
+$(error BUILD=$(BUILD) is no directory for builds: `make clean` removes it)
+endif
+
+# ---------------------------------------------------------------------------
+# What there is. New files in these folders are picked up by themselves.
+
+LIB_SOURCES := $(sort $(wildcard lib/*/*.c))
+CLI_SOURCES := $(sort $(wildcard cli/*.c))
+BENCH_SOURCES := $(sort $(wildcard bench/*.c))
+HEADERS := $(sort $(wildcard include/flagver/*.h))
+
+object = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+program = $(patsubst %.c,$(BUILD)/%,$(1))
+
+LIB_OBJECTS := $(call object,$(LIB_SOURCES))
+EXAMPLES := $(call program,$(sort $(wildcard examples/*.c)))
+TESTS := $(call program,$(sort $(wildcard tests/unit/test_*.c tests/property/test_*.c)))
+OOM_TESTS := $(call program,$(sort $(wildcard tests/oom/test_*.c)))
+THREAD_TESTS := $(call program,$(sort $(wildcard tests/thread/test_*.c)))
+FUZZERS := $(call program,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+REPLAYS := $(patsubst $(BUILD)/tests/fuzz/fuzz_%,$(BUILD)/tests/fuzz/replay_%,$(FUZZERS))
+
+STATIC := $(BUILD)/libflagver.a
+SHARED := $(BUILD)/libflagver.so
+CLI := $(if $(CLI_SOURCES),$(BUILD)/flagver)
+BENCH := $(if $(BENCH_SOURCES),$(BUILD)/bench)
+
+# ---------------------------------------------------------------------------
+# Flags
+
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes \
+	-Wmissing-prototypes -Wvla -Wundef $(if $(WERROR),-Werror)
+
+# SANITIZE=address,undefined or SANITIZE=thread; the gates in mk/checks.mk use it.
+SANITIZERS := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all \
+	-fno-omit-frame-pointer)
+
+JANSSON_CFLAGS := $(shell $(PKG_CONFIG) --cflags jansson 2>/dev/null)
+JANSSON_LIBS := $(shell $(PKG_CONFIG) --libs jansson 2>/dev/null)
+CHECK_CFLAGS := $(shell $(PKG_CONFIG) --cflags check 2>/dev/null)
+CHECK_LIBS := $(shell $(PKG_CONFIG) --libs check 2>/dev/null)
+CRYPTO_CFLAGS := $(shell $(PKG_CONFIG) --cflags libcrypto 2>/dev/null)
+CRYPTO_LIBS := $(shell $(PKG_CONFIG) --libs libcrypto 2>/dev/null)
+
+# What the static library needs at link time; the .pc file says the same.
+LIB_LIBS := $(JANSSON_LIBS) -lm -pthread
+
+COMPILE = $(CC) -std=c11 $(WARNINGS) -Iinclude $(FOLDER_FLAGS) -fPIC -pthread -MMD -MP \
+	$(CPPFLAGS) $(CFLAGS) $(SANITIZERS)
+LINK = $(CC) $(CFLAGS) $(SANITIZERS) $(LDFLAGS)
+
+# Only lib/ and its tests may see lib/: the program, the examples and the
+# benchmarks are clients like any other. (Private, or $(BUILD)/flags would get
+# the value of whichever file asked for it first.)
+$(BUILD)/obj/lib/%.o: private FOLDER_FLAGS = -Ilib -fvisibility=hidden
+$(BUILD)/obj/lib/codec/%.o: private FOLDER_FLAGS = -Ilib -fvisibility=hidden $(JANSSON_CFLAGS)
+$(BUILD)/obj/tests/%.o: private FOLDER_FLAGS = -Ilib -Itests $(CHECK_CFLAGS) $(JANSSON_CFLAGS)
+$(BUILD)/obj/bench/%.o: private FOLDER_FLAGS = $(CRYPTO_CFLAGS)
+
+# -z nodelete: threads keep a destructor of ours, so the code must stay mapped
+# when a host unloads the plugin that brought us in. -z defs: nothing undefined
+# (sanitizers leave their symbols to the program, so not there).
+SHARED_FLAGS = -shared -Wl,-soname,$(SONAME) -Wl,--version-script,lib/libflagver.map \
+	-Wl,-z,nodelete -Wl,-Bsymbolic-functions $(if $(SANITIZE),,-Wl,-z,defs)
+
+# `make` says one line per file, `make V=1` the whole command.
+Q := $(if $(V),,@)
+say = $(if $(V),@:,@printf '  %-7s %s\n' '$(1)' '$@')
+
+# A file that changes only when its text does: what depends on it is made again
+# when flags change, or when a source file has come or gone.
+define stamp
+@mkdir -p $(@D)
+@printf '%s\n' '$(subst ','\'',$(1))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(1))' > $@
+endef
+
+$(BUILD)/flags: FORCE
+	@$(PKG_CONFIG) --exists jansson || \
+		{ echo "jansson is not there; scripts/setup.sh installs what is missing" >&2; exit 1; }
+	$(call stamp,$(COMPILE) / $(LINK) $(SHARED_FLAGS) / $(LIB_LIBS) $(CHECK_LIBS) $(CRYPTO_LIBS) / \
+		$(JANSSON_CFLAGS) $(CHECK_CFLAGS) $(CRYPTO_CFLAGS))
+
+$(BUILD)/objects: FORCE
+	$(call stamp,$(LIB_OBJECTS))
+
+# ---------------------------------------------------------------------------
+# The library and the program
+
+all: $(STATIC) $(SHARED) $(CLI) $(EXAMPLES) $(if $(CLI),$(BUILD)/install/flagver)
+
+$(BUILD)/obj/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(COMPILE) -c -o $@ $<
+
+$(STATIC): $(LIB_OBJECTS) $(BUILD)/objects
+	$(call say,AR)
+	$(Q)rm -f $@
+	$(Q)$(AR) rcs $@ $(LIB_OBJECTS)
+
+$(SHARED).$(VERSION): $(LIB_OBJECTS) $(BUILD)/objects lib/libflagver.map
+	$(call say,LINK)
+	$(Q)$(LINK) $(SHARED_FLAGS) -o $@ $(LIB_OBJECTS) $(LIB_LIBS)
+
+$(SHARED): $(SHARED).$(VERSION)
+	$(Q)ln -sf libflagver.so.$(VERSION) $(BUILD)/$(SONAME)
+	$(Q)ln -sf $(SONAME) $@
+
+# A program finds the library beside it ($ORIGIN) as long as it is in $(BUILD);
+# the one to install carries no such path.
+LINK_SHARED = $(LINK) -o $@ $(filter %.o,$^) -L$(BUILD) -lflagver
+
+$(BUILD)/flagver: $(call object,$(CLI_SOURCES)) $(SHARED)
+	$(call say,LINK)
+	$(Q)$(LINK_SHARED) -Wl,-rpath,'$$ORIGIN'
+
+$(BUILD)/install/flagver: $(call object,$(CLI_SOURCES)) $(SHARED)
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(LINK_SHARED)
+
+$(BUILD)/examples/%: $(BUILD)/obj/examples/%.o $(SHARED)
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(LINK_SHARED) -pthread -Wl,-rpath,'$$ORIGIN/..'
+
+$(BUILD)/bench: $(call object,$(BENCH_SOURCES)) $(SHARED)
+	$(call say,LINK)
+	$(Q)$(LINK_SHARED) -pthread -Wl,-rpath,'$$ORIGIN' $(CRYPTO_LIBS) -lm
+
+# ---------------------------------------------------------------------------
+# Tests: linked with the static library, where the fv_ functions can be reached
+
+$(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(STATIC)
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $(filter %.o,$^) $(STATIC) $(LIB_LIBS) $(CHECK_LIBS)
+
+$(OOM_TESTS): $(BUILD)/obj/tests/oom/failing_malloc.o
+
+# The same targets twice: driven by libFuzzer, and by our own main over files.
+$(FUZZERS): $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(STATIC)
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(LINK) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(STATIC) $(LIB_LIBS)
+
+$(REPLAYS): $(BUILD)/tests/fuzz/replay_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o \
+		$(BUILD)/obj/tests/fuzz/replay.o $(STATIC)
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $(filter %.o,$^) $(STATIC) $(LIB_LIBS)
+
+# All that compiles without libFuzzer.
+everything: all $(TESTS) $(OOM_TESTS) $(THREAD_TESTS) $(REPLAYS) $(BENCH)
+
+# ---------------------------------------------------------------------------
+# Install
+
+install: all
+	$(INSTALL) -d $(DESTDIR)$(libdir) $(DESTDIR)$(pkgconfigdir) $(DESTDIR)$(includedir)/flagver
+	$(INSTALL) -m 644 include/flagver.h $(DESTDIR)$(includedir)
+	$(INSTALL) -m 644 $(HEADERS) $(DESTDIR)$(includedir)/flagver
+	$(INSTALL) -m 644 $(STATIC) $(DESTDIR)$(libdir)
+	$(INSTALL) -m 755 $(SHARED).$(VERSION) $(DESTDIR)$(libdir)
+	ln -sf libflagver.so.$(VERSION) $(DESTDIR)$(libdir)/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(libdir)/libflagver.so
+	sed -e 's|@prefix@|$(prefix)|' -e 's|@exec_prefix@|$(exec_prefix)|' \
+	    -e 's|@libdir@|$(libdir)|' -e 's|@includedir@|$(includedir)|' \
+	    -e 's|@version@|$(VERSION)|' \
+	    pkgconfig/flagver.pc.in > $(DESTDIR)$(pkgconfigdir)/flagver.pc
+	chmod 644 $(DESTDIR)$(pkgconfigdir)/flagver.pc
+ifneq ($(CLI),)
+	$(INSTALL) -d $(DESTDIR)$(bindir)
+	$(INSTALL) -m 755 $(BUILD)/install/flagver $(DESTDIR)$(bindir)
+endif
+	@# Programs find a library in /usr/local/lib only once ldconfig has seen it.
+	@[ -n "$(DESTDIR)" ] || PATH="$$PATH:/usr/sbin:/sbin" ldconfig 2>/dev/null || true
+
+uninstall:
+	rm -f $(DESTDIR)$(includedir)/flagver.h \
+	    $(addprefix $(DESTDIR)$(includedir)/,$(HEADERS:include/%=%)) \
+	    $(DESTDIR)$(libdir)/libflagver.a $(DESTDIR)$(libdir)/libflagver.so \
+	    $(DESTDIR)$(libdir)/$(SONAME) $(DESTDIR)$(libdir)/libflagver.so.$(VERSION) \
+	    $(DESTDIR)$(pkgconfigdir)/flagver.pc $(DESTDIR)$(bindir)/flagver
+	[ ! -d $(DESTDIR)$(includedir)/flagver ] || rmdir $(DESTDIR)$(includedir)/flagver
+
+clean:
+	rm -rf $(BUILD)
+
+# ---------------------------------------------------------------------------
+# For people
+
+setup:
+	@scripts/setup.sh
+
+# make looks for libraries when it starts, so what setup installs is seen by the
+# make after it.
+demo: setup
+	@$(MAKE) --no-print-directory run-demo
+
+run-demo: $(BUILD)/examples/demo
+	@$(BUILD)/examples/demo
+
+bench: $(BENCH)
+	$(BENCH)
+
+help:
+	@echo "make              the library, the program and the examples, in $(BUILD)/"
+	@echo "make demo         install what is missing, build, run examples/demo.c"
+	@echo "make check        install what is missing, build, run the tests"
+	@echo "make install      also uninstall; prefix=$(prefix) DESTDIR=$(DESTDIR)"
+	@echo "make bench        the benchmarks"
+	@echo "make campaign     the long runs: FUZZ_SECONDS=600 per fuzz target"
+	@echo "make clean        remove $(BUILD)/"
+	@echo "Single gates: $(GATES)"
+	@echo "Variables: CC CFLAGS CPPFLAGS LDFLAGS BUILD WERROR=1 SANITIZE=… V=1 prefix libdir …"
+
+include mk/checks.mk
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

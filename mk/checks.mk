@@ -1,0 +1,82 @@
+# The checks. `make check` is for every day; .ci/run runs every gate.
+#
+# Each gate builds what it needs, in a directory of its own below $(BUILD) where
+# the flags differ, and fails when it found nothing to check.
+
+GATES := check-tests check-headers check-layers check-examples check-docs check-install \
+	check-clang check-asan check-tsan check-valgrind check-oom check-fuzz check-format
+
+.PHONY: check check-built $(GATES) campaign
+
+FUZZ_SECONDS ?= 10
+
+# A make for a build of its own: $(call other,asan) all
+other = $(MAKE) --no-print-directory BUILD=$(BUILD)/$(1)
+RUN_TESTS := scripts/run-tests.sh
+
+# The gates first, so that the total is the last line, but all of it in any
+# case: one failing gate must not hide what the tests say.
+check:
+	@scripts/setup.sh --check
+	@$(MAKE) --no-print-directory check-built
+
+check-built: all $(TESTS)
+	@failed=; \
+	for gate in headers layers examples docs tests; do \
+		echo "check-$$gate"; \
+		$(MAKE) --no-print-directory check-$$gate || failed="$$failed check-$$gate"; \
+	done; \
+	[ -z "$$failed" ] || { echo "failed:$$failed" >&2; exit 1; }
+
+check-tests: $(TESTS)
+	@$(RUN_TESTS) $(TESTS)
+
+check-headers: $(SHARED)
+	@CC='$(CC)' scripts/check-headers.sh $(SHARED)
+
+check-layers: $(LIB_OBJECTS)
+	@CC='$(CC)' PKG_CONFIG='$(PKG_CONFIG)' scripts/check-layers.sh --self-test
+	@CC='$(CC)' PKG_CONFIG='$(PKG_CONFIG)' scripts/check-layers.sh . $(BUILD)/obj
+
+check-examples: $(EXAMPLES)
+	@scripts/check-examples.sh $(EXAMPLES)
+
+check-docs: all
+	@CC='$(CC)' BUILD='$(BUILD)' scripts/check-docs.sh
+
+check-install: all
+	@CC='$(CC)' PKG_CONFIG='$(PKG_CONFIG)' MAKE='$(MAKE)' BUILD='$(BUILD)' scripts/check-install.sh
+
+check-clang:
+	@$(call other,clang) CC=clang WERROR=1 everything check-tests
+
+check-asan:
+	@$(call other,asan) SANITIZE=address,undefined CFLAGS='-O1 -g' \
+		RUN_TESTS='CK_TIMEOUT_MULTIPLIER=10 scripts/run-tests.sh' check-tests
+
+check-tsan:
+	@$(call other,tsan) SANITIZE=thread CFLAGS='-O1 -g' check-threads
+
+# gcc's ThreadSanitizer cannot place its shadow memory where a kernel randomises
+# addresses with many bits; without randomisation it always can.
+.PHONY: check-threads
+check-threads: $(THREAD_TESTS)
+	@fixed=; ! setarch -R true 2>/dev/null || fixed='setarch -R'; \
+	CK_TIMEOUT_MULTIPLIER=10 $$fixed scripts/run-tests.sh $(THREAD_TESTS)
+
+check-valgrind: $(TESTS)
+	@scripts/run-tests.sh --valgrind $(filter $(BUILD)/tests/unit/%,$(TESTS))
+
+check-oom: $(OOM_TESTS)
+	@$(RUN_TESTS) $(OOM_TESTS)
+
+check-fuzz:
+	@FUZZ_SECONDS='$(FUZZ_SECONDS)' MAKE='$(MAKE)' BUILD='$(BUILD)' scripts/check-fuzz.sh
+
+campaign:
+	@$(MAKE) --no-print-directory check-fuzz FUZZ_SECONDS=600
+
+check-format:
+	@clang-format --version
+	@find include lib cli examples bench tests -name '*.[ch]' -exec \
+		clang-format --style=file --dry-run -Werror {} +
