@@ -10,8 +10,8 @@ GATES := check-tests check-headers check-layers check-examples check-docs check-
 
 FUZZ_SECONDS ?= 10
 
-# A make for a build of its own: $(call other,asan) all
-other = $(MAKE) --no-print-directory BUILD=$(BUILD)/$(1)
+# A make for a build of its own: $(MAKE) $(call in,asan) all
+in = --no-print-directory BUILD=$(BUILD)/$(1)
 RUN_TESTS := scripts/run-tests.sh
 
 # The gates first, so that the total is the last line, but all of it in any
@@ -48,14 +48,14 @@ check-install: all
 	@CC='$(CC)' PKG_CONFIG='$(PKG_CONFIG)' MAKE='$(MAKE)' BUILD='$(BUILD)' scripts/check-install.sh
 
 check-clang:
-	@$(call other,clang) CC=clang WERROR=1 everything check-tests
+	@$(MAKE) $(call in,clang) CC=clang WERROR=1 everything check-tests
 
 check-asan:
-	@$(call other,asan) SANITIZE=address,undefined CFLAGS='-O1 -g' \
+	@$(MAKE) $(call in,asan) SANITIZE=address,undefined CFLAGS='-O1 -g' \
 		RUN_TESTS='CK_TIMEOUT_MULTIPLIER=10 scripts/run-tests.sh' check-tests
 
 check-tsan:
-	@$(call other,tsan) SANITIZE=thread CFLAGS='-O1 -g' check-threads
+	@$(MAKE) $(call in,tsan) SANITIZE=thread CFLAGS='-O1 -g' check-threads
 
 # gcc's ThreadSanitizer cannot place its shadow memory where a kernel randomises
 # addresses with many bits; without randomisation it always can.

@@ -9,7 +9,7 @@
 # - includes point down too, and outside libraries are included where they live
 # - model/ has no clock, lock or I/O; nothing in lib/ ends or changes the process
 # - the program, the examples, the benchmarks and the bindings see include/ only
-set -eu
+set -eu -o pipefail
 
 CC=${CC:-cc}
 PKG_CONFIG=${PKG_CONFIG:-pkg-config}
@@ -182,74 +182,73 @@ check_tree() {
     return "$failed"
 }
 
-# --- self-test: a tiny tree, right at first and then wrong in one way after the other
+# --- self-test: a tiny tree that is right, then the same with every mistake in it
 
 put() {
     mkdir -p "$(dirname "$work/tree/$1")"
     cat >"$work/tree/$1"
 }
 
-right_tree() {
-    rm -rf "$work/tree"
-    put include/flagver.h <<<'int flagver_answer(void);'
-    put lib/util/low.h <<<'int fv_low(void);'
-    put lib/util/low.c <<<$'#include "util/low.h"\nint fv_low(void) { return 1; }'
-    put lib/model/pure.h <<<'int fv_pure(void);'
-    put lib/model/pure.c <<<$'#include "model/pure.h"\n#include "util/low.h"\nint fv_pure(void) { return fv_low(); }'
-    put lib/engine/top.h <<<'int fv_top(void);'
-    put lib/engine/top.c <<<$'#include "engine/top.h"\n#include "model/pure.h"\nint fv_top(void) { return fv_pure(); }'
-    put cli/main.c <<<'#include <flagver.h>'
-}
-
-# expect good|bad WORDS WHAT: check the tree as it is now
-expect() {
-    local source object result=good
+check_tiny_tree() {
+    local source object
     for source in "$work"/tree/lib/*/*.c; do
         object=$work/objects/${source#"$work/tree/"}
         mkdir -p "$(dirname "$object")"
         "$CC" -w -fPIC -I"$work/tree/lib" -c -o "${object%.c}.o" "$source"
     done
-    (check_tree "$work/tree" "$work/objects") >"$work/said" 2>&1 || result=bad
-    if [ "$result" != "$1" ] || ! grep -qF -- "$2" "$work/said"; then
-        echo "check-layers --self-test: $3: $result, and it said:" >&2
-        sed 's/^/    /' "$work/said" >&2
-        exit 1
-    fi
-    tried=$((tried + 1))
-    rm -rf "$work/objects"
-    right_tree
+    (check_tree "$work/tree" "$work/objects") >"$work/said" 2>&1
+}
+
+judged_wrongly() {
+    echo "check-layers --self-test: $1; it said:" >&2
+    sed 's/^/    /' "$work/said" >&2
+    exit 1
 }
 
 self_test() {
-    tried=0
-    right_tree
-    expect good "no arrow points up" "a right tree"
+    local said caught=0
 
-    put lib/util/low.c <<<'int fv_top(void); int fv_low(void) { return fv_top(); }'
-    expect bad fv_top "a call that points up"
-    put lib/util/low.c <<<$'#include "engine/top.h"\nint fv_low(void) { return 1; }'
-    expect bad "that points up" "an include that points up"
-    put lib/model/pure.c <<<$'#include <time.h>\nint fv_pure(void) { return 1; }'
-    expect bad "no clock" "a clock in model/"
-    put lib/model/pure.c <<<'int rand(void); int fv_pure(void) { return rand(); }'
-    expect bad "calls rand" "randomness in model/ behind the headers' back"
-    put lib/engine/top.c <<<'void abort(void); int fv_top(void) { abort(); }'
-    expect bad "calls abort" "a library that aborts"
-    put lib/engine/top.h <<<'#include <jansson.h>'
-    put lib/engine/top.c <<<'int fv_top(void) { return 1; }'
-    expect bad "belongs to lib/codec" "jansson outside codec/"
-    put lib/engine/top.c <<<'char *json_dumps(void *, int); int fv_top(void) { return !json_dumps(0, 0); }'
-    expect bad json_dumps "a call of jansson outside codec/"
+    put include/flagver.h <<<'int flagver_answer(void);'
+    put lib/util/low.h <<<'int fv_low(void);'
+    put lib/util/low.c <<<$'#include "util/low.h"\nint fv_low(void) { return 1; }'
+    put lib/model/pure.h <<<'int fv_pure(void);'
+    put lib/model/pure.c <<<$'#include "util/low.h"\nint fv_pure(void) { return fv_low(); }'
+    put lib/engine/top.h <<<'int fv_top(void);'
+    put lib/engine/top.c <<<$'#include "model/pure.h"\nint fv_top(void) { return fv_pure(); }'
+    put cli/main.c <<<'#include <flagver.h>'
+    check_tiny_tree || judged_wrongly "a right tree is refused"
+
+    put lib/util/up.c <<<'int fv_top(void); int fv_up(void) { return fv_top(); }'
+    put lib/util/up.h <<<'#include "engine/top.h"'
+    put lib/model/clock.h <<<'#include <time.h>'
+    put lib/model/luck.c <<<'int rand(void); int fv_luck(void) { return rand(); }'
+    put lib/engine/end.c <<<'void abort(void); void fv_end(void) { abort(); }'
+    put lib/engine/json.h <<<'#include <jansson.h>'
+    put lib/engine/json.c <<<'int json_dumps(void); int fv_json(void) { return json_dumps(); }'
     put lib/other/thing.c <<<'int fv_other;'
-    expect bad "no place" "a folder that is not among the layers"
-    put cli/main.c <<<'#include "util/low.h"'
-    expect bad "only include/" "the program looking into lib/"
-    put cli/main.c <<<'#include "../lib/util/low.h"'
-    expect bad "around the layers" "the program looking into lib/ by a path"
-    put cli/main.c <<<'#include <flagver/secret.h>'
-    expect bad "not in include/" "a header that is not public"
+    put cli/inside.c <<<'#include "util/low.h"'
+    put cli/around.c <<<'#include "../lib/util/low.h"'
+    put cli/secret.c <<<'#include <flagver/secret.h>'
+    ! check_tiny_tree || judged_wrongly "a wrong tree is accepted"
 
-    echo "self-test: $tried trees judged as they should be"
+    while read -r said; do
+        grep -qF -- "$said" "$work/said" || judged_wrongly "\"$said\" was to be found"
+        caught=$((caught + 1))
+    done <<'MISTAKES'
+fv_top
+lib/util needs something that is not below it
+lib/util/up.h includes engine/top.h: that points up
+lib/model/clock.h includes time.h: model/ has no clock
+lib/model calls rand
+lib/engine calls abort
+lib/engine/json.h includes jansson.h, which belongs to lib/codec
+lib/engine calls json_dumps
+lib/other has no place among the layers
+cli/inside.c includes util/low.h: only include/ is for clients
+cli/around.c includes ../lib/util/low.h: a path around the layers
+cli/secret.c includes flagver/secret.h, which is not in include/
+MISTAKES
+    echo "self-test: a right tree passes, $caught mistakes are found"
 }
 
 work=$(mktemp -d)
