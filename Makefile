@@ -28,7 +28,7 @@ SONAME := libflagver.so.$(firstword $(subst ., ,$(VERSION)))
 
 all:
 
-.PHONY: all everything install uninstall clean setup demo run-demo bench help FORCE
+.PHONY: all everything install uninstall clean setup demo run-demo bench run-bench help FORCE
 .DELETE_ON_ERROR:
 .SECONDARY: # objects stay, or every run would compile them again
 .SUFFIXES:
@@ -229,15 +229,22 @@ clean:
 setup:
 	@scripts/setup.sh
 
+# On all processors, unless the user said how many.
+JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
+
 # make looks for libraries when it starts, so what setup installs is seen by the
 # make after it.
 demo: setup
-	@$(MAKE) --no-print-directory run-demo
+	@$(MAKE) --no-print-directory $(JOBS) run-demo
 
 run-demo: $(BUILD)/examples/demo
 	@$(BUILD)/examples/demo
 
-bench: $(BENCH)
+bench:
+	@scripts/setup.sh --bench
+	@$(MAKE) --no-print-directory $(JOBS) run-bench
+
+run-bench: $(BENCH)
 	$(BENCH)
 
 help:

@@ -18,7 +18,7 @@ RUN_TESTS := scripts/run-tests.sh
 # case: one failing gate must not hide what the tests say.
 check:
 	@scripts/setup.sh --check
-	@$(MAKE) --no-print-directory check-built
+	@$(MAKE) --no-print-directory $(JOBS) check-built
 
 check-built: all $(TESTS)
 	@failed=; \
