@@ -8,7 +8,8 @@
  *
  * A comparison has two sides. `folded` is an operand that fv_fold_text() made
  * when it was loaded; `text` is what is looked at, folded on the way. Nothing
- * is allocated. Lengths are bytes; a NUL is a character like any other.
+ * is allocated. Lengths are bytes; a NUL is a character like any other; only an
+ * `out` or a `failure` may be NULL.
  *
  * Each byte of a malformed `text` counts as U+FFFD, as in util/utf8.h. So two
  * texts whose only difference lies in such bytes are the same here.
