@@ -16,6 +16,7 @@ bindir = $(exec_prefix)/bin
 libdir = $(exec_prefix)/lib
 includedir = $(prefix)/include
 pkgconfigdir = $(libdir)/pkgconfig
+man1dir = $(prefix)/share/man/man1
 
 PKG_CONFIG ?= pkg-config
 AR ?= ar
@@ -44,6 +45,7 @@ LIB_SOURCES := $(sort $(wildcard lib/*/*.c))
 CLI_SOURCES := $(sort $(wildcard cli/*.c))
 BENCH_SOURCES := $(sort $(wildcard bench/*.c))
 HEADERS := $(sort $(wildcard include/flagver/*.h))
+MANUALS := $(sort $(wildcard docs/*.1))
 
 object = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 program = $(patsubst %.c,$(BUILD)/%,$(1))
@@ -206,8 +208,9 @@ install: all
 	    pkgconfig/flagver.pc.in > $(DESTDIR)$(pkgconfigdir)/flagver.pc
 	chmod 644 $(DESTDIR)$(pkgconfigdir)/flagver.pc
 ifneq ($(CLI),)
-	$(INSTALL) -d $(DESTDIR)$(bindir)
+	$(INSTALL) -d $(DESTDIR)$(bindir) $(DESTDIR)$(man1dir)
 	$(INSTALL) -m 755 $(BUILD)/install/flagver $(DESTDIR)$(bindir)
+	$(INSTALL) -m 644 $(MANUALS) $(DESTDIR)$(man1dir)
 endif
 	@# Programs find a library in /usr/local/lib only once ldconfig has seen it.
 	@[ -n "$(DESTDIR)" ] || PATH="$$PATH:/usr/sbin:/sbin" ldconfig 2>/dev/null || true
@@ -217,7 +220,8 @@ uninstall:
 	    $(addprefix $(DESTDIR)$(includedir)/,$(HEADERS:include/%=%)) \
 	    $(DESTDIR)$(libdir)/libflagver.a $(DESTDIR)$(libdir)/libflagver.so \
 	    $(DESTDIR)$(libdir)/$(SONAME) $(DESTDIR)$(libdir)/libflagver.so.$(VERSION) \
-	    $(DESTDIR)$(pkgconfigdir)/flagver.pc $(DESTDIR)$(bindir)/flagver
+	    $(DESTDIR)$(pkgconfigdir)/flagver.pc $(DESTDIR)$(bindir)/flagver \
+	    $(addprefix $(DESTDIR)$(man1dir)/,$(notdir $(MANUALS)))
 	[ ! -d $(DESTDIR)$(includedir)/flagver ] || rmdir $(DESTDIR)$(includedir)/flagver
 
 clean:
@@ -253,7 +257,7 @@ help:
 	@echo "make check        install what is missing, build, run the tests"
 	@echo "make install      also uninstall; prefix=$(prefix) DESTDIR=$(DESTDIR)"
 	@echo "make bench        the benchmarks"
-	@echo "make campaign     the long runs: FUZZ_SECONDS=600 per fuzz target"
+	@echo "make campaign     the long runs: random definitions, ten minutes per fuzz target"
 	@echo "make clean        remove $(BUILD)/"
 	@echo "Single gates: $(GATES)"
 	@echo "Variables: CC CFLAGS CPPFLAGS LDFLAGS BUILD WERROR=1 SANITIZE=… V=1 prefix libdir …"

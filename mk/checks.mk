@@ -3,12 +3,14 @@
 # Each gate builds what it needs, in a directory of its own below $(BUILD) where
 # the flags differ, and fails when it found nothing to check.
 
-GATES := check-tests check-headers check-layers check-examples check-docs check-install \
-	check-clang check-asan check-tsan check-valgrind check-oom check-fuzz check-format
+GATES := check-tests check-cli check-headers check-layers check-examples check-docs \
+	check-install check-clang check-asan check-tsan check-valgrind check-oom check-fuzz \
+	check-oracle check-format
 
 .PHONY: check check-built $(GATES) campaign
 
 FUZZ_SECONDS ?= 10
+ORACLE_COUNT ?= 20000
 
 # A make for a build of its own: $(MAKE) $(call in,asan) all
 in = --no-print-directory BUILD=$(BUILD)/$(1)
@@ -22,7 +24,7 @@ check:
 
 check-built: all $(TESTS)
 	@failed=; \
-	for gate in headers layers examples docs tests; do \
+	for gate in headers layers examples docs cli tests; do \
 		echo "check-$$gate"; \
 		$(MAKE) --no-print-directory check-$$gate || failed="$$failed check-$$gate"; \
 	done; \
@@ -30,6 +32,13 @@ check-built: all $(TESTS)
 
 check-tests: $(TESTS)
 	@$(RUN_TESTS) $(TESTS)
+
+check-cli: $(BUILD)/flagver
+	@tests/cli/run.sh $(BUILD)/flagver
+
+# The program against a second implementation, in Python, on random definitions.
+check-oracle: $(BUILD)/flagver
+	@python3 tests/oracle/differential.py $(BUILD)/flagver --count $(ORACLE_COUNT) --quiet
 
 check-headers: $(SHARED)
 	@CC='$(CC)' scripts/check-headers.sh $(SHARED)
@@ -74,6 +83,7 @@ check-fuzz:
 	@FUZZ_SECONDS='$(FUZZ_SECONDS)' MAKE='$(MAKE)' BUILD='$(BUILD)' scripts/check-fuzz.sh
 
 campaign:
+	@$(MAKE) --no-print-directory check-oracle ORACLE_COUNT=1000000
 	@$(MAKE) --no-print-directory check-fuzz FUZZ_SECONDS=600
 
 check-format:
