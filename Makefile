@@ -150,12 +150,12 @@ LINK_SHARED = $(LINK) -o $@ $(filter %.o,$^) -L$(BUILD) -lflagver
 
 $(BUILD)/flagver: $(call object,$(CLI_SOURCES)) $(SHARED)
 	$(call say,LINK)
-	$(Q)$(LINK_SHARED) -Wl,-rpath,'$$ORIGIN'
+	$(Q)$(LINK_SHARED) -Wl,-rpath,'$$ORIGIN' $(JANSSON_LIBS)
 
 $(BUILD)/install/flagver: $(call object,$(CLI_SOURCES)) $(SHARED)
 	@mkdir -p $(@D)
 	$(call say,LINK)
-	$(Q)$(LINK_SHARED)
+	$(Q)$(LINK_SHARED) $(JANSSON_LIBS)
 
 $(BUILD)/examples/%: $(BUILD)/obj/examples/%.o $(SHARED)
 	@mkdir -p $(@D)
@@ -164,7 +164,7 @@ $(BUILD)/examples/%: $(BUILD)/obj/examples/%.o $(SHARED)
 
 $(BUILD)/bench: $(call object,$(BENCH_SOURCES)) $(SHARED)
 	$(call say,LINK)
-	$(Q)$(LINK_SHARED) -pthread -Wl,-rpath,'$$ORIGIN' $(CRYPTO_LIBS) -lm
+	$(Q)$(LINK_SHARED) -pthread -Wl,-rpath,'$$ORIGIN' $(JANSSON_LIBS) $(CRYPTO_LIBS) -lm
 
 # ---------------------------------------------------------------------------
 # Tests: linked with the static library, where the fv_ functions can be reached

@@ -12,8 +12,14 @@
 
 #include "flagver/base.h"
 
+#if defined(__GNUC__)
+#define MAYBE_UNUSED __attribute__((unused))
+#else
+#define MAYBE_UNUSED
+#endif
+
 /* The calls under test report into this. */
-static flagver_error error;
+static flagver_error error MAYBE_UNUSED;
 
 /* The call returns 0; otherwise its words are printed. */
 #define assert_ok(call)                                                                    \

@@ -44,6 +44,7 @@ extern "C" {
 #define FLAGVER_ERROR_TYPE_MISMATCH 3         /**< the flag is of another type */
 #define FLAGVER_ERROR_TARGETING_KEY_MISSING 4 /**< a bucket is needed and there is no key */
 #define FLAGVER_ERROR_INVALID_CONTEXT 5       /**< the targeting key is no string */
+#define FLAGVER_ERROR_GENERAL 6               /**< no client, no key, or memory is short */
 
 /** "SPLIT" for FLAGVER_REASON_SPLIT; "UNKNOWN" for a number that is none. Static. */
 FLAGVER_API const char *flagver_reason_name(int reason);

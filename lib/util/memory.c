@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIRST_CHUNK 240u
 #define LARGEST_GROWTH 65536u
 
 struct fv_chunk {
@@ -69,10 +68,11 @@ bool fv_grow(const flagver_allocator *memory, void **array, size_t *capacity, si
     return true;
 }
 
-void fv_arena_init(struct fv_arena *arena, const flagver_allocator *memory)
+void fv_arena_init(struct fv_arena *arena, const flagver_allocator *memory, size_t first)
 {
     memset(arena, 0, sizeof *arena);
     arena->memory = memory;
+    arena->first = first;
 }
 
 void fv_arena_clear(struct fv_arena *arena)
@@ -83,12 +83,28 @@ void fv_arena_clear(struct fv_arena *arena)
         older = chunk->older;
         fv_release(arena->memory, chunk);
     }
-    fv_arena_init(arena, arena->memory);
+    fv_arena_init(arena, arena->memory, arena->first);
+}
+
+void fv_arena_reset(struct fv_arena *arena)
+{
+    struct fv_chunk *kept = arena->chunks;
+
+    if (!kept)
+        return;
+    arena->chunks = kept->older;
+    fv_arena_clear(arena);
+
+    kept->older = NULL;
+    arena->chunks = kept;
+    arena->next = (unsigned char *)(kept + 1);
+    arena->end = arena->next + kept->size;
+    arena->total = kept->size;
 }
 
 static size_t chunk_size(const struct fv_arena *arena, size_t needed)
 {
-    size_t size = arena->total ? arena->total / 2 : FIRST_CHUNK;
+    size_t size = arena->total ? arena->total / 2 : arena->first;
 
     if (size > LARGEST_GROWTH)
         size = LARGEST_GROWTH;

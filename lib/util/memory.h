@@ -24,8 +24,8 @@ bool fv_grow(const flagver_allocator *memory, void **array, size_t *capacity, si
 
 /*
  * An arena: many small allocations, one lifetime. Blocks never move and are
- * all freed together. The first chunk is small and chunks grow with the total,
- * so an arena that holds 200 bytes costs little more than that.
+ * all freed together. Chunks grow with the total, so an arena whose first chunk
+ * is well chosen costs little more than what it holds.
  */
 struct fv_chunk;
 
@@ -33,13 +33,17 @@ struct fv_arena {
     const flagver_allocator *memory;
     struct fv_chunk *chunks;    /* newest first */
     unsigned char *next, *end;  /* the free part of the newest */
+    size_t first;               /* bytes in the first chunk, unless more are needed */
     size_t total;               /* bytes in all chunks */
 };
 
-void fv_arena_init(struct fv_arena *arena, const flagver_allocator *memory);
+void fv_arena_init(struct fv_arena *arena, const flagver_allocator *memory, size_t first);
 
 /* Frees every block; the arena can be used again. */
 void fv_arena_clear(struct fv_arena *arena);
+
+/* The same, but keeps one chunk for the next use. */
+void fv_arena_reset(struct fv_arena *arena);
 
 /* 8-byte aligned, not zeroed. */
 void *fv_arena_allocate(struct fv_arena *arena, size_t size);

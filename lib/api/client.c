@@ -1,0 +1,144 @@
+#include "flagver/client.h"
+
+#include "engine/client.h"
+#include "engine/reader.h"
+#include "util/fail.h"
+
+int flagver_open(const char *uri, const flagver_options *options, flagver_client **ret_client,
+                 flagver_error *err)
+{
+    if (!uri || !ret_client)
+        return fv_fail(err, FLAGVER_EINVAL, "%s is NULL", uri ? "ret_client" : "uri");
+    return fv_client_open(uri, options, ret_client, err);
+}
+
+void flagver_close(flagver_client *client)
+{
+    fv_client_close(client);
+}
+
+int flagver_client_refresh(flagver_client *client, flagver_error *err)
+{
+    return fv_client_refresh(client, err);
+}
+
+int flagver_client_load(flagver_client *client, const char *json, size_t length,
+                        flagver_error *err)
+{
+    return fv_client_load(client, json, length, false, err);
+}
+
+int flagver_client_merge(flagver_client *client, const char *json, size_t length,
+                         flagver_error *err)
+{
+    return fv_client_load(client, json, length, true, err);
+}
+
+uint64_t flagver_client_generation(const flagver_client *client)
+{
+    return atomic_load_explicit(&client->generation, memory_order_acquire);
+}
+
+flagver_snapshot *flagver_client_snapshot(flagver_client *client)
+{
+    return fv_client_snapshot(client);
+}
+
+static int load_into(struct fv_catalog *catalog, const char *json, size_t length,
+                     flagver_snapshot **ret_snapshot, flagver_error *err)
+{
+    struct fv_definitions_source source = {
+        .text = json,
+        .length = length,
+        .memory = fv_catalog_memory(catalog),
+        .flag_names = &catalog->flag_names,
+        .segment_names = &catalog->segment_names,
+    };
+    struct fv_definitions definitions;
+    flagver_snapshot *snapshot;
+    int r;
+
+    r = fv_definitions_read(&source, &definitions, err);
+    if (r < 0)
+        return r;
+    snapshot = fv_snapshot_new(catalog, &definitions, NULL, NULL);
+    fv_definitions_clear(&definitions);
+    if (!snapshot)
+        return fv_fail_memory(err);
+    *ret_snapshot = snapshot;
+    return 0;
+}
+
+int flagver_snapshot_load(const char *json, size_t length, const flagver_options *options,
+                          flagver_snapshot **ret_snapshot, flagver_error *err)
+{
+    struct fv_catalog *catalog;
+    flagver_options checked;
+    int r;
+
+    r = fv_options_read(options, &checked, err);
+    if (r < 0)
+        return r;
+    catalog = fv_catalog_new(&checked);
+    if (!catalog)
+        return fv_fail_memory(err);
+    r = load_into(catalog, json, length, ret_snapshot, err);
+    fv_catalog_release(catalog); /* the snapshot holds it now */
+    return r;
+}
+
+void flagver_snapshot_free(flagver_snapshot *snapshot)
+{
+    fv_snapshot_release(snapshot);
+}
+
+size_t flagver_snapshot_size(const flagver_snapshot *snapshot)
+{
+    return snapshot->count;
+}
+
+struct lint {
+    void (*warn)(void *data, const char *message);
+    void *data;
+    int count;
+};
+
+static void count_warning(void *data, const char *message)
+{
+    struct lint *lint = data;
+
+    lint->count++;
+    if (lint->warn)
+        lint->warn(lint->data, message);
+}
+
+int flagver_definitions_lint(const char *json, size_t length, const char *name,
+                             void (*warn)(void *data, const char *message), void *data,
+                             flagver_error *err)
+{
+    struct lint lint = { warn, data, 0 };
+    const struct fv_listener listener = { count_warning, &lint };
+    struct fv_map flag_names, segment_names;
+    struct fv_definitions_source source = { .text = json,
+                                            .length = length,
+                                            .name = name,
+                                            .flag_names = &flag_names,
+                                            .segment_names = &segment_names,
+                                            .lint = &listener };
+    struct fv_definitions definitions;
+    int r;
+
+    fv_map_init(&flag_names, NULL);
+    fv_map_init(&segment_names, NULL);
+    r = fv_definitions_read(&source, &definitions, err);
+    if (r == 0)
+        fv_definitions_clear(&definitions);
+    fv_map_clear(&flag_names);
+    fv_map_clear(&segment_names);
+    return r < 0 ? r : lint.count;
+}
+
+void flagver_thread_release(void)
+{
+    fv_thread_release();
+}

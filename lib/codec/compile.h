@@ -1,0 +1,89 @@
+/*
+ * Compiling one flag or segment: what definitions.c (the file), compile_flag.c
+ * (a flag) and compile_rule.c (conditions, serves) share.
+ */
+#ifndef FV_CODEC_COMPILE_H
+#define FV_CODEC_COMPILE_H
+
+#include "codec/definitions.h"
+#include "codec/reading.h"
+
+/* How an object says to bucket: what it leaves out it takes from its flag. */
+struct fv_bucket_words {
+    const char *by;
+    size_t by_length;
+    const char *salt; /* NULL: the flag's key */
+    size_t salt_length;
+    enum fv_bucket_hash hash;
+};
+
+/* The flag or segment that is being compiled. */
+struct fv_compiling {
+    const struct fv_reading *reading;
+    const struct fv_definitions_source *source;
+    struct fv_arena *arena;  /* what stays goes here */
+    struct fv_arena scratch; /* what does not */
+
+    struct fv_leaf *leaves; /* of the condition at hand */
+    size_t leaf_count, leaf_capacity;
+    uint32_t leaf_total;
+    struct fv_reference *refs;
+    size_t ref_count, ref_capacity;
+
+    struct fv_flag *flag; /* NULL for a segment */
+    struct fv_bucket_words bucket_words;
+    const struct fv_bucketing *bucketing; /* made of them when first needed */
+};
+
+/* Frees the working memory; what was compiled is in the arena. */
+void fv_compiling_clear(struct fv_compiling *compiling);
+
+/* Compile one definition into a new flag or segment. */
+int fv_compile_flag(struct fv_compiling *compiling, const struct fv_place *place,
+                    const json_t *value, const char *key, uint32_t slot,
+                    struct fv_flag **ret_flag);
+int fv_compile_segment(struct fv_compiling *compiling, const struct fv_place *place,
+                       const json_t *value, const char *name, struct fv_segment **ret_segment);
+
+/* The hash of a definition and of the environment it asks for. */
+uint64_t fv_definition_mark(const struct fv_definitions_source *source, const json_t *value);
+
+/* "if": at most FV_CONDITION_DEPTH all, any and not around a leaf. */
+#define FV_CONDITION_DEPTH 100
+int fv_compile_condition(struct fv_compiling *compiling, const struct fv_place *place,
+                         const json_t *value, struct fv_condition *ret_condition);
+
+/* "serve": a variant's name, a split, a percentage. */
+int fv_compile_serve(struct fv_compiling *compiling, const struct fv_place *place,
+                     const json_t *value, struct fv_serve *ret_serve);
+
+/* The values of "split", and of "by", "salt", "bucketing" in one object (any may be NULL). */
+int fv_compile_split(struct fv_compiling *compiling, const struct fv_place *place,
+                     const json_t *value, const struct fv_bucket_words *words,
+                     struct fv_serve *ret_serve);
+int fv_read_bucket_words(struct fv_compiling *compiling, const struct fv_place *place,
+                         const json_t *by, const json_t *salt, const json_t *hash,
+                         struct fv_bucket_words *words);
+int fv_compile_bucketing(struct fv_compiling *compiling, const struct fv_bucket_words *words,
+                         const struct fv_bucketing **ret_bucketing);
+
+/* A variant's name in a definition; refused when the flag has none of that name. */
+int fv_read_variant(struct fv_compiling *compiling, const struct fv_place *place,
+                    const json_t *value, uint32_t *ret_variant);
+
+/* Note that this definition needs another; `variant` is NULL for a segment. */
+int fv_add_reference(struct fv_compiling *compiling, const struct fv_place *place,
+                     const json_t *name, const json_t *variant, struct fv_reference *ret_reference);
+
+/* Copies the references into the arena. */
+int fv_seal_references(struct fv_compiling *compiling, const struct fv_reference **ret_refs,
+                       uint32_t *ret_count);
+
+/* Tell lint's listener, if there is one. */
+void fv_lint(const struct fv_compiling *compiling, const struct fv_place *place,
+             const char *format, ...) FV_TEXT_FORMAT(3, 4);
+
+/* FLAGVER_ENOMEM, worded. */
+int fv_no_memory(const struct fv_compiling *compiling);
+
+#endif

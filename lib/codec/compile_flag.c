@@ -1,0 +1,1199 @@
+/*
+ * One flag, one segment: from its JSON object to its compiled form.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "codec/canonical.h"
+#include "codec/compile.h"
+#include "flagver/flag.h"
+#include "util/fail.h"
+
+enum flag_field {
+    TYPE,
+    ENABLED,
+    VARIANTS,
+    DEFAULT,
+    OFF,
+    REQUIRES,
+    TARGETS,
+    BETA,
+    RULES,
+    PERCENTAGE,
+    SPLIT,
+    SCHEDULE,
+    BY,
+    SALT,
+    BUCKETING,
+    ENV,
+    DESCRIPTION,
+    METADATA,
+    FLAG_FIELDS
+};
+
+static const char *const flag_names[FLAG_FIELDS] = {
+    [TYPE] = "type",         [ENABLED] = "enabled",   [VARIANTS] = "variants",
+    [DEFAULT] = "default",   [OFF] = "off",           [REQUIRES] = "requires",
+    [TARGETS] = "targets",   [BETA] = "beta",         [RULES] = "rules",
+    [PERCENTAGE] = "percentage", [SPLIT] = "split",   [SCHEDULE] = "schedule",
+    [BY] = "by",             [SALT] = "salt",         [BUCKETING] = "bucketing",
+    [ENV] = "env",           [DESCRIPTION] = "description", [METADATA] = "metadata",
+};
+
+enum env_field {
+    ENV_ENABLED,
+    ENV_BETA,
+    ENV_PERCENTAGE,
+    ENV_FIELDS
+};
+
+static const char *const env_names[ENV_FIELDS] = { "enabled", "beta", "percentage" };
+
+/* What the environment says about a flag. */
+struct environment {
+    bool has_enabled, enabled;
+    bool has_beta; /* also when the list is empty: it clears the definition's */
+    struct fv_key *beta;
+    size_t beta_count;
+    bool has_percentage;
+    uint32_t threshold;
+};
+
+/* A flag while it is being compiled. */
+struct parts {
+    struct fv_compiling *compiling;
+    const struct fv_place *place;
+    json_t *fields[FLAG_FIELDS];
+    struct fv_flag *flag;
+    struct fv_flag_body *body;
+    struct environment env;
+};
+
+/* ---- what all compiling shares ---- */
+
+int fv_no_memory(const struct fv_compiling *compiling)
+{
+    return fv_fail_memory(compiling->reading->err);
+}
+
+void fv_compiling_clear(struct fv_compiling *compiling)
+{
+    fv_release(compiling->source->memory, compiling->leaves);
+    fv_release(compiling->source->memory, compiling->refs);
+    fv_arena_clear(&compiling->scratch);
+}
+
+static void say(const struct fv_compiling *compiling, const struct fv_listener *listener,
+                const struct fv_place *place, const char *format, va_list arguments)
+{
+    flagver_error message;
+    struct fv_reading reading = *compiling->reading;
+    char words[512];
+
+    vsnprintf(words, sizeof words, format, arguments);
+    reading.err = &message;
+    fv_refuse(&reading, place, "%s", words);
+    listener->tell(listener->data, message.message);
+}
+
+void fv_lint(const struct fv_compiling *compiling, const struct fv_place *place,
+             const char *format, ...)
+{
+    va_list arguments;
+
+    if (!compiling->source->lint)
+        return;
+    va_start(arguments, format);
+    say(compiling, compiling->source->lint, place, format, arguments);
+    va_end(arguments);
+}
+
+static char *copy_pointer(struct fv_compiling *compiling, const struct fv_place *place)
+{
+    struct fv_text pointer = FV_TEXT_INIT;
+    char *copy = NULL;
+
+    fv_place_write(place, &pointer);
+    if (!pointer.failed)
+        copy = fv_arena_string(compiling->arena, pointer.data, pointer.length);
+    fv_text_clear(&pointer);
+    return copy;
+}
+
+int fv_add_reference(struct fv_compiling *compiling, const struct fv_place *place,
+                     const json_t *name, const json_t *variant,
+                     struct fv_reference *ret_reference)
+{
+    struct fv_reference reference = { .to_flag = variant != NULL };
+    struct fv_map *names = variant ? compiling->source->flag_names
+                                   : compiling->source->segment_names;
+    int r;
+
+    r = fv_expect_string(compiling->reading, place, name);
+    if (r >= 0 && variant)
+        r = fv_expect_string(compiling->reading, place, variant);
+    if (r < 0)
+        return r;
+
+    reference.slot = fv_map_add(names, json_string_value(name), json_string_length(name));
+    if (reference.slot == FV_MAP_NONE)
+        return fv_no_memory(compiling);
+    reference.name = names->names[reference.slot].text;
+    reference.pointer = copy_pointer(compiling, place);
+    if (variant)
+        reference.variant = fv_arena_string(compiling->arena, json_string_value(variant),
+                                            json_string_length(variant));
+    if (!reference.pointer || (variant && !reference.variant) ||
+        !fv_grow(compiling->source->memory, (void **)&compiling->refs, &compiling->ref_capacity,
+                 compiling->ref_count, sizeof reference))
+        return fv_no_memory(compiling);
+
+    compiling->refs[compiling->ref_count++] = reference;
+    *ret_reference = reference;
+    return 0;
+}
+
+int fv_seal_references(struct fv_compiling *compiling, const struct fv_reference **ret_refs,
+                       uint32_t *ret_count)
+{
+    size_t size = compiling->ref_count * sizeof **ret_refs;
+    struct fv_reference *refs;
+
+    if (!size)
+        return 0;
+    refs = fv_arena_allocate(compiling->arena, size);
+    if (!refs)
+        return fv_no_memory(compiling);
+    memcpy(refs, compiling->refs, size);
+    *ret_refs = refs;
+    *ret_count = (uint32_t)compiling->ref_count;
+    return 0;
+}
+
+/* ---- the environment ---- */
+
+static const char *variable(const struct parts *parts, enum env_field field)
+{
+    const struct fv_definitions_source *source = parts->compiling->source;
+    const json_t *env = parts->fields[ENV], *name;
+
+    name = env ? json_object_get(env, env_names[field]) : NULL;
+    return name && source->variable ? source->variable(source->variable_data,
+                                                       json_string_value(name))
+                                    : NULL;
+}
+
+static void ignored(const struct parts *parts, enum env_field field, const char *value,
+                    const char *wanted)
+{
+    const struct fv_listener *listener = parts->compiling->source->ignored;
+    char message[512];
+
+    if (!listener)
+        return;
+    snprintf(message, sizeof message, "flag %.100s: %.100s=%.100s is ignored: %s",
+             parts->flag->key,
+             json_string_value(json_object_get(parts->fields[ENV], env_names[field])), value,
+             wanted);
+    listener->tell(listener->data, message);
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+static void trim(const char **text, size_t *length)
+{
+    while (*length && is_blank(**text)) {
+        ++*text;
+        --*length;
+    }
+    while (*length && is_blank((*text)[*length - 1]))
+        --*length;
+}
+
+static bool same_word(const char *text, size_t length, const char *word)
+{
+    size_t i;
+    char c;
+
+    for (i = 0; i < length && word[i]; i++) {
+        c = text[i];
+        if (c >= 'A' && c <= 'Z')
+            c = (char)(c - 'A' + 'a');
+        if (c != word[i])
+            return false;
+    }
+    return i == length && !word[i];
+}
+
+static bool parse_switch(const char *text, bool *ret_value)
+{
+    static const char *const words[] = { "false", "true", "0", "1", "no", "yes", "off", "on" };
+    size_t length = strlen(text), i;
+
+    trim(&text, &length);
+    for (i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (same_word(text, length, words[i])) {
+            *ret_value = i & 1;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* "12.5" as 12500: digits, at most three decimals, 0 to 100. */
+static bool parse_percentage(const char *text, uint32_t *ret_threshold)
+{
+    size_t length = strlen(text), i, digits = 0;
+    uint32_t value = 0, scale = 0; /* scale: 1000 before the point, then 100, 10, 1 */
+
+    trim(&text, &length);
+    for (i = 0; i < length; i++) {
+        if (text[i] == '.' && scale == 0 && digits) {
+            scale = 1000;
+            digits = 0;
+            continue;
+        }
+        if (text[i] < '0' || text[i] > '9' || ++digits > 3)
+            return false;
+        if (scale)
+            value += (uint32_t)(text[i] - '0') * (scale /= 10);
+        else
+            value = value * 10 + (uint32_t)(text[i] - '0') * 1000;
+    }
+    *ret_threshold = value;
+    return digits && value <= FV_SCALE;
+}
+
+/* Splits at commas, trims, drops what is empty. */
+static int parse_list(struct parts *parts, const char *text)
+{
+    const char *end = text + strlen(text), *stop, *item;
+    struct fv_key *keys;
+    size_t count = 1, i, length;
+
+    for (i = 0; text[i]; i++)
+        count += text[i] == ',';
+    keys = fv_arena_allocate(&parts->compiling->scratch, count * sizeof *keys);
+    if (!keys)
+        return fv_no_memory(parts->compiling);
+
+    count = 0;
+    for (; text <= end; text = stop + 1) {
+        stop = memchr(text, ',', (size_t)(end - text));
+        if (!stop)
+            stop = end;
+        item = text;
+        length = (size_t)(stop - text);
+        trim(&item, &length);
+        if (length)
+            keys[count++] = (struct fv_key){ item, (uint32_t)length, parts->body->on };
+    }
+    parts->env.beta = keys;
+    parts->env.beta_count = count;
+    parts->env.has_beta = true;
+    return 0;
+}
+
+static int check_env(struct parts *parts)
+{
+    const struct fv_reading *reading = parts->compiling->reading;
+    const struct fv_place *place = fv_at_key(parts->place, "env"), *at;
+    json_t *names[ENV_FIELDS];
+    int field, r;
+
+    r = fv_read_fields(reading, place, parts->fields[ENV], env_names, ENV_FIELDS, names);
+    for (field = 0; r >= 0 && field < ENV_FIELDS; field++) {
+        if (!names[field])
+            continue;
+        at = fv_at_key(place, env_names[field]);
+        r = fv_expect_string(reading, at, names[field]);
+        if (r >= 0 && (!json_string_length(names[field]) ||
+                       strchr(json_string_value(names[field]), '=')))
+            r = fv_refuse(reading, at, "must be a variable's name");
+        if (r >= 0 && field != ENV_ENABLED && parts->flag->type != FLAGVER_TYPE_BOOL)
+            r = fv_refuse_key(reading, at, "only boolean flags have a %s", env_names[field]);
+    }
+    return r;
+}
+
+static int read_env(struct parts *parts)
+{
+    struct environment *env = &parts->env;
+    const char *value;
+    int r = 0;
+
+    if (!parts->fields[ENV])
+        return 0;
+    r = check_env(parts);
+    if (r < 0)
+        return r;
+
+    value = variable(parts, ENV_ENABLED);
+    if (value) {
+        env->has_enabled = parse_switch(value, &env->enabled);
+        if (!env->has_enabled)
+            ignored(parts, ENV_ENABLED, value, "not one of true 1 yes on false 0 no off");
+    }
+    value = variable(parts, ENV_PERCENTAGE);
+    if (value) {
+        env->has_percentage = parse_percentage(value, &env->threshold);
+        if (!env->has_percentage)
+            ignored(parts, ENV_PERCENTAGE, value,
+                    "not a number from 0 to 100 with at most three decimals");
+    }
+    value = variable(parts, ENV_BETA);
+    if (value)
+        r = parse_list(parts, value);
+    if (env->beta_count && !env->has_percentage) {
+        env->has_percentage = true; /* a list means only those users */
+        env->threshold = 0;
+    }
+    return r;
+}
+
+uint64_t fv_definition_mark(const struct fv_definitions_source *source, const json_t *value)
+{
+    const json_t *env = json_object_get(value, "env"), *name;
+    uint64_t mark = fv_json_hash(value, FV_HASH_C);
+    const char *set;
+    int field;
+
+    for (field = 0; env && source->variable && field < ENV_FIELDS; field++) {
+        name = json_object_get(env, env_names[field]);
+        set = json_is_string(name) ? source->variable(source->variable_data,
+                                                      json_string_value(name))
+                                   : NULL;
+        mark = fv_hash_mix(mark ^ (set ? fv_hash(set, strlen(set)) : FV_HASH_A), FV_HASH_B);
+    }
+    return mark;
+}
+
+/* ---- types and variants ---- */
+
+static int read_type(struct parts *parts)
+{
+    const struct fv_reading *reading = parts->compiling->reading;
+    const struct fv_place *place = fv_at_key(parts->place, "type");
+    const json_t *value = parts->fields[TYPE];
+    int type, r;
+
+    if (!value)
+        return fv_refuse(reading, parts->place, "\"type\" is missing");
+    r = fv_expect_string(reading, place, value);
+    if (r < 0)
+        return r;
+    for (type = FLAGVER_TYPE_BOOL; type <= FLAGVER_TYPE_JSON; type++) {
+        if (strcmp(json_string_value(value), flagver_type_name(type)) == 0) {
+            parts->flag->type = (uint8_t)type;
+            return 0;
+        }
+    }
+    return fv_refuse(reading, place,
+                     "unknown type \"%.60s\"; known are boolean, string, integer, double, json",
+                     json_string_value(value));
+}
+
+static bool set_string(struct parts *parts, const char *text, size_t length,
+                       struct fv_value *value)
+{
+    value->kind = FV_STRING;
+    value->count = (uint32_t)length;
+    value->as.string = fv_arena_string(parts->compiling->arena, text, length);
+    return value->as.string != NULL;
+}
+
+static int set_json(struct parts *parts, const json_t *json, struct fv_value *value)
+{
+    struct fv_text text = FV_TEXT_INIT;
+    int r;
+
+    r = fv_canonical_write(&text, json, parts->compiling->reading->err);
+    if (r >= 0 && (text.failed || !set_string(parts, text.data, text.length, value)))
+        r = fv_no_memory(parts->compiling);
+    fv_text_clear(&text);
+    return r;
+}
+
+static int read_value(struct parts *parts, const struct fv_place *place, const json_t *json,
+                      struct fv_value *value)
+{
+    switch (parts->flag->type) {
+    case FLAGVER_TYPE_BOOL:
+        value->kind = FV_BOOL;
+        return fv_read_bool(parts->compiling->reading, place, json, &value->as.boolean);
+    case FLAGVER_TYPE_STRING:
+        if (!json_is_string(json))
+            break;
+        return set_string(parts, json_string_value(json), json_string_length(json), value)
+                   ? 0
+                   : fv_no_memory(parts->compiling);
+    case FLAGVER_TYPE_INT:
+        if (!json_is_integer(json))
+            break;
+        value->kind = FV_INTEGER;
+        value->as.integer = json_integer_value(json);
+        return 0;
+    case FLAGVER_TYPE_DOUBLE:
+        if (!json_is_number(json))
+            break;
+        value->kind = FV_REAL;
+        value->as.real = json_number_value(json);
+        return 0;
+    default:
+        return set_json(parts, json, value);
+    }
+    return fv_refuse(parts->compiling->reading, place, "the flag is of type %s, this is %s",
+                     flagver_type_name(parts->flag->type), fv_json_kind(json));
+}
+
+static int compare_variants(const void *a, const void *b)
+{
+    return strcmp(((const struct fv_variant *)a)->name, ((const struct fv_variant *)b)->name);
+}
+
+/* A boolean that names no variants has these. */
+static int usual_variants(struct parts *parts)
+{
+    static const struct fv_variant usual[] = {
+        { "off", 3, { .kind = FV_BOOL, .as.boolean = false } },
+        { "on", 2, { .kind = FV_BOOL, .as.boolean = true } },
+    };
+
+    if (parts->flag->type != FLAGVER_TYPE_BOOL)
+        return fv_refuse(parts->compiling->reading, parts->place, "\"variants\" is missing");
+    parts->body->variants = usual;
+    parts->body->variant_count = 2;
+    parts->body->off = 0;
+    parts->body->on = 1;
+    return 0;
+}
+
+static int check_booleans(struct parts *parts, const struct fv_place *place)
+{
+    struct fv_flag_body *body = parts->body;
+    uint32_t first_is_true;
+
+    if (body->variant_count != 2 ||
+        body->variants[0].value.as.boolean == body->variants[1].value.as.boolean)
+        return fv_refuse(parts->compiling->reading, place,
+                         "a boolean flag has exactly one true and one false variant");
+    first_is_true = body->variants[0].value.as.boolean;
+    body->on = !first_is_true;
+    body->off = first_is_true;
+    return 0;
+}
+
+static int read_variants(struct parts *parts)
+{
+    const struct fv_reading *reading = parts->compiling->reading;
+    const struct fv_place *place = fv_at_key(parts->place, "variants"), *at;
+    struct fv_variant *variants;
+    size_t count, i = 0;
+    const char *name;
+    json_t *value;
+    int r;
+
+    if (!parts->fields[VARIANTS])
+        return usual_variants(parts);
+    r = fv_expect_object(reading, place, parts->fields[VARIANTS]);
+    if (r < 0)
+        return r;
+    count = json_object_size(parts->fields[VARIANTS]);
+    if (count < 1 || count > FV_VARIANT_LIMIT)
+        return fv_refuse(reading, place, "%zu variants; 1 to %u allowed", count, FV_VARIANT_LIMIT);
+
+    variants = fv_arena_allocate_zeroed(parts->compiling->arena, count, sizeof *variants);
+    if (!variants)
+        return fv_no_memory(parts->compiling);
+    json_object_foreach (parts->fields[VARIANTS], name, value) {
+        at = fv_at_key(place, name);
+        r = fv_expect_name(reading, at, name, strlen(name), FV_VARIANT_NAME_LIMIT,
+                           "variant name");
+        if (r >= 0)
+            r = read_value(parts, at, value, &variants[i].value);
+        if (r < 0)
+            return r;
+        variants[i].length = (uint32_t)strlen(name);
+        variants[i].name = fv_arena_string(parts->compiling->arena, name, strlen(name));
+        if (!variants[i++].name)
+            return fv_no_memory(parts->compiling);
+    }
+
+    qsort(variants, count, sizeof *variants, compare_variants);
+    parts->body->variants = variants;
+    parts->body->variant_count = (uint32_t)count;
+    return parts->flag->type == FLAGVER_TYPE_BOOL ? check_booleans(parts, place) : 0;
+}
+
+/* ---- default and off ---- */
+
+static bool has_items(const json_t *array)
+{
+    return array && json_array_size(array) > 0;
+}
+
+/* Is there anything that says who gets the true variant of a boolean? Then others do not. */
+static bool is_selective(const struct parts *parts)
+{
+    bool beta = parts->env.has_beta ? parts->env.beta_count > 0 : has_items(parts->fields[BETA]);
+
+    return beta || parts->body->targets.count || has_items(parts->fields[RULES]) ||
+           parts->env.has_percentage || parts->fields[PERCENTAGE] || parts->fields[SCHEDULE];
+}
+
+static int read_default_and_off(struct parts *parts)
+{
+    struct fv_compiling *compiling = parts->compiling;
+    struct fv_flag_body *body = parts->body;
+    bool boolean = parts->flag->type == FLAGVER_TYPE_BOOL;
+    int r = 0;
+
+    if (parts->fields[DEFAULT])
+        r = fv_read_variant(compiling, fv_at_key(parts->place, "default"), parts->fields[DEFAULT],
+                            &body->fallback);
+    else if (boolean)
+        body->fallback = is_selective(parts) ? body->off : body->on;
+    else
+        r = fv_refuse(compiling->reading, parts->place, "\"default\" is missing");
+    if (r < 0)
+        return r;
+
+    if (parts->fields[OFF])
+        return fv_read_variant(compiling, fv_at_key(parts->place, "off"), parts->fields[OFF],
+                               &body->off);
+    if (!boolean)
+        body->off = body->fallback;
+    return 0;
+}
+
+/* ---- targets ---- */
+
+struct key_list {
+    struct fv_key *keys;
+    size_t count, capacity;
+};
+
+static int add_keys(struct parts *parts, struct key_list *list, const struct fv_place *place,
+                    const json_t *array, uint32_t variant)
+{
+    const flagver_allocator *memory = parts->compiling->source->memory;
+    const json_t *item;
+    size_t i;
+    int r;
+
+    r = fv_expect_array(parts->compiling->reading, place, array, true);
+    for (i = 0; r >= 0 && i < json_array_size(array); i++) {
+        item = json_array_get(array, i);
+        r = fv_expect_string(parts->compiling->reading, fv_at_index(place, i), item);
+        if (r < 0)
+            break;
+        if (!fv_grow(memory, (void **)&list->keys, &list->capacity, list->count,
+                     sizeof *list->keys))
+            return fv_no_memory(parts->compiling);
+        list->keys[list->count++] = (struct fv_key){
+            json_string_value(item), (uint32_t)json_string_length(item), variant
+        };
+    }
+    return r;
+}
+
+static int add_targets(struct parts *parts, struct key_list *list)
+{
+    const struct fv_place *place = fv_at_key(parts->place, "targets");
+    const struct fv_reading *reading = parts->compiling->reading;
+    const char *name;
+    json_t *array;
+    uint32_t variant;
+    int r;
+
+    if (!parts->fields[TARGETS])
+        return 0;
+    r = fv_expect_object(reading, place, parts->fields[TARGETS]);
+    if (r < 0)
+        return r;
+    json_object_foreach (parts->fields[TARGETS], name, array) {
+        variant = fv_flag_variant(parts->flag, name);
+        if (variant == FV_NO_VARIANT)
+            return fv_refuse_key(reading, fv_at_key(place, name),
+                                 "the flag has no variant \"%.128s\"", name);
+        r = add_keys(parts, list, fv_at_key(place, name), array, variant);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int add_beta(struct parts *parts, struct key_list *list)
+{
+    const struct fv_place *place = fv_at_key(parts->place, "beta");
+
+    if (!parts->fields[BETA])
+        return 0;
+    if (parts->flag->type != FLAGVER_TYPE_BOOL)
+        return fv_refuse_key(parts->compiling->reading, place,
+                             "only boolean flags take a beta list; use \"targets\"");
+    return add_keys(parts, list, place, parts->fields[BETA], parts->body->on);
+}
+
+/* The place of key `index` of the list: the lists were added in this order. */
+static int refuse_twice(struct parts *parts, const struct key_list *list, size_t index)
+{
+    const struct fv_place *place = fv_at_key(parts->place, "targets");
+    const struct fv_reading *reading = parts->compiling->reading;
+    size_t at = index;
+    const char *name;
+    json_t *array;
+
+    json_object_foreach (parts->fields[TARGETS], name, array) {
+        if (at < json_array_size(array))
+            return fv_refuse(reading, fv_at_index(fv_at_key(place, name), at),
+                             "\"%.128s\" is targeted to two variants", list->keys[index].text);
+        at -= json_array_size(array);
+    }
+    return fv_refuse(reading, fv_at_index(fv_at_key(parts->place, "beta"), at),
+                     "\"%.128s\" is targeted to two variants", list->keys[index].text);
+}
+
+/* The environment's list wins: its keys go first and are taken out of other variants' targets. */
+static int apply_beta(struct parts *parts, struct key_list *list, size_t targets)
+{
+    struct fv_keyset beta;
+    size_t i, kept = 0, conflict;
+
+    if (fv_keyset_build(&parts->compiling->scratch, parts->env.beta, parts->env.beta_count, false,
+                        &beta, &conflict) < 0)
+        return fv_no_memory(parts->compiling);
+    for (i = 0; i < targets; i++)
+        if (fv_keyset_find(&beta, list->keys[i].text, list->keys[i].length,
+                           fv_hash(list->keys[i].text, list->keys[i].length)) < 0)
+            list->keys[kept++] = list->keys[i];
+    list->count = kept;
+
+    for (i = 0; i < parts->env.beta_count; i++) {
+        if (!fv_grow(parts->compiling->source->memory, (void **)&list->keys, &list->capacity,
+                     list->count, sizeof *list->keys))
+            return fv_no_memory(parts->compiling);
+        list->keys[list->count++] = parts->env.beta[i];
+    }
+    return 0;
+}
+
+static int read_targets(struct parts *parts)
+{
+    struct key_list list = { 0 };
+    size_t targets = 0, conflict = 0;
+    struct fv_keyset keys;
+    int r;
+
+    r = add_targets(parts, &list);
+    targets = list.count;
+    if (r >= 0)
+        r = add_beta(parts, &list);
+    /* The definition must be sound by itself, whatever the environment says. */
+    if (r >= 0 && list.count) {
+        r = fv_keyset_build(parts->env.has_beta ? &parts->compiling->scratch
+                                                : parts->compiling->arena,
+                            list.keys, list.count, false, &keys, &conflict);
+        if (r == FLAGVER_EINVAL)
+            r = refuse_twice(parts, &list, conflict);
+        else if (r < 0)
+            r = fv_no_memory(parts->compiling);
+        else
+            parts->body->targets = keys;
+    }
+
+    if (r >= 0 && parts->env.has_beta) {
+        memset(&parts->body->targets, 0, sizeof parts->body->targets);
+        r = apply_beta(parts, &list, targets);
+        if (r >= 0 && list.count &&
+            fv_keyset_build(parts->compiling->arena, list.keys, list.count, false,
+                            &parts->body->targets, &conflict) < 0)
+            r = fv_no_memory(parts->compiling);
+    }
+    fv_release(parts->compiling->source->memory, list.keys);
+    return r;
+}
+
+/* ---- requires and rules ---- */
+
+static int read_requires(struct parts *parts)
+{
+    static const char *const names[] = { "flag", "variant" };
+    const struct fv_reading *reading = parts->compiling->reading;
+    const struct fv_place *place = fv_at_key(parts->place, "requires"), *at;
+    const json_t *array = parts->fields[REQUIRES];
+    struct fv_requirement *requirements;
+    struct fv_reference reference;
+    size_t i, count;
+    json_t *fields[2];
+    int r;
+
+    if (!array)
+        return 0;
+    r = fv_expect_array(reading, place, array, true);
+    if (r < 0)
+        return r;
+    count = json_array_size(array);
+    requirements = fv_arena_allocate(parts->compiling->arena, count * sizeof *requirements);
+    if (!requirements)
+        return fv_no_memory(parts->compiling);
+
+    for (i = 0; i < count; i++) {
+        at = fv_at_index(place, i);
+        r = fv_read_fields(reading, at, json_array_get(array, i), names, 2, fields);
+        if (r < 0)
+            return r;
+        if (!fields[0] || !fields[1])
+            return fv_refuse(reading, at, "needs \"flag\" and \"variant\"");
+        r = fv_add_reference(parts->compiling, at, fields[0], fields[1], &reference);
+        if (r < 0)
+            return r;
+        requirements[i] = (struct fv_requirement){ reference.slot, reference.variant };
+    }
+    parts->body->requirements = requirements;
+    parts->body->requirement_count = (uint32_t)count;
+    return 0;
+}
+
+static int read_rule_id(struct parts *parts, const struct fv_place *place, const json_t *id,
+                        struct fv_map *ids, struct fv_rule *rule)
+{
+    const struct fv_reading *reading = parts->compiling->reading;
+    size_t before = ids->count;
+    uint32_t number;
+    int r;
+
+    if (!id)
+        return 0;
+    r = fv_expect_string(reading, place, id);
+    if (r < 0)
+        return r;
+    number = fv_map_add(ids, json_string_value(id), json_string_length(id));
+    rule->id = fv_arena_string(parts->compiling->arena, json_string_value(id),
+                               json_string_length(id));
+    if (number == FV_MAP_NONE || !rule->id)
+        return fv_no_memory(parts->compiling);
+    if (number < before)
+        return fv_refuse(reading, place, "another rule of this flag has the id \"%.128s\"",
+                         rule->id);
+    return 0;
+}
+
+static int read_rule(struct parts *parts, const struct fv_place *place, const json_t *value,
+                     struct fv_map *ids, struct fv_rule *rule)
+{
+    static const char *const names[] = { "id", "if", "serve", "description" };
+    struct fv_compiling *compiling = parts->compiling;
+    json_t *fields[4];
+    int r;
+
+    r = fv_read_fields(compiling->reading, place, value, names, 4, fields);
+    if (r >= 0)
+        r = read_rule_id(parts, fv_at_key(place, "id"), fields[0], ids, rule);
+    if (r >= 0 && fields[3])
+        r = fv_expect_string(compiling->reading, fv_at_key(place, "description"), fields[3]);
+    if (r < 0)
+        return r;
+    if (!fields[2])
+        return fv_refuse(compiling->reading, place, "\"serve\" is missing");
+
+    rule->condition = (struct fv_condition){ .entry = FV_ANSWER_YES };
+    if (fields[1])
+        r = fv_compile_condition(compiling, fv_at_key(place, "if"), fields[1], &rule->condition);
+    if (r >= 0)
+        r = fv_compile_serve(compiling, fv_at_key(place, "serve"), fields[2], &rule->serve);
+    return r;
+}
+
+static int read_rules(struct parts *parts)
+{
+    const struct fv_place *place = fv_at_key(parts->place, "rules");
+    const json_t *array = parts->fields[RULES];
+    struct fv_rule *rules;
+    struct fv_map ids;
+    size_t i, count;
+    int r;
+
+    if (!array)
+        return 0;
+    r = fv_expect_array(parts->compiling->reading, place, array, true);
+    if (r < 0)
+        return r;
+    count = json_array_size(array);
+    rules = fv_arena_allocate_zeroed(parts->compiling->arena, count, sizeof *rules);
+    if (!rules)
+        return fv_no_memory(parts->compiling);
+
+    fv_map_init(&ids, parts->compiling->source->memory);
+    for (i = 0; r >= 0 && i < count; i++) {
+        r = read_rule(parts, fv_at_index(place, i), json_array_get(array, i), &ids, &rules[i]);
+        if (r >= 0 && !rules[i].condition.count && i + 1 < count)
+            fv_lint(parts->compiling, fv_at_index(place, i),
+                    "this rule always holds: those after it are never tried");
+    }
+    fv_map_clear(&ids);
+    parts->body->rules = rules;
+    parts->body->rule_count = (uint32_t)count;
+    return r;
+}
+
+/* ---- the flag's own split, percentage or schedule ---- */
+
+static int read_step(struct parts *parts, const struct fv_place *place, const json_t *value,
+                     struct fv_schedule_step *step)
+{
+    static const char *const names[] = { "at", "percentage" };
+    const struct fv_reading *reading = parts->compiling->reading;
+    json_t *fields[2];
+    int r;
+
+    r = fv_read_fields(reading, place, value, names, 2, fields);
+    if (r < 0)
+        return r;
+    if (!fields[0] || !fields[1])
+        return fv_refuse(reading, place, "a step needs \"at\" and \"percentage\"");
+    r = fv_read_datetime(reading, fv_at_key(place, "at"), fields[0], &step->at);
+    if (r < 0)
+        return r;
+    return fv_read_percentage(reading, fv_at_key(place, "percentage"), fields[1],
+                              &step->threshold);
+}
+
+static int read_steps(struct parts *parts, const struct fv_place *place, const json_t *array,
+                      struct fv_schedule *schedule)
+{
+    const struct fv_reading *reading = parts->compiling->reading;
+    struct fv_schedule_step *steps;
+    size_t i, count;
+    int r;
+
+    r = fv_expect_array(reading, place, array, false);
+    if (r < 0)
+        return r;
+    count = json_array_size(array);
+    steps = fv_arena_allocate(parts->compiling->arena, count * sizeof *steps);
+    if (!steps)
+        return fv_no_memory(parts->compiling);
+
+    for (i = 0; i < count; i++) {
+        r = read_step(parts, fv_at_index(place, i), json_array_get(array, i), &steps[i]);
+        if (r < 0)
+            return r;
+        if (i && steps[i].at <= steps[i - 1].at)
+            return fv_refuse(reading, fv_at_key(fv_at_index(place, i), "at"),
+                             "steps must follow one another in time");
+        if (i && steps[i].threshold < steps[i - 1].threshold)
+            fv_lint(parts->compiling, fv_at_key(fv_at_index(place, i), "percentage"),
+                    "the percentage falls: some who were in drop out");
+    }
+    schedule->steps = steps;
+    schedule->count = count;
+    return 0;
+}
+
+static int read_interpolation(struct parts *parts, const struct fv_place *place,
+                              const json_t *value, bool *ret_linear)
+{
+    int r = fv_expect_string(parts->compiling->reading, place, value);
+
+    if (r < 0)
+        return r;
+    *ret_linear = strcmp(json_string_value(value), "linear") == 0;
+    if (!*ret_linear && strcmp(json_string_value(value), "step") != 0)
+        return fv_refuse(parts->compiling->reading, place,
+                         "unknown interpolation \"%.60s\"; known are step, linear",
+                         json_string_value(value));
+    return 0;
+}
+
+static int read_schedule(struct parts *parts, const struct fv_place *place, const json_t *value,
+                         struct fv_serve *serve)
+{
+    static const char *const names[] = { "interpolate", "steps" };
+    struct fv_compiling *compiling = parts->compiling;
+    const struct fv_bucketing *bucketing;
+    struct fv_schedule *schedule;
+    json_t *fields[2];
+    int r;
+
+    r = fv_read_fields(compiling->reading, place, value, names, 2, fields);
+    if (r < 0)
+        return r;
+    if (!fields[1])
+        return fv_refuse(compiling->reading, place, "\"steps\" is missing");
+    schedule = fv_arena_allocate_zeroed(compiling->arena, 1, sizeof *schedule);
+    if (!schedule)
+        return fv_no_memory(compiling);
+
+    if (fields[0])
+        r = read_interpolation(parts, fv_at_key(place, "interpolate"), fields[0],
+                               &schedule->linear);
+    if (r >= 0)
+        r = read_steps(parts, fv_at_key(place, "steps"), fields[1], schedule);
+    if (r >= 0)
+        r = fv_compile_bucketing(compiling, &compiling->bucket_words, &bucketing);
+    if (r >= 0 && fv_serve_schedule(serve, compiling->arena, schedule, parts->body->on,
+                                    parts->body->fallback, bucketing) < 0)
+        r = fv_no_memory(compiling);
+    return r;
+}
+
+static int share(struct parts *parts, uint32_t threshold, struct fv_serve *serve)
+{
+    if (fv_serve_share(serve, parts->compiling->arena, threshold, parts->body->on,
+                       parts->body->fallback, NULL) < 0)
+        return fv_no_memory(parts->compiling);
+    return serve->range_count ? fv_compile_bucketing(parts->compiling,
+                                                     &parts->compiling->bucket_words,
+                                                     &serve->bucketing)
+                              : 0;
+}
+
+static int only_one_of_three(struct parts *parts)
+{
+    static const enum flag_field three[] = { PERCENTAGE, SPLIT, SCHEDULE };
+    const struct fv_reading *reading = parts->compiling->reading;
+    enum flag_field found = FLAG_FIELDS;
+    size_t i;
+
+    for (i = 0; i < 3; i++) {
+        if (!parts->fields[three[i]])
+            continue;
+        if (found != FLAG_FIELDS)
+            return fv_refuse_key(reading, fv_at_key(parts->place, flag_names[three[i]]),
+                                 "\"%s\" cannot stand beside \"%s\"", flag_names[three[i]],
+                                 flag_names[found]);
+        if (three[i] != SPLIT && parts->flag->type != FLAGVER_TYPE_BOOL)
+            return fv_refuse_key(reading, fv_at_key(parts->place, flag_names[three[i]]),
+                                 "only boolean flags take a %s; use \"split\"",
+                                 flag_names[three[i]]);
+        found = three[i];
+    }
+    return 0;
+}
+
+static int read_own_serve(struct parts *parts)
+{
+    struct fv_compiling *compiling = parts->compiling;
+    struct fv_serve *serve;
+    uint32_t threshold;
+    int r;
+
+    r = only_one_of_three(parts);
+    if (r < 0)
+        return r;
+    if (!parts->fields[PERCENTAGE] && !parts->fields[SPLIT] && !parts->fields[SCHEDULE] &&
+        !parts->env.has_percentage)
+        return 0;
+    serve = fv_arena_allocate_zeroed(compiling->arena, 1, sizeof *serve);
+    if (!serve)
+        return fv_no_memory(compiling);
+
+    /* The definition is read even where the environment replaces it: it must be sound. */
+    if (parts->fields[SPLIT])
+        r = fv_compile_split(compiling, fv_at_key(parts->place, "split"), parts->fields[SPLIT],
+                             &compiling->bucket_words, serve);
+    if (parts->fields[SCHEDULE])
+        r = read_schedule(parts, fv_at_key(parts->place, "schedule"), parts->fields[SCHEDULE],
+                          serve);
+    if (parts->fields[PERCENTAGE])
+        r = fv_read_percentage(compiling->reading, fv_at_key(parts->place, "percentage"),
+                               parts->fields[PERCENTAGE], &threshold);
+    if (r >= 0 && (parts->env.has_percentage || parts->fields[PERCENTAGE]))
+        r = share(parts, parts->env.has_percentage ? parts->env.threshold : threshold, serve);
+    parts->body->serve = serve;
+    return r;
+}
+
+/* ---- the rest ---- */
+
+static int read_words(struct parts *parts)
+{
+    struct fv_compiling *compiling = parts->compiling;
+    const struct fv_place *place = fv_at_key(parts->place, "metadata");
+    struct fv_value text;
+    const char *name;
+    json_t *value;
+    int r = 0;
+
+    if (parts->fields[DESCRIPTION])
+        r = fv_expect_string(compiling->reading, fv_at_key(parts->place, "description"),
+                             parts->fields[DESCRIPTION]);
+    if (r < 0 || !parts->fields[METADATA])
+        return r;
+    r = fv_expect_object(compiling->reading, place, parts->fields[METADATA]);
+    if (r < 0)
+        return r;
+    json_object_foreach (parts->fields[METADATA], name, value)
+        if (!json_is_string(value) && !json_is_number(value) && !json_is_boolean(value))
+            return fv_refuse(compiling->reading, fv_at_key(place, name),
+                             "must be a string, a number or a boolean, not %s",
+                             fv_json_kind(value));
+    r = set_json(parts, parts->fields[METADATA], &text);
+    if (r >= 0)
+        parts->body->metadata = text.as.string;
+    return r;
+}
+
+static int read_parts(struct parts *parts, const json_t *value)
+{
+    struct fv_compiling *compiling = parts->compiling;
+    bool enabled = true;
+    int r;
+
+    r = fv_read_fields(compiling->reading, parts->place, value, flag_names, FLAG_FIELDS,
+                       parts->fields);
+    if (r >= 0)
+        r = read_type(parts);
+    if (r >= 0 && parts->fields[ENABLED])
+        r = fv_read_bool(compiling->reading, fv_at_key(parts->place, "enabled"),
+                         parts->fields[ENABLED], &enabled);
+    if (r >= 0)
+        r = read_variants(parts);
+    if (r >= 0)
+        r = fv_read_bucket_words(compiling, parts->place, parts->fields[BY], parts->fields[SALT],
+                                 parts->fields[BUCKETING], &compiling->bucket_words);
+    if (r >= 0)
+        r = read_env(parts);
+    if (r >= 0)
+        r = read_targets(parts);
+    if (r >= 0)
+        r = read_default_and_off(parts);
+    if (r >= 0)
+        r = read_requires(parts);
+    if (r >= 0)
+        r = read_rules(parts);
+    if (r >= 0)
+        r = read_own_serve(parts);
+    if (r >= 0)
+        r = read_words(parts);
+    if (r >= 0)
+        r = fv_seal_references(compiling, &parts->body->refs, &parts->body->ref_count);
+    if (r >= 0)
+        fv_flag_settle(parts->flag, parts->env.has_enabled ? parts->env.enabled : enabled);
+    return r;
+}
+
+/* Begins one definition: what another one left behind is reused, not kept. */
+static void start(struct fv_compiling *compiling, struct fv_arena *arena, struct fv_flag *flag)
+{
+    compiling->arena = arena;
+    compiling->flag = flag;
+    compiling->ref_count = 0;
+    compiling->leaf_total = 0;
+    compiling->bucketing = NULL;
+    compiling->bucket_words = (struct fv_bucket_words){ .by = "targetingKey", .by_length = 12 };
+    fv_arena_reset(&compiling->scratch);
+}
+
+int fv_compile_flag(struct fv_compiling *compiling, const struct fv_place *place,
+                    const json_t *value, const char *key, uint32_t slot,
+                    struct fv_flag **ret_flag)
+{
+    struct parts parts = { .compiling = compiling, .place = place };
+    int r;
+
+    r = fv_expect_name(compiling->reading, place, key, strlen(key), FV_FLAG_KEY_LIMIT,
+                       "flag key");
+    if (r < 0)
+        return r;
+    parts.flag = fv_flag_new(compiling->source->memory, key, strlen(key));
+    if (!parts.flag)
+        return fv_no_memory(compiling);
+    parts.body = parts.flag->body;
+    parts.flag->slot = slot;
+
+    start(compiling, &parts.body->arena, parts.flag);
+    r = read_parts(&parts, value);
+    if (r < 0) {
+        fv_flag_release(parts.flag);
+        return r;
+    }
+    parts.body->leaf_count = compiling->leaf_total;
+    *ret_flag = parts.flag;
+    return 0;
+}
+
+/* ---- segments ---- */
+
+static int read_members(struct fv_compiling *compiling, const struct fv_place *place,
+                        const json_t *array, struct fv_keyset *ret_set)
+{
+    const json_t *item;
+    struct fv_key *keys;
+    size_t i, count, conflict;
+    int r;
+
+    if (!array)
+        return 0;
+    r = fv_expect_array(compiling->reading, place, array, true);
+    if (r < 0)
+        return r;
+    count = json_array_size(array);
+    keys = fv_arena_allocate(&compiling->scratch, count * sizeof *keys);
+    if (!keys)
+        return fv_no_memory(compiling);
+    for (i = 0; i < count; i++) {
+        item = json_array_get(array, i);
+        r = fv_expect_string(compiling->reading, fv_at_index(place, i), item);
+        if (r < 0)
+            return r;
+        keys[i] = (struct fv_key){ json_string_value(item), (uint32_t)json_string_length(item),
+                                   0 };
+    }
+    if (count && fv_keyset_build(compiling->arena, keys, count, false, ret_set, &conflict) < 0)
+        return fv_no_memory(compiling);
+    return 0;
+}
+
+static int read_segment(struct fv_compiling *compiling, const struct fv_place *place,
+                        const json_t *value, struct fv_segment *segment)
+{
+    static const char *const names[] = { "include", "exclude", "if", "description" };
+    json_t *fields[4];
+    int r;
+
+    r = fv_read_fields(compiling->reading, place, value, names, 4, fields);
+    if (r >= 0)
+        r = read_members(compiling, fv_at_key(place, "include"), fields[0], &segment->include);
+    if (r >= 0)
+        r = read_members(compiling, fv_at_key(place, "exclude"), fields[1], &segment->exclude);
+    if (r >= 0 && fields[2])
+        r = fv_compile_condition(compiling, fv_at_key(place, "if"), fields[2],
+                                 &segment->condition);
+    if (r >= 0 && fields[3])
+        r = fv_expect_string(compiling->reading, fv_at_key(place, "description"), fields[3]);
+    if (r >= 0)
+        r = fv_seal_references(compiling, &segment->refs, &segment->ref_count);
+    return r;
+}
+
+int fv_compile_segment(struct fv_compiling *compiling, const struct fv_place *place,
+                       const json_t *value, const char *name, struct fv_segment **ret_segment)
+{
+    struct fv_segment *segment;
+    int r;
+
+    r = fv_expect_name(compiling->reading, place, name, strlen(name), FV_FLAG_KEY_LIMIT,
+                       "segment name");
+    if (r < 0)
+        return r;
+    segment = fv_segment_new(compiling->source->memory, name, strlen(name));
+    if (!segment)
+        return fv_no_memory(compiling);
+
+    start(compiling, &segment->arena, NULL);
+    r = read_segment(compiling, place, value, segment);
+    if (r < 0) {
+        fv_segment_release(segment);
+        return r;
+    }
+    segment->leaf_count = compiling->leaf_total;
+    *ret_segment = segment;
+    return 0;
+}

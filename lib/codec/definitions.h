@@ -1,0 +1,59 @@
+/*
+ * Definitions: from JSON text to compiled flags and segments. The form is
+ * described in docs/flags.md.
+ */
+#ifndef FV_CODEC_DEFINITIONS_H
+#define FV_CODEC_DEFINITIONS_H
+
+#include "model/evaluate.h"
+#include "util/map.h"
+
+/* Flags and segments by slot; each that is there is held once. */
+struct fv_definitions {
+    const flagver_allocator *memory;
+    struct fv_flag **flags;
+    struct fv_segment **segments;
+    uint32_t flag_count, segment_count; /* slots */
+};
+
+void fv_definitions_clear(struct fv_definitions *definitions);
+
+/* The same as a view for evaluation. */
+struct fv_world fv_definitions_world(const struct fv_definitions *definitions);
+
+/* Where messages that are no errors go: an ignored variable, a warning of lint. */
+struct fv_listener {
+    void (*tell)(void *data, const char *message);
+    void *data;
+};
+
+struct fv_definitions_source {
+    const char *text;
+    size_t length;
+    const char *name;                /* of the file, for places; NULL: none */
+    const flagver_allocator *memory;
+    struct fv_map *flag_names;       /* key → slot; new ones are added */
+    struct fv_map *segment_names;
+    const struct fv_definitions *current; /* what is unchanged is kept from here; or NULL */
+    bool merge;                      /* the text adds to `current`: null removes */
+    const char *(*variable)(void *data, const char *name); /* environment; NULL: none */
+    void *variable_data;
+    const struct fv_listener *ignored; /* is told of variables that were ignored; or NULL */
+    const struct fv_listener *lint;    /* is told of what is hardly meant; or NULL */
+};
+
+/*
+ * Read definitions. All or nothing: with an error nothing has changed but that
+ * names may have got slots.
+ *
+ * @param ret_definitions  all flags and segments that are there now
+ * @return 0, FLAGVER_EPARSE, FLAGVER_ENOMEM
+ */
+int fv_definitions_read(const struct fv_definitions_source *source,
+                        struct fv_definitions *ret_definitions, flagver_error *err);
+
+/* "FLAGVER_FLAG_" and the key, upper-cased, other bytes than A–Z and 0–9 as "_". */
+#define FV_FORCE_PREFIX "FLAGVER_FLAG_"
+void fv_force_variable(const char *key, size_t length, char out[FV_FLAG_KEY_LIMIT + 1]);
+
+#endif

@@ -1,0 +1,247 @@
+#include "codec/detail.h"
+
+#include <string.h>
+
+#include "codec/canonical.h"
+
+static void add_key(struct fv_text *out, const char *key)
+{
+    fv_text_format(out, ",\"%s\":", key);
+}
+
+static void add_string(struct fv_text *out, const char *key, const char *string)
+{
+    add_key(out, key);
+    fv_canonical_string(out, string, strlen(string));
+}
+
+static void add_bool(struct fv_text *out, const char *key, bool value)
+{
+    add_key(out, key);
+    fv_text_add(out, value ? "true" : "false");
+}
+
+/* ---- details ---- */
+
+static void write_value(struct fv_text *out, const flagver_value *value)
+{
+    switch (value->type) {
+    case FLAGVER_TYPE_BOOL:
+        fv_text_add(out, value->boolean ? "true" : "false");
+        break;
+    case FLAGVER_TYPE_INT:
+        fv_canonical_integer(out, value->integer);
+        break;
+    case FLAGVER_TYPE_DOUBLE:
+        fv_canonical_real(out, value->real);
+        break;
+    case FLAGVER_TYPE_STRING:
+        fv_canonical_string(out, value->string, value->length);
+        break;
+    case FLAGVER_TYPE_JSON:
+        fv_text_add_bytes(out, value->string, value->length);
+        break;
+    default:
+        fv_text_add(out, "null");
+        break;
+    }
+}
+
+/* The members, without the braces around them. */
+static void write_members(struct fv_text *out, const flagver_detail *detail)
+{
+    fv_text_add(out, "\"flag\":");
+    fv_canonical_string(out, detail->flag, strlen(detail->flag));
+    add_key(out, "value");
+    write_value(out, &detail->value);
+    if (detail->variant)
+        add_string(out, "variant", detail->variant);
+    else
+        fv_text_add(out, ",\"variant\":null");
+    add_string(out, "reason", flagver_reason_name(detail->reason));
+    if (detail->error)
+        add_string(out, "errorCode", flagver_error_code_name(detail->error));
+    if (detail->rule)
+        add_string(out, "ruleId", detail->rule);
+    if (detail->bucket >= 0) {
+        add_key(out, "bucket");
+        fv_canonical_integer(out, detail->bucket);
+    }
+    if (detail->version) {
+        add_key(out, "version");
+        fv_canonical_integer(out, detail->version);
+    }
+}
+
+void fv_detail_write(struct fv_text *out, const flagver_detail *detail)
+{
+    fv_text_add_char(out, '{');
+    write_members(out, detail);
+    fv_text_add_char(out, '}');
+}
+
+/* ---- explanations ---- */
+
+static void write_found(struct fv_text *out, const struct fv_value *value);
+
+static void write_items(struct fv_text *out, const struct fv_value *list)
+{
+    uint32_t i;
+
+    fv_text_add_char(out, '[');
+    for (i = 0; i < list->count; i++) {
+        if (i)
+            fv_text_add_char(out, ',');
+        write_found(out, &list->as.items[i]);
+    }
+    fv_text_add_char(out, ']');
+}
+
+static void write_object(struct fv_text *out, const struct fv_value *object)
+{
+    const struct fv_member *members = object->as.members;
+    uint32_t i;
+
+    fv_text_add_char(out, '{');
+    for (i = 0; i < object->count; i++) {
+        if (i)
+            fv_text_add_char(out, ',');
+        fv_canonical_string(out, members[i].name, members[i].length);
+        fv_text_add_char(out, ':');
+        write_found(out, &members[i].value);
+    }
+    fv_text_add_char(out, '}');
+}
+
+/* A value of the context; contexts nest at most FV_CONTEXT_DEPTH deep. */
+static void write_found(struct fv_text *out, const struct fv_value *value)
+{
+    switch ((enum fv_kind)value->kind) {
+    case FV_BOOL:
+        fv_text_add(out, value->as.boolean ? "true" : "false");
+        break;
+    case FV_INTEGER:
+    case FV_DATETIME:
+        fv_canonical_integer(out, value->as.integer);
+        break;
+    case FV_REAL:
+        fv_canonical_real(out, value->as.real);
+        break;
+    case FV_STRING:
+        fv_canonical_string(out, value->as.string, value->count);
+        break;
+    case FV_LIST:
+        write_items(out, value);
+        break;
+    case FV_OBJECT:
+        write_object(out, value);
+        break;
+    default:
+        fv_text_add(out, "null");
+        break;
+    }
+}
+
+static void write_leaf(const struct fv_explanation *explanation, struct fv_text *out,
+                       const struct fv_leaf *leaf)
+{
+    const struct fv_value *found = fv_context_find(explanation->context, &leaf->path);
+
+    add_string(out, "attr", leaf->path.whole.name);
+    add_string(out, "op", fv_operators[leaf->op].name);
+    if (found) {
+        add_key(out, "found");
+        write_found(out, found);
+    }
+}
+
+static void write_served(struct fv_text *out, const struct fv_trace_event *event)
+{
+    const struct fv_outcome *outcome = event->outcome;
+
+    if (outcome->variant != FV_NO_VARIANT)
+        add_string(out, "variant", event->flag->body->variants[outcome->variant].name);
+    add_string(out, "reason", flagver_reason_name(outcome->reason));
+    if (outcome->error)
+        add_string(out, "errorCode", flagver_error_code_name(outcome->error));
+    if (outcome->bucket >= 0) {
+        add_key(out, "bucket");
+        fv_canonical_integer(out, outcome->bucket);
+    }
+}
+
+static void write_rule(struct fv_text *out, const struct fv_trace_event *event)
+{
+    add_key(out, "index");
+    fv_canonical_integer(out, event->index);
+    if (event->name)
+        add_string(out, "id", event->name);
+}
+
+static const char *const step_names[] = {
+    [FV_STEP_FLAG] = "evaluate",  [FV_STEP_SETTLED] = "settled", [FV_STEP_REQUIRES] = "requires",
+    [FV_STEP_TARGETS] = "targets", [FV_STEP_RULE] = "rule",      [FV_STEP_LEAF] = "condition",
+    [FV_STEP_SEGMENT] = "segment", [FV_STEP_SERVED] = "served",
+};
+
+static void write_step(const struct fv_explanation *explanation, struct fv_text *out,
+                       const struct fv_trace_event *event)
+{
+    fv_text_format(out, "%s{\"step\":\"%s\"", out->length ? "," : "", step_names[event->step]);
+    if (event->flag)
+        add_string(out, "flag", event->flag->key);
+    switch (event->step) {
+    case FV_STEP_REQUIRES:
+        add_string(out, "variant", event->variant);
+        break;
+    case FV_STEP_RULE:
+        write_rule(out, event);
+        break;
+    case FV_STEP_LEAF:
+        write_leaf(explanation, out, event->leaf);
+        break;
+    case FV_STEP_SEGMENT:
+        add_string(out, "segment", event->name);
+        break;
+    case FV_STEP_SERVED:
+        write_served(out, event);
+        break;
+    default:
+        break;
+    }
+    if (event->step != FV_STEP_FLAG && event->step != FV_STEP_SETTLED &&
+        event->step != FV_STEP_SERVED)
+        add_bool(out, "holds", event->holds);
+    fv_text_add_char(out, '}');
+}
+
+static void record(void *data, const struct fv_trace_event *event)
+{
+    struct fv_explanation *explanation = data;
+
+    write_step(explanation, &explanation->steps, event);
+}
+
+void fv_explanation_init(struct fv_explanation *explanation, const flagver_context *context)
+{
+    explanation->trace = (struct fv_trace){ record, explanation };
+    explanation->context = context;
+    explanation->steps = (struct fv_text)FV_TEXT_INIT;
+}
+
+void fv_explanation_clear(struct fv_explanation *explanation)
+{
+    fv_text_clear(&explanation->steps);
+}
+
+void fv_explanation_write(struct fv_text *out, const struct fv_explanation *explanation,
+                          const flagver_detail *detail)
+{
+    fv_text_add_char(out, '{');
+    write_members(out, detail);
+    fv_text_add(out, ",\"steps\":[");
+    fv_text_add_bytes(out, explanation->steps.data, explanation->steps.length);
+    fv_text_add(out, "]}");
+    if (explanation->steps.failed)
+        out->failed = true;
+}

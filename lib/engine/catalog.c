@@ -1,0 +1,185 @@
+#define _POSIX_C_SOURCE 200809L /* clock_gettime() */
+
+/*
+ * The catalog: names, slots and counters beyond one snapshot.
+ */
+#include <string.h>
+#include <time.h>
+
+#include "engine/snapshot.h"
+#include "util/fail.h"
+
+#define CATALOG_CHUNK 4096
+
+static int64_t system_clock(void *data)
+{
+    struct timespec now;
+
+    (void)data;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int fv_options_read(const flagver_options *options, flagver_options *ret_options,
+                    flagver_error *err)
+{
+    const unsigned char *bytes = (const unsigned char *)options;
+    size_t i, known = sizeof *ret_options;
+
+    memset(ret_options, 0, sizeof *ret_options);
+    if (!options)
+        return 0;
+    if (options->size < sizeof options->size)
+        return fv_fail(err, FLAGVER_EINVAL, "options.size is %zu: set it to sizeof options",
+                       options->size);
+    for (i = known; i < options->size; i++)
+        if (bytes[i])
+            return fv_fail(err, FLAGVER_EINVAL,
+                           "options set a member that version %s does not have", FLAGVER_VERSION);
+
+    memcpy(ret_options, options, options->size < known ? options->size : known);
+    if (ret_options->allocator &&
+        (!ret_options->allocator->allocate || !ret_options->allocator->reallocate ||
+         !ret_options->allocator->release))
+        return fv_fail(err, FLAGVER_EINVAL, "options.allocator lacks a function");
+    return 0;
+}
+
+const flagver_allocator *fv_catalog_memory(const struct fv_catalog *catalog)
+{
+    return catalog->own_allocator ? &catalog->allocator : NULL;
+}
+
+struct fv_catalog *fv_catalog_new(const flagver_options *options)
+{
+    struct fv_catalog *catalog =
+        fv_allocate_zeroed(options->allocator, 1, sizeof *catalog);
+    const flagver_allocator *memory;
+
+    if (!catalog)
+        return NULL;
+    if (options->allocator) {
+        catalog->own_allocator = true;
+        catalog->allocator = *options->allocator;
+    }
+    catalog->clock = options->clock ? options->clock : system_clock;
+    catalog->clock_data = options->clock_data;
+    catalog->counter_count = 1; /* counter 0 means: none yet */
+    atomic_init(&catalog->references, 1);
+
+    memory = fv_catalog_memory(catalog);
+    fv_map_init(&catalog->flag_names, memory);
+    fv_map_init(&catalog->segment_names, memory);
+    fv_map_init(&catalog->variant_names, memory);
+    fv_arena_init(&catalog->arena, memory, CATALOG_CHUNK);
+    return catalog;
+}
+
+void fv_catalog_release(struct fv_catalog *catalog)
+{
+    flagver_allocator allocator;
+    bool own;
+
+    if (!catalog ||
+        atomic_fetch_sub_explicit(&catalog->references, 1, memory_order_acq_rel) != 1)
+        return;
+    fv_map_clear(&catalog->flag_names);
+    fv_map_clear(&catalog->segment_names);
+    fv_map_clear(&catalog->variant_names);
+    fv_arena_clear(&catalog->arena);
+    fv_release(fv_catalog_memory(catalog), catalog->ranges);
+    fv_release(fv_catalog_memory(catalog), catalog->latest);
+
+    own = catalog->own_allocator; /* the allocator frees what describes it */
+    allocator = catalog->allocator;
+    fv_release(own ? &allocator : NULL, catalog);
+}
+
+static bool cover_slots(struct fv_catalog *catalog, size_t count)
+{
+    uint32_t *latest;
+
+    if (count <= catalog->latest_count)
+        return true;
+    latest = fv_reallocate(fv_catalog_memory(catalog), catalog->latest, count * sizeof *latest);
+    if (!latest)
+        return false;
+    memset(latest + catalog->latest_count, 0, (count - catalog->latest_count) * sizeof *latest);
+    catalog->latest = latest;
+    catalog->latest_count = count;
+    return true;
+}
+
+static bool same_variants(const struct fv_catalog *catalog, const struct fv_counter_range *range,
+                          const struct fv_flag *flag)
+{
+    uint32_t i;
+
+    if (range->count != flag->body->variant_count)
+        return false;
+    for (i = 0; i < range->count; i++)
+        if (strcmp(catalog->variant_names.names[range->variants[i]].text,
+                   flag->body->variants[i].name) != 0)
+            return false;
+    return true;
+}
+
+/* The variants' numbers; flags with the variants of the range before share its list. */
+static const uint32_t *number_variants(struct fv_catalog *catalog, const struct fv_flag *flag)
+{
+    const struct fv_counter_range *before =
+        catalog->range_count ? &catalog->ranges[catalog->range_count - 1] : NULL;
+    const struct fv_flag_body *body = flag->body;
+    uint32_t *numbers, i;
+
+    if (before && same_variants(catalog, before, flag))
+        return before->variants;
+    numbers = fv_arena_allocate(&catalog->arena, body->variant_count * sizeof *numbers);
+    for (i = 0; numbers && i < body->variant_count; i++) {
+        numbers[i] = fv_map_add(&catalog->variant_names, body->variants[i].name,
+                                body->variants[i].length);
+        if (numbers[i] == FV_MAP_NONE)
+            return NULL;
+    }
+    return numbers;
+}
+
+static bool add_range(struct fv_catalog *catalog, struct fv_flag *flag)
+{
+    struct fv_counter_range range = { .slot = flag->slot,
+                                      .first = catalog->counter_count,
+                                      .count = flag->body->variant_count };
+
+    range.variants = number_variants(catalog, flag);
+    if (!range.variants ||
+        !fv_grow(fv_catalog_memory(catalog), (void **)&catalog->ranges, &catalog->range_capacity,
+                 catalog->range_count, sizeof range))
+        return false;
+
+    catalog->ranges[catalog->range_count++] = range;
+    catalog->latest[flag->slot] = (uint32_t)catalog->range_count;
+    catalog->counter_count += 1 + range.count;
+    flag->counter = range.first;
+    return true;
+}
+
+int fv_catalog_count(struct fv_catalog *catalog, const struct fv_definitions *definitions)
+{
+    const struct fv_counter_range *latest;
+    struct fv_flag *flag;
+    uint32_t slot;
+
+    if (!cover_slots(catalog, definitions->flag_count))
+        return FLAGVER_ENOMEM;
+    for (slot = 0; slot < definitions->flag_count; slot++) {
+        flag = definitions->flags[slot];
+        if (!flag || flag->counter)
+            continue;
+        latest = catalog->latest[slot] ? &catalog->ranges[catalog->latest[slot] - 1] : NULL;
+        if (latest && same_variants(catalog, latest, flag))
+            flag->counter = latest->first;
+        else if (!add_range(catalog, flag))
+            return FLAGVER_ENOMEM;
+    }
+    return 0;
+}

@@ -1,0 +1,547 @@
+#define _POSIX_C_SOURCE 200809L /* open() with O_CLOEXEC */
+
+#include "engine/client.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "codec/json.h"
+#include "engine/reader.h"
+#include "util/fail.h"
+#include "util/text.h"
+
+#define FILE_SCHEME "file:"
+#define MEMORY_SCHEME "memory:"
+
+const flagver_allocator *fv_client_memory(const flagver_client *client)
+{
+    return fv_catalog_memory(client->catalog);
+}
+
+/* ---- the definitions file ---- */
+
+/* One byte more than the limit tells that there is more. */
+static int read_all(int file, const char *path, struct fv_text *text, flagver_error *err)
+{
+    char buffer[65536];
+    ssize_t got;
+
+    while (text->length <= FV_JSON_LIMIT) {
+        got = read(file, buffer, sizeof buffer);
+        if (got == 0)
+            break;
+        if (got > 0)
+            fv_text_add_bytes(text, buffer, (size_t)got);
+        else if (errno != EINTR)
+            return fv_fail_errno(err, FLAGVER_EIO, errno, "%.500s", path);
+        if (text->failed)
+            return fv_fail_memory(err);
+    }
+    return 0;
+}
+
+static int read_file(const char *path, struct fv_text *text, flagver_error *err)
+{
+    int file, r;
+
+    do
+        file = open(path, O_RDONLY | O_CLOEXEC);
+    while (file < 0 && errno == EINTR);
+    if (file < 0)
+        return fv_fail_errno(err, FLAGVER_EIO, errno, "%.500s", path);
+    r = read_all(file, path, text, err);
+    close(file);
+    return r;
+}
+
+/* ---- what forces a flag: an override, else the environment ---- */
+
+struct forcing {
+    flagver_client *client;
+    const struct fv_environment *environment;
+    const flagver_snapshot *previous;
+};
+
+static void warn(flagver_client *client, const char *message)
+{
+    if (client->log)
+        client->log(client->log_data, FLAGVER_LOG_WARNING, message);
+}
+
+static void warn_of_variable(void *data, const char *message)
+{
+    warn(data, message);
+}
+
+static const char *forced_variant(const struct forcing *forcing, const struct fv_flag *flag)
+{
+    const flagver_client *client = forcing->client;
+    char variable[sizeof FV_FORCE_PREFIX + FV_FLAG_KEY_LIMIT] = FV_FORCE_PREFIX;
+    uint32_t number = fv_map_find(&client->override_keys, flag->key, flag->key_length);
+
+    if (number != FV_MAP_NONE && client->overrides[number].variant)
+        return client->overrides[number].variant;
+    if (!forcing->environment->forces)
+        return NULL;
+    fv_force_variable(flag->key, flag->key_length, variable + sizeof FV_FORCE_PREFIX - 1);
+    return fv_environment_get((void *)forcing->environment, variable);
+}
+
+/* The forced flag of the snapshot before, when it still says the same. */
+static struct fv_flag *same_as_before(const struct forcing *forcing, const struct fv_flag *flag,
+                                      uint32_t variant)
+{
+    const flagver_snapshot *previous = forcing->previous;
+    struct fv_flag *before;
+
+    if (!previous || flag->slot >= previous->world.flag_count)
+        return NULL;
+    before = previous->world.flags[flag->slot];
+    return before && before->body->origin == flag && before->variant == variant ? before : NULL;
+}
+
+static int force(void *data, struct fv_flag *flag, struct fv_flag **ret_forced)
+{
+    const struct forcing *forcing = data;
+    const char *name = forced_variant(forcing, flag);
+    char message[512];
+    uint32_t variant;
+
+    if (!name)
+        return 0;
+    variant = fv_flag_variant(flag, name);
+    if (variant == FV_NO_VARIANT) {
+        snprintf(message, sizeof message,
+                 "flag %.128s is not forced to \"%.128s\": it has no such variant", flag->key,
+                 name);
+        warn(forcing->client, message);
+        return 0;
+    }
+
+    *ret_forced = same_as_before(forcing, flag, variant);
+    if (*ret_forced)
+        fv_flag_hold(*ret_forced);
+    else
+        *ret_forced = fv_flag_force(flag, variant);
+    return *ret_forced ? 0 : FLAGVER_ENOMEM;
+}
+
+/* ---- publishing ---- */
+
+/* Is there anything in these definitions that is not in the current state? */
+static bool unchanged(const flagver_snapshot *a, const flagver_snapshot *b)
+{
+    uint32_t i;
+
+    if (!a || a->count != b->count)
+        return false;
+    for (i = 0; i < a->world.flag_count || i < b->world.flag_count; i++)
+        if ((i < a->world.flag_count ? a->world.flags[i] : NULL) !=
+            (i < b->world.flag_count ? b->world.flags[i] : NULL))
+            return false;
+    for (i = 0; i < a->world.segment_count || i < b->world.segment_count; i++)
+        if ((i < a->world.segment_count ? a->world.segments[i] : NULL) !=
+            (i < b->world.segment_count ? b->world.segments[i] : NULL))
+            return false;
+    return true;
+}
+
+static void publish(flagver_client *client, flagver_snapshot *snapshot)
+{
+    flagver_snapshot *old;
+
+    if (unchanged(client->snapshot, snapshot)) {
+        fv_snapshot_release(snapshot);
+        return;
+    }
+    pthread_mutex_lock(&client->publishing);
+    old = client->snapshot;
+    client->snapshot = snapshot;
+    atomic_fetch_add_explicit(&client->generation, 1, memory_order_release);
+    pthread_mutex_unlock(&client->publishing);
+    fv_snapshot_release(old);
+}
+
+/* A snapshot of these definitions with what is forced; publishes it. */
+static int take(flagver_client *client, const struct fv_definitions *definitions,
+                const struct fv_environment *environment, flagver_error *err)
+{
+    struct forcing forcing = { client, environment, client->snapshot };
+    const struct fv_forcing hook = { force, &forcing };
+    flagver_snapshot *snapshot;
+
+    if (fv_catalog_count(client->catalog, definitions) < 0)
+        return fv_fail_memory(err);
+    snapshot = fv_snapshot_new(client->catalog, definitions, &hook, client->snapshot);
+    if (!snapshot)
+        return fv_fail_memory(err);
+    publish(client, snapshot);
+    return 0;
+}
+
+/* Reads a text with an environment and makes it the client's state: all or nothing. */
+static int read_text(flagver_client *client, const char *text, size_t length, bool merge,
+                     struct fv_environment *environment, flagver_error *err)
+{
+    const struct fv_listener ignored = { warn_of_variable, client };
+    struct fv_definitions_source source = {
+        .text = text,
+        .length = length,
+        .name = client->path,
+        .memory = fv_client_memory(client),
+        .flag_names = &client->catalog->flag_names,
+        .segment_names = &client->catalog->segment_names,
+        .current = &client->definitions,
+        .merge = merge,
+        .variable = fv_environment_get,
+        .variable_data = environment,
+        .ignored = &ignored,
+    };
+    struct fv_definitions definitions;
+    int r;
+
+    r = fv_definitions_read(&source, &definitions, err);
+    if (r < 0)
+        return r;
+    r = take(client, &definitions, environment, err);
+    if (r < 0) {
+        fv_definitions_clear(&definitions);
+        return r;
+    }
+    fv_definitions_clear(&client->definitions);
+    client->definitions = definitions;
+    return 0;
+}
+
+static int copy_environment(const flagver_client *client, struct fv_environment *environment,
+                            flagver_error *err)
+{
+    fv_environment_init(environment, fv_client_memory(client));
+    if (client->no_environment || fv_environment_read(environment) == 0)
+        return 0;
+    fv_environment_clear(environment);
+    return fv_fail_memory(err);
+}
+
+/* With definitions that did not change only the environment may force something else. */
+static int refresh_from(flagver_client *client, struct fv_environment *environment,
+                        const struct fv_text *text, flagver_error *err)
+{
+    uint64_t mark = fv_hash(text->data, text->length);
+    int r;
+
+    if (client->snapshot && mark == client->file_mark &&
+        environment->mark == client->environment.mark)
+        return 0;
+    r = read_text(client, text->data, text->length, false, environment, err);
+    if (r == 0)
+        client->file_mark = mark;
+    return r;
+}
+
+static int refresh_file(flagver_client *client, struct fv_environment *environment,
+                        flagver_error *err)
+{
+    struct fv_text text = FV_TEXT_INIT;
+    int r;
+
+    r = read_file(client->path, &text, err);
+    if (r == 0)
+        r = refresh_from(client, environment, &text, err);
+    fv_text_clear(&text);
+    return r;
+}
+
+/*
+ * Definitions that were handed over are not kept as text: those that name a
+ * variable keep the values it had then. What the environment forces is looked
+ * at anew.
+ */
+static int refresh_memory(flagver_client *client, struct fv_environment *environment,
+                          flagver_error *err)
+{
+    return take(client, &client->definitions, environment, err);
+}
+
+int fv_client_refresh(flagver_client *client, flagver_error *err)
+{
+    struct fv_environment environment;
+    int r;
+
+    pthread_mutex_lock(&client->writing);
+    r = copy_environment(client, &environment, err);
+    if (r == 0) {
+        r = client->path ? refresh_file(client, &environment, err)
+                         : refresh_memory(client, &environment, err);
+        if (r == 0) {
+            fv_environment_clear(&client->environment);
+            client->environment = environment;
+        } else {
+            fv_environment_clear(&environment);
+        }
+    }
+    pthread_mutex_unlock(&client->writing);
+    return r;
+}
+
+int fv_client_load(flagver_client *client, const char *json, size_t length, bool merge,
+                   flagver_error *err)
+{
+    int r;
+
+    if (client->path)
+        return fv_fail(err, FLAGVER_ENOTSUP,
+                       "the definitions of this client are those of %.500s", client->path);
+    pthread_mutex_lock(&client->writing);
+    r = read_text(client, json, length, merge, &client->environment, err);
+    pthread_mutex_unlock(&client->writing);
+    return r;
+}
+
+/* ---- opening and closing ---- */
+
+static int parse_uri(flagver_client *client, const char *uri, flagver_error *err)
+{
+    const char *path = uri + sizeof FILE_SCHEME - 1;
+
+    if (strcmp(uri, MEMORY_SCHEME) == 0)
+        return 0;
+    if (strncmp(uri, FILE_SCHEME, sizeof FILE_SCHEME - 1) != 0)
+        return fv_fail(err, FLAGVER_ENOTSUP,
+                       "\"%.200s\" is no URI this version knows; known are file:PATH, memory:",
+                       uri);
+    if (!*path)
+        return fv_fail(err, FLAGVER_EINVAL, "the path in \"%s\" is empty", uri);
+    client->path = fv_allocate(fv_client_memory(client), strlen(path) + 1);
+    if (!client->path)
+        return fv_fail_memory(err);
+    memcpy(client->path, path, strlen(path) + 1);
+    return 0;
+}
+
+static void free_client(flagver_client *client)
+{
+    struct fv_catalog *catalog = client->catalog;
+    const flagver_allocator *memory = fv_client_memory(client);
+    size_t i;
+
+    fv_readers_free(client);
+    fv_snapshot_release(client->snapshot);
+    fv_definitions_clear(&client->definitions);
+    fv_environment_clear(&client->environment);
+    for (i = 0; i < client->override_keys.count; i++)
+        fv_release(memory, client->overrides[i].variant);
+    fv_release(memory, client->overrides);
+    fv_map_clear(&client->override_keys);
+    for (i = 0; i < client->bound_count; i++)
+        fv_release(memory, client->bounds[i]);
+    fv_release(memory, client->bounds);
+    fv_release(memory, client->path);
+    pthread_mutex_destroy(&client->writing);
+    pthread_mutex_destroy(&client->publishing);
+    fv_release(memory, client);
+    fv_catalog_release(catalog);
+}
+
+static flagver_client *new_client(const flagver_options *options)
+{
+    struct fv_catalog *catalog = fv_catalog_new(options);
+    flagver_client *client;
+
+    if (!catalog)
+        return NULL;
+    client = fv_allocate_zeroed(fv_catalog_memory(catalog), 1, sizeof *client);
+    if (!client) {
+        fv_catalog_release(catalog);
+        return NULL;
+    }
+
+    client->catalog = catalog;
+    client->log = options->log;
+    client->log_data = options->log_data;
+    client->no_environment = options->no_environment != 0;
+    if (options->hook) {
+        client->hook = *options->hook;
+        client->hooked = true;
+    }
+    fv_map_init(&client->override_keys, fv_catalog_memory(catalog));
+    client->definitions.memory = fv_catalog_memory(catalog);
+    fv_environment_init(&client->environment, fv_catalog_memory(catalog));
+    atomic_init(&client->generation, 0);
+    pthread_mutex_init(&client->writing, NULL);
+    pthread_mutex_init(&client->publishing, NULL);
+    return client;
+}
+
+int fv_client_open(const char *uri, const flagver_options *options, flagver_client **ret_client,
+                   flagver_error *err)
+{
+    flagver_options checked;
+    flagver_client *client;
+    int r;
+
+    r = fv_options_read(options, &checked, err);
+    if (r < 0)
+        return r;
+    client = new_client(&checked);
+    if (!client)
+        return fv_fail_memory(err);
+
+    r = parse_uri(client, uri, err);
+    if (r == 0)
+        r = fv_client_refresh(client, err);
+    if (r == 0 && !fv_registry_add(client))
+        r = fv_fail_memory(err);
+    if (r < 0) {
+        free_client(client);
+        return r;
+    }
+    *ret_client = client;
+    return 0;
+}
+
+void fv_client_close(flagver_client *client)
+{
+    if (!client)
+        return;
+    fv_registry_remove(client);
+    free_client(client);
+}
+
+flagver_snapshot *fv_client_snapshot(flagver_client *client)
+{
+    flagver_snapshot *snapshot;
+
+    pthread_mutex_lock(&client->publishing);
+    snapshot = client->snapshot;
+    fv_snapshot_hold(snapshot);
+    pthread_mutex_unlock(&client->publishing);
+    return snapshot;
+}
+
+/* ---- overrides and bound flags ---- */
+
+static const struct fv_flag *defined_flag(const flagver_client *client, const char *key)
+{
+    uint32_t slot = fv_map_find(&client->catalog->flag_names, key, strlen(key));
+
+    return slot != FV_MAP_NONE && slot < client->definitions.flag_count
+               ? client->definitions.flags[slot]
+               : NULL;
+}
+
+/* The place of a key's override; NULL when memory is short. */
+static struct fv_override *override_of(flagver_client *client, const char *key)
+{
+    const flagver_allocator *memory = fv_client_memory(client);
+    size_t before = client->override_keys.count;
+    uint32_t number;
+
+    if (!fv_grow(memory, (void **)&client->overrides, &client->override_capacity, before,
+                 sizeof *client->overrides))
+        return NULL;
+    number = fv_map_add(&client->override_keys, key, strlen(key));
+    if (number == FV_MAP_NONE)
+        return NULL;
+    if (number == before)
+        client->overrides[number].variant = NULL;
+    return &client->overrides[number];
+}
+
+static int set_override(flagver_client *client, const char *key, const char *variant,
+                        flagver_error *err)
+{
+    const struct fv_flag *flag = defined_flag(client, key);
+    const flagver_allocator *memory = fv_client_memory(client);
+    struct fv_override *override;
+    char *copy = NULL, *old;
+    int r;
+
+    if (variant && flag && fv_flag_variant(flag, variant) == FV_NO_VARIANT)
+        return fv_fail(err, FLAGVER_ENOTFOUND, "flag \"%.128s\" has no variant \"%.128s\"", key,
+                       variant);
+    if (variant) {
+        copy = fv_allocate(memory, strlen(variant) + 1);
+        if (!copy)
+            return fv_fail_memory(err);
+        memcpy(copy, variant, strlen(variant) + 1);
+    }
+    override = override_of(client, key);
+    if (!override) {
+        fv_release(memory, copy);
+        return fv_fail_memory(err);
+    }
+
+    old = override->variant;
+    override->variant = copy;
+    r = take(client, &client->definitions, &client->environment, err);
+    if (r < 0)
+        override->variant = old;
+    fv_release(memory, r < 0 ? copy : old);
+    return r;
+}
+
+int fv_client_override(flagver_client *client, const char *key, const char *variant,
+                       flagver_error *err)
+{
+    int r;
+
+    pthread_mutex_lock(&client->writing);
+    r = set_override(client, key, variant, err);
+    pthread_mutex_unlock(&client->writing);
+    return r;
+}
+
+/* Room for a handle of this slot. */
+static bool cover_bounds(flagver_client *client, uint32_t slot)
+{
+    size_t wanted = (size_t)slot + 1;
+    struct flagver_bound **moved;
+
+    if (wanted <= client->bound_count)
+        return true;
+    if (wanted < client->bound_count * 2)
+        wanted = client->bound_count * 2;
+    moved = fv_reallocate(fv_client_memory(client), client->bounds, wanted * sizeof(void *));
+    if (!moved)
+        return false;
+    memset(moved + client->bound_count, 0, (wanted - client->bound_count) * sizeof(void *));
+    client->bounds = moved;
+    client->bound_count = wanted;
+    return true;
+}
+
+static int bind(flagver_client *client, const char *key, const flagver_bound **ret_bound,
+                flagver_error *err)
+{
+    struct fv_map *names = &client->catalog->flag_names;
+    uint32_t slot = fv_map_add(names, key, strlen(key));
+    struct flagver_bound *bound;
+
+    if (slot == FV_MAP_NONE || !cover_bounds(client, slot))
+        return fv_fail_memory(err);
+    bound = client->bounds[slot];
+    if (!bound) {
+        bound = fv_allocate(fv_client_memory(client), sizeof *bound);
+        if (!bound)
+            return fv_fail_memory(err);
+        *bound = (struct flagver_bound){ client, names->names[slot].text, slot };
+        client->bounds[slot] = bound;
+    }
+    *ret_bound = bound;
+    return 0;
+}
+
+int fv_client_bind(flagver_client *client, const char *key, const flagver_bound **ret_bound,
+                   flagver_error *err)
+{
+    int r;
+
+    pthread_mutex_lock(&client->writing);
+    r = bind(client, key, ret_bound, err);
+    pthread_mutex_unlock(&client->writing);
+    return r;
+}

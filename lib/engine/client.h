@@ -1,0 +1,76 @@
+/*
+ * The client: where definitions come from, what overrides them, and which
+ * snapshot is current.
+ *
+ * Writers (refresh, load, override, bind) take turns by `writing`. Publishing
+ * a snapshot is a change of one pointer and one number under `publishing`,
+ * which readers take only when they see the number changed (engine/reader.h).
+ * Lock order: the registry's lock, `writing`, `publishing`.
+ */
+#ifndef FV_ENGINE_CLIENT_H
+#define FV_ENGINE_CLIENT_H
+
+#include <pthread.h>
+
+#include "engine/environment.h"
+#include "engine/snapshot.h"
+
+struct fv_reader;
+
+struct fv_override {
+    char *variant; /* NULL: taken back */
+};
+
+struct flagver_bound {
+    flagver_client *client;
+    const char *key;
+    uint32_t slot;
+};
+
+struct flagver_client {
+    /* Read by every evaluation, written when a snapshot is published. */
+    uint64_t number; /* never used again for another client */
+    atomic_uint_fast64_t generation;
+    bool hooked;
+    flagver_hook hook;
+
+    struct fv_catalog *catalog;
+    void (*log)(void *data, int level, const char *message);
+    void *log_data;
+    char *path; /* of the definitions file; NULL: "memory:" */
+    bool no_environment;
+
+    pthread_mutex_t writing;
+    struct fv_environment environment;
+    struct fv_definitions definitions; /* as defined: no flag is forced */
+    uint64_t file_mark;                /* hash of the file's text */
+    struct fv_map override_keys;
+    struct fv_override *overrides; /* by number of the key */
+    size_t override_capacity;
+    struct flagver_bound **bounds; /* by slot */
+    size_t bound_count;
+
+    pthread_mutex_t publishing;
+    flagver_snapshot *snapshot;
+    struct fv_reader *readers;  /* of all threads */
+    uint64_t *retired_counters; /* of threads that are gone */
+    uint32_t retired_count;
+
+    flagver_client *next_client; /* in the registry */
+};
+
+const flagver_allocator *fv_client_memory(const flagver_client *client);
+
+int fv_client_open(const char *uri, const flagver_options *options, flagver_client **ret_client,
+                   flagver_error *err);
+void fv_client_close(flagver_client *client);
+int fv_client_refresh(flagver_client *client, flagver_error *err);
+int fv_client_load(flagver_client *client, const char *json, size_t length, bool merge,
+                   flagver_error *err);
+int fv_client_override(flagver_client *client, const char *key, const char *variant,
+                       flagver_error *err);
+int fv_client_bind(flagver_client *client, const char *key, const flagver_bound **ret_bound,
+                   flagver_error *err);
+flagver_snapshot *fv_client_snapshot(flagver_client *client);
+
+#endif

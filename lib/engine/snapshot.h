@@ -1,0 +1,105 @@
+/*
+ * Snapshots: all flags at one moment, ready to be looked up by key or slot.
+ *
+ * A snapshot holds its flags and segments; one that is unchanged is shared with
+ * the snapshot before. Names, slots and counters belong to a catalog, which is
+ * shared by all snapshots of a client.
+ */
+#ifndef FV_ENGINE_SNAPSHOT_H
+#define FV_ENGINE_SNAPSHOT_H
+
+#include "codec/definitions.h"
+#include "flagver/client.h"
+#include "flagver/flag.h"
+#include "util/hash.h"
+
+/* The counters of a flag while it has these variants: errors first, then one a variant. */
+struct fv_counter_range {
+    uint32_t slot;
+    uint32_t first;
+    uint32_t count;           /* of variants */
+    const uint32_t *variants; /* their numbers in variant_names */
+};
+
+/*
+ * What belongs to flags beyond one snapshot. The writer (one at a time) adds to
+ * it; readers of snapshots never look into it.
+ */
+struct fv_catalog {
+    atomic_uint references;
+    bool own_allocator;
+    flagver_allocator allocator;
+    int64_t (*clock)(void *data);
+    void *clock_data;
+
+    struct fv_map flag_names, segment_names, variant_names;
+    struct fv_arena arena;
+    struct fv_counter_range *ranges;
+    size_t range_count, range_capacity;
+    uint32_t *latest; /* by slot: index of the latest range + 1; 0 = none */
+    size_t latest_count;
+    uint32_t counter_count;
+};
+
+const flagver_allocator *fv_catalog_memory(const struct fv_catalog *catalog);
+
+/* Checked options, or defaults. FLAGVER_EINVAL for options of the future. */
+int fv_options_read(const flagver_options *options, flagver_options *ret_options,
+                    flagver_error *err);
+
+struct fv_catalog *fv_catalog_new(const flagver_options *options);
+void fv_catalog_release(struct fv_catalog *catalog);
+
+/* Gives every flag that has none its counters. 0 or FLAGVER_ENOMEM. */
+int fv_catalog_count(struct fv_catalog *catalog, const struct fv_definitions *definitions);
+
+struct fv_entry {
+    uint32_t hash;
+    uint32_t slot;
+    struct fv_flag *flag; /* NULL: free */
+};
+
+struct flagver_snapshot {
+    atomic_uint references;
+    uint32_t mask;
+    struct fv_entry *entries; /* a power of two, at most half full */
+    struct fv_world world;
+    struct fv_catalog *catalog;
+    uint32_t *order; /* slots of the flags in byte order of their keys */
+    uint32_t count;
+    uint32_t counter_count;
+};
+
+/*
+ * Take a snapshot of definitions. `force` may replace a flag: it returns one
+ * that is held for the snapshot, or NULL for the flag as it is. `previous` (may
+ * be NULL) saves the work that its equal keys allow to save.
+ *
+ * @return NULL when memory is short
+ */
+struct fv_forcing {
+    int (*force)(void *data, struct fv_flag *flag, struct fv_flag **ret_forced);
+    void *data;
+};
+
+flagver_snapshot *fv_snapshot_new(struct fv_catalog *catalog,
+                                  const struct fv_definitions *definitions,
+                                  const struct fv_forcing *forcing,
+                                  const flagver_snapshot *previous);
+void fv_snapshot_hold(flagver_snapshot *snapshot);
+void fv_snapshot_release(flagver_snapshot *snapshot);
+
+static inline const struct fv_flag *fv_snapshot_find(const flagver_snapshot *snapshot,
+                                                     const char *key, size_t length)
+{
+    uint32_t hash = (uint32_t)fv_hash(key, length), at = hash & snapshot->mask;
+    const struct fv_entry *entry;
+
+    for (; (entry = &snapshot->entries[at])->flag; at = (at + 1) & snapshot->mask)
+        if (entry->hash == hash && entry->flag->key_length == length &&
+            fv_equal(entry->flag->key, key, length))
+            return entry->flag;
+    return NULL;
+}
+
+#endif

@@ -1,0 +1,72 @@
+/*
+ * The context of an evaluation: a targeting key and attributes; and paths,
+ * which name attributes.
+ */
+#ifndef FV_MODEL_CONTEXT_H
+#define FV_MODEL_CONTEXT_H
+
+#include "flagver/context.h"
+#include "model/value.h"
+#include "util/memory.h"
+
+#define FV_CONTEXT_DEPTH 100
+#define FV_ATTRIBUTE_NAME_LIMIT 255
+
+struct fv_open_container; /* a list or object that is being built */
+
+struct flagver_context {
+    struct fv_value key; /* FV_STRING, or FV_NULL: missing */
+    uint64_t key_hash;   /* fv_hash() of the key */
+    bool key_invalid;    /* the key given was no string or integer */
+
+    struct fv_member *members;
+    size_t count, capacity;
+    struct fv_arena *arenas; /* one behind each member: names and values; spare ones behind */
+    size_t arena_count;
+
+    char *key_memory;
+    size_t key_capacity;
+
+    /* An attribute is built here and then changes places with what it replaces. */
+    struct fv_arena building;
+    struct fv_member *pending; /* members of open containers, outermost first */
+    size_t pending_count, pending_capacity;
+    struct fv_open_container *open;
+    size_t open_count, open_capacity;
+};
+
+struct fv_path_step {
+    const char *name;
+    uint32_t length;
+    uint32_t hash;
+};
+
+/* An attribute's name, or the way to a member of a nested one: "account.plan". */
+struct fv_path {
+    struct fv_path_step whole;
+    const struct fv_path_step *steps; /* the parts between dots, when there are any */
+    uint32_t step_count;
+    bool is_key; /* "targetingKey" */
+};
+
+/* Prepare a path; it keeps a copy of the name in the arena. 0 or FLAGVER_ENOMEM. */
+int fv_path_init(struct fv_path *path, struct fv_arena *arena, const char *name, size_t length);
+
+/*
+ * The value a path leads to; NULL when it is missing or null. The exact name
+ * counts before the path, even when it holds null.
+ */
+const struct fv_value *fv_context_find(const flagver_context *context, const struct fv_path *path);
+
+/* What the public calls of flagver/context.h do, with lengths. */
+flagver_context *fv_context_new(void);
+void fv_context_free(flagver_context *context);
+void fv_context_reset(flagver_context *context);
+int fv_context_set_key(flagver_context *context, const char *key, size_t length);
+int fv_context_set(flagver_context *context, const char *name, size_t length,
+                   const struct fv_value *value);
+int fv_context_begin(flagver_context *context, const char *name, size_t length,
+                     enum fv_kind kind);
+int fv_context_end(flagver_context *context);
+
+#endif

@@ -1,0 +1,231 @@
+#include "model/evaluate.h"
+
+#include <string.h>
+
+#include "flagver/flag.h"
+
+/*
+ * Recursion follows references from flag to flag and segment to segment. Before
+ * the flags got here it was seen that all they refer to is there, that nothing
+ * leads back to itself, and that no way is longer than FV_REFERENCE_DEPTH
+ * (model/graph.h).
+ */
+
+static void trace(const struct fv_question *question, const struct fv_trace_event *event)
+{
+    question->trace->record(question->trace->data, event);
+}
+
+/* Builds the event only when somebody listens. */
+#define TRACE(question, ...)                                                                       \
+    do {                                                                                           \
+        if ((question)->trace)                                                                     \
+            trace((question), &(struct fv_trace_event){ __VA_ARGS__ });                            \
+    } while (0)
+
+static bool condition_holds(struct fv_question *question, const struct fv_condition *condition);
+
+static void answer(struct fv_outcome *outcome, uint32_t variant, uint8_t reason, const char *rule)
+{
+    *outcome = (struct fv_outcome){ .variant = variant, .reason = reason, .bucket = -1,
+                                    .rule = rule };
+}
+
+static void answer_error(struct fv_outcome *outcome, uint8_t error)
+{
+    *outcome = (struct fv_outcome){ .variant = FV_NO_VARIANT, .reason = FLAGVER_REASON_ERROR,
+                                    .error = error, .bucket = -1 };
+}
+
+static int64_t now(struct fv_question *question)
+{
+    if (!question->now_known) {
+        question->now = question->clock(question->clock_data);
+        question->now_known = true;
+    }
+    return question->now;
+}
+
+static bool flag_serves(struct fv_question *question, uint32_t slot, const char *variant)
+{
+    const struct fv_flag *flag = question->world->flags[slot];
+    struct fv_outcome outcome;
+
+    fv_evaluate(question, flag, &outcome);
+    return outcome.variant != FV_NO_VARIANT &&
+           strcmp(flag->body->variants[outcome.variant].name, variant) == 0;
+}
+
+static bool in_segment(struct fv_question *question, uint32_t slot)
+{
+    const struct fv_segment *segment = question->world->segments[slot];
+    const flagver_context *context = question->context;
+    const struct fv_value *key = context ? &context->key : NULL;
+
+    if (key && key->kind == FV_STRING) {
+        if (fv_keyset_find(&segment->include, key->as.string, key->count, context->key_hash) >= 0)
+            return true;
+        if (fv_keyset_find(&segment->exclude, key->as.string, key->count, context->key_hash) >= 0)
+            return false;
+    }
+    return condition_holds(question, &segment->condition);
+}
+
+static bool leaf_holds(struct fv_question *question, const struct fv_leaf *leaf)
+{
+    bool holds;
+
+    switch ((enum fv_test)leaf->test) {
+    case FV_TEST_SEGMENT:
+        holds = in_segment(question, leaf->slot);
+        TRACE(question, .step = FV_STEP_SEGMENT, .holds = holds,
+              .name = question->world->segments[leaf->slot]->name);
+        return holds;
+    case FV_TEST_FLAG:
+        holds = flag_serves(question, leaf->slot, leaf->variant);
+        TRACE(question, .step = FV_STEP_REQUIRES, .holds = holds,
+              .flag = question->world->flags[leaf->slot], .variant = leaf->variant);
+        return holds;
+    default:
+        holds = fv_leaf_holds(leaf, question->context);
+        TRACE(question, .step = FV_STEP_LEAF, .holds = holds, .leaf = leaf);
+        return holds;
+    }
+}
+
+static bool condition_holds(struct fv_question *question, const struct fv_condition *condition)
+{
+    const struct fv_leaf *leaf;
+    uint32_t at = condition->entry;
+
+    while (at < condition->count) {
+        leaf = &condition->leaves[at];
+        at = leaf_holds(question, leaf) ? leaf->yes : leaf->no;
+    }
+    return at == FV_ANSWER_YES;
+}
+
+/* The variant whose range the bucket falls into. */
+static uint32_t pick(const struct fv_serve *serve, uint32_t first_bound, uint32_t point)
+{
+    uint32_t i;
+
+    if (point < first_bound)
+        return serve->ranges[0].variant;
+    for (i = 1; i < serve->range_count; i++)
+        if (point < serve->ranges[i].bound)
+            return serve->ranges[i].variant;
+    return serve->remainder;
+}
+
+/* `reason` stands when no bucket is needed. */
+static void serve(struct fv_question *question, const struct fv_serve *serve, uint8_t reason,
+                  const char *rule, struct fv_outcome *outcome)
+{
+    uint32_t point, bound;
+    int32_t bucket;
+
+    if (!serve->range_count) {
+        answer(outcome, serve->remainder, reason, rule);
+        return;
+    }
+
+    bound = serve->ranges[0].bound;
+    if (serve->schedule) {
+        bound = fv_schedule_threshold(serve->schedule, now(question));
+        if (bound == 0 || bound == FV_SCALE) {
+            answer(outcome, bound ? serve->ranges[0].variant : serve->remainder, reason, rule);
+            return;
+        }
+    }
+
+    if (!fv_bucket(serve->bucketing, question->context, &point, &bucket)) {
+        answer_error(outcome, FLAGVER_ERROR_TARGETING_KEY_MISSING);
+        return;
+    }
+    answer(outcome, pick(serve, bound, point), FLAGVER_REASON_SPLIT, rule);
+    outcome->bucket = bucket;
+}
+
+static bool requirements_met(struct fv_question *question, const struct fv_flag_body *body)
+{
+    const struct fv_requirement *required;
+    uint32_t i;
+    bool met;
+
+    for (i = 0; i < body->requirement_count; i++) {
+        required = &body->requirements[i];
+        met = flag_serves(question, required->slot, required->variant);
+        TRACE(question, .step = FV_STEP_REQUIRES, .holds = met,
+              .flag = question->world->flags[required->slot], .variant = required->variant);
+        if (!met)
+            return false;
+    }
+    return true;
+}
+
+static bool targeted(struct fv_question *question, const struct fv_flag_body *body,
+                     struct fv_outcome *outcome)
+{
+    const flagver_context *context = question->context;
+    int32_t variant = -1;
+
+    if (!body->targets.count)
+        return false;
+    if (context && context->key.kind == FV_STRING)
+        variant = fv_keyset_find(&body->targets, context->key.as.string, context->key.count,
+                                 context->key_hash);
+    TRACE(question, .step = FV_STEP_TARGETS, .holds = variant >= 0);
+    if (variant < 0)
+        return false;
+    answer(outcome, (uint32_t)variant, FLAGVER_REASON_TARGETING_MATCH, NULL);
+    return true;
+}
+
+static bool ruled(struct fv_question *question, const struct fv_flag_body *body,
+                  struct fv_outcome *outcome)
+{
+    const struct fv_rule *rule;
+    uint32_t i;
+    bool holds;
+
+    for (i = 0; i < body->rule_count; i++) {
+        rule = &body->rules[i];
+        holds = condition_holds(question, &rule->condition);
+        TRACE(question, .step = FV_STEP_RULE, .holds = holds, .index = i, .name = rule->id);
+        if (holds) {
+            serve(question, &rule->serve, FLAGVER_REASON_TARGETING_MATCH, rule->id, outcome);
+            return true;
+        }
+    }
+    return false;
+}
+
+static void decide(struct fv_question *question, const struct fv_flag *flag,
+                   struct fv_outcome *outcome)
+{
+    const struct fv_flag_body *body = flag->body;
+
+    if (!flag->forced && question->context && question->context->key_invalid) {
+        answer_error(outcome, FLAGVER_ERROR_INVALID_CONTEXT);
+    } else if (flag->settled) {
+        TRACE(question, .step = FV_STEP_SETTLED, .flag = flag);
+        answer(outcome, flag->variant, flag->reason, NULL);
+    } else if (!requirements_met(question, body)) {
+        answer(outcome, body->off, FLAGVER_REASON_DEFAULT, "requires");
+    } else if (targeted(question, body, outcome) || ruled(question, body, outcome)) {
+        return;
+    } else if (body->serve) {
+        serve(question, body->serve, FLAGVER_REASON_DEFAULT, NULL, outcome);
+    } else {
+        answer(outcome, body->fallback, FLAGVER_REASON_DEFAULT, NULL);
+    }
+}
+
+void fv_evaluate(struct fv_question *question, const struct fv_flag *flag,
+                 struct fv_outcome *ret_outcome)
+{
+    TRACE(question, .step = FV_STEP_FLAG, .flag = flag);
+    decide(question, flag, ret_outcome);
+    TRACE(question, .step = FV_STEP_SERVED, .flag = flag, .outcome = ret_outcome);
+}
