@@ -16,6 +16,8 @@
  *         …the call said FLAGVER_ENOMEM and changed nothing…
  *     }
  *
+ * Check's assertions allocate, also those that hold: disarm before one.
+ *
  * A compiler may leave out a malloc whose block is only freed; keep the pointer
  * in a volatile where that matters.
  */
