@@ -81,17 +81,21 @@ static bool cover(const flagver_allocator *memory, void **array, uint32_t *count
     return true;
 }
 
-/* Every name that has a slot has a place in the arrays. */
-static int cover_names(struct session *session)
+static int cover_slots(struct session *session, size_t flags, size_t segments)
 {
     struct fv_definitions *result = session->result;
 
-    if (!cover(result->memory, (void **)&result->flags, &result->flag_count,
-               session->source->flag_names->count) ||
-        !cover(result->memory, (void **)&result->segments, &result->segment_count,
-               session->source->segment_names->count))
+    if (!cover(result->memory, (void **)&result->flags, &result->flag_count, flags) ||
+        !cover(result->memory, (void **)&result->segments, &result->segment_count, segments))
         return fv_fail_memory(session->reading.err);
     return 0;
+}
+
+/* Every name that has a slot has a place in the arrays. */
+static int cover_names(struct session *session)
+{
+    return cover_slots(session, session->source->flag_names->count,
+                       session->source->segment_names->count);
 }
 
 /* A merge begins with all that is there. */
@@ -102,7 +106,7 @@ static int begin_merge(struct session *session)
     uint32_t i;
     int r;
 
-    r = cover_names(session);
+    r = cover_slots(session, current->flag_count, current->segment_count);
     if (r < 0)
         return r;
     for (i = 0; i < current->flag_count; i++) {

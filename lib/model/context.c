@@ -322,14 +322,15 @@ int fv_context_begin(flagver_context *context, const char *name, size_t length, 
 static bool close_items(flagver_context *context, const struct fv_open_container *open,
                         struct fv_value *ret_value)
 {
-    const struct fv_member *from = context->pending + open->first;
     size_t count = context->pending_count - open->first, i;
+    const struct fv_member *from;
     struct fv_member *members;
     struct fv_value *items;
 
     *ret_value = (struct fv_value){ .kind = open->kind, .count = (uint32_t)count };
     if (count == 0)
         return true;
+    from = &context->pending[open->first];
     if (open->kind == FV_OBJECT) {
         members = fv_arena_allocate(&context->building, count * sizeof *members);
         if (members)
