@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Run Check programs and add up what they say.
+# Run Check programs, as many at a time as there are processors, and add up what
+# they say.
 #
 #   run-tests.sh [--valgrind] PROGRAM…
 #
@@ -7,16 +8,19 @@
 # the total, "N passed, N failed, N skipped". A test that cannot run here prints
 # one line "SKIPPED: why" and succeeds; it is then counted as skipped, not as
 # passed. A program that ran no test at all has failed.
+#
+# Valgrind is fifty times slower than the processor: test cases that compute much
+# and say so by tcase_set_tags(tcase, "slow") are left out there.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
-with=()
+with=
 if [ "${1:-}" = --valgrind ]; then
     shift
     # Without fork, or valgrind would see Check's children and not the tests.
-    export CK_FORK=no
-    with=(valgrind --quiet --leak-check=full --errors-for-leak-kinds="definite,indirect,possible"
-        --error-exitcode=99)
+    export CK_FORK=no CK_EXCLUDE_TAGS=slow
+    with="valgrind --quiet --leak-check=full --error-exitcode=99"
+    with+=" --errors-for-leak-kinds=definite,indirect,possible"
 fi
 
 if [ $# -eq 0 ]; then
@@ -29,13 +33,33 @@ fi
 export CK_DEFAULT_TIMEOUT=${CK_DEFAULT_TIMEOUT:-60}
 program_deadline=900
 
-output=$(mktemp)
-trap 'rm -f "$output"' EXIT
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 
-passed=0 failed=0 skipped=0
+# run NUMBER PROGRAM: leaves NUMBER.output, NUMBER.status and NUMBER.seconds
+run() {
+    local start=$SECONDS
+    # shellcheck disable=SC2086 # several words are meant
+    timeout --foreground "$program_deadline" $with "$2" >"$work/$1.output" 2>&1
+    echo $? >"$work/$1.status"
+    echo $((SECONDS - start)) >"$work/$1.seconds"
+}
+export -f run
+export work with program_deadline
+
+# By xargs, which unlike the shell's jobs ends with its children on Ctrl-C.
+number=0
 for program; do
-    timeout "$program_deadline" "${with[@]}" "$program" >"$output" 2>&1
-    status=$?
+    number=$((number + 1))
+    printf '%d\0%s\0' "$number" "$program"
+done | xargs -0 -P "$(nproc)" -n 2 bash -c 'run "$@"' run
+
+number=0 passed=0 failed=0 skipped=0
+for program; do
+    number=$((number + 1))
+    output=$work/$number.output
+    status=$(cat "$work/$number.status")
+    seconds=$(cat "$work/$number.seconds")
 
     # "100%: Checks: 12, Failures: 0, Errors: 0", once per suite runner, and at
     # times behind what a test wrote without a newline
@@ -63,7 +87,7 @@ for program; do
         printf 'FAILED  %s: %s\n' "$program" "$why"
         sed 's/^/    /' "$output"
     else
-        printf 'ok      %s: %d\n' "$program" "$good"
+        printf 'ok      %s: %d (%d s)\n' "$program" "$good" "$seconds"
         grep '^SKIPPED:' "$output" | sed 's/^/        /' | sort | uniq -c | sed 's/^ *1 //'
     fi
 done
