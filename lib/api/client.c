@@ -54,15 +54,15 @@ static int load_into(struct fv_catalog *catalog, const char *json, size_t length
         .flag_names = &catalog->flag_names,
         .segment_names = &catalog->segment_names,
     };
-    struct fv_definitions definitions;
+    struct fv_definitions *definitions;
     flagver_snapshot *snapshot;
     int r;
 
     r = fv_definitions_read(&source, &definitions, err);
     if (r < 0)
         return r;
-    snapshot = fv_snapshot_new(catalog, &definitions, NULL, NULL);
-    fv_definitions_clear(&definitions);
+    snapshot = fv_snapshot_new(catalog, definitions, NULL, NULL);
+    fv_definitions_release(definitions);
     if (!snapshot)
         return fv_fail_memory(err);
     *ret_snapshot = snapshot;
@@ -125,14 +125,14 @@ int flagver_definitions_lint(const char *json, size_t length, const char *name,
                                             .flag_names = &flag_names,
                                             .segment_names = &segment_names,
                                             .lint = &listener };
-    struct fv_definitions definitions;
+    struct fv_definitions *definitions;
     int r;
 
     fv_map_init(&flag_names, NULL);
     fv_map_init(&segment_names, NULL);
     r = fv_definitions_read(&source, &definitions, err);
     if (r == 0)
-        fv_definitions_clear(&definitions);
+        fv_definitions_release(definitions);
     fv_map_clear(&flag_names);
     fv_map_clear(&segment_names);
     return r < 0 ? r : lint.count;

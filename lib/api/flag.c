@@ -8,7 +8,7 @@
 
 /* ---- plain getters: the hot path ---- */
 
-/* With a hook, or when anything is missing, there is no need to be quick. */
+/* The long way: the thread's first call, a new state of the flags, a hook, nothing to ask. */
 static bool ask_slowly(flagver_client *client, const struct fv_flag_name *name,
                        const flagver_context *context, int type, struct fv_value *ret_value)
 {
@@ -36,39 +36,31 @@ static bool ask_slowly(flagver_client *client, const struct fv_flag_name *name,
 static inline bool ask(flagver_client *client, const char *key, const flagver_context *context,
                        int type, struct fv_value *ret_value)
 {
+    struct fv_reader *reader = client && key ? fv_reader_quick(client) : NULL;
     const struct fv_flag *flag;
-    struct fv_reader *reader;
     size_t length;
 
-    if (!FV_LIKELY(client && key))
-        return false;
-    length = strlen(key);
-    if (!FV_LIKELY(!client->hooked))
-        return ask_slowly(client, &(struct fv_flag_name){ key, length, FV_MAP_NONE }, context,
-                          type, ret_value);
-    reader = fv_reader_enter(client);
     if (!FV_LIKELY(reader))
-        return false;
-    flag = fv_snapshot_find(reader->snapshot, key, length);
-    return FV_LIKELY(flag) && fv_flags_ask(reader, flag, context, type, ret_value);
+        return ask_slowly(client,
+                          &(struct fv_flag_name){ key, key ? strlen(key) : 0, FV_MAP_NONE },
+                          context, type, ret_value);
+    length = strlen(key);
+    flag = fv_table_find(&reader->table, key, length);
+    return FV_LIKELY(flag) && fv_flags_ask_quickly(reader, flag, context, type, ret_value);
 }
 
 static inline bool ask_bound(const flagver_bound *bound, const flagver_context *context, int type,
                              struct fv_value *ret_value)
 {
+    struct fv_reader *reader = bound ? fv_reader_quick(bound->client) : NULL;
     const struct fv_flag *flag;
-    struct fv_reader *reader;
 
-    if (!FV_LIKELY(bound))
-        return false;
-    if (!FV_LIKELY(!bound->client->hooked))
-        return ask_slowly(bound->client, &(struct fv_flag_name){ bound->key, 0, bound->slot },
-                          context, type, ret_value);
-    reader = fv_reader_enter(bound->client);
     if (!FV_LIKELY(reader))
-        return false;
-    flag = fv_flags_at(reader->snapshot, bound->slot);
-    return FV_LIKELY(flag) && fv_flags_ask(reader, flag, context, type, ret_value);
+        return bound && ask_slowly(bound->client,
+                                   &(struct fv_flag_name){ bound->key, 0, bound->slot }, context,
+                                   type, ret_value);
+    flag = FV_LIKELY(bound->slot < reader->flag_count) ? reader->flags[bound->slot] : NULL;
+    return FV_LIKELY(flag) && fv_flags_ask_quickly(reader, flag, context, type, ret_value);
 }
 
 bool flagver_flag_bool(flagver_client *client, const char *key, flagver_context *context,

@@ -68,6 +68,7 @@ struct parts {
     json_t *fields[FLAG_FIELDS];
     struct fv_flag *flag;
     struct fv_flag_body *body;
+    struct fv_plan plan;
     struct environment env;
 };
 
@@ -542,7 +543,7 @@ static bool is_selective(const struct parts *parts)
 {
     bool beta = parts->env.has_beta ? parts->env.beta_count > 0 : has_items(parts->fields[BETA]);
 
-    return beta || parts->body->targets.count || has_items(parts->fields[RULES]) ||
+    return beta || parts->plan.targets.count || has_items(parts->fields[RULES]) ||
            parts->env.has_percentage || parts->fields[PERCENTAGE] || parts->fields[SCHEDULE];
 }
 
@@ -704,15 +705,15 @@ static int read_targets(struct parts *parts)
         else if (r < 0)
             r = fv_no_memory(parts->compiling);
         else
-            parts->body->targets = keys;
+            parts->plan.targets = keys;
     }
 
     if (r >= 0 && parts->env.has_beta) {
-        memset(&parts->body->targets, 0, sizeof parts->body->targets);
+        parts->plan.targets = (struct fv_keyset){ 0 };
         r = apply_beta(parts, &list, targets);
         if (r >= 0 && list.count &&
             fv_keyset_build(parts->compiling->arena, list.keys, list.count, false,
-                            &parts->body->targets, &conflict) < 0)
+                            &parts->plan.targets, &conflict) < 0)
             r = fv_no_memory(parts->compiling);
     }
     fv_release(parts->compiling->source->memory, list.keys);
@@ -755,8 +756,8 @@ static int read_requires(struct parts *parts)
             return r;
         requirements[i] = (struct fv_requirement){ reference.slot, reference.variant };
     }
-    parts->body->requirements = requirements;
-    parts->body->requirement_count = (uint32_t)count;
+    parts->plan.requirements = requirements;
+    parts->plan.requirement_count = (uint32_t)count;
     return 0;
 }
 
@@ -837,8 +838,8 @@ static int read_rules(struct parts *parts)
                     "this rule always holds: those after it are never tried");
     }
     fv_map_clear(&ids);
-    parts->body->rules = rules;
-    parts->body->rule_count = (uint32_t)count;
+    parts->plan.rules = rules;
+    parts->plan.rule_count = (uint32_t)count;
     return r;
 }
 
@@ -937,21 +938,24 @@ static int read_schedule(struct parts *parts, const struct fv_place *place, cons
         r = read_steps(parts, fv_at_key(place, "steps"), fields[1], schedule);
     if (r >= 0)
         r = fv_compile_bucketing(compiling, &compiling->bucket_words, &bucketing);
-    if (r >= 0 && fv_serve_schedule(serve, compiling->arena, schedule, parts->body->on,
-                                    parts->body->fallback, bucketing) < 0)
-        r = fv_no_memory(compiling);
+    if (r >= 0)
+        fv_serve_schedule(serve, schedule, parts->body->on, parts->body->fallback, bucketing);
     return r;
 }
 
 static int share(struct parts *parts, uint32_t threshold, struct fv_serve *serve)
 {
-    if (fv_serve_share(serve, parts->compiling->arena, threshold, parts->body->on,
-                       parts->body->fallback, NULL) < 0)
-        return fv_no_memory(parts->compiling);
+    fv_serve_share(serve, threshold, parts->body->on, parts->body->fallback, NULL);
     return serve->range_count ? fv_compile_bucketing(parts->compiling,
                                                      &parts->compiling->bucket_words,
                                                      &serve->bucketing)
                               : 0;
+}
+
+static void asks(struct parts *parts, enum fv_asks what, bool so)
+{
+    if (so)
+        parts->flag->asks = (uint8_t)(parts->flag->asks | (unsigned)what);
 }
 
 static int only_one_of_three(struct parts *parts)
@@ -980,7 +984,7 @@ static int only_one_of_three(struct parts *parts)
 static int read_own_serve(struct parts *parts)
 {
     struct fv_compiling *compiling = parts->compiling;
-    struct fv_serve *serve;
+    struct fv_serve *serve = &parts->body->serve;
     uint32_t threshold;
     int r;
 
@@ -990,9 +994,7 @@ static int read_own_serve(struct parts *parts)
     if (!parts->fields[PERCENTAGE] && !parts->fields[SPLIT] && !parts->fields[SCHEDULE] &&
         !parts->env.has_percentage)
         return 0;
-    serve = fv_arena_allocate_zeroed(compiling->arena, 1, sizeof *serve);
-    if (!serve)
-        return fv_no_memory(compiling);
+    asks(parts, FV_ASKS_SERVE, true);
 
     /* The definition is read even where the environment replaces it: it must be sound. */
     if (parts->fields[SPLIT])
@@ -1006,7 +1008,6 @@ static int read_own_serve(struct parts *parts)
                                parts->fields[PERCENTAGE], &threshold);
     if (r >= 0 && (parts->env.has_percentage || parts->fields[PERCENTAGE]))
         r = share(parts, parts->env.has_percentage ? parts->env.threshold : threshold, serve);
-    parts->body->serve = serve;
     return r;
 }
 
@@ -1040,19 +1041,39 @@ static int read_words(struct parts *parts)
     return r;
 }
 
-static int read_parts(struct parts *parts, const json_t *value)
+/* Keeps what was found out about the plan, when there is any. */
+static int keep_plan(struct parts *parts)
 {
-    struct fv_compiling *compiling = parts->compiling;
-    bool enabled = true;
+    struct fv_plan *found = &parts->plan, *plan;
     int r;
 
-    r = fv_read_fields(compiling->reading, parts->place, value, flag_names, FLAG_FIELDS,
-                       parts->fields);
-    if (r >= 0)
-        r = read_type(parts);
+    asks(parts, FV_ASKS_REQUIREMENTS, found->requirement_count > 0);
+    asks(parts, FV_ASKS_TARGETS, found->targets.count > 0);
+    asks(parts, FV_ASKS_RULES, found->rule_count > 0);
+    if (!(parts->flag->asks & ~FV_ASKS_SERVE))
+        return 0;
+
+    r = fv_seal_references(parts->compiling, &found->refs, &found->ref_count);
+    if (r < 0)
+        return r;
+    found->leaf_count = parts->compiling->leaf_total;
+    plan = fv_arena_allocate(parts->compiling->arena, sizeof *plan);
+    if (!plan)
+        return fv_no_memory(parts->compiling);
+    *plan = *found;
+    parts->body->plan = plan;
+    return 0;
+}
+
+static int read_parts(struct parts *parts, bool *ret_enabled)
+{
+    struct fv_compiling *compiling = parts->compiling;
+    int r;
+
+    r = read_type(parts);
     if (r >= 0 && parts->fields[ENABLED])
         r = fv_read_bool(compiling->reading, fv_at_key(parts->place, "enabled"),
-                         parts->fields[ENABLED], &enabled);
+                         parts->fields[ENABLED], ret_enabled);
     if (r >= 0)
         r = read_variants(parts);
     if (r >= 0)
@@ -1073,9 +1094,9 @@ static int read_parts(struct parts *parts, const json_t *value)
     if (r >= 0)
         r = read_words(parts);
     if (r >= 0)
-        r = fv_seal_references(compiling, &parts->body->refs, &parts->body->ref_count);
-    if (r >= 0)
-        fv_flag_settle(parts->flag, parts->env.has_enabled ? parts->env.enabled : enabled);
+        r = keep_plan(parts);
+    if (r >= 0 && parts->env.has_enabled)
+        *ret_enabled = parts->env.enabled;
     return r;
 }
 
@@ -1091,30 +1112,46 @@ static void start(struct fv_compiling *compiling, struct fv_arena *arena, struct
     fv_arena_reset(&compiling->scratch);
 }
 
+/* What a simple flag needs beyond itself: a bucketing when it has a share of its own. */
+static size_t extra_room(json_t *const fields[FLAG_FIELDS])
+{
+    return fields[PERCENTAGE] || fields[SPLIT] || fields[SCHEDULE] ? sizeof(struct fv_bucketing)
+                                                                   : 0;
+}
+
 int fv_compile_flag(struct fv_compiling *compiling, const struct fv_place *place,
                     const json_t *value, const char *key, uint32_t slot,
                     struct fv_flag **ret_flag)
 {
     struct parts parts = { .compiling = compiling, .place = place };
+    size_t length = strlen(key);
+    struct fv_arena arena;
+    bool enabled = true;
     int r;
 
-    r = fv_expect_name(compiling->reading, place, key, strlen(key), FV_FLAG_KEY_LIMIT,
-                       "flag key");
+    r = fv_expect_name(compiling->reading, place, key, length, FV_FLAG_KEY_LIMIT, "flag key");
+    if (r >= 0)
+        r = fv_read_fields(compiling->reading, place, value, flag_names, FLAG_FIELDS,
+                           parts.fields);
     if (r < 0)
         return r;
-    parts.flag = fv_flag_new(compiling->source->memory, key, strlen(key));
-    if (!parts.flag)
-        return fv_no_memory(compiling);
-    parts.body = parts.flag->body;
-    parts.flag->slot = slot;
 
-    start(compiling, &parts.body->arena, parts.flag);
-    r = read_parts(&parts, value);
+    fv_arena_init(&arena, compiling->source->memory,
+                  fv_flag_chunk(length, extra_room(parts.fields)));
+    parts.flag = fv_flag_new(&arena, key, length);
+    if (parts.flag) {
+        parts.body = parts.flag->body;
+        parts.body->slot = slot;
+        start(compiling, &arena, parts.flag);
+        r = read_parts(&parts, &enabled);
+    } else {
+        r = fv_no_memory(compiling);
+    }
     if (r < 0) {
-        fv_flag_release(parts.flag);
+        fv_arena_clear(&arena);
         return r;
     }
-    parts.body->leaf_count = compiling->leaf_total;
+    fv_flag_complete(parts.flag, &arena, enabled);
     *ret_flag = parts.flag;
     return 0;
 }
@@ -1173,27 +1210,29 @@ static int read_segment(struct fv_compiling *compiling, const struct fv_place *p
     return r;
 }
 
+#define SEGMENT_CHUNK 320
+
 int fv_compile_segment(struct fv_compiling *compiling, const struct fv_place *place,
                        const json_t *value, const char *name, struct fv_segment **ret_segment)
 {
     struct fv_segment *segment;
+    struct fv_arena arena;
     int r;
 
     r = fv_expect_name(compiling->reading, place, name, strlen(name), FV_FLAG_KEY_LIMIT,
                        "segment name");
     if (r < 0)
         return r;
-    segment = fv_segment_new(compiling->source->memory, name, strlen(name));
-    if (!segment)
-        return fv_no_memory(compiling);
-
-    start(compiling, &segment->arena, NULL);
-    r = read_segment(compiling, place, value, segment);
+    fv_arena_init(&arena, compiling->source->memory, SEGMENT_CHUNK);
+    segment = fv_segment_new(&arena, name, strlen(name));
+    start(compiling, &arena, NULL);
+    r = segment ? read_segment(compiling, place, value, segment) : fv_no_memory(compiling);
     if (r < 0) {
-        fv_segment_release(segment);
+        fv_arena_clear(&arena);
         return r;
     }
     segment->leaf_count = compiling->leaf_total;
+    fv_segment_complete(segment, &arena);
     *ret_segment = segment;
     return 0;
 }

@@ -711,9 +711,7 @@ static int compile_percentage(struct fv_compiling *compiling, const struct fv_pl
     r = fv_read_percentage(compiling->reading, place, value, &threshold);
     if (r < 0)
         return r;
-    if (fv_serve_share(ret_serve, compiling->arena, threshold, flag->body->on,
-                       flag->body->fallback, NULL) < 0)
-        return fv_no_memory(compiling);
+    fv_serve_share(ret_serve, threshold, flag->body->on, flag->body->fallback, NULL);
     return ret_serve->range_count
                ? fv_compile_bucketing(compiling, words, &ret_serve->bucketing)
                : 0;

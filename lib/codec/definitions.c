@@ -34,17 +34,25 @@ struct session {
     bool names_changed; /* a flag is there whose key was not */
 };
 
-void fv_definitions_clear(struct fv_definitions *definitions)
+void fv_definitions_hold(struct fv_definitions *definitions)
+{
+    atomic_fetch_add_explicit(&definitions->references, 1, memory_order_relaxed);
+}
+
+void fv_definitions_release(struct fv_definitions *definitions)
 {
     uint32_t i;
 
+    if (!definitions ||
+        atomic_fetch_sub_explicit(&definitions->references, 1, memory_order_acq_rel) != 1)
+        return;
     for (i = 0; i < definitions->flag_count; i++)
         fv_flag_release(definitions->flags[i]);
     for (i = 0; i < definitions->segment_count; i++)
         fv_segment_release(definitions->segments[i]);
     fv_release(definitions->memory, definitions->flags);
     fv_release(definitions->memory, definitions->segments);
-    memset(definitions, 0, sizeof *definitions);
+    fv_release(definitions->memory, definitions);
 }
 
 struct fv_world fv_definitions_world(const struct fv_definitions *definitions)
@@ -106,6 +114,8 @@ static int begin_merge(struct session *session)
     uint32_t i;
     int r;
 
+    if (!current)
+        return 0;
     r = cover_slots(session, current->flag_count, current->segment_count);
     if (r < 0)
         return r;
@@ -364,8 +374,9 @@ static void check_unused(struct session *session)
     uint32_t i;
 
     for (i = 0; used && i < result->flag_count; i++)
-        if (result->flags[i])
-            mark_used(result->flags[i]->body->refs, result->flags[i]->body->ref_count, used);
+        if (result->flags[i] && result->flags[i]->body->plan)
+            mark_used(result->flags[i]->body->plan->refs,
+                      result->flags[i]->body->plan->ref_count, used);
     for (i = 0; used && i < result->segment_count; i++)
         if (result->segments[i])
             mark_used(result->segments[i]->refs, result->segments[i]->ref_count, used);
@@ -404,29 +415,42 @@ static int read_root(struct session *session, const json_t *root)
     return r;
 }
 
-int fv_definitions_read(const struct fv_definitions_source *source,
-                        struct fv_definitions *ret_definitions, flagver_error *err)
+/* Parses the text and reads it into the session's empty result. */
+static int read_text(struct session *session)
 {
-    struct fv_definitions result = { .memory = source->memory };
-    struct session session = { .source = source, .result = &result };
+    const struct fv_definitions_source *source = session->source;
     json_t *root;
     int r;
 
+    r = fv_json_parse(source->text, source->length, source->name, &root, session->reading.err);
+    if (r < 0)
+        return r;
+    fv_arena_init(&session->compiling.scratch, source->memory, SCRATCH_CHUNK);
+    r = read_root(session, root);
+    fv_compiling_clear(&session->compiling);
+    json_decref(root);
+    return r;
+}
+
+int fv_definitions_read(const struct fv_definitions_source *source,
+                        struct fv_definitions **ret_definitions, flagver_error *err)
+{
+    struct session session = { .source = source };
+    int r;
+
+    session.result = fv_allocate_zeroed(source->memory, 1, sizeof *session.result);
+    if (!session.result)
+        return fv_fail_memory(err);
+    session.result->memory = source->memory;
+    atomic_init(&session.result->references, 1);
     session.reading = (struct fv_reading){ source->text, source->length, source->name, err };
     session.compiling.reading = &session.reading;
     session.compiling.source = source;
-    fv_arena_init(&session.compiling.scratch, source->memory, SCRATCH_CHUNK);
 
-    r = fv_json_parse(source->text, source->length, source->name, &root, err);
+    r = read_text(&session);
     if (r < 0)
-        return r;
-    r = read_root(&session, root);
-    json_decref(root);
-    fv_compiling_clear(&session.compiling);
-
-    if (r < 0)
-        fv_definitions_clear(&result);
+        fv_definitions_release(session.result);
     else
-        *ret_definitions = result;
+        *ret_definitions = session.result;
     return r;
 }

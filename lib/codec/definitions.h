@@ -8,15 +8,20 @@
 #include "model/evaluate.h"
 #include "util/map.h"
 
-/* Flags and segments by slot; each that is there is held once. */
+/*
+ * Flags and segments by slot; each that is there is held once. Immutable once
+ * read, and shared by all snapshots that are taken of it.
+ */
 struct fv_definitions {
+    atomic_uint references;
     const flagver_allocator *memory;
     struct fv_flag **flags;
     struct fv_segment **segments;
     uint32_t flag_count, segment_count; /* slots */
 };
 
-void fv_definitions_clear(struct fv_definitions *definitions);
+void fv_definitions_hold(struct fv_definitions *definitions);
+void fv_definitions_release(struct fv_definitions *definitions); /* NULL is fine */
 
 /* The same as a view for evaluation. */
 struct fv_world fv_definitions_world(const struct fv_definitions *definitions);
@@ -46,11 +51,11 @@ struct fv_definitions_source {
  * Read definitions. All or nothing: with an error nothing has changed but that
  * names may have got slots.
  *
- * @param ret_definitions  all flags and segments that are there now
+ * @param ret_definitions  all flags and segments that are there now, held once
  * @return 0, FLAGVER_EPARSE, FLAGVER_ENOMEM
  */
 int fv_definitions_read(const struct fv_definitions_source *source,
-                        struct fv_definitions *ret_definitions, flagver_error *err);
+                        struct fv_definitions **ret_definitions, flagver_error *err);
 
 /* "FLAGVER_FLAG_" and the key, upper-cased, other bytes than A–Z and 0–9 as "_". */
 #define FV_FORCE_PREFIX "FLAGVER_FLAG_"

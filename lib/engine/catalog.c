@@ -146,7 +146,7 @@ static const uint32_t *number_variants(struct fv_catalog *catalog, const struct 
 
 static bool add_range(struct fv_catalog *catalog, struct fv_flag *flag)
 {
-    struct fv_counter_range range = { .slot = flag->slot,
+    struct fv_counter_range range = { .slot = flag->body->slot,
                                       .first = catalog->counter_count,
                                       .count = flag->body->variant_count };
 
@@ -157,7 +157,7 @@ static bool add_range(struct fv_catalog *catalog, struct fv_flag *flag)
         return false;
 
     catalog->ranges[catalog->range_count++] = range;
-    catalog->latest[flag->slot] = (uint32_t)catalog->range_count;
+    catalog->latest[flag->body->slot] = (uint32_t)catalog->range_count;
     catalog->counter_count += 1 + range.count;
     flag->counter = range.first;
     return true;

@@ -97,9 +97,9 @@ static struct fv_flag *same_as_before(const struct forcing *forcing, const struc
     const flagver_snapshot *previous = forcing->previous;
     struct fv_flag *before;
 
-    if (!previous || flag->slot >= previous->world.flag_count)
+    if (!previous || flag->body->slot >= previous->world.flag_count)
         return NULL;
-    before = previous->world.flags[flag->slot];
+    before = previous->world.flags[flag->body->slot];
     return before && before->body->origin == flag && before->variant == variant ? before : NULL;
 }
 
@@ -131,20 +131,26 @@ static int force(void *data, struct fv_flag *flag, struct fv_flag **ret_forced)
 
 /* ---- publishing ---- */
 
-/* Is there anything in these definitions that is not in the current state? */
-static bool unchanged(const flagver_snapshot *a, const flagver_snapshot *b)
+static bool same_flags(const struct fv_world *a, const struct fv_world *b)
 {
     uint32_t i;
 
-    if (!a || a->count != b->count)
+    if (a->flag_count != b->flag_count)
         return false;
-    for (i = 0; i < a->world.flag_count || i < b->world.flag_count; i++)
-        if ((i < a->world.flag_count ? a->world.flags[i] : NULL) !=
-            (i < b->world.flag_count ? b->world.flags[i] : NULL))
+    for (i = 0; i < a->flag_count; i++)
+        if (a->flags[i] != b->flags[i])
             return false;
-    for (i = 0; i < a->world.segment_count || i < b->world.segment_count; i++)
-        if ((i < a->world.segment_count ? a->world.segments[i] : NULL) !=
-            (i < b->world.segment_count ? b->world.segments[i] : NULL))
+    return true;
+}
+
+static bool same_segments(const struct fv_world *a, const struct fv_world *b)
+{
+    uint32_t i;
+
+    if (a->segment_count != b->segment_count)
+        return false;
+    for (i = 0; i < a->segment_count; i++)
+        if (a->segments[i] != b->segments[i])
             return false;
     return true;
 }
@@ -153,7 +159,8 @@ static void publish(flagver_client *client, flagver_snapshot *snapshot)
 {
     flagver_snapshot *old;
 
-    if (unchanged(client->snapshot, snapshot)) {
+    if (client->snapshot && same_flags(&client->snapshot->world, &snapshot->world) &&
+        same_segments(&client->snapshot->world, &snapshot->world)) {
         fv_snapshot_release(snapshot);
         return;
     }
@@ -166,16 +173,18 @@ static void publish(flagver_client *client, flagver_snapshot *snapshot)
 }
 
 /* A snapshot of these definitions with what is forced; publishes it. */
-static int take(flagver_client *client, const struct fv_definitions *definitions,
+static int take(flagver_client *client, struct fv_definitions *definitions,
                 const struct fv_environment *environment, flagver_error *err)
 {
     struct forcing forcing = { client, environment, client->snapshot };
     const struct fv_forcing hook = { force, &forcing };
+    bool forces = client->override_keys.count || environment->forces;
     flagver_snapshot *snapshot;
 
     if (fv_catalog_count(client->catalog, definitions) < 0)
         return fv_fail_memory(err);
-    snapshot = fv_snapshot_new(client->catalog, definitions, &hook, client->snapshot);
+    snapshot = fv_snapshot_new(client->catalog, definitions, forces ? &hook : NULL,
+                               client->snapshot);
     if (!snapshot)
         return fv_fail_memory(err);
     publish(client, snapshot);
@@ -194,24 +203,24 @@ static int read_text(flagver_client *client, const char *text, size_t length, bo
         .memory = fv_client_memory(client),
         .flag_names = &client->catalog->flag_names,
         .segment_names = &client->catalog->segment_names,
-        .current = &client->definitions,
+        .current = client->definitions,
         .merge = merge,
         .variable = fv_environment_get,
         .variable_data = environment,
         .ignored = &ignored,
     };
-    struct fv_definitions definitions;
+    struct fv_definitions *definitions;
     int r;
 
     r = fv_definitions_read(&source, &definitions, err);
     if (r < 0)
         return r;
-    r = take(client, &definitions, environment, err);
+    r = take(client, definitions, environment, err);
     if (r < 0) {
-        fv_definitions_clear(&definitions);
+        fv_definitions_release(definitions);
         return r;
     }
-    fv_definitions_clear(&client->definitions);
+    fv_definitions_release(client->definitions);
     client->definitions = definitions;
     return 0;
 }
@@ -263,7 +272,11 @@ static int refresh_file(flagver_client *client, struct fv_environment *environme
 static int refresh_memory(flagver_client *client, struct fv_environment *environment,
                           flagver_error *err)
 {
-    return take(client, &client->definitions, environment, err);
+    static const char nothing[] = "{}";
+
+    if (!client->definitions)
+        return read_text(client, nothing, sizeof nothing - 1, false, environment, err);
+    return take(client, client->definitions, environment, err);
 }
 
 int fv_client_refresh(flagver_client *client, flagver_error *err)
@@ -330,7 +343,7 @@ static void free_client(flagver_client *client)
 
     fv_readers_free(client);
     fv_snapshot_release(client->snapshot);
-    fv_definitions_clear(&client->definitions);
+    fv_definitions_release(client->definitions);
     fv_environment_clear(&client->environment);
     for (i = 0; i < client->override_keys.count; i++)
         fv_release(memory, client->overrides[i].variant);
@@ -368,7 +381,6 @@ static flagver_client *new_client(const flagver_options *options)
         client->hooked = true;
     }
     fv_map_init(&client->override_keys, fv_catalog_memory(catalog));
-    client->definitions.memory = fv_catalog_memory(catalog);
     fv_environment_init(&client->environment, fv_catalog_memory(catalog));
     atomic_init(&client->generation, 0);
     pthread_mutex_init(&client->writing, NULL);
@@ -428,8 +440,8 @@ static const struct fv_flag *defined_flag(const flagver_client *client, const ch
 {
     uint32_t slot = fv_map_find(&client->catalog->flag_names, key, strlen(key));
 
-    return slot != FV_MAP_NONE && slot < client->definitions.flag_count
-               ? client->definitions.flags[slot]
+    return slot != FV_MAP_NONE && slot < client->definitions->flag_count
+               ? client->definitions->flags[slot]
                : NULL;
 }
 
@@ -477,7 +489,7 @@ static int set_override(flagver_client *client, const char *key, const char *var
 
     old = override->variant;
     override->variant = copy;
-    r = take(client, &client->definitions, &client->environment, err);
+    r = take(client, client->definitions, &client->environment, err);
     if (r < 0)
         override->variant = old;
     fv_release(memory, r < 0 ? copy : old);

@@ -42,7 +42,7 @@ struct flagver_client {
 
     pthread_mutex_t writing;
     struct fv_environment environment;
-    struct fv_definitions definitions; /* as defined: no flag is forced */
+    struct fv_definitions *definitions; /* as defined: no flag is forced; NULL at first */
     uint64_t file_mark;                /* hash of the file's text */
     struct fv_map override_keys;
     struct fv_override *overrides; /* by number of the key */

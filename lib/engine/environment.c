@@ -15,7 +15,7 @@ void fv_environment_init(struct fv_environment *environment, const flagver_alloc
 
 void fv_environment_clear(struct fv_environment *environment)
 {
-    fv_release(environment->names.arena.memory, environment->values);
+    fv_release(environment->names.arena.chunks.memory, environment->values);
     environment->values = NULL;
     fv_map_clear(&environment->names);
 }
@@ -42,7 +42,7 @@ static int add(struct fv_environment *environment, const char *variable, const c
 
 int fv_environment_read(struct fv_environment *environment)
 {
-    const flagver_allocator *memory = environment->names.arena.memory;
+    const flagver_allocator *memory = environment->names.arena.chunks.memory;
     size_t count = 0;
     const char *equals;
     char **variable;

@@ -15,15 +15,8 @@ static struct fv_question question_of(const flagver_snapshot *snapshot,
                                  .clock_data = snapshot->catalog->clock_data };
 }
 
-void fv_flags_decide(const flagver_snapshot *snapshot, const struct fv_flag *flag,
-                     const flagver_context *context, struct fv_outcome *ret_outcome)
-{
-    struct fv_question question = question_of(snapshot, context);
-
-    fv_evaluate(&question, flag, ret_outcome);
-}
-
-bool fv_flags_convert(const struct fv_flag *flag, int type, struct fv_value *value)
+/* A number of one type as the other, when it stays the same; true when the types agree. */
+static bool convert(const struct fv_flag *flag, int type, struct fv_value *value)
 {
     if (type == flag->type || type == FLAGVER_TYPE_ANY)
         return true;
@@ -35,6 +28,24 @@ bool fv_flags_convert(const struct fv_flag *flag, int type, struct fv_value *val
         value->kind = FV_INTEGER;
         return fv_real_to_integer(value->as.real, &value->as.integer);
     }
+    return false;
+}
+
+bool fv_flags_ask(struct fv_reader *reader, const struct fv_flag *flag,
+                  const flagver_context *context, int type, struct fv_value *ret_value)
+{
+    struct fv_question question = question_of(reader->snapshot, context);
+    struct fv_outcome outcome;
+
+    fv_evaluate(&question, flag, &outcome);
+    if (outcome.variant != FV_NO_VARIANT) {
+        *ret_value = flag->body->variants[outcome.variant].value;
+        if (FV_LIKELY(flag->type == type) || convert(flag, type, ret_value)) {
+            fv_reader_count(reader, flag->counter + 1 + outcome.variant);
+            return true;
+        }
+    }
+    fv_reader_count(reader, flag->counter);
     return false;
 }
 
@@ -84,7 +95,7 @@ static int detail_outcome(flagver_detail *detail, const struct fv_flag *flag, in
         return detail_error(detail, outcome->error);
     variant = &flag->body->variants[outcome->variant];
     value = variant->value;
-    if (!fv_flags_convert(flag, type, &value))
+    if (!convert(flag, type, &value))
         return detail_error(detail, FLAGVER_ERROR_TYPE_MISMATCH);
 
     detail->variant = variant->name;
@@ -110,9 +121,9 @@ static void detail_hand_over(const flagver_detail *detail, flagver_detail *ret_d
 static const struct fv_flag *find(const flagver_snapshot *snapshot,
                                   const struct fv_flag_name *name)
 {
-    return name->slot == FV_MAP_NONE
-               ? fv_snapshot_find(snapshot, name->key, name->length)
-               : fv_flags_at(snapshot, name->slot);
+    if (name->slot == FV_MAP_NONE)
+        return fv_table_find(&snapshot->table, name->key, name->length);
+    return name->slot < snapshot->world.flag_count ? snapshot->world.flags[name->slot] : NULL;
 }
 
 static int evaluate(const flagver_snapshot *snapshot, const struct fv_flag *flag,

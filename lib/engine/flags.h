@@ -15,47 +15,21 @@
 #define FV_LIKELY(condition) (condition)
 #endif
 
-/* A settled flag's outcome is known without asking, unless the context is invalid. */
-static inline bool fv_flag_is_settled_for(const struct fv_flag *flag,
-                                          const flagver_context *context)
+/* The value for a caller who wants no details; false: it gets its own default. */
+bool fv_flags_ask(struct fv_reader *reader, const struct fv_flag *flag,
+                  const flagver_context *context, int type, struct fv_value *ret_value);
+
+/* The same, quick for a settled flag of the type that is asked for. */
+static inline bool fv_flags_ask_quickly(struct fv_reader *reader, const struct fv_flag *flag,
+                                        const flagver_context *context, int type,
+                                        struct fv_value *ret_value)
 {
-    return flag->settled && (!context || !context->key_invalid || flag->forced);
-}
-
-/* Evaluates a flag that is not settled for the context. */
-void fv_flags_decide(const flagver_snapshot *snapshot, const struct fv_flag *flag,
-                     const flagver_context *context, struct fv_outcome *ret_outcome);
-
-/* A number of one type as the other, when it stays the same; true when the types agree. */
-bool fv_flags_convert(const struct fv_flag *flag, int type, struct fv_value *value);
-
-static inline bool fv_flags_fit(const struct fv_flag *flag, int type, struct fv_value *value)
-{
-    return FV_LIKELY(flag->type == type) || fv_flags_convert(flag, type, value);
-}
-
-/* The value for a caller who wants no detail; false: it gets its own default. */
-static inline bool fv_flags_ask(struct fv_reader *reader, const struct fv_flag *flag,
-                                const flagver_context *context, int type,
-                                struct fv_value *ret_value)
-{
-    struct fv_outcome outcome;
-    uint32_t variant = flag->variant;
-
-    if (FV_LIKELY(fv_flag_is_settled_for(flag, context))) {
+    if (FV_LIKELY(flag->settled == type && (!context || !context->key_invalid))) {
         *ret_value = flag->value;
-    } else {
-        fv_flags_decide(reader->snapshot, flag, context, &outcome);
-        variant = outcome.variant;
-        if (variant != FV_NO_VARIANT)
-            *ret_value = flag->body->variants[variant].value;
+        fv_reader_count(reader, flag->counter + 1 + flag->variant);
+        return true;
     }
-    if (variant == FV_NO_VARIANT || !fv_flags_fit(flag, type, ret_value)) {
-        fv_reader_count(reader, flag->counter);
-        return false;
-    }
-    fv_reader_count(reader, flag->counter + 1 + variant);
-    return true;
+    return fv_flags_ask(reader, flag, context, type, ret_value);
 }
 
 /* What is asked: a flag by key, or by slot. */
@@ -64,11 +38,6 @@ struct fv_flag_name {
     size_t length;
     uint32_t slot; /* FV_MAP_NONE: by key */
 };
-
-static inline const struct fv_flag *fv_flags_at(const flagver_snapshot *snapshot, uint32_t slot)
-{
-    return slot < snapshot->world.flag_count ? snapshot->world.flags[slot] : NULL;
-}
 
 /* With all details and the hook. Returns the error. */
 int fv_flags_evaluate(flagver_client *client, const struct fv_flag_name *name,

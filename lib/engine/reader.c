@@ -110,22 +110,38 @@ static void add_up(uint64_t *sums, uint32_t sum_count, const struct fv_reader *r
         sums[i] += atomic_load_explicit(&reader->counters[i], memory_order_relaxed);
 }
 
-/* Keeps what a thread has counted when its reader goes. */
-static void retire_counters(flagver_client *client, const struct fv_reader *reader)
+/* Room in the client's own counters, which outlive readers. */
+static bool cover_retired(flagver_client *client, uint32_t count)
 {
     uint64_t *moved;
 
-    if (reader->counter_count > client->retired_count) {
-        moved = fv_reallocate(fv_client_memory(client), client->retired_counters,
-                              reader->counter_count * sizeof *moved);
-        if (moved) {
-            memset(moved + client->retired_count, 0,
-                   (reader->counter_count - client->retired_count) * sizeof *moved);
-            client->retired_counters = moved;
-            client->retired_count = reader->counter_count;
-        }
-    }
+    if (count <= client->retired_count)
+        return true;
+    moved = fv_reallocate(fv_client_memory(client), client->retired_counters,
+                          count * sizeof *moved);
+    if (!moved)
+        return false;
+    memset(moved + client->retired_count, 0, (count - client->retired_count) * sizeof *moved);
+    client->retired_counters = moved;
+    client->retired_count = count;
+    return true;
+}
+
+/* Keeps what a thread has counted when its reader goes. */
+static void retire_counters(flagver_client *client, const struct fv_reader *reader)
+{
+    cover_retired(client, reader->counter_count);
     add_up(client->retired_counters, client->retired_count, reader);
+}
+
+void fv_reader_carry(struct fv_reader *reader, uint32_t counter)
+{
+    flagver_client *client = reader->client;
+
+    pthread_mutex_lock(&client->publishing);
+    if (cover_retired(client, counter + 1))
+        client->retired_counters[counter] += UINT64_C(1) << 32;
+    pthread_mutex_unlock(&client->publishing);
 }
 
 static void free_reader(flagver_client *client, struct fv_reader *reader)
@@ -245,6 +261,16 @@ static bool grow_counters(flagver_client *client, struct fv_reader *reader, uint
     return true;
 }
 
+static void show(struct fv_reader *reader, flagver_snapshot *snapshot, uint64_t generation)
+{
+    reader->snapshot = snapshot;
+    reader->table = snapshot->table;
+    reader->flags = snapshot->world.flags;
+    reader->flag_count = snapshot->world.flag_count;
+    reader->generation = generation;
+    reader->quick = reader->client->hooked ? 0 : generation;
+}
+
 /* Takes the current snapshot; without memory for its counters the old one goes on answering. */
 static bool catch_up(flagver_client *client, struct fv_reader *reader)
 {
@@ -254,9 +280,9 @@ static bool catch_up(flagver_client *client, struct fv_reader *reader)
     pthread_mutex_lock(&client->publishing);
     fine = grow_counters(client, reader, client->snapshot->counter_count);
     if (fine) {
-        reader->snapshot = client->snapshot;
-        fv_snapshot_hold(reader->snapshot);
-        reader->generation = atomic_load_explicit(&client->generation, memory_order_relaxed);
+        fv_snapshot_hold(client->snapshot);
+        show(reader, client->snapshot,
+             atomic_load_explicit(&client->generation, memory_order_relaxed));
     }
     pthread_mutex_unlock(&client->publishing);
 
@@ -274,6 +300,8 @@ static struct fv_reader *new_reader(flagver_client *client)
     prune();
     entry = malloc(sizeof *entry);
     reader = fv_allocate_zeroed(memory, 1, sizeof *reader);
+    if (reader)
+        reader->client = client;
     /* Any value but NULL makes the key's destructor run when the thread ends. */
     if (!entry || !reader || pthread_setspecific(thread_key, &registry) != 0 ||
         !catch_up(client, reader)) {
@@ -292,7 +320,7 @@ static struct fv_reader *new_reader(flagver_client *client)
     return remember(client, reader);
 }
 
-struct fv_reader *fv_reader_enter_slow(flagver_client *client)
+struct fv_reader *fv_reader_enter(flagver_client *client)
 {
     struct thread_entry *entry = thread_entries;
     struct fv_reader *reader;
@@ -303,7 +331,7 @@ struct fv_reader *fv_reader_enter_slow(flagver_client *client)
         return new_reader(client);
 
     reader = remember(client, entry->reader);
-    if (!reader->busy)
+    if (!reader->busy && reader->generation != atomic_load_explicit(&client->generation, memory_order_acquire))
         catch_up(client, reader);
     return reader;
 }

@@ -14,14 +14,20 @@
 
 #include "engine/client.h"
 
-typedef atomic_uint_fast64_t fv_counter;
+typedef _Atomic(uint32_t) fv_counter;
 
 struct fv_reader {
+    uint64_t quick;      /* the generation of its snapshot; 0 when calls must take the long way */
+    fv_counter *counters; /* written by this thread, read by whoever sums them up */
+    struct fv_table table; /* the snapshot's, at hand */
+    struct fv_flag *const *flags;
+    uint32_t flag_count;
+    uint32_t busy; /* evaluations on the way up the stack: the snapshot stays */
+
     uint64_t generation;
     flagver_snapshot *snapshot;
-    fv_counter *counters; /* written by this thread, read by whoever sums them up */
+    flagver_client *client;
     uint32_t counter_count;
-    uint32_t busy; /* evaluations on the way up the stack: the snapshot stays */
     struct fv_reader *next; /* of the client */
 };
 
@@ -40,29 +46,36 @@ struct fv_thread_slot {
 
 extern _Thread_local struct fv_thread_slot fv_thread_slots[FV_THREAD_SLOTS] FV_THREAD_MODEL;
 
-/* The same, when the thread has no reader yet or the generation has changed. */
-struct fv_reader *fv_reader_enter_slow(flagver_client *client);
+/*
+ * This thread's reader for a call that wants no details, when it is up to date
+ * and the client has no hook; NULL: take the long way.
+ */
+static inline struct fv_reader *fv_reader_quick(flagver_client *client)
+{
+    const struct fv_thread_slot *slot = &fv_thread_slots[client->number % FV_THREAD_SLOTS];
+
+    return slot->number == client->number &&
+                   slot->reader->quick ==
+                       atomic_load_explicit(&client->generation, memory_order_acquire)
+               ? slot->reader
+               : NULL;
+}
 
 /* This thread's reader, up to date. NULL: memory is short for a first one. */
-static inline struct fv_reader *fv_reader_enter(flagver_client *client)
-{
-    const struct fv_thread_slot *slot =
-        &fv_thread_slots[client->number % FV_THREAD_SLOTS];
+struct fv_reader *fv_reader_enter(flagver_client *client);
 
-    if (slot->number == client->number &&
-        slot->reader->generation ==
-            atomic_load_explicit(&client->generation, memory_order_acquire))
-        return slot->reader;
-    return fv_reader_enter_slow(client);
-}
+/* A counter has run over: 2^32 are kept elsewhere. */
+void fv_reader_carry(struct fv_reader *reader, uint32_t counter);
 
 /* One writer: no need for an atomic addition, only for whole words. */
 static inline void fv_reader_count(struct fv_reader *reader, uint32_t counter)
 {
     fv_counter *at = &reader->counters[counter];
+    uint32_t count = atomic_load_explicit(at, memory_order_relaxed) + 1;
 
-    atomic_store_explicit(at, atomic_load_explicit(at, memory_order_relaxed) + 1,
-                          memory_order_relaxed);
+    atomic_store_explicit(at, count, memory_order_relaxed);
+    if (count == 0)
+        fv_reader_carry(reader, counter);
 }
 
 /* Drops what this thread holds for all clients. */

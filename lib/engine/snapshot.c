@@ -8,20 +8,24 @@ void fv_snapshot_hold(flagver_snapshot *snapshot)
     atomic_fetch_add_explicit(&snapshot->references, 1, memory_order_relaxed);
 }
 
+static void release_forced(flagver_snapshot *snapshot)
+{
+    uint32_t i;
+
+    for (i = 0; snapshot->forced && i < snapshot->definitions->flag_count; i++)
+        if (snapshot->forced[i] != snapshot->definitions->flags[i])
+            fv_flag_release(snapshot->forced[i]);
+    fv_release(fv_catalog_memory(snapshot->catalog), snapshot->forced);
+}
+
 static void destroy(flagver_snapshot *snapshot)
 {
     struct fv_catalog *catalog = snapshot->catalog;
     const flagver_allocator *memory = fv_catalog_memory(catalog);
-    const struct fv_world *world = &snapshot->world;
-    uint32_t i;
 
-    for (i = 0; i < world->flag_count; i++)
-        fv_flag_release(world->flags[i]);
-    for (i = 0; i < world->segment_count; i++)
-        fv_segment_release(world->segments[i]);
-    fv_release(memory, (void *)world->flags);
-    fv_release(memory, (void *)world->segments);
-    fv_release(memory, snapshot->entries);
+    release_forced(snapshot);
+    fv_definitions_release(snapshot->definitions);
+    fv_release(memory, snapshot->table.entries);
     fv_release(memory, snapshot->order);
     fv_release(memory, snapshot);
     fv_catalog_release(catalog);
@@ -34,48 +38,38 @@ void fv_snapshot_release(flagver_snapshot *snapshot)
         destroy(snapshot);
 }
 
-static bool copy_segments(flagver_snapshot *snapshot, const struct fv_definitions *definitions)
+/* The flags as they are served: the definitions' own, or a copy with some of them replaced. */
+static bool force_flags(flagver_snapshot *snapshot, const struct fv_forcing *forcing)
 {
-    struct fv_segment **segments = fv_allocate_zeroed(
-        fv_catalog_memory(snapshot->catalog), definitions->segment_count, sizeof(void *));
-    uint32_t i;
-
-    if (!segments)
-        return false;
-    for (i = 0; i < definitions->segment_count; i++) {
-        segments[i] = definitions->segments[i];
-        if (segments[i])
-            fv_segment_hold(segments[i]);
-    }
-    snapshot->world.segments = segments;
-    snapshot->world.segment_count = definitions->segment_count;
-    return true;
-}
-
-static bool copy_flags(flagver_snapshot *snapshot, const struct fv_definitions *definitions,
-                       const struct fv_forcing *forcing)
-{
-    struct fv_flag **flags = fv_allocate_zeroed(fv_catalog_memory(snapshot->catalog),
-                                                definitions->flag_count, sizeof(void *));
+    const struct fv_definitions *definitions = snapshot->definitions;
+    size_t size = definitions->flag_count * sizeof(struct fv_flag *);
     struct fv_flag *forced;
     uint32_t i;
 
-    if (!flags)
+    snapshot->forced = fv_allocate(fv_catalog_memory(snapshot->catalog), size);
+    if (!snapshot->forced)
         return false;
-    snapshot->world.flags = flags;
-    snapshot->world.flag_count = definitions->flag_count;
+    if (size)
+        memcpy(snapshot->forced, definitions->flags, size);
+    snapshot->world.flags = snapshot->forced;
+
     for (i = 0; i < definitions->flag_count; i++) {
-        if (!definitions->flags[i])
-            continue;
         forced = NULL;
-        if (forcing && forcing->force(forcing->data, definitions->flags[i], &forced) < 0)
+        if (definitions->flags[i] &&
+            forcing->force(forcing->data, definitions->flags[i], &forced) < 0)
             return false;
-        flags[i] = forced ? forced : definitions->flags[i];
-        if (!forced)
-            fv_flag_hold(flags[i]);
-        snapshot->count++;
+        if (forced)
+            snapshot->forced[i] = forced;
     }
     return true;
+}
+
+static void count_flags(flagver_snapshot *snapshot)
+{
+    uint32_t i;
+
+    for (i = 0; i < snapshot->world.flag_count; i++)
+        snapshot->count += snapshot->world.flags[i] != NULL;
 }
 
 /* Are there the same keys as in the snapshot before? */
@@ -93,11 +87,11 @@ static bool same_keys(const flagver_snapshot *snapshot, const flagver_snapshot *
 
 static bool copy_tables(flagver_snapshot *snapshot, const flagver_snapshot *previous)
 {
-    struct fv_entry *entries = snapshot->entries;
-    uint32_t i;
+    struct fv_entry *entries = snapshot->table.entries;
+    size_t i;
 
-    memcpy(entries, previous->entries, ((size_t)snapshot->mask + 1) * sizeof *entries);
-    for (i = 0; i <= snapshot->mask; i++)
+    memcpy(entries, previous->table.entries, (snapshot->table.mask + 1) * sizeof *entries);
+    for (i = 0; i <= snapshot->table.mask; i++)
         if (entries[i].flag)
             entries[i].flag = snapshot->world.flags[entries[i].slot];
     memcpy(snapshot->order, previous->order, snapshot->count * sizeof *snapshot->order);
@@ -135,15 +129,16 @@ static bool fill_order(flagver_snapshot *snapshot)
 static void fill_entries(flagver_snapshot *snapshot)
 {
     const struct fv_name *names = snapshot->catalog->flag_names.names;
-    uint32_t i, at;
+    uint32_t i;
+    size_t at;
 
     for (i = 0; i < snapshot->world.flag_count; i++) {
         if (!snapshot->world.flags[i])
             continue;
-        at = names[i].hash & snapshot->mask;
-        while (snapshot->entries[at].flag)
-            at = (at + 1) & snapshot->mask;
-        snapshot->entries[at] =
+        at = names[i].hash & snapshot->table.mask;
+        while (snapshot->table.entries[at].flag)
+            at = (at + 1) & snapshot->table.mask;
+        snapshot->table.entries[at] =
             (struct fv_entry){ names[i].hash, i, snapshot->world.flags[i] };
     }
 }
@@ -153,12 +148,13 @@ static bool fill_tables(flagver_snapshot *snapshot, const flagver_snapshot *prev
     const flagver_allocator *memory = fv_catalog_memory(snapshot->catalog);
     size_t capacity = 2;
 
-    while (capacity < (size_t)snapshot->count * 2)
+    /* At most three quarters full. */
+    while (capacity * 3 < (size_t)snapshot->count * 4 + 3)
         capacity *= 2;
-    snapshot->mask = (uint32_t)capacity - 1;
-    snapshot->entries = fv_allocate_zeroed(memory, capacity, sizeof *snapshot->entries);
+    snapshot->table.mask = capacity - 1;
+    snapshot->table.entries = fv_allocate_zeroed(memory, capacity, sizeof *snapshot->table.entries);
     snapshot->order = fv_allocate(memory, snapshot->count * sizeof *snapshot->order);
-    if (!snapshot->entries || !snapshot->order)
+    if (!snapshot->table.entries || !snapshot->order)
         return false;
 
     if (same_keys(snapshot, previous))
@@ -167,8 +163,7 @@ static bool fill_tables(flagver_snapshot *snapshot, const flagver_snapshot *prev
     return fill_order(snapshot);
 }
 
-flagver_snapshot *fv_snapshot_new(struct fv_catalog *catalog,
-                                  const struct fv_definitions *definitions,
+flagver_snapshot *fv_snapshot_new(struct fv_catalog *catalog, struct fv_definitions *definitions,
                                   const struct fv_forcing *forcing,
                                   const flagver_snapshot *previous)
 {
@@ -181,9 +176,12 @@ flagver_snapshot *fv_snapshot_new(struct fv_catalog *catalog,
     snapshot->catalog = catalog;
     atomic_fetch_add_explicit(&catalog->references, 1, memory_order_relaxed);
     snapshot->counter_count = catalog->counter_count;
+    snapshot->definitions = definitions;
+    fv_definitions_hold(definitions);
+    snapshot->world = fv_definitions_world(definitions);
+    count_flags(snapshot);
 
-    if (!copy_segments(snapshot, definitions) || !copy_flags(snapshot, definitions, forcing) ||
-        !fill_tables(snapshot, previous)) {
+    if ((forcing && !force_flags(snapshot, forcing)) || !fill_tables(snapshot, previous)) {
         fv_snapshot_release(snapshot);
         return NULL;
     }

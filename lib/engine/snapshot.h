@@ -59,43 +59,50 @@ struct fv_entry {
     struct fv_flag *flag; /* NULL: free */
 };
 
+/* Flags by key: open addressing, a power of two of entries. */
+struct fv_table {
+    struct fv_entry *entries;
+    size_t mask;
+};
+
 struct flagver_snapshot {
     atomic_uint references;
-    uint32_t mask;
-    struct fv_entry *entries; /* a power of two, at most half full */
+    struct fv_table table;
     struct fv_world world;
     struct fv_catalog *catalog;
+    struct fv_definitions *definitions;
+    struct fv_flag **forced; /* the definitions' flags, some of them forced; NULL: none is */
     uint32_t *order; /* slots of the flags in byte order of their keys */
     uint32_t count;
     uint32_t counter_count;
 };
 
-/*
- * Take a snapshot of definitions. `force` may replace a flag: it returns one
- * that is held for the snapshot, or NULL for the flag as it is. `previous` (may
- * be NULL) saves the work that its equal keys allow to save.
- *
- * @return NULL when memory is short
- */
+/* May replace flags: *ret_forced is one that is held for the snapshot, or left NULL. */
 struct fv_forcing {
     int (*force)(void *data, struct fv_flag *flag, struct fv_flag **ret_forced);
     void *data;
 };
 
-flagver_snapshot *fv_snapshot_new(struct fv_catalog *catalog,
-                                  const struct fv_definitions *definitions,
+/*
+ * Take a snapshot of definitions. `forcing` and `previous` may be NULL; the
+ * latter saves the work that is saved by having the same keys.
+ *
+ * @return NULL when memory is short
+ */
+flagver_snapshot *fv_snapshot_new(struct fv_catalog *catalog, struct fv_definitions *definitions,
                                   const struct fv_forcing *forcing,
                                   const flagver_snapshot *previous);
 void fv_snapshot_hold(flagver_snapshot *snapshot);
 void fv_snapshot_release(flagver_snapshot *snapshot);
 
-static inline const struct fv_flag *fv_snapshot_find(const flagver_snapshot *snapshot,
-                                                     const char *key, size_t length)
+static inline const struct fv_flag *fv_table_find(const struct fv_table *table, const char *key,
+                                                  size_t length)
 {
-    uint32_t hash = (uint32_t)fv_hash(key, length), at = hash & snapshot->mask;
+    uint32_t hash = (uint32_t)fv_hash(key, length);
+    size_t at = hash & table->mask;
     const struct fv_entry *entry;
 
-    for (; (entry = &snapshot->entries[at])->flag; at = (at + 1) & snapshot->mask)
+    for (; (entry = &table->entries[at])->flag; at = (at + 1) & table->mask)
         if (entry->hash == hash && entry->flag->key_length == length &&
             fv_equal(entry->flag->key, key, length))
             return entry->flag;

@@ -98,42 +98,34 @@ int fv_serve_split(struct fv_serve *serve, struct fv_arena *arena, const uint32_
         if (weights[i])
             ranges[used++] = (struct fv_range){ (uint32_t)(sum * FV_SCALE / total), (uint32_t)i };
     }
-    serve->ranges = ranges;
+    serve->first = ranges[0];
+    serve->more = ranges + 1;
     serve->range_count = used;
     serve->bucketing = bucketing;
     return 0;
 }
 
-static int serve_two(struct fv_serve *serve, struct fv_arena *arena, uint32_t threshold,
-                     uint32_t in, uint32_t out, const struct fv_bucketing *bucketing)
+static struct fv_serve serve_two(uint32_t threshold, uint32_t in, uint32_t out,
+                                 const struct fv_bucketing *bucketing)
 {
-    struct fv_range *range = fv_arena_allocate(arena, sizeof *range);
-
-    if (!range)
-        return FLAGVER_ENOMEM;
-    *range = (struct fv_range){ threshold, in };
-    *serve = (struct fv_serve){
-        .remainder = out, .range_count = 1, .ranges = range, .bucketing = bucketing
-    };
-    return 0;
+    return (struct fv_serve){ .remainder = out,
+                              .range_count = 1,
+                              .first = { threshold, in },
+                              .bucketing = bucketing };
 }
 
-int fv_serve_share(struct fv_serve *serve, struct fv_arena *arena, uint32_t threshold,
-                   uint32_t in, uint32_t out, const struct fv_bucketing *bucketing)
+void fv_serve_share(struct fv_serve *serve, uint32_t threshold, uint32_t in, uint32_t out,
+                    const struct fv_bucketing *bucketing)
 {
-    if (threshold == 0 || threshold == FV_SCALE) {
+    if (threshold == 0 || threshold == FV_SCALE)
         *serve = serve_one(threshold ? in : out);
-        return 0;
-    }
-    return serve_two(serve, arena, threshold, in, out, bucketing);
+    else
+        *serve = serve_two(threshold, in, out, bucketing);
 }
 
-int fv_serve_schedule(struct fv_serve *serve, struct fv_arena *arena,
-                      const struct fv_schedule *schedule, uint32_t in, uint32_t out,
-                      const struct fv_bucketing *bucketing)
+void fv_serve_schedule(struct fv_serve *serve, const struct fv_schedule *schedule, uint32_t in,
+                       uint32_t out, const struct fv_bucketing *bucketing)
 {
-    int r = serve_two(serve, arena, 0, in, out, bucketing);
-
+    *serve = serve_two(0, in, out, bucketing);
     serve->schedule = schedule;
-    return r;
 }

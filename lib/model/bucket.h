@@ -48,7 +48,8 @@ struct fv_range {
 struct fv_serve {
     uint32_t remainder; /* the one variant when there are no ranges */
     uint32_t range_count;
-    const struct fv_range *ranges;
+    struct fv_range first;       /* most splits have but one: no need to look further */
+    const struct fv_range *more; /* the other range_count - 1 */
     const struct fv_schedule *schedule;
     const struct fv_bucketing *bucketing;
 };
@@ -64,10 +65,9 @@ int fv_serve_split(struct fv_serve *serve, struct fv_arena *arena, const uint32_
                    size_t count, const struct fv_bucketing *bucketing);
 
 /* `threshold` of FV_SCALE get `in`, the others `out`. Nobody or everybody needs no bucket. */
-int fv_serve_share(struct fv_serve *serve, struct fv_arena *arena, uint32_t threshold,
-                   uint32_t in, uint32_t out, const struct fv_bucketing *bucketing);
-int fv_serve_schedule(struct fv_serve *serve, struct fv_arena *arena,
-                      const struct fv_schedule *schedule, uint32_t in, uint32_t out,
-                      const struct fv_bucketing *bucketing);
+void fv_serve_share(struct fv_serve *serve, uint32_t threshold, uint32_t in, uint32_t out,
+                    const struct fv_bucketing *bucketing);
+void fv_serve_schedule(struct fv_serve *serve, const struct fv_schedule *schedule, uint32_t in,
+                       uint32_t out, const struct fv_bucketing *bucketing);
 
 #endif

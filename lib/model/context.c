@@ -47,7 +47,11 @@ int fv_path_init(struct fv_path *path, struct fv_arena *arena, const char *name,
     struct fv_path_step *steps;
 
     memset(path, 0, sizeof *path);
-    path->is_key = is_key_name(name, length);
+    if (is_key_name(name, length)) {
+        path->is_key = true;
+        path->whole = (struct fv_path_step){ KEY_NAME, KEY_NAME_LENGTH, 0 };
+        return 0;
+    }
     if (!step_init(&path->whole, arena, name, length))
         return FLAGVER_ENOMEM;
     if (!dots)

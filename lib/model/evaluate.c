@@ -111,10 +111,10 @@ static uint32_t pick(const struct fv_serve *serve, uint32_t first_bound, uint32_
     uint32_t i;
 
     if (point < first_bound)
-        return serve->ranges[0].variant;
-    for (i = 1; i < serve->range_count; i++)
-        if (point < serve->ranges[i].bound)
-            return serve->ranges[i].variant;
+        return serve->first.variant;
+    for (i = 0; i + 1 < serve->range_count; i++)
+        if (point < serve->more[i].bound)
+            return serve->more[i].variant;
     return serve->remainder;
 }
 
@@ -130,11 +130,11 @@ static void serve(struct fv_question *question, const struct fv_serve *serve, ui
         return;
     }
 
-    bound = serve->ranges[0].bound;
+    bound = serve->first.bound;
     if (serve->schedule) {
         bound = fv_schedule_threshold(serve->schedule, now(question));
         if (bound == 0 || bound == FV_SCALE) {
-            answer(outcome, bound ? serve->ranges[0].variant : serve->remainder, reason, rule);
+            answer(outcome, bound ? serve->first.variant : serve->remainder, reason, rule);
             return;
         }
     }
@@ -147,14 +147,14 @@ static void serve(struct fv_question *question, const struct fv_serve *serve, ui
     outcome->bucket = bucket;
 }
 
-static bool requirements_met(struct fv_question *question, const struct fv_flag_body *body)
+static bool requirements_met(struct fv_question *question, const struct fv_plan *plan)
 {
     const struct fv_requirement *required;
     uint32_t i;
     bool met;
 
-    for (i = 0; i < body->requirement_count; i++) {
-        required = &body->requirements[i];
+    for (i = 0; i < plan->requirement_count; i++) {
+        required = &plan->requirements[i];
         met = flag_serves(question, required->slot, required->variant);
         TRACE(question, .step = FV_STEP_REQUIRES, .holds = met,
               .flag = question->world->flags[required->slot], .variant = required->variant);
@@ -164,16 +164,14 @@ static bool requirements_met(struct fv_question *question, const struct fv_flag_
     return true;
 }
 
-static bool targeted(struct fv_question *question, const struct fv_flag_body *body,
+static bool targeted(struct fv_question *question, const struct fv_plan *plan,
                      struct fv_outcome *outcome)
 {
     const flagver_context *context = question->context;
     int32_t variant = -1;
 
-    if (!body->targets.count)
-        return false;
     if (context && context->key.kind == FV_STRING)
-        variant = fv_keyset_find(&body->targets, context->key.as.string, context->key.count,
+        variant = fv_keyset_find(&plan->targets, context->key.as.string, context->key.count,
                                  context->key_hash);
     TRACE(question, .step = FV_STEP_TARGETS, .holds = variant >= 0);
     if (variant < 0)
@@ -182,15 +180,15 @@ static bool targeted(struct fv_question *question, const struct fv_flag_body *bo
     return true;
 }
 
-static bool ruled(struct fv_question *question, const struct fv_flag_body *body,
+static bool ruled(struct fv_question *question, const struct fv_plan *plan,
                   struct fv_outcome *outcome)
 {
     const struct fv_rule *rule;
     uint32_t i;
     bool holds;
 
-    for (i = 0; i < body->rule_count; i++) {
-        rule = &body->rules[i];
+    for (i = 0; i < plan->rule_count; i++) {
+        rule = &plan->rules[i];
         holds = condition_holds(question, &rule->condition);
         TRACE(question, .step = FV_STEP_RULE, .holds = holds, .index = i, .name = rule->id);
         if (holds) {
@@ -201,24 +199,34 @@ static bool ruled(struct fv_question *question, const struct fv_flag_body *body,
     return false;
 }
 
-static void decide(struct fv_question *question, const struct fv_flag *flag,
-                   struct fv_outcome *outcome)
+/* What the flag asks, in order; the first answer counts. */
+static void ask(struct fv_question *question, const struct fv_flag *flag,
+                struct fv_outcome *outcome)
 {
     const struct fv_flag_body *body = flag->body;
 
+    if (flag->asks & FV_ASKS_REQUIREMENTS && !requirements_met(question, body->plan))
+        answer(outcome, body->off, FLAGVER_REASON_DEFAULT, "requires");
+    else if (flag->asks & FV_ASKS_TARGETS && targeted(question, body->plan, outcome))
+        return;
+    else if (flag->asks & FV_ASKS_RULES && ruled(question, body->plan, outcome))
+        return;
+    else if (flag->asks & FV_ASKS_SERVE)
+        serve(question, &body->serve, FLAGVER_REASON_DEFAULT, NULL, outcome);
+    else
+        answer(outcome, body->fallback, FLAGVER_REASON_DEFAULT, NULL);
+}
+
+static void decide(struct fv_question *question, const struct fv_flag *flag,
+                   struct fv_outcome *outcome)
+{
     if (!flag->forced && question->context && question->context->key_invalid) {
         answer_error(outcome, FLAGVER_ERROR_INVALID_CONTEXT);
     } else if (flag->settled) {
         TRACE(question, .step = FV_STEP_SETTLED, .flag = flag);
         answer(outcome, flag->variant, flag->reason, NULL);
-    } else if (!requirements_met(question, body)) {
-        answer(outcome, body->off, FLAGVER_REASON_DEFAULT, "requires");
-    } else if (targeted(question, body, outcome) || ruled(question, body, outcome)) {
-        return;
-    } else if (body->serve) {
-        serve(question, body->serve, FLAGVER_REASON_DEFAULT, NULL, outcome);
     } else {
-        answer(outcome, body->fallback, FLAGVER_REASON_DEFAULT, NULL);
+        ask(question, flag, outcome);
     }
 }
 

@@ -4,94 +4,95 @@
 
 #include "flagver/flag.h"
 
-/* A boolean with two variants and a percentage fits into the first chunk. */
-#define FLAG_CHUNK 320
-#define SEGMENT_CHUNK 320
+/* A flag begins on a cache line, so that a lookup touches one and not two. */
+#define CACHE_LINE 64u
 
-struct fv_flag *fv_flag_new(const flagver_allocator *memory, const char *key, size_t length)
+static size_t flag_size(size_t key_length)
 {
-    struct fv_flag_body *body;
-    struct fv_arena arena;
-    struct fv_flag *flag;
+    size_t size = sizeof(struct fv_flag) + key_length + 1;
 
-    fv_arena_init(&arena, memory, FLAG_CHUNK);
-    flag = fv_arena_allocate_zeroed(&arena, 1, sizeof *flag + length + 1);
-    body = fv_arena_allocate_zeroed(&arena, 1, sizeof *body);
-    if (!flag || !body) {
-        fv_arena_clear(&arena);
+    return (size + 7) & ~(size_t)7;
+}
+
+size_t fv_flag_chunk(size_t key_length, size_t more)
+{
+    return CACHE_LINE - 16 + flag_size(key_length) + sizeof(struct fv_flag_body) + more;
+}
+
+static struct fv_flag *allocate_flag(struct fv_arena *arena, size_t key_length)
+{
+    size_t size = CACHE_LINE - 16 + flag_size(key_length);
+    unsigned char *block = fv_arena_allocate(arena, size);
+    uintptr_t at;
+
+    if (!block)
         return NULL;
-    }
+    memset(block, 0, size);
+    at = ((uintptr_t)block + CACHE_LINE - 1) & ~(uintptr_t)(CACHE_LINE - 1);
+    return (struct fv_flag *)(block + (at - (uintptr_t)block));
+}
 
+struct fv_flag *fv_flag_new(struct fv_arena *arena, const char *key, size_t length)
+{
+    struct fv_flag *flag = allocate_flag(arena, length);
+    struct fv_flag_body *body = fv_arena_allocate_zeroed(arena, 1, sizeof *body);
+
+    if (!flag || !body)
+        return NULL;
     memcpy(flag->key, key, length);
-    flag->key_length = (uint32_t)length;
+    flag->key_length = (uint16_t)length;
     flag->body = body;
-    body->arena = arena;
     atomic_init(&body->references, 1);
     return flag;
 }
 
-struct fv_segment *fv_segment_new(const flagver_allocator *memory, const char *name, size_t length)
-{
-    struct fv_segment *segment;
-    struct fv_arena arena;
-
-    fv_arena_init(&arena, memory, SEGMENT_CHUNK);
-    segment = fv_arena_allocate_zeroed(&arena, 1, sizeof *segment);
-    if (segment)
-        segment->name = fv_arena_string(&arena, name, length);
-    if (!segment || !segment->name) {
-        fv_arena_clear(&arena);
-        return NULL;
-    }
-    segment->arena = arena;
-    segment->condition.entry = FV_ANSWER_NO;
-    atomic_init(&segment->references, 1);
-    return segment;
-}
-
 static void settle_on(struct fv_flag *flag, uint32_t variant, uint8_t reason)
 {
-    flag->settled = true;
+    flag->settled = flag->type;
     flag->variant = variant;
     flag->reason = reason;
     flag->value = flag->body->variants[variant].value;
 }
 
+void fv_flag_complete(struct fv_flag *flag, struct fv_arena *arena, bool enabled)
+{
+    struct fv_flag_body *body = flag->body;
+
+    body->memory = arena->chunks;
+    if (!enabled)
+        settle_on(flag, body->off, FLAGVER_REASON_DISABLED);
+    else if (!flag->asks)
+        settle_on(flag, body->fallback, FLAGVER_REASON_STATIC);
+    else if (flag->asks == FV_ASKS_SERVE && !body->serve.range_count)
+        settle_on(flag, body->serve.remainder, FLAGVER_REASON_DEFAULT);
+}
+
 struct fv_flag *fv_flag_force(struct fv_flag *origin, uint32_t variant)
 {
-    struct fv_flag *flag =
-        fv_flag_new(origin->body->arena.memory, origin->key, origin->key_length);
+    const struct fv_flag_body *body = origin->body;
+    struct fv_arena arena;
+    struct fv_flag *flag;
 
-    if (!flag)
+    fv_arena_init(&arena, body->memory.memory, fv_flag_chunk(origin->key_length, 0));
+    flag = fv_flag_new(&arena, origin->key, origin->key_length);
+    if (!flag) {
+        fv_arena_clear(&arena);
         return NULL;
-    flag->slot = origin->slot;
+    }
+
     flag->counter = origin->counter;
     flag->type = origin->type;
     flag->forced = true;
-    flag->body->mark = origin->body->mark;
-    flag->body->variants = origin->body->variants;
-    flag->body->variant_count = origin->body->variant_count;
-    flag->body->metadata = origin->body->metadata;
-    flag->body->version = origin->body->version;
+    flag->body->memory = arena.chunks;
+    flag->body->slot = body->slot;
+    flag->body->variants = body->variants;
+    flag->body->variant_count = body->variant_count;
+    flag->body->metadata = body->metadata;
+    flag->body->version = body->version;
     flag->body->origin = origin;
     fv_flag_hold(origin);
     settle_on(flag, variant, FLAGVER_REASON_STATIC);
     return flag;
-}
-
-void fv_flag_settle(struct fv_flag *flag, bool enabled)
-{
-    const struct fv_flag_body *body = flag->body;
-    const struct fv_serve *serve = body->serve;
-
-    if (!enabled) {
-        settle_on(flag, body->off, FLAGVER_REASON_DISABLED);
-    } else if (!body->requirement_count && !body->targets.count && !body->rule_count) {
-        if (!serve)
-            settle_on(flag, body->fallback, FLAGVER_REASON_STATIC);
-        else if (!serve->range_count)
-            settle_on(flag, serve->remainder, FLAGVER_REASON_DEFAULT);
-    }
 }
 
 void fv_flag_hold(struct fv_flag *flag)
@@ -102,14 +103,30 @@ void fv_flag_hold(struct fv_flag *flag)
 void fv_flag_release(struct fv_flag *flag)
 {
     struct fv_flag *origin;
-    struct fv_arena arena;
 
-    while (flag && atomic_fetch_sub_explicit(&flag->body->references, 1, memory_order_acq_rel) == 1) {
-        origin = (struct fv_flag *)flag->body->origin;
-        arena = flag->body->arena; /* the arena holds its own description */
-        fv_arena_clear(&arena);
+    while (flag &&
+           atomic_fetch_sub_explicit(&flag->body->references, 1, memory_order_acq_rel) == 1) {
+        origin = flag->body->origin;
+        fv_chunks_free(flag->body->memory);
         flag = origin;
     }
+}
+
+struct fv_segment *fv_segment_new(struct fv_arena *arena, const char *name, size_t length)
+{
+    struct fv_segment *segment = fv_arena_allocate_zeroed(arena, 1, sizeof *segment);
+
+    if (!segment)
+        return NULL;
+    segment->name = fv_arena_string(arena, name, length);
+    segment->condition.entry = FV_ANSWER_NO;
+    atomic_init(&segment->references, 1);
+    return segment->name ? segment : NULL;
+}
+
+void fv_segment_complete(struct fv_segment *segment, struct fv_arena *arena)
+{
+    segment->memory = arena->chunks;
 }
 
 void fv_segment_hold(struct fv_segment *segment)
@@ -119,13 +136,9 @@ void fv_segment_hold(struct fv_segment *segment)
 
 void fv_segment_release(struct fv_segment *segment)
 {
-    struct fv_arena arena;
-
-    if (!segment ||
-        atomic_fetch_sub_explicit(&segment->references, 1, memory_order_acq_rel) != 1)
-        return;
-    arena = segment->arena;
-    fv_arena_clear(&arena);
+    if (segment &&
+        atomic_fetch_sub_explicit(&segment->references, 1, memory_order_acq_rel) == 1)
+        fv_chunks_free(segment->memory);
 }
 
 uint32_t fv_flag_variant(const struct fv_flag *flag, const char *name)

@@ -54,53 +54,64 @@ struct fv_outcome {
     const char *rule; /* id of the rule that decided, or NULL */
 };
 
-/* All of a flag but what a lookup touches first. */
-struct fv_flag_body {
-    struct fv_arena arena; /* holds the flag, this body and all they point to */
-    atomic_uint references;
-    uint64_t mark; /* hash of what it was compiled from: tells what has changed */
-
-    const struct fv_variant *variants; /* in byte order of their names */
-    uint32_t variant_count;
-    uint32_t on, off, fallback; /* `on`: a boolean's true variant; `fallback`: "default" */
-    const char *metadata;       /* canonical JSON, or NULL */
-    int64_t version;
-
+/* What a flag asks before it comes to its own split, percentage or schedule. */
+struct fv_plan {
     const struct fv_requirement *requirements;
-    uint32_t requirement_count;
-    struct fv_keyset targets; /* targeting key → variant */
     const struct fv_rule *rules;
-    uint32_t rule_count;
-    const struct fv_serve *serve; /* of the flag itself, or NULL */
-
+    struct fv_keyset targets; /* targeting key → variant */
     const struct fv_reference *refs;
+    uint32_t requirement_count;
+    uint32_t rule_count;
     uint32_t ref_count;
     uint32_t leaf_count; /* in all conditions, for the limit on what one evaluation may cost */
+};
 
-    const struct fv_flag *origin; /* of a forced flag: the flag as defined */
+/* All of a flag but what a lookup touches; what evaluation needs comes first. */
+struct fv_flag_body {
+    const struct fv_variant *variants; /* in byte order of their names */
+    const struct fv_plan *plan;        /* when `asks` says so */
+    struct fv_serve serve;
+    uint32_t fallback, off; /* variants: "default" and "off" */
+
+    struct fv_chunks memory; /* of the flag and all it points to */
+    atomic_uint references;
+    uint32_t slot;
+    uint64_t mark; /* hash of what it was compiled from: tells what has changed */
+    uint32_t variant_count;
+    uint32_t on;          /* a boolean's true variant */
+    const char *metadata; /* canonical JSON, or NULL */
+    int64_t version;
+    struct fv_flag *origin; /* of a forced flag: the flag as defined; held */
+};
+
+enum fv_asks {
+    FV_ASKS_REQUIREMENTS = 1,
+    FV_ASKS_TARGETS = 2,
+    FV_ASKS_RULES = 4,
+    FV_ASKS_SERVE = 8
 };
 
 /*
- * The first cache line of a flag. A settled flag has the same outcome for every
- * valid context, and its value stands here.
+ * The first cache line of a flag: all that a lookup and a settled flag's value
+ * take. A settled flag has the same outcome for every valid context.
  */
 struct fv_flag {
-    uint32_t key_length;
-    uint32_t slot;
-    uint32_t counter; /* index of its first counter: errors; then one a variant */
+    uint16_t key_length;
     uint8_t type;     /* FLAGVER_TYPE_… */
-    bool settled;
-    bool forced;    /* settled from outside: not even the context is looked at */
-    uint8_t reason; /* of a settled flag */
+    uint8_t settled;  /* the type again, or 0: not settled */
+    uint8_t asks;     /* FV_ASKS_… */
+    uint8_t reason;   /* of a settled flag */
+    bool forced;      /* settled from outside: not even the context is looked at */
+    uint32_t variant; /* of a settled flag, and its value */
+    uint32_t counter; /* index of its first counter: errors; then one a variant */
     struct fv_value value;
     struct fv_flag_body *body;
-    uint32_t variant;
     char key[];
 };
 
 /* A group of contexts. */
 struct fv_segment {
-    struct fv_arena arena;
+    struct fv_chunks memory;
     atomic_uint references;
     uint64_t mark; /* hash of what it was compiled from: tells what has changed */
     const char *name;
@@ -111,16 +122,22 @@ struct fv_segment {
     uint32_t leaf_count;
 };
 
-/* An empty flag or segment in an arena of its own, held once; NULL: memory is short. */
-struct fv_flag *fv_flag_new(const flagver_allocator *memory, const char *key, size_t length);
-struct fv_segment *fv_segment_new(const flagver_allocator *memory, const char *name,
-                                  size_t length);
+/*
+ * An empty flag in an arena; NULL: memory is short. When it is complete it takes
+ * over the arena's memory and is held once.
+ */
+struct fv_flag *fv_flag_new(struct fv_arena *arena, const char *key, size_t length);
+void fv_flag_complete(struct fv_flag *flag, struct fv_arena *arena, bool enabled);
 
-/* The same flag, serving one variant to everybody. Holds the original. */
+/* The size of a first chunk in which the flag and `more` bytes fit. */
+size_t fv_flag_chunk(size_t key_length, size_t more);
+
+/* The same flag, serving one variant to everybody. NULL: memory is short. */
 struct fv_flag *fv_flag_force(struct fv_flag *flag, uint32_t variant);
 
-/* Works out whether the flag is settled. The last step of building one. */
-void fv_flag_settle(struct fv_flag *flag, bool enabled);
+/* The same for segments. */
+struct fv_segment *fv_segment_new(struct fv_arena *arena, const char *name, size_t length);
+void fv_segment_complete(struct fv_segment *segment, struct fv_arena *arena);
 
 void fv_flag_hold(struct fv_flag *flag);
 void fv_flag_release(struct fv_flag *flag);

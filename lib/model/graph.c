@@ -113,17 +113,20 @@ static bool step(struct graph *graph)
 static void fill(struct graph *graph)
 {
     const struct fv_world *world = graph->world;
-    const struct fv_flag *flag;
     const struct fv_segment *segment;
+    const struct fv_plan *plan;
     uint32_t i;
 
     for (i = 0; i < world->flag_count; i++) {
-        flag = world->flags[i];
-        if (flag)
-            graph->nodes[i] = (struct node){ .refs = flag->body->refs,
-                                             .ref_count = flag->body->ref_count,
-                                             .name = flag->key,
-                                             .tests = 1 + flag->body->leaf_count };
+        if (!world->flags[i])
+            continue;
+        graph->nodes[i] = (struct node){ .name = world->flags[i]->key, .tests = 1 };
+        plan = world->flags[i]->body->plan;
+        if (plan) {
+            graph->nodes[i].refs = plan->refs;
+            graph->nodes[i].ref_count = plan->ref_count;
+            graph->nodes[i].tests += plan->leaf_count;
+        }
     }
     for (i = 0; i < world->segment_count; i++) {
         segment = world->segments[i];

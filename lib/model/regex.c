@@ -525,7 +525,7 @@ static bool take_program(struct fv_arena *arena, struct fv_regex *regex,
         memcpy(classes, program->classes, classes_size);
     }
     regex->classes = classes;
-    return study(regex, arena->memory);
+    return study(regex, arena->chunks.memory);
 }
 
 static bool make(struct fv_arena *arena, const struct fv_regex_program *program,
@@ -557,7 +557,7 @@ int fv_regex_compile(struct fv_arena *arena, const char *pattern, size_t length,
     r = fv_regex_parse(arena, length ? pattern : "", length, fold, &program, err);
     if (r == 0 && !make(arena, &program, ret_regex))
         r = fv_fail_memory(err);
-    fv_release(arena->memory, program.steps);
-    fv_release(arena->memory, program.classes);
+    fv_release(arena->chunks.memory, program.steps);
+    fv_release(arena->chunks.memory, program.classes);
     return r;
 }

@@ -79,7 +79,7 @@ static int reserve(struct parser *parser, size_t more)
                        "regular expression: comes to more than %d steps at byte %zu",
                        FV_REGEX_STEPS_MAX, (size_t)(parser->source.at - parser->source.pattern));
     while (program->capacity < wanted) {
-        if (!fv_grow(parser->arena->memory, &steps, &program->capacity, program->capacity,
+        if (!fv_grow(parser->arena->chunks.memory, &steps, &program->capacity, program->capacity,
                      sizeof *program->steps))
             return fail_memory(parser);
         program->steps = steps;
@@ -176,7 +176,7 @@ static int store_class(struct parser *parser, uint32_t *ret_number)
     size_t ascii = 0;
     uint32_t c;
 
-    if (!fv_grow(parser->arena->memory, &classes, &program->class_capacity, program->class_count,
+    if (!fv_grow(parser->arena->chunks.memory, &classes, &program->class_capacity, program->class_count,
                  sizeof *program->classes))
         return fail_memory(parser);
     program->classes = classes;
@@ -403,7 +403,7 @@ static int open_group(struct parser *parser, const char *place, unsigned flags_b
 
     if (parser->group_count > FV_REGEX_GROUPS_MAX)
         return fail_at(parser, place, "more than 1000 groups inside each other");
-    if (!fv_grow(parser->arena->memory, &groups, &parser->group_capacity, parser->group_count,
+    if (!fv_grow(parser->arena->chunks.memory, &groups, &parser->group_capacity, parser->group_count,
                  sizeof *parser->groups))
         return fail_memory(parser);
 
@@ -636,7 +636,7 @@ int fv_regex_parse(struct fv_arena *arena, const char *pattern, size_t length, b
         .program = program,
         .source = { pattern, pattern, pattern + length, err, false },
         .flags = fold ? FLAG_FOLD : 0,
-        .members = { .memory = arena->memory },
+        .members = { .memory = arena->chunks.memory },
     };
     int r;
 
@@ -647,7 +647,7 @@ int fv_regex_parse(struct fv_arena *arena, const char *pattern, size_t length, b
     r = check_encoding(&parser);
     if (r == 0)
         r = parse_pattern(&parser);
-    fv_release(arena->memory, parser.groups);
+    fv_release(arena->chunks.memory, parser.groups);
     fv_regex_set_clear(&parser.members);
     return r;
 }

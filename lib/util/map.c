@@ -12,7 +12,7 @@ void fv_map_init(struct fv_map *map, const flagver_allocator *memory)
 
 void fv_map_clear(struct fv_map *map)
 {
-    const flagver_allocator *memory = map->arena.memory;
+    const flagver_allocator *memory = map->arena.chunks.memory;
 
     fv_release(memory, map->names);
     fv_release(memory, map->slots);
@@ -42,7 +42,7 @@ static bool make_room(struct fv_map *map)
 
     if (map->count * 2 < map->slot_count)
         return true;
-    slots = fv_allocate_zeroed(map->arena.memory, wanted, sizeof *slots);
+    slots = fv_allocate_zeroed(map->arena.chunks.memory, wanted, sizeof *slots);
     if (!slots)
         return false;
 
@@ -52,7 +52,7 @@ static bool make_room(struct fv_map *map)
             at = (at + 1) & (wanted - 1);
         slots[at] = (uint32_t)i + 1;
     }
-    fv_release(map->arena.memory, map->slots);
+    fv_release(map->arena.chunks.memory, map->slots);
     map->slots = slots;
     map->slot_count = wanted;
     return true;
@@ -71,7 +71,7 @@ uint32_t fv_map_find(const struct fv_map *map, const char *name, size_t length)
 uint32_t fv_map_add(struct fv_map *map, const char *name, size_t length)
 {
     uint32_t hash = (uint32_t)fv_hash(name, length);
-    const flagver_allocator *memory = map->arena.memory;
+    const flagver_allocator *memory = map->arena.chunks.memory;
     char *copy;
     size_t at;
 

@@ -71,32 +71,37 @@ bool fv_grow(const flagver_allocator *memory, void **array, size_t *capacity, si
 void fv_arena_init(struct fv_arena *arena, const flagver_allocator *memory, size_t first)
 {
     memset(arena, 0, sizeof *arena);
-    arena->memory = memory;
+    arena->chunks.memory = memory;
     arena->first = first;
+}
+
+void fv_chunks_free(struct fv_chunks chunks)
+{
+    struct fv_chunk *chunk = chunks.newest, *older;
+
+    for (; chunk; chunk = older) {
+        older = chunk->older;
+        fv_release(chunks.memory, chunk);
+    }
 }
 
 void fv_arena_clear(struct fv_arena *arena)
 {
-    struct fv_chunk *chunk = arena->chunks, *older;
-
-    for (; chunk; chunk = older) {
-        older = chunk->older;
-        fv_release(arena->memory, chunk);
-    }
-    fv_arena_init(arena, arena->memory, arena->first);
+    fv_chunks_free(arena->chunks);
+    fv_arena_init(arena, arena->chunks.memory, arena->first);
 }
 
 void fv_arena_reset(struct fv_arena *arena)
 {
-    struct fv_chunk *kept = arena->chunks;
+    struct fv_chunk *kept = arena->chunks.newest;
 
     if (!kept)
         return;
-    arena->chunks = kept->older;
+    arena->chunks.newest = kept->older;
     fv_arena_clear(arena);
 
     kept->older = NULL;
-    arena->chunks = kept;
+    arena->chunks.newest = kept;
     arena->next = (unsigned char *)(kept + 1);
     arena->end = arena->next + kept->size;
     arena->total = kept->size;
@@ -119,16 +124,16 @@ void *fv_arena_allocate(struct fv_arena *arena, size_t size)
 
     if (size > SIZE_MAX / 2)
         return NULL;
-    size = (size + 7) & ~(size_t)7;
+    size = size ? (size + 7) & ~(size_t)7 : 8; /* also of nothing: a block, not NULL */
 
     if (size > (size_t)(arena->end - arena->next)) {
         room = chunk_size(arena, size);
-        chunk = fv_allocate(arena->memory, sizeof *chunk + room);
+        chunk = fv_allocate(arena->chunks.memory, sizeof *chunk + room);
         if (!chunk)
             return NULL;
-        chunk->older = arena->chunks;
+        chunk->older = arena->chunks.newest;
         chunk->size = room;
-        arena->chunks = chunk;
+        arena->chunks.newest = chunk;
         arena->next = (unsigned char *)(chunk + 1);
         arena->end = arena->next + room;
         arena->total += room;

@@ -29,9 +29,16 @@ bool fv_grow(const flagver_allocator *memory, void **array, size_t *capacity, si
  */
 struct fv_chunk;
 
-struct fv_arena {
+/* The memory of an arena, for one that will not grow any more. */
+struct fv_chunks {
     const flagver_allocator *memory;
-    struct fv_chunk *chunks;    /* newest first */
+    struct fv_chunk *newest;
+};
+
+void fv_chunks_free(struct fv_chunks chunks);
+
+struct fv_arena {
+    struct fv_chunks chunks;
     unsigned char *next, *end;  /* the free part of the newest */
     size_t first;               /* bytes in the first chunk, unless more are needed */
     size_t total;               /* bytes in all chunks */
