@@ -38,6 +38,7 @@ check-cli: $(BUILD)/flagver
 
 # The program against a second implementation, in Python, on random definitions.
 check-oracle: $(BUILD)/flagver
+	@python3 tests/oracle/selftest.py
 	@python3 tests/oracle/differential.py $(BUILD)/flagver --count $(ORACLE_COUNT) --quiet
 
 check-headers: $(SHARED)
