@@ -22,8 +22,7 @@ int flagver_client_refresh(flagver_client *client, flagver_error *err)
     return fv_client_refresh(client, err);
 }
 
-int flagver_client_load(flagver_client *client, const char *json, size_t length,
-                        flagver_error *err)
+int flagver_client_load(flagver_client *client, const char *json, size_t length, flagver_error *err)
 {
     return fv_client_load(client, json, length, false, err);
 }

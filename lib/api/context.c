@@ -76,8 +76,9 @@ int flagver_context_set_bytes(flagver_context *context, const char *name, const 
         return FLAGVER_EINVAL;
     if (!value)
         return flagver_context_set_null(context, name);
-    return set(context, name, (struct fv_value){ .kind = FV_STRING, .count = (uint32_t)length,
-                                                 .as.string = value });
+    return set(
+        context, name,
+        (struct fv_value){ .kind = FV_STRING, .count = (uint32_t)length, .as.string = value });
 }
 
 int flagver_context_set_datetime(flagver_context *context, const char *name, int64_t ms)

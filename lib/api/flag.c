@@ -33,32 +33,31 @@ static bool ask_slowly(flagver_client *client, const struct fv_flag_name *name,
     return true;
 }
 
-static inline bool ask(flagver_client *client, const char *key, const flagver_context *context,
-                       int type, struct fv_value *ret_value)
+FV_INLINE bool ask(flagver_client *client, const char *key, const flagver_context *context,
+                   int type, struct fv_value *ret_value)
 {
     struct fv_reader *reader = client && key ? fv_reader_quick(client) : NULL;
     const struct fv_flag *flag;
     size_t length;
 
     if (!FV_LIKELY(reader))
-        return ask_slowly(client,
-                          &(struct fv_flag_name){ key, key ? strlen(key) : 0, FV_MAP_NONE },
+        return ask_slowly(client, &(struct fv_flag_name){ key, key ? strlen(key) : 0, FV_MAP_NONE },
                           context, type, ret_value);
     length = strlen(key);
     flag = fv_table_find(&reader->table, key, length);
     return FV_LIKELY(flag) && fv_flags_ask_quickly(reader, flag, context, type, ret_value);
 }
 
-static inline bool ask_bound(const flagver_bound *bound, const flagver_context *context, int type,
-                             struct fv_value *ret_value)
+FV_INLINE bool ask_bound(const flagver_bound *bound, const flagver_context *context, int type,
+                         struct fv_value *ret_value)
 {
     struct fv_reader *reader = bound ? fv_reader_quick(bound->client) : NULL;
     const struct fv_flag *flag;
 
     if (!FV_LIKELY(reader))
-        return bound && ask_slowly(bound->client,
-                                   &(struct fv_flag_name){ bound->key, 0, bound->slot }, context,
-                                   type, ret_value);
+        return bound &&
+               ask_slowly(bound->client, &(struct fv_flag_name){ bound->key, 0, bound->slot },
+                          context, type, ret_value);
     flag = FV_LIKELY(bound->slot < reader->flag_count) ? reader->flags[bound->slot] : NULL;
     return FV_LIKELY(flag) && fv_flags_ask_quickly(reader, flag, context, type, ret_value);
 }
@@ -183,8 +182,8 @@ int flagver_snapshot_evaluate(const flagver_snapshot *snapshot, const char *key,
                                 context, type, detail);
 }
 
-static int with_detail(flagver_client *client, const char *key, flagver_context *context,
-                       int type, flagver_detail *detail)
+static int with_detail(flagver_client *client, const char *key, flagver_context *context, int type,
+                       flagver_detail *detail)
 {
     return flagver_flag_evaluate(client, key, key ? strlen(key) : 0, context, type, detail);
 }
@@ -215,12 +214,10 @@ int64_t flagver_flag_int_detail(flagver_client *client, const char *key, flagver
     return has_value(detail) ? detail->value.integer : fallback;
 }
 
-double flagver_flag_double_detail(flagver_client *client, const char *key,
-                                  flagver_context *context, double fallback,
-                                  flagver_detail *detail)
+double flagver_flag_double_detail(flagver_client *client, const char *key, flagver_context *context,
+                                  double fallback, flagver_detail *detail)
 {
-    if (with_detail(client, key, context, FLAGVER_TYPE_DOUBLE, detail) != 0 &&
-        has_value(detail)) {
+    if (with_detail(client, key, context, FLAGVER_TYPE_DOUBLE, detail) != 0 && has_value(detail)) {
         detail->value.type = FLAGVER_TYPE_DOUBLE;
         detail->value.real = fallback;
     }

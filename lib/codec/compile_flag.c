@@ -34,20 +34,27 @@ enum flag_field {
 };
 
 static const char *const flag_names[FLAG_FIELDS] = {
-    [TYPE] = "type",         [ENABLED] = "enabled",   [VARIANTS] = "variants",
-    [DEFAULT] = "default",   [OFF] = "off",           [REQUIRES] = "requires",
-    [TARGETS] = "targets",   [BETA] = "beta",         [RULES] = "rules",
-    [PERCENTAGE] = "percentage", [SPLIT] = "split",   [SCHEDULE] = "schedule",
-    [BY] = "by",             [SALT] = "salt",         [BUCKETING] = "bucketing",
-    [ENV] = "env",           [DESCRIPTION] = "description", [METADATA] = "metadata",
+    [TYPE] = "type",
+    [ENABLED] = "enabled",
+    [VARIANTS] = "variants",
+    [DEFAULT] = "default",
+    [OFF] = "off",
+    [REQUIRES] = "requires",
+    [TARGETS] = "targets",
+    [BETA] = "beta",
+    [RULES] = "rules",
+    [PERCENTAGE] = "percentage",
+    [SPLIT] = "split",
+    [SCHEDULE] = "schedule",
+    [BY] = "by",
+    [SALT] = "salt",
+    [BUCKETING] = "bucketing",
+    [ENV] = "env",
+    [DESCRIPTION] = "description",
+    [METADATA] = "metadata",
 };
 
-enum env_field {
-    ENV_ENABLED,
-    ENV_BETA,
-    ENV_PERCENTAGE,
-    ENV_FIELDS
-};
+enum env_field { ENV_ENABLED, ENV_BETA, ENV_PERCENTAGE, ENV_FIELDS };
 
 static const char *const env_names[ENV_FIELDS] = { "enabled", "beta", "percentage" };
 
@@ -99,8 +106,8 @@ static void say(const struct fv_compiling *compiling, const struct fv_listener *
     listener->tell(listener->data, message.message);
 }
 
-void fv_lint(const struct fv_compiling *compiling, const struct fv_place *place,
-             const char *format, ...)
+void fv_lint(const struct fv_compiling *compiling, const struct fv_place *place, const char *format,
+             ...)
 {
     va_list arguments;
 
@@ -124,8 +131,7 @@ static char *copy_pointer(struct fv_compiling *compiling, const struct fv_place 
 }
 
 int fv_add_reference(struct fv_compiling *compiling, const struct fv_place *place,
-                     const json_t *name, const json_t *variant,
-                     struct fv_reference *ret_reference)
+                     const json_t *name, const json_t *variant, struct fv_reference *ret_reference)
 {
     struct fv_reference reference = { .to_flag = variant != NULL };
     struct fv_map *names = variant ? compiling->source->flag_names
@@ -181,9 +187,9 @@ static const char *variable(const struct parts *parts, enum env_field field)
     const json_t *env = parts->fields[ENV], *name;
 
     name = env ? json_object_get(env, env_names[field]) : NULL;
-    return name && source->variable ? source->variable(source->variable_data,
-                                                       json_string_value(name))
-                                    : NULL;
+    return name && source->variable
+               ? source->variable(source->variable_data, json_string_value(name))
+               : NULL;
 }
 
 static void ignored(const struct parts *parts, enum env_field field, const char *value,
@@ -194,8 +200,7 @@ static void ignored(const struct parts *parts, enum env_field field, const char 
 
     if (!listener)
         return;
-    snprintf(message, sizeof message, "flag %.100s: %.100s=%.100s is ignored: %s",
-             parts->flag->key,
+    snprintf(message, sizeof message, "flag %.100s: %.100s=%.100s is ignored: %s", parts->flag->key,
              json_string_value(json_object_get(parts->fields[ENV], env_names[field])), value,
              wanted);
     listener->tell(listener->data, message);
@@ -313,8 +318,8 @@ static int check_env(struct parts *parts)
             continue;
         at = fv_at_key(place, env_names[field]);
         r = fv_expect_string(reading, at, names[field]);
-        if (r >= 0 && (!json_string_length(names[field]) ||
-                       strchr(json_string_value(names[field]), '=')))
+        if (r >= 0 &&
+            (!json_string_length(names[field]) || strchr(json_string_value(names[field]), '=')))
             r = fv_refuse(reading, at, "must be a variable's name");
         if (r >= 0 && field != ENV_ENABLED && parts->flag->type != FLAGVER_TYPE_BOOL)
             r = fv_refuse_key(reading, at, "only boolean flags have a %s", env_names[field]);
@@ -366,9 +371,9 @@ uint64_t fv_definition_mark(const struct fv_definitions_source *source, const js
 
     for (field = 0; env && source->variable && field < ENV_FIELDS; field++) {
         name = json_object_get(env, env_names[field]);
-        set = json_is_string(name) ? source->variable(source->variable_data,
-                                                      json_string_value(name))
-                                   : NULL;
+        set = json_is_string(name)
+                  ? source->variable(source->variable_data, json_string_value(name))
+                  : NULL;
         mark = fv_hash_mix(mark ^ (set ? fv_hash(set, strlen(set)) : FV_HASH_A), FV_HASH_B);
     }
     return mark;
@@ -399,8 +404,7 @@ static int read_type(struct parts *parts)
                      json_string_value(value));
 }
 
-static bool set_string(struct parts *parts, const char *text, size_t length,
-                       struct fv_value *value)
+static bool set_string(struct parts *parts, const char *text, size_t length, struct fv_value *value)
 {
     value->kind = FV_STRING;
     value->count = (uint32_t)length;
@@ -511,10 +515,10 @@ static int read_variants(struct parts *parts)
     variants = fv_arena_allocate_zeroed(parts->compiling->arena, count, sizeof *variants);
     if (!variants)
         return fv_no_memory(parts->compiling);
-    json_object_foreach (parts->fields[VARIANTS], name, value) {
+    json_object_foreach(parts->fields[VARIANTS], name, value)
+    {
         at = fv_at_key(place, name);
-        r = fv_expect_name(reading, at, name, strlen(name), FV_VARIANT_NAME_LIMIT,
-                           "variant name");
+        r = fv_expect_name(reading, at, name, strlen(name), FV_VARIANT_NAME_LIMIT, "variant name");
         if (r >= 0)
             r = read_value(parts, at, value, &variants[i].value);
         if (r < 0)
@@ -596,9 +600,8 @@ static int add_keys(struct parts *parts, struct key_list *list, const struct fv_
         if (!fv_grow(memory, (void **)&list->keys, &list->capacity, list->count,
                      sizeof *list->keys))
             return fv_no_memory(parts->compiling);
-        list->keys[list->count++] = (struct fv_key){
-            json_string_value(item), (uint32_t)json_string_length(item), variant
-        };
+        list->keys[list->count++] = (struct fv_key){ json_string_value(item),
+                                                     (uint32_t)json_string_length(item), variant };
     }
     return r;
 }
@@ -617,7 +620,8 @@ static int add_targets(struct parts *parts, struct key_list *list)
     r = fv_expect_object(reading, place, parts->fields[TARGETS]);
     if (r < 0)
         return r;
-    json_object_foreach (parts->fields[TARGETS], name, array) {
+    json_object_foreach(parts->fields[TARGETS], name, array)
+    {
         variant = fv_flag_variant(parts->flag, name);
         if (variant == FV_NO_VARIANT)
             return fv_refuse_key(reading, fv_at_key(place, name),
@@ -650,7 +654,8 @@ static int refuse_twice(struct parts *parts, const struct key_list *list, size_t
     const char *name;
     json_t *array;
 
-    json_object_foreach (parts->fields[TARGETS], name, array) {
+    json_object_foreach(parts->fields[TARGETS], name, array)
+    {
         if (at < json_array_size(array))
             return fv_refuse(reading, fv_at_index(fv_at_key(place, name), at),
                              "\"%.128s\" is targeted to two variants", list->keys[index].text);
@@ -861,8 +866,7 @@ static int read_step(struct parts *parts, const struct fv_place *place, const js
     r = fv_read_datetime(reading, fv_at_key(place, "at"), fields[0], &step->at);
     if (r < 0)
         return r;
-    return fv_read_percentage(reading, fv_at_key(place, "percentage"), fields[1],
-                              &step->threshold);
+    return fv_read_percentage(reading, fv_at_key(place, "percentage"), fields[1], &step->threshold);
 }
 
 static int read_steps(struct parts *parts, const struct fv_place *place, const json_t *array,
@@ -946,10 +950,10 @@ static int read_schedule(struct parts *parts, const struct fv_place *place, cons
 static int share(struct parts *parts, uint32_t threshold, struct fv_serve *serve)
 {
     fv_serve_share(serve, threshold, parts->body->on, parts->body->fallback, NULL);
-    return serve->range_count ? fv_compile_bucketing(parts->compiling,
-                                                     &parts->compiling->bucket_words,
-                                                     &serve->bucketing)
-                              : 0;
+    return serve->range_count
+               ? fv_compile_bucketing(parts->compiling, &parts->compiling->bucket_words,
+                                      &serve->bucketing)
+               : 0;
 }
 
 static void asks(struct parts *parts, enum fv_asks what, bool so)
@@ -1030,11 +1034,13 @@ static int read_words(struct parts *parts)
     r = fv_expect_object(compiling->reading, place, parts->fields[METADATA]);
     if (r < 0)
         return r;
-    json_object_foreach (parts->fields[METADATA], name, value)
-        if (!json_is_string(value) && !json_is_number(value) && !json_is_boolean(value))
-            return fv_refuse(compiling->reading, fv_at_key(place, name),
-                             "must be a string, a number or a boolean, not %s",
-                             fv_json_kind(value));
+    json_object_foreach(
+        parts->fields[METADATA], name,
+        value) if (!json_is_string(value) && !json_is_number(value) &&
+                   !json_is_boolean(
+                       value)) return fv_refuse(compiling->reading, fv_at_key(place, name),
+                                                "must be a string, a number or a boolean, not %s",
+                                                fv_json_kind(value));
     r = set_json(parts, parts->fields[METADATA], &text);
     if (r >= 0)
         parts->body->metadata = text.as.string;
@@ -1120,8 +1126,7 @@ static size_t extra_room(json_t *const fields[FLAG_FIELDS])
 }
 
 int fv_compile_flag(struct fv_compiling *compiling, const struct fv_place *place,
-                    const json_t *value, const char *key, uint32_t slot,
-                    struct fv_flag **ret_flag)
+                    const json_t *value, const char *key, uint32_t slot, struct fv_flag **ret_flag)
 {
     struct parts parts = { .compiling = compiling, .place = place };
     size_t length = strlen(key);
@@ -1131,8 +1136,7 @@ int fv_compile_flag(struct fv_compiling *compiling, const struct fv_place *place
 
     r = fv_expect_name(compiling->reading, place, key, length, FV_FLAG_KEY_LIMIT, "flag key");
     if (r >= 0)
-        r = fv_read_fields(compiling->reading, place, value, flag_names, FLAG_FIELDS,
-                           parts.fields);
+        r = fv_read_fields(compiling->reading, place, value, flag_names, FLAG_FIELDS, parts.fields);
     if (r < 0)
         return r;
 
@@ -1180,8 +1184,7 @@ static int read_members(struct fv_compiling *compiling, const struct fv_place *p
         r = fv_expect_string(compiling->reading, fv_at_index(place, i), item);
         if (r < 0)
             return r;
-        keys[i] = (struct fv_key){ json_string_value(item), (uint32_t)json_string_length(item),
-                                   0 };
+        keys[i] = (struct fv_key){ json_string_value(item), (uint32_t)json_string_length(item), 0 };
     }
     if (count && fv_keyset_build(compiling->arena, keys, count, false, ret_set, &conflict) < 0)
         return fv_no_memory(compiling);
@@ -1201,8 +1204,7 @@ static int read_segment(struct fv_compiling *compiling, const struct fv_place *p
     if (r >= 0)
         r = read_members(compiling, fv_at_key(place, "exclude"), fields[1], &segment->exclude);
     if (r >= 0 && fields[2])
-        r = fv_compile_condition(compiling, fv_at_key(place, "if"), fields[2],
-                                 &segment->condition);
+        r = fv_compile_condition(compiling, fv_at_key(place, "if"), fields[2], &segment->condition);
     if (r >= 0 && fields[3])
         r = fv_expect_string(compiling->reading, fv_at_key(place, "description"), fields[3]);
     if (r >= 0)

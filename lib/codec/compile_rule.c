@@ -26,8 +26,8 @@ static const json_t *operand(const struct operand_list *list, size_t i)
 }
 
 /* Refuses operand i; the place is the element's own. */
-static int refuse_operand(struct fv_compiling *compiling, const struct operand_list *list,
-                          size_t i, const char *why)
+static int refuse_operand(struct fv_compiling *compiling, const struct operand_list *list, size_t i,
+                          const char *why)
 {
     const struct fv_place *place = list->single ? list->place : fv_at_index(list->place, i);
 
@@ -84,20 +84,27 @@ static int compare_numbers(const void *a, const void *b)
 
 /* eq, in: strings into a set, numbers sorted, booleans as two bits. */
 static int any_operands(struct fv_compiling *compiling, const struct operand_list *list,
-                        const struct fv_leaf *leaf, struct fv_operands *operands)
+                        struct fv_leaf *leaf)
 {
-    struct fv_value *numbers = fv_arena_allocate(compiling->arena, list->count * sizeof *numbers);
-    struct fv_key *keys = fv_arena_allocate(&compiling->scratch, list->count * sizeof *keys);
+    struct fv_one_of *one_of = fv_arena_allocate_zeroed(compiling->arena, 1, sizeof *one_of);
     size_t i, length, key_count = 0, number_count = 0, conflict;
+    struct fv_value *numbers = NULL;
+    struct fv_key *keys;
     const json_t *value;
 
-    if (!numbers || !keys)
+    for (i = 0; i < list->count; i++)
+        number_count += json_is_number(operand(list, i));
+    if (number_count)
+        numbers = fv_arena_allocate(compiling->arena, number_count * sizeof *numbers);
+    keys = fv_arena_allocate(&compiling->scratch, list->count * sizeof *keys);
+    if (!one_of || !keys || (number_count && !numbers))
         return fv_no_memory(compiling);
+
+    number_count = 0;
     for (i = 0; i < list->count; i++) {
         value = operand(list, i);
         if (json_is_string(value)) {
-            keys[key_count].text =
-                operand_text(&compiling->scratch, value, leaf->fold, &length);
+            keys[key_count].text = operand_text(&compiling->scratch, value, leaf->fold, &length);
             if (!keys[key_count].text)
                 return fv_no_memory(compiling);
             keys[key_count].length = (uint32_t)length;
@@ -105,27 +112,29 @@ static int any_operands(struct fv_compiling *compiling, const struct operand_lis
         } else if (json_is_number(value)) {
             numbers[number_count++] = number_value(value);
         } else if (json_is_boolean(value)) {
-            operands->has[json_is_true(value)] = true;
+            one_of->booleans[json_is_true(value)] = true;
         } else {
             return refuse_kind(compiling, list, i, fv_operators[leaf->op].name,
                                "strings, numbers and booleans");
         }
     }
 
-    qsort(numbers, number_count, sizeof *numbers, compare_numbers);
-    operands->numbers = numbers;
-    operands->count = (uint32_t)number_count;
+    if (number_count)
+        qsort(numbers, number_count, sizeof *numbers, compare_numbers);
+    one_of->numbers = numbers;
+    one_of->number_count = (uint32_t)number_count;
+    leaf->operands.one_of = one_of;
     if (key_count && fv_keyset_build(compiling->arena, keys, key_count, leaf->fold,
-                                     &operands->strings, &conflict) < 0)
+                                     &one_of->strings, &conflict) < 0)
         return fv_no_memory(compiling);
     return 0;
 }
 
 static int string_operands(struct fv_compiling *compiling, const struct operand_list *list,
-                           const struct fv_leaf *leaf, struct fv_operands *operands)
+                           struct fv_leaf *leaf)
 {
-    struct fv_needle *needles =
-        fv_arena_allocate_zeroed(compiling->arena, list->count, sizeof *needles);
+    struct fv_needle *needles = fv_arena_allocate_zeroed(compiling->arena, list->count,
+                                                         sizeof *needles);
     uint32_t *failure;
     size_t i, length;
 
@@ -146,13 +155,12 @@ static int string_operands(struct fv_compiling *compiling, const struct operand_
         fv_fold_search_prepare(needles[i].text, length, failure);
         needles[i].failure = failure;
     }
-    operands->needles = needles;
-    operands->count = (uint32_t)list->count;
+    leaf->operands.needles = needles;
     return 0;
 }
 
 static int number_operands(struct fv_compiling *compiling, const struct operand_list *list,
-                           const struct fv_leaf *leaf, struct fv_operands *operands)
+                           struct fv_leaf *leaf)
 {
     struct fv_value *numbers = fv_arena_allocate(compiling->arena, list->count * sizeof *numbers);
     size_t i;
@@ -164,8 +172,7 @@ static int number_operands(struct fv_compiling *compiling, const struct operand_
             return refuse_kind(compiling, list, i, fv_operators[leaf->op].name, "numbers");
         numbers[i] = number_value(operand(list, i));
     }
-    operands->numbers = numbers;
-    operands->count = (uint32_t)list->count;
+    leaf->operands.numbers = numbers;
     return 0;
 }
 
@@ -182,7 +189,7 @@ static bool read_date(const json_t *value, int64_t *ret_ms)
 }
 
 static int date_operands(struct fv_compiling *compiling, const struct operand_list *list,
-                         struct fv_operands *operands)
+                         struct fv_leaf *leaf)
 {
     struct fv_value *dates = fv_arena_allocate(compiling->arena, list->count * sizeof *dates);
     size_t i;
@@ -196,13 +203,12 @@ static int date_operands(struct fv_compiling *compiling, const struct operand_li
                                   "is neither an RFC 3339 date and time such as "
                                   "2026-01-31T12:00:00Z nor a whole number of milliseconds");
     }
-    operands->numbers = dates;
-    operands->count = (uint32_t)list->count;
+    leaf->operands.numbers = dates;
     return 0;
 }
 
 static int semver_operands(struct fv_compiling *compiling, const struct operand_list *list,
-                           struct fv_operands *operands)
+                           struct fv_leaf *leaf)
 {
     struct fv_semver *semvers = fv_arena_allocate(compiling->arena, list->count * sizeof *semvers);
     const char *text;
@@ -220,16 +226,15 @@ static int semver_operands(struct fv_compiling *compiling, const struct operand_
             return refuse_operand(compiling, list, i,
                                   "is no semantic version such as 2.1.0 or 2.1.0-rc.1");
     }
-    operands->semvers = semvers;
-    operands->count = (uint32_t)list->count;
+    leaf->operands.semvers = semvers;
     return 0;
 }
 
 static int regex_operands(struct fv_compiling *compiling, const struct operand_list *list,
-                          const struct fv_leaf *leaf, struct fv_operands *operands)
+                          struct fv_leaf *leaf)
 {
-    const struct fv_regex **regexes =
-        fv_arena_allocate(compiling->arena, list->count * sizeof *regexes);
+    const struct fv_regex **regexes = fv_arena_allocate(compiling->arena,
+                                                        list->count * sizeof *regexes);
     flagver_error why;
     size_t i;
     int r;
@@ -246,16 +251,15 @@ static int regex_operands(struct fv_compiling *compiling, const struct operand_l
         if (r < 0)
             return refuse_operand(compiling, list, i, why.message);
     }
-    operands->regexes = regexes;
-    operands->count = (uint32_t)list->count;
+    leaf->operands.regexes = regexes;
     return 0;
 }
 
 static int network_operands(struct fv_compiling *compiling, const struct operand_list *list,
-                            struct fv_operands *operands)
+                            struct fv_leaf *leaf)
 {
-    struct fv_network *networks =
-        fv_arena_allocate(compiling->arena, list->count * sizeof *networks);
+    struct fv_network *networks = fv_arena_allocate(compiling->arena,
+                                                    list->count * sizeof *networks);
     const json_t *value;
     size_t i;
 
@@ -269,44 +273,43 @@ static int network_operands(struct fv_compiling *compiling, const struct operand
             return refuse_operand(compiling, list, i,
                                   "is no network such as 10.0.0.0/8 or 2001:db8::/32");
     }
-    operands->networks = networks;
-    operands->count = (uint32_t)list->count;
+    leaf->operands.networks = networks;
     return 0;
 }
 
 static int boolean_operands(struct fv_compiling *compiling, const struct operand_list *list,
-                            struct fv_operands *operands)
+                            struct fv_leaf *leaf)
 {
     size_t i;
 
     for (i = 0; i < list->count; i++) {
         if (!json_is_boolean(operand(list, i)))
             return refuse_kind(compiling, list, i, "exists", "true or false");
-        operands->has[json_is_true(operand(list, i))] = true;
+        leaf->operands.exists[json_is_true(operand(list, i))] = true;
     }
     return 0;
 }
 
 static int read_operands(struct fv_compiling *compiling, const struct operand_list *list,
-                         const struct fv_leaf *leaf, struct fv_operands *operands)
+                         struct fv_leaf *leaf)
 {
     switch (fv_operators[leaf->op].operand) {
     case FV_OPERAND_ANY:
-        return any_operands(compiling, list, leaf, operands);
+        return any_operands(compiling, list, leaf);
     case FV_OPERAND_STRING:
-        return string_operands(compiling, list, leaf, operands);
+        return string_operands(compiling, list, leaf);
     case FV_OPERAND_NUMBER:
-        return number_operands(compiling, list, leaf, operands);
+        return number_operands(compiling, list, leaf);
     case FV_OPERAND_DATE:
-        return date_operands(compiling, list, operands);
+        return date_operands(compiling, list, leaf);
     case FV_OPERAND_SEMVER:
-        return semver_operands(compiling, list, operands);
+        return semver_operands(compiling, list, leaf);
     case FV_OPERAND_REGEX:
-        return regex_operands(compiling, list, leaf, operands);
+        return regex_operands(compiling, list, leaf);
     case FV_OPERAND_NETWORK:
-        return network_operands(compiling, list, operands);
+        return network_operands(compiling, list, leaf);
     default:
-        return boolean_operands(compiling, list, operands);
+        return boolean_operands(compiling, list, leaf);
     }
 }
 
@@ -328,9 +331,9 @@ enum condition_field {
 };
 
 static const char *const condition_names[CONDITION_FIELDS] = {
-    [ALL] = "all",   [ANY] = "any",         [NOT] = "not",   [SEGMENT] = "segment",
-    [FLAG] = "flag", [VARIANT] = "variant", [ATTR] = "attr", [OP] = "op",
-    [VALUE] = "value", [VALUES] = "values", [FOLD] = "fold",
+    [ALL] = "all",     [ANY] = "any",         [NOT] = "not",   [SEGMENT] = "segment",
+    [FLAG] = "flag",   [VARIANT] = "variant", [ATTR] = "attr", [OP] = "op",
+    [VALUE] = "value", [VALUES] = "values",   [FOLD] = "fold",
 };
 
 /* The form of a condition is told by one of these fields; the bits say which others it takes. */
@@ -375,8 +378,8 @@ static int find_form(struct fv_compiling *compiling, const struct fv_place *plac
 static int push_leaf(struct fv_compiling *compiling, const struct fv_leaf *leaf,
                      uint32_t *ret_entry)
 {
-    if (!fv_grow(compiling->source->memory, (void **)&compiling->leaves,
-                 &compiling->leaf_capacity, compiling->leaf_count, sizeof *leaf))
+    if (!fv_grow(compiling->source->memory, (void **)&compiling->leaves, &compiling->leaf_capacity,
+                 compiling->leaf_count, sizeof *leaf))
         return fv_no_memory(compiling);
     *ret_entry = (uint32_t)compiling->leaf_count;
     compiling->leaves[compiling->leaf_count++] = *leaf;
@@ -467,7 +470,6 @@ static int emit_attribute(struct fv_compiling *compiling, const struct fv_place 
                           uint32_t *ret_entry)
 {
     struct operand_list list = { .single = fields[VALUE], .array = fields[VALUES], .count = 1 };
-    struct fv_operands *operands;
     int r;
 
     r = fv_expect_string(compiling->reading, fv_at_key(place, "attr"), fields[ATTR]);
@@ -489,14 +491,13 @@ static int emit_attribute(struct fv_compiling *compiling, const struct fv_place 
         list.count = json_array_size(list.array);
     }
 
-    operands = fv_arena_allocate_zeroed(compiling->arena, 1, sizeof *operands);
-    if (!operands || fv_path_init(&leaf->path, compiling->arena, json_string_value(fields[ATTR]),
-                                  json_string_length(fields[ATTR])) < 0)
+    if (fv_path_init(&leaf->path, compiling->arena, json_string_value(fields[ATTR]),
+                     json_string_length(fields[ATTR])) < 0)
         return fv_no_memory(compiling);
-    r = read_operands(compiling, &list, leaf, operands);
+    leaf->operand_count = (uint32_t)list.count;
+    r = read_operands(compiling, &list, leaf);
     if (r < 0)
         return r;
-    leaf->operands = operands;
     return push_leaf(compiling, leaf, ret_entry);
 }
 
@@ -512,8 +513,7 @@ static int emit(struct fv_compiling *compiling, const struct fv_place *place, co
     if (depth > FV_CONDITION_DEPTH)
         return fv_refuse(compiling->reading, place, "conditions nest deeper than %d",
                          FV_CONDITION_DEPTH);
-    r = fv_read_fields(compiling->reading, place, value, condition_names, CONDITION_FIELDS,
-                       fields);
+    r = fv_read_fields(compiling->reading, place, value, condition_names, CONDITION_FIELDS, fields);
     if (r >= 0)
         r = find_form(compiling, place, fields, &form);
     if (r < 0)
@@ -525,8 +525,7 @@ static int emit(struct fv_compiling *compiling, const struct fv_place *place, co
         return emit_list(compiling, fv_at_key(place, condition_names[form]), fields[form],
                          form == ALL, yes, no, depth + 1, ret_entry);
     case NOT:
-        return emit(compiling, fv_at_key(place, "not"), fields[NOT], no, yes, depth + 1,
-                    ret_entry);
+        return emit(compiling, fv_at_key(place, "not"), fields[NOT], no, yes, depth + 1, ret_entry);
     case SEGMENT:
         return emit_segment(compiling, fv_at_key(place, "segment"), fields[SEGMENT], &leaf,
                             ret_entry);
@@ -654,7 +653,8 @@ static int read_weights(struct fv_compiling *compiling, const struct fv_place *p
     json_t *weight;
     uint32_t variant;
 
-    json_object_foreach ((json_t *)value, name, weight) {
+    json_object_foreach((json_t *)value, name, weight)
+    {
         variant = fv_flag_variant(compiling->flag, name);
         if (variant == FV_NO_VARIANT)
             return fv_refuse_key(compiling->reading, fv_at_key(place, name),
@@ -691,9 +691,8 @@ int fv_compile_split(struct fv_compiling *compiling, const struct fv_place *plac
 
     if (fv_serve_split(ret_serve, compiling->arena, weights, variants, NULL) < 0)
         return fv_no_memory(compiling);
-    return ret_serve->range_count
-               ? fv_compile_bucketing(compiling, words, &ret_serve->bucketing)
-               : 0;
+    return ret_serve->range_count ? fv_compile_bucketing(compiling, words, &ret_serve->bucketing)
+                                  : 0;
 }
 
 /* A boolean's percentage: `on` inside, the flag's default outside. */
@@ -712,9 +711,8 @@ static int compile_percentage(struct fv_compiling *compiling, const struct fv_pl
     if (r < 0)
         return r;
     fv_serve_share(ret_serve, threshold, flag->body->on, flag->body->fallback, NULL);
-    return ret_serve->range_count
-               ? fv_compile_bucketing(compiling, words, &ret_serve->bucketing)
-               : 0;
+    return ret_serve->range_count ? fv_compile_bucketing(compiling, words, &ret_serve->bucketing)
+                                  : 0;
 }
 
 int fv_compile_serve(struct fv_compiling *compiling, const struct fv_place *place,
@@ -730,8 +728,8 @@ int fv_compile_serve(struct fv_compiling *compiling, const struct fv_place *plac
         return fv_read_variant(compiling, place, value, &ret_serve->remainder);
     }
     if (!json_is_object(value))
-        return fv_refuse(compiling->reading, place,
-                         "must be a variant's name or an object, not %s", fv_json_kind(value));
+        return fv_refuse(compiling->reading, place, "must be a variant's name or an object, not %s",
+                         fv_json_kind(value));
 
     r = fv_read_fields(compiling->reading, place, value, names, 5, fields);
     if (r >= 0)
@@ -741,8 +739,7 @@ int fv_compile_serve(struct fv_compiling *compiling, const struct fv_place *plac
     if (!fields[0] == !fields[1])
         return fv_refuse(compiling->reading, place, "needs either \"split\" or \"percentage\"");
     if (fields[0])
-        return fv_compile_split(compiling, fv_at_key(place, "split"), fields[0], &words,
-                                ret_serve);
+        return fv_compile_split(compiling, fv_at_key(place, "split"), fields[0], &words, ret_serve);
     return compile_percentage(compiling, fv_at_key(place, "percentage"), fields[1], &words,
                               ret_serve);
 }

@@ -33,7 +33,8 @@ static int add_object(flagver_context *context, const char *name, const json_t *
     int r;
 
     r = fv_context_begin(context, name, name ? strlen(name) : 0, FV_OBJECT);
-    json_object_foreach ((json_t *)object, key, value) {
+    json_object_foreach((json_t *)object, key, value)
+    {
         if (r < 0)
             break;
         r = add(context, key, value);
@@ -50,20 +51,22 @@ static int add(flagver_context *context, const char *name, const json_t *value)
     case JSON_ARRAY:
         return add_array(context, name, value);
     case JSON_STRING:
-        return set(context, name, (struct fv_value){ .kind = FV_STRING,
-                                                     .count = (uint32_t)json_string_length(value),
-                                                     .as.string = json_string_value(value) });
+        return set(context, name,
+                   (struct fv_value){ .kind = FV_STRING,
+                                      .count = (uint32_t)json_string_length(value),
+                                      .as.string = json_string_value(value) });
     case JSON_INTEGER:
-        return set(context, name, (struct fv_value){ .kind = FV_INTEGER,
-                                                     .as.integer = json_integer_value(value) });
+        return set(
+            context, name,
+            (struct fv_value){ .kind = FV_INTEGER, .as.integer = json_integer_value(value) });
     case JSON_REAL:
-        return set(context, name, (struct fv_value){ .kind = FV_REAL,
-                                                     .as.real = json_real_value(value) });
+        return set(context, name,
+                   (struct fv_value){ .kind = FV_REAL, .as.real = json_real_value(value) });
     case JSON_NULL:
         return set(context, name, (struct fv_value){ .kind = FV_NULL });
     default:
-        return set(context, name, (struct fv_value){ .kind = FV_BOOL,
-                                                     .as.boolean = json_is_true(value) });
+        return set(context, name,
+                   (struct fv_value){ .kind = FV_BOOL, .as.boolean = json_is_true(value) });
     }
 }
 
@@ -91,7 +94,8 @@ static int fill(const struct fv_reading *reading, flagver_context *context, cons
     json_t *value;
     int r;
 
-    json_object_foreach ((json_t *)root, name, value) {
+    json_object_foreach((json_t *)root, name, value)
+    {
         if (strcmp(name, "targetingKey") == 0)
             r = add_key(context, value);
         else

@@ -10,19 +10,12 @@
 
 #define SCRATCH_CHUNK 4096
 
-enum section {
-    FLAGS,
-    SEGMENTS,
-    PHASES,
-    ASSIGNMENTS,
-    MIGRATIONS,
-    RECORDS,
-    SECTIONS
-};
+enum section { FLAGS, SEGMENTS, PHASES, ASSIGNMENTS, MIGRATIONS, RECORDS, SECTIONS };
 
 static const char *const section_names[SECTIONS] = {
-    [FLAGS] = "flags",             [SEGMENTS] = "segments",     [PHASES] = "phases",
-    [ASSIGNMENTS] = "assignments", [MIGRATIONS] = "migrations", [RECORDS] = "records",
+    [FLAGS] = "flags",           [SEGMENTS] = "segments",
+    [PHASES] = "phases",         [ASSIGNMENTS] = "assignments",
+    [MIGRATIONS] = "migrations", [RECORDS] = "records",
 };
 
 /* One reading of definitions: what is there so far, and the tools to go on. */
@@ -57,8 +50,8 @@ void fv_definitions_release(struct fv_definitions *definitions)
 
 struct fv_world fv_definitions_world(const struct fv_definitions *definitions)
 {
-    return (struct fv_world){ definitions->flags, definitions->segments,
-                              definitions->flag_count, definitions->segment_count };
+    return (struct fv_world){ definitions->flags, definitions->segments, definitions->flag_count,
+                              definitions->segment_count };
 }
 
 static struct fv_flag *current_flag(const struct fv_definitions *current, uint32_t slot)
@@ -217,7 +210,8 @@ static int read_each(struct session *session, enum section section, const json_t
     r = fv_expect_object(&session->reading, place, object);
     if (r < 0)
         return r;
-    json_object_foreach ((json_t *)object, name, value) {
+    json_object_foreach((json_t *)object, name, value)
+    {
         r = section == FLAGS ? read_flag(session, fv_at_key(place, name), name, value)
                              : read_segment(session, fv_at_key(place, name), name, value);
         if (r < 0)
@@ -272,12 +266,16 @@ static int refuse_graph(struct session *session, const struct fv_graph_problem *
                  owner, problem->owner, kind, reference->name);
         break;
     case FV_GRAPH_TOO_DEEP:
-        snprintf(words, sizeof words, "flags and segments lead on from %s \"%.200s\" more than %d "
-                 "times", owner, problem->owner, FV_REFERENCE_DEPTH);
+        snprintf(words, sizeof words,
+                 "flags and segments lead on from %s \"%.200s\" more than %d "
+                 "times",
+                 owner, problem->owner, FV_REFERENCE_DEPTH);
         break;
     default:
-        snprintf(words, sizeof words, "one evaluation of %s \"%.200s\" could make more than %u "
-                 "tests", owner, problem->owner, FV_TEST_LIMIT);
+        snprintf(words, sizeof words,
+                 "one evaluation of %s \"%.200s\" could make more than %u "
+                 "tests",
+                 owner, problem->owner, FV_TEST_LIMIT);
         break;
     }
     return refuse_at(session, reference, words);
@@ -375,8 +373,8 @@ static void check_unused(struct session *session)
 
     for (i = 0; used && i < result->flag_count; i++)
         if (result->flags[i] && result->flags[i]->body->plan)
-            mark_used(result->flags[i]->body->plan->refs,
-                      result->flags[i]->body->plan->ref_count, used);
+            mark_used(result->flags[i]->body->plan->refs, result->flags[i]->body->plan->ref_count,
+                      used);
     for (i = 0; used && i < result->segment_count; i++)
         if (result->segments[i])
             mark_used(result->segments[i]->refs, result->segments[i]->ref_count, used);

@@ -179,8 +179,8 @@ static void write_rule(struct fv_text *out, const struct fv_trace_event *event)
 }
 
 static const char *const step_names[] = {
-    [FV_STEP_FLAG] = "evaluate",  [FV_STEP_SETTLED] = "settled", [FV_STEP_REQUIRES] = "requires",
-    [FV_STEP_TARGETS] = "targets", [FV_STEP_RULE] = "rule",      [FV_STEP_LEAF] = "condition",
+    [FV_STEP_FLAG] = "evaluate",   [FV_STEP_SETTLED] = "settled", [FV_STEP_REQUIRES] = "requires",
+    [FV_STEP_TARGETS] = "targets", [FV_STEP_RULE] = "rule",       [FV_STEP_LEAF] = "condition",
     [FV_STEP_SEGMENT] = "segment", [FV_STEP_SERVED] = "served",
 };
 

@@ -37,8 +37,8 @@ static int refuse(const struct fv_reading *reading, const struct fv_place *place
     if (pointer.failed)
         r = fv_fail_memory(reading->err);
     else
-        r = fv_json_fail(reading->err, reading->text, reading->length, reading->name,
-                         pointer.data, at_key, "%s", why);
+        r = fv_json_fail(reading->err, reading->text, reading->length, reading->name, pointer.data,
+                         at_key, "%s", why);
     fv_text_clear(&pointer);
     return r;
 }
@@ -96,8 +96,8 @@ static int unknown_key(const struct fv_reading *reading, const struct fv_place *
     for (i = 0; i < count && length < sizeof known; i++)
         length += (size_t)snprintf(known + length, sizeof known - length, "%s%s", i ? ", " : "",
                                    names[i]);
-    return fv_refuse_key(reading, fv_at_key(place, key), "unknown key \"%.100s\"; known are %s", key,
-                         known);
+    return fv_refuse_key(reading, fv_at_key(place, key), "unknown key \"%.100s\"; known are %s",
+                         key, known);
 }
 
 int fv_read_fields(const struct fv_reading *reading, const struct fv_place *place,
@@ -113,7 +113,8 @@ int fv_read_fields(const struct fv_reading *reading, const struct fv_place *plac
         return r;
 
     memset(values, 0, count * sizeof(values[0]));
-    json_object_foreach ((json_t *)value, key, member) {
+    json_object_foreach((json_t *)value, key, member)
+    {
         for (i = 0; i < count; i++)
             if (key[0] == names[i][0] && strcmp(key, names[i]) == 0)
                 break;
@@ -173,8 +174,8 @@ static bool has_control_character(const char *name, size_t length)
     return false;
 }
 
-int fv_expect_name(const struct fv_reading *reading, const struct fv_place *place,
-                   const char *name, size_t length, size_t limit, const char *what)
+int fv_expect_name(const struct fv_reading *reading, const struct fv_place *place, const char *name,
+                   size_t length, size_t limit, const char *what)
 {
     if (length < 1 || length > limit)
         return fv_refuse_key(reading, place, "%s is %zu bytes; 1 to %zu allowed", what, length,
@@ -233,7 +234,7 @@ static uint64_t hash_members(const json_t *value, uint64_t state)
     const char *key;
     json_t *member;
 
-    json_object_foreach ((json_t *)value, key, member)
+    json_object_foreach((json_t *)value, key, member)
         state = fv_json_hash(member, hash_bytes(state, key, strlen(key)));
     return state;
 }

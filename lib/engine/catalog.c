@@ -52,8 +52,7 @@ const flagver_allocator *fv_catalog_memory(const struct fv_catalog *catalog)
 
 struct fv_catalog *fv_catalog_new(const flagver_options *options)
 {
-    struct fv_catalog *catalog =
-        fv_allocate_zeroed(options->allocator, 1, sizeof *catalog);
+    struct fv_catalog *catalog = fv_allocate_zeroed(options->allocator, 1, sizeof *catalog);
     const flagver_allocator *memory;
 
     if (!catalog)
@@ -80,8 +79,7 @@ void fv_catalog_release(struct fv_catalog *catalog)
     flagver_allocator allocator;
     bool own;
 
-    if (!catalog ||
-        atomic_fetch_sub_explicit(&catalog->references, 1, memory_order_acq_rel) != 1)
+    if (!catalog || atomic_fetch_sub_explicit(&catalog->references, 1, memory_order_acq_rel) != 1)
         return;
     fv_map_clear(&catalog->flag_names);
     fv_map_clear(&catalog->segment_names);
@@ -127,8 +125,9 @@ static bool same_variants(const struct fv_catalog *catalog, const struct fv_coun
 /* The variants' numbers; flags with the variants of the range before share its list. */
 static const uint32_t *number_variants(struct fv_catalog *catalog, const struct fv_flag *flag)
 {
-    const struct fv_counter_range *before =
-        catalog->range_count ? &catalog->ranges[catalog->range_count - 1] : NULL;
+    const struct fv_counter_range *before = catalog->range_count
+                                                ? &catalog->ranges[catalog->range_count - 1]
+                                                : NULL;
     const struct fv_flag_body *body = flag->body;
     uint32_t *numbers, i;
 
@@ -151,9 +150,8 @@ static bool add_range(struct fv_catalog *catalog, struct fv_flag *flag)
                                       .count = flag->body->variant_count };
 
     range.variants = number_variants(catalog, flag);
-    if (!range.variants ||
-        !fv_grow(fv_catalog_memory(catalog), (void **)&catalog->ranges, &catalog->range_capacity,
-                 catalog->range_count, sizeof range))
+    if (!range.variants || !fv_grow(fv_catalog_memory(catalog), (void **)&catalog->ranges,
+                                    &catalog->range_capacity, catalog->range_count, sizeof range))
         return false;
 
     catalog->ranges[catalog->range_count++] = range;

@@ -306,8 +306,8 @@ int fv_client_load(flagver_client *client, const char *json, size_t length, bool
     int r;
 
     if (client->path)
-        return fv_fail(err, FLAGVER_ENOTSUP,
-                       "the definitions of this client are those of %.500s", client->path);
+        return fv_fail(err, FLAGVER_ENOTSUP, "the definitions of this client are those of %.500s",
+                       client->path);
     pthread_mutex_lock(&client->writing);
     r = read_text(client, json, length, merge, &client->environment, err);
     pthread_mutex_unlock(&client->writing);
@@ -323,9 +323,9 @@ static int parse_uri(flagver_client *client, const char *uri, flagver_error *err
     if (strcmp(uri, MEMORY_SCHEME) == 0)
         return 0;
     if (strncmp(uri, FILE_SCHEME, sizeof FILE_SCHEME - 1) != 0)
-        return fv_fail(err, FLAGVER_ENOTSUP,
-                       "\"%.200s\" is no URI this version knows; known are file:PATH, memory:",
-                       uri);
+        return fv_fail(
+            err, FLAGVER_ENOTSUP,
+            "\"%.200s\" is no URI this version knows; known are file:PATH, memory:", uri);
     if (!*path)
         return fv_fail(err, FLAGVER_EINVAL, "the path in \"%s\" is empty", uri);
     client->path = fv_allocate(fv_client_memory(client), strlen(path) + 1);

@@ -118,8 +118,7 @@ static void detail_hand_over(const flagver_detail *detail, flagver_detail *ret_d
                size - sizeof size);
 }
 
-static const struct fv_flag *find(const flagver_snapshot *snapshot,
-                                  const struct fv_flag_name *name)
+static const struct fv_flag *find(const flagver_snapshot *snapshot, const struct fv_flag_name *name)
 {
     if (name->slot == FV_MAP_NONE)
         return fv_table_find(&snapshot->table, name->key, name->length);
@@ -137,8 +136,7 @@ static int evaluate(const flagver_snapshot *snapshot, const struct fv_flag *flag
     return detail_outcome(detail, flag, type, outcome);
 }
 
-int fv_flags_evaluate_on(const flagver_snapshot *snapshot,
-                         const struct fv_flag_name *name,
+int fv_flags_evaluate_on(const flagver_snapshot *snapshot, const struct fv_flag_name *name,
                          const flagver_context *context, int type, flagver_detail *ret_detail)
 {
     const struct fv_flag *flag = find(snapshot, name);
@@ -264,8 +262,7 @@ int fv_flags_explain(flagver_client *client, const struct fv_flag_name *name,
     fv_explanation_init(&explanation, context);
     detail_init(&detail, flag ? flag->key : name->key);
     if (flag)
-        evaluate(snapshot, flag, context, FLAGVER_TYPE_ANY, &explanation.trace, &detail,
-                 &outcome);
+        evaluate(snapshot, flag, context, FLAGVER_TYPE_ANY, &explanation.trace, &detail, &outcome);
     else
         detail_error(&detail, FLAGVER_ERROR_FLAG_NOT_FOUND);
     fv_explanation_write(&text, &explanation, &detail);
@@ -315,9 +312,9 @@ static size_t fill_tallies(const struct fv_catalog *catalog, const uint64_t *sum
         flag = catalog->flag_names.names[range->slot].text;
         tallies[used++] = (struct tally){ flag, NULL, sums[range->first] };
         for (j = 0; j < range->count; j++)
-            tallies[used++] =
-                (struct tally){ flag, catalog->variant_names.names[range->variants[j]].text,
-                                sums[range->first + 1 + j] };
+            tallies[used++] = (struct tally){ flag,
+                                              catalog->variant_names.names[range->variants[j]].text,
+                                              sums[range->first + 1 + j] };
     }
     return used;
 }

@@ -11,8 +11,10 @@
 
 #if defined(__GNUC__)
 #define FV_LIKELY(condition) __builtin_expect(!!(condition), 1)
+#define FV_INLINE static inline __attribute__((always_inline))
 #else
 #define FV_LIKELY(condition) (condition)
+#define FV_INLINE static inline
 #endif
 
 /* The value for a caller who wants no details; false: it gets its own default. */
@@ -20,9 +22,9 @@ bool fv_flags_ask(struct fv_reader *reader, const struct fv_flag *flag,
                   const flagver_context *context, int type, struct fv_value *ret_value);
 
 /* The same, quick for a settled flag of the type that is asked for. */
-static inline bool fv_flags_ask_quickly(struct fv_reader *reader, const struct fv_flag *flag,
-                                        const flagver_context *context, int type,
-                                        struct fv_value *ret_value)
+FV_INLINE bool fv_flags_ask_quickly(struct fv_reader *reader, const struct fv_flag *flag,
+                                    const flagver_context *context, int type,
+                                    struct fv_value *ret_value)
 {
     if (FV_LIKELY(flag->settled == type && (!context || !context->key_invalid))) {
         *ret_value = flag->value;

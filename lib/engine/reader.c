@@ -331,7 +331,8 @@ struct fv_reader *fv_reader_enter(flagver_client *client)
         return new_reader(client);
 
     reader = remember(client, entry->reader);
-    if (!reader->busy && reader->generation != atomic_load_explicit(&client->generation, memory_order_acquire))
+    if (!reader->busy &&
+        reader->generation != atomic_load_explicit(&client->generation, memory_order_acquire))
         catch_up(client, reader);
     return reader;
 }

@@ -33,8 +33,7 @@ static void destroy(flagver_snapshot *snapshot)
 
 void fv_snapshot_release(flagver_snapshot *snapshot)
 {
-    if (snapshot &&
-        atomic_fetch_sub_explicit(&snapshot->references, 1, memory_order_acq_rel) == 1)
+    if (snapshot && atomic_fetch_sub_explicit(&snapshot->references, 1, memory_order_acq_rel) == 1)
         destroy(snapshot);
 }
 
@@ -138,8 +137,8 @@ static void fill_entries(flagver_snapshot *snapshot)
         at = names[i].hash & snapshot->table.mask;
         while (snapshot->table.entries[at].flag)
             at = (at + 1) & snapshot->table.mask;
-        snapshot->table.entries[at] =
-            (struct fv_entry){ names[i].hash, i, snapshot->world.flags[i] };
+        snapshot->table.entries[at] = (struct fv_entry){ names[i].hash, i,
+                                                         snapshot->world.flags[i] };
     }
 }
 
@@ -167,8 +166,8 @@ flagver_snapshot *fv_snapshot_new(struct fv_catalog *catalog, struct fv_definiti
                                   const struct fv_forcing *forcing,
                                   const flagver_snapshot *previous)
 {
-    flagver_snapshot *snapshot =
-        fv_allocate_zeroed(fv_catalog_memory(catalog), 1, sizeof *snapshot);
+    flagver_snapshot *snapshot = fv_allocate_zeroed(fv_catalog_memory(catalog), 1,
+                                                    sizeof *snapshot);
 
     if (!snapshot)
         return NULL;

@@ -108,10 +108,9 @@ int fv_serve_split(struct fv_serve *serve, struct fv_arena *arena, const uint32_
 static struct fv_serve serve_two(uint32_t threshold, uint32_t in, uint32_t out,
                                  const struct fv_bucketing *bucketing)
 {
-    return (struct fv_serve){ .remainder = out,
-                              .range_count = 1,
-                              .first = { threshold, in },
-                              .bucketing = bucketing };
+    return (struct fv_serve){
+        .remainder = out, .range_count = 1, .first = { threshold, in }, .bucketing = bucketing
+    };
 }
 
 void fv_serve_share(struct fv_serve *serve, uint32_t threshold, uint32_t in, uint32_t out,

@@ -66,7 +66,7 @@ static bool order_holds(enum fv_operator op, int order)
 
 static bool equals_string(const struct fv_leaf *leaf, const struct fv_value *value)
 {
-    const struct fv_keyset *strings = &leaf->operands->strings;
+    const struct fv_keyset *strings = &leaf->operands.one_of->strings;
     const char *text = value->as.string;
     size_t length = value->count;
 
@@ -76,9 +76,9 @@ static bool equals_string(const struct fv_leaf *leaf, const struct fv_value *val
 }
 
 /* The operands are sorted: fv_number_compare() orders them. */
-static bool equals_number(const struct fv_operands *operands, const struct fv_value *value)
+static bool equals_number(const struct fv_one_of *operands, const struct fv_value *value)
 {
-    size_t low = 0, high = operands->count, middle;
+    size_t low = 0, high = operands->number_count, middle;
     int order;
 
     while (low < high) {
@@ -101,9 +101,9 @@ static bool test_one_of(const struct fv_leaf *leaf, const struct fv_value *value
         return equals_string(leaf, value);
     case FV_INTEGER:
     case FV_REAL:
-        return equals_number(leaf->operands, value);
+        return equals_number(leaf->operands.one_of, value);
     case FV_BOOL:
-        return leaf->operands->has[value->as.boolean];
+        return leaf->operands.one_of->booleans[value->as.boolean];
     default:
         return leaf->when_mismatch;
     }
@@ -151,8 +151,8 @@ static bool test_needles(const struct fv_leaf *leaf, const struct fv_value *valu
 
     if (value->kind != FV_STRING)
         return leaf->when_mismatch;
-    for (i = 0; i < leaf->operands->count; i++)
-        if (needle_fits(leaf, &leaf->operands->needles[i], value->as.string, value->count))
+    for (i = 0; i < leaf->operand_count; i++)
+        if (needle_fits(leaf, &leaf->operands.needles[i], value->as.string, value->count))
             return true;
     return false;
 }
@@ -163,9 +163,9 @@ static bool test_numbers(const struct fv_leaf *leaf, const struct fv_value *valu
 
     if (!fv_is_number(value))
         return leaf->when_mismatch;
-    for (i = 0; i < leaf->operands->count; i++)
+    for (i = 0; i < leaf->operand_count; i++)
         if (order_holds((enum fv_operator)leaf->op,
-                        fv_number_compare(value, &leaf->operands->numbers[i])))
+                        fv_number_compare(value, &leaf->operands.numbers[i])))
             return true;
     return false;
 }
@@ -202,9 +202,9 @@ static bool test_semvers(const struct fv_leaf *leaf, const struct fv_value *valu
 
     if (value->kind != FV_STRING || !fv_semver_parse(value->as.string, value->count, &version))
         return leaf->when_mismatch;
-    for (i = 0; i < leaf->operands->count; i++)
+    for (i = 0; i < leaf->operand_count; i++)
         if (order_holds((enum fv_operator)leaf->op,
-                        fv_semver_compare(&version, &leaf->operands->semvers[i])))
+                        fv_semver_compare(&version, &leaf->operands.semvers[i])))
             return true;
     return false;
 }
@@ -215,8 +215,8 @@ static bool test_regexes(const struct fv_leaf *leaf, const struct fv_value *valu
 
     if (value->kind != FV_STRING)
         return leaf->when_mismatch;
-    for (i = 0; i < leaf->operands->count; i++)
-        if (fv_regex_search(leaf->operands->regexes[i], value->as.string, value->count))
+    for (i = 0; i < leaf->operand_count; i++)
+        if (fv_regex_search(leaf->operands.regexes[i], value->as.string, value->count))
             return true;
     return false;
 }
@@ -228,8 +228,8 @@ static bool test_networks(const struct fv_leaf *leaf, const struct fv_value *val
 
     if (value->kind != FV_STRING || !fv_address_parse(value->as.string, value->count, &address))
         return leaf->when_mismatch;
-    for (i = 0; i < leaf->operands->count; i++)
-        if (fv_network_contains(&leaf->operands->networks[i], &address))
+    for (i = 0; i < leaf->operand_count; i++)
+        if (fv_network_contains(&leaf->operands.networks[i], &address))
             return true;
     return false;
 }
@@ -262,7 +262,7 @@ bool fv_leaf_holds(const struct fv_leaf *leaf, const flagver_context *context)
     uint32_t i;
 
     if (leaf->op == FV_EXISTS)
-        return leaf->operands->has[value != NULL];
+        return leaf->operands.exists[value != NULL];
     if (!value)
         return leaf->when_missing;
     if (value->kind != FV_LIST)

@@ -72,16 +72,23 @@ struct fv_needle {
     const uint32_t *failure; /* of contains: fv_fold_search_prepare() */
 };
 
-/* Prepared operands; the operator says which member. `count` of them. */
-struct fv_operands {
-    uint32_t count;
-    bool has[2]; /* eq, in, exists: false, true is among them */
-    struct fv_keyset strings;     /* eq, in */
-    const struct fv_value *numbers; /* eq, in: sorted; lt … gte; before, after */
+/* The operands of eq and in, which may be of any kind. */
+struct fv_one_of {
+    struct fv_keyset strings;
+    const struct fv_value *numbers; /* sorted */
+    uint32_t number_count;
+    bool booleans[2]; /* false, true is among them */
+};
+
+/* Prepared operands; the operator says which member, and the leaf how many. */
+union fv_operands {
+    const struct fv_one_of *one_of;
+    const struct fv_value *numbers; /* of before and after: milliseconds */
     const struct fv_needle *needles;
     const struct fv_semver *semvers;
     const struct fv_regex *const *regexes;
     const struct fv_network *networks;
+    bool exists[2]; /* the result for a missing and for a present attribute */
 };
 
 enum fv_test {
@@ -101,9 +108,10 @@ struct fv_leaf {
     bool when_missing;  /* the result for a missing attribute */
     bool when_mismatch; /* the result for a value of another type */
     uint32_t slot;
+    uint32_t operand_count;
     const char *variant;
+    union fv_operands operands;
     struct fv_path path;
-    const struct fv_operands *operands;
 };
 
 struct fv_condition {

@@ -265,8 +265,7 @@ static bool name_allowed(const flagver_context *context, const char *name, size_
 {
     if (context->open_count)
         return inside_list(context) || (name && length <= FV_ATTRIBUTE_NAME_LIMIT);
-    return name && length >= 1 && length <= FV_ATTRIBUTE_NAME_LIMIT &&
-           !is_key_name(name, length);
+    return name && length >= 1 && length <= FV_ATTRIBUTE_NAME_LIMIT && !is_key_name(name, length);
 }
 
 static bool copy_name(flagver_context *context, const char *name, size_t length,
@@ -292,8 +291,8 @@ int fv_context_set(flagver_context *context, const char *name, size_t length,
 
     member = (struct fv_member){ step.name, step.length, step.hash, *value };
     if (value->kind == FV_STRING) {
-        member.value.as.string =
-            fv_arena_string(&context->building, value->as.string, value->count);
+        member.value.as.string = fv_arena_string(&context->building, value->as.string,
+                                                 value->count);
         if (!member.value.as.string) {
             if (!context->open_count)
                 abandon_building(context);

@@ -17,24 +17,25 @@ static void trace(const struct fv_question *question, const struct fv_trace_even
 }
 
 /* Builds the event only when somebody listens. */
-#define TRACE(question, ...)                                                                       \
-    do {                                                                                           \
-        if ((question)->trace)                                                                     \
-            trace((question), &(struct fv_trace_event){ __VA_ARGS__ });                            \
+#define TRACE(question, ...)                                            \
+    do {                                                                \
+        if ((question)->trace)                                          \
+            trace((question), &(struct fv_trace_event){ __VA_ARGS__ }); \
     } while (0)
 
 static bool condition_holds(struct fv_question *question, const struct fv_condition *condition);
 
 static void answer(struct fv_outcome *outcome, uint32_t variant, uint8_t reason, const char *rule)
 {
-    *outcome = (struct fv_outcome){ .variant = variant, .reason = reason, .bucket = -1,
-                                    .rule = rule };
+    *outcome =
+        (struct fv_outcome){ .variant = variant, .reason = reason, .bucket = -1, .rule = rule };
 }
 
 static void answer_error(struct fv_outcome *outcome, uint8_t error)
 {
-    *outcome = (struct fv_outcome){ .variant = FV_NO_VARIANT, .reason = FLAGVER_REASON_ERROR,
-                                    .error = error, .bucket = -1 };
+    *outcome = (struct fv_outcome){
+        .variant = FV_NO_VARIANT, .reason = FLAGVER_REASON_ERROR, .error = error, .bucket = -1
+    };
 }
 
 static int64_t now(struct fv_question *question)

@@ -136,8 +136,7 @@ void fv_segment_hold(struct fv_segment *segment)
 
 void fv_segment_release(struct fv_segment *segment)
 {
-    if (segment &&
-        atomic_fetch_sub_explicit(&segment->references, 1, memory_order_acq_rel) == 1)
+    if (segment && atomic_fetch_sub_explicit(&segment->references, 1, memory_order_acq_rel) == 1)
         fv_chunks_free(segment->memory);
 }
 

@@ -13,12 +13,9 @@ static const char *name_of(const char *const *names, size_t count, int number)
 const char *flagver_reason_name(int reason)
 {
     static const char *const names[] = {
-        [FLAGVER_REASON_ERROR] = "ERROR",
-        [FLAGVER_REASON_STATIC] = "STATIC",
-        [FLAGVER_REASON_DEFAULT] = "DEFAULT",
-        [FLAGVER_REASON_TARGETING_MATCH] = "TARGETING_MATCH",
-        [FLAGVER_REASON_SPLIT] = "SPLIT",
-        [FLAGVER_REASON_DISABLED] = "DISABLED",
+        [FLAGVER_REASON_ERROR] = "ERROR",     [FLAGVER_REASON_STATIC] = "STATIC",
+        [FLAGVER_REASON_DEFAULT] = "DEFAULT", [FLAGVER_REASON_TARGETING_MATCH] = "TARGETING_MATCH",
+        [FLAGVER_REASON_SPLIT] = "SPLIT",     [FLAGVER_REASON_DISABLED] = "DISABLED",
     };
     const char *name = NAME_OF(names, reason);
 
@@ -42,8 +39,8 @@ const char *flagver_error_code_name(int error)
 const char *flagver_type_name(int type)
 {
     static const char *const names[] = {
-        [FLAGVER_TYPE_BOOL] = "boolean",   [FLAGVER_TYPE_STRING] = "string",
-        [FLAGVER_TYPE_INT] = "integer",    [FLAGVER_TYPE_DOUBLE] = "double",
+        [FLAGVER_TYPE_BOOL] = "boolean", [FLAGVER_TYPE_STRING] = "string",
+        [FLAGVER_TYPE_INT] = "integer",  [FLAGVER_TYPE_DOUBLE] = "double",
         [FLAGVER_TYPE_JSON] = "json",
     };
 

@@ -176,8 +176,8 @@ static int store_class(struct parser *parser, uint32_t *ret_number)
     size_t ascii = 0;
     uint32_t c;
 
-    if (!fv_grow(parser->arena->chunks.memory, &classes, &program->class_capacity, program->class_count,
-                 sizeof *program->classes))
+    if (!fv_grow(parser->arena->chunks.memory, &classes, &program->class_capacity,
+                 program->class_count, sizeof *program->classes))
         return fail_memory(parser);
     program->classes = classes;
 
@@ -403,8 +403,8 @@ static int open_group(struct parser *parser, const char *place, unsigned flags_b
 
     if (parser->group_count > FV_REGEX_GROUPS_MAX)
         return fail_at(parser, place, "more than 1000 groups inside each other");
-    if (!fv_grow(parser->arena->chunks.memory, &groups, &parser->group_capacity, parser->group_count,
-                 sizeof *parser->groups))
+    if (!fv_grow(parser->arena->chunks.memory, &groups, &parser->group_capacity,
+                 parser->group_count, sizeof *parser->groups))
         return fail_memory(parser);
 
     parser->groups = groups;
