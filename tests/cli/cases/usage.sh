@@ -1,0 +1,107 @@
+# Command lines that are wrong: one line on standard error, exit status 2.
+# shellcheck shell=bash disable=SC2154 # sourced by run.sh
+
+refused() {
+    local why=$1
+    shift
+    run "$@"
+    exits 2
+    prints_nothing
+    says "flagver: $why"
+}
+
+it "names what is missing when there is no command"
+refused 'no command; see flagver --help'
+
+it "names an unknown command"
+refused 'no command "frob"; see flagver --help' frob
+
+it "names an unknown command of a group"
+refused 'flag: no command "frob"; see flagver --help' flag frob
+
+it "wants a command behind the group"
+refused 'flag: no command; see flagver --help' flag
+
+it "does not take the beginning of a command's name for it"
+refused 'flag: no command "ev"; see flagver --help' flag ev k
+
+it "names an unknown option"
+refused 'flag eval: --frob is no option; see flagver --help' flag eval k --frob
+
+it "names an unknown option without its value"
+refused 'flag eval: --frob is no option; see flagver --help' flag eval k --frob=secret
+
+it "names an unknown option before the command"
+refused 'flag eval: --frob is no option; see flagver --help' --frob flag eval k
+
+it "knows no options with one dash"
+refused 'flag eval: -x is no option; see flagver --help' flag eval k -x
+
+it "does not guess what an abbreviated option means"
+refused 'flag eval: --def is no option; see flagver --help' flag eval k --def 1
+
+it "misses the value of the last option"
+refused 'flag eval: --context needs a value' flag eval k --context
+
+it "does not take an option for the value of another"
+refused 'flag eval: --context needs a value' flag eval k --context --json
+
+it "refuses a value where none is taken"
+refused 'flag eval: --json takes no value' flag eval k --json=1
+
+it "misses KEY"
+refused 'flag eval: no KEY given' flag eval --definitions flags.json
+
+it "refuses a second KEY"
+refused 'flag eval: one KEY only; "b" is too much' flag eval a b --definitions flags.json
+
+it "misses FILE"
+refused 'flag lint: no FILE given' flag lint
+
+it "misses the definitions"
+refused 'flag eval: --definitions FILE is missing' flag eval k
+
+it "misses the definitions for a batch"
+refused 'flag eval: --definitions FILE is missing' flag eval --batch
+
+it "misses the definitions for an explanation"
+refused 'flag explain: --definitions FILE is missing' flag explain k
+
+it "refuses an option of another command"
+refused 'flag lint: takes no --context' flag lint flags.json --context '{}'
+
+it "refuses the default that explain has no use for"
+refused 'flag explain: takes no --default' flag explain k --default 1 --definitions flags.json
+
+it "refuses a KEY beside --batch"
+refused 'flag eval: --batch takes the flags from standard input, not "k"' \
+    flag eval --batch k --definitions flags.json
+
+it "refuses a context for a whole batch"
+refused 'flag eval: with --batch each line has its own "context"' \
+    flag eval --batch --context '{}' --definitions flags.json
+
+it "refuses a default for a whole batch"
+refused 'flag eval: with --batch each line has its own "default"' \
+    flag eval --batch --default 1 --definitions flags.json
+
+it "names the types"
+refused 'flag eval: --type bool is none of boolean, string, integer, double, json' \
+    flag eval k --type bool --definitions flags.json
+
+it "takes nothing empty for a type"
+refused 'flag eval: --type  is none of boolean, string, integer, double, json' \
+    flag eval k --type= --definitions flags.json
+
+for time in '' now 2026-01-31 2026-01-31T12:00:00 '2026-01-31 12:00:00Z' 2026-02-29T00:00:00Z \
+    2100-02-29T00:00:00Z 2026-00-01T00:00:00Z 2026-13-01T00:00:00Z 2026-01-00T00:00:00Z \
+    2026-04-31T00:00:00Z 0000-01-01T00:00:00Z 10000-01-01T00:00:00Z 2026-01-01T24:00:00Z \
+    2026-01-01T00:60:00Z 2026-06-30T23:59:60Z 2026-01-01T00:00Z 2026-01-01T00:00:00.Z \
+    2026-01-01T00:00:00,5Z 2026-01-01T00:00:00+24:00 2026-01-01T00:00:00+01:60 \
+    2026-01-01T00:00:00+0100 2026-01-01T00:00:00+01 2026-01-01T00:00:00ZZ \
+    2026-01-01T00:00:00Z+01:00 ' 2026-01-01T00:00:00Z' '2026-01-01T00:00:00Z ' \
+    +026-01-01T00:00:00Z 2026-1-1T00:00:00Z; do
+    it "refuses the time \"$time\""
+    refused "flag eval: --at $time is no RFC 3339 time such as 2026-01-31T12:00:00Z" \
+        flag eval new_search --definitions flags.json --at "$time"
+done
