@@ -6,137 +6,234 @@
 #include "engine/flags.h"
 #include "util/fail.h"
 
-/* ---- plain getters: the hot path ---- */
+/*
+ * ---- plain getters ----
+ *
+ * Three steps, each for what the one before cannot answer: a settled flag's
+ * value stands in the flag (inline, and for bound flags without a stack frame:
+ * the other steps are tail calls); a flag that must be asked (x_asked); and the
+ * long way, which knows about a thread's first call, a new state of the flags,
+ * hooks, errors, and numbers of the other type (x_slowly).
+ */
 
-/* The long way: the thread's first call, a new state of the flags, a hook, nothing to ask. */
-static bool ask_slowly(flagver_client *client, const struct fv_flag_name *name,
-                       const flagver_context *context, int type, struct fv_value *ret_value)
+FV_INLINE const struct fv_flag *find(const struct fv_reader *reader, const char *key)
 {
+    return fv_table_find(&reader->table, key, strlen(key));
+}
+
+FV_INLINE const struct fv_flag *find_bound(const struct fv_reader *reader,
+                                           const flagver_bound *bound)
+{
+    return FV_LIKELY(bound->slot < reader->flag_count) ? reader->flags[bound->slot] : NULL;
+}
+
+static bool ask_slowly(flagver_client *client, const char *key, uint32_t slot,
+                       flagver_context *context, int type, flagver_value *ret_value)
+{
+    struct fv_flag_name name = { key, key ? strlen(key) : 0, slot };
     flagver_detail detail = { .size = sizeof detail };
 
-    if (!client || !name->key || fv_flags_evaluate(client, name, context, type, &detail) != 0)
+    if (!client || !key || fv_flags_evaluate(client, &name, context, type, &detail) != 0)
         return false;
-    switch (type) {
-    case FLAGVER_TYPE_BOOL:
-        ret_value->as.boolean = detail.value.boolean;
-        break;
-    case FLAGVER_TYPE_INT:
-        ret_value->as.integer = detail.value.integer;
-        break;
-    case FLAGVER_TYPE_DOUBLE:
-        ret_value->as.real = detail.value.real;
-        break;
-    default:
-        ret_value->as.string = detail.value.string;
-        break;
-    }
+    *ret_value = detail.value;
     return true;
 }
 
-FV_INLINE bool ask(flagver_client *client, const char *key, const flagver_context *context,
-                   int type, struct fv_value *ret_value)
+FV_COLD static bool bool_slowly(flagver_client *client, const char *key, uint32_t slot,
+                                flagver_context *context, bool fallback)
 {
-    struct fv_reader *reader = client && key ? fv_reader_quick(client) : NULL;
-    const struct fv_flag *flag;
-    size_t length;
+    flagver_value value;
 
-    if (!FV_LIKELY(reader))
-        return ask_slowly(client, &(struct fv_flag_name){ key, key ? strlen(key) : 0, FV_MAP_NONE },
-                          context, type, ret_value);
-    length = strlen(key);
-    flag = fv_table_find(&reader->table, key, length);
-    return FV_LIKELY(flag) && fv_flags_ask_quickly(reader, flag, context, type, ret_value);
+    return ask_slowly(client, key, slot, context, FLAGVER_TYPE_BOOL, &value) ? value.boolean
+                                                                             : fallback;
 }
 
-FV_INLINE bool ask_bound(const flagver_bound *bound, const flagver_context *context, int type,
-                         struct fv_value *ret_value)
+FV_APART static bool bool_asked(struct fv_reader *reader, const struct fv_flag *flag,
+                                flagver_context *context, bool fallback)
 {
-    struct fv_reader *reader = bound ? fv_reader_quick(bound->client) : NULL;
-    const struct fv_flag *flag;
+    const struct fv_value *value = fv_flags_ask(reader, flag, context, FLAGVER_TYPE_BOOL);
 
-    if (!FV_LIKELY(reader))
-        return bound &&
-               ask_slowly(bound->client, &(struct fv_flag_name){ bound->key, 0, bound->slot },
-                          context, type, ret_value);
-    flag = FV_LIKELY(bound->slot < reader->flag_count) ? reader->flags[bound->slot] : NULL;
-    return FV_LIKELY(flag) && fv_flags_ask_quickly(reader, flag, context, type, ret_value);
+    return value ? value->as.boolean
+                 : bool_slowly(reader->client, flag->key, flag->body->slot, context, fallback);
 }
 
 bool flagver_flag_bool(flagver_client *client, const char *key, flagver_context *context,
                        bool fallback)
 {
-    struct fv_value value;
+    struct fv_reader *reader = client && key ? fv_reader_quick(client) : NULL;
+    const struct fv_flag *flag = FV_LIKELY(reader) ? find(reader, key) : NULL;
 
-    return ask(client, key, context, FLAGVER_TYPE_BOOL, &value) ? value.as.boolean : fallback;
+    if (!FV_LIKELY(flag))
+        return bool_slowly(client, key, FV_MAP_NONE, context, fallback);
+    if (fv_flags_is_settled(reader, flag, context, FLAGVER_TYPE_BOOL))
+        return flag->value.as.boolean;
+    return bool_asked(reader, flag, context, fallback);
+}
+
+bool flagver_bound_bool(const flagver_bound *bound, flagver_context *context, bool fallback)
+{
+    struct fv_reader *reader = fv_reader_quick(bound->client);
+    const struct fv_flag *flag = FV_LIKELY(reader) ? find_bound(reader, bound) : NULL;
+
+    if (!FV_LIKELY(flag))
+        return bool_slowly(bound->client, bound->key, bound->slot, context, fallback);
+    if (fv_flags_is_settled(reader, flag, context, FLAGVER_TYPE_BOOL))
+        return flag->value.as.boolean;
+    return bool_asked(reader, flag, context, fallback);
+}
+
+FV_COLD static int64_t int_slowly(flagver_client *client, const char *key, uint32_t slot,
+                                  flagver_context *context, int64_t fallback)
+{
+    flagver_value value;
+
+    return ask_slowly(client, key, slot, context, FLAGVER_TYPE_INT, &value) ? value.integer
+                                                                            : fallback;
+}
+
+FV_APART static int64_t int_asked(struct fv_reader *reader, const struct fv_flag *flag,
+                                  flagver_context *context, int64_t fallback)
+{
+    const struct fv_value *value = fv_flags_ask(reader, flag, context, FLAGVER_TYPE_INT);
+
+    return value ? value->as.integer
+                 : int_slowly(reader->client, flag->key, flag->body->slot, context, fallback);
 }
 
 int64_t flagver_flag_int(flagver_client *client, const char *key, flagver_context *context,
                          int64_t fallback)
 {
-    struct fv_value value;
+    struct fv_reader *reader = client && key ? fv_reader_quick(client) : NULL;
+    const struct fv_flag *flag = FV_LIKELY(reader) ? find(reader, key) : NULL;
 
-    return ask(client, key, context, FLAGVER_TYPE_INT, &value) ? value.as.integer : fallback;
+    if (!FV_LIKELY(flag))
+        return int_slowly(client, key, FV_MAP_NONE, context, fallback);
+    if (fv_flags_is_settled(reader, flag, context, FLAGVER_TYPE_INT))
+        return flag->value.as.integer;
+    return int_asked(reader, flag, context, fallback);
+}
+
+int64_t flagver_bound_int(const flagver_bound *bound, flagver_context *context, int64_t fallback)
+{
+    struct fv_reader *reader = fv_reader_quick(bound->client);
+    const struct fv_flag *flag = FV_LIKELY(reader) ? find_bound(reader, bound) : NULL;
+
+    if (!FV_LIKELY(flag))
+        return int_slowly(bound->client, bound->key, bound->slot, context, fallback);
+    if (fv_flags_is_settled(reader, flag, context, FLAGVER_TYPE_INT))
+        return flag->value.as.integer;
+    return int_asked(reader, flag, context, fallback);
+}
+
+FV_COLD static double double_slowly(flagver_client *client, const char *key, uint32_t slot,
+                                    flagver_context *context, double fallback)
+{
+    flagver_value value;
+
+    return ask_slowly(client, key, slot, context, FLAGVER_TYPE_DOUBLE, &value) ? value.real
+                                                                               : fallback;
+}
+
+FV_APART static double double_asked(struct fv_reader *reader, const struct fv_flag *flag,
+                                    flagver_context *context, double fallback)
+{
+    const struct fv_value *value = fv_flags_ask(reader, flag, context, FLAGVER_TYPE_DOUBLE);
+
+    return value ? value->as.real
+                 : double_slowly(reader->client, flag->key, flag->body->slot, context, fallback);
 }
 
 double flagver_flag_double(flagver_client *client, const char *key, flagver_context *context,
                            double fallback)
 {
-    struct fv_value value;
+    struct fv_reader *reader = client && key ? fv_reader_quick(client) : NULL;
+    const struct fv_flag *flag = FV_LIKELY(reader) ? find(reader, key) : NULL;
 
-    return ask(client, key, context, FLAGVER_TYPE_DOUBLE, &value) ? value.as.real : fallback;
+    if (!FV_LIKELY(flag))
+        return double_slowly(client, key, FV_MAP_NONE, context, fallback);
+    if (fv_flags_is_settled(reader, flag, context, FLAGVER_TYPE_DOUBLE))
+        return flag->value.as.real;
+    return double_asked(reader, flag, context, fallback);
+}
+
+double flagver_bound_double(const flagver_bound *bound, flagver_context *context, double fallback)
+{
+    struct fv_reader *reader = fv_reader_quick(bound->client);
+    const struct fv_flag *flag = FV_LIKELY(reader) ? find_bound(reader, bound) : NULL;
+
+    if (!FV_LIKELY(flag))
+        return double_slowly(bound->client, bound->key, bound->slot, context, fallback);
+    if (fv_flags_is_settled(reader, flag, context, FLAGVER_TYPE_DOUBLE))
+        return flag->value.as.real;
+    return double_asked(reader, flag, context, fallback);
+}
+
+FV_COLD static const char *text_slowly(flagver_client *client, const char *key, uint32_t slot,
+                                       flagver_context *context, int type, const char *fallback)
+{
+    flagver_value value;
+
+    return ask_slowly(client, key, slot, context, type, &value) ? value.string : fallback;
+}
+
+FV_APART static const char *text_asked(struct fv_reader *reader, const struct fv_flag *flag,
+                                       flagver_context *context, int type, const char *fallback)
+{
+    const struct fv_value *value = fv_flags_ask(reader, flag, context, type);
+
+    return value
+               ? value->as.string
+               : text_slowly(reader->client, flag->key, flag->body->slot, context, type, fallback);
+}
+
+FV_INLINE const char *flag_text(flagver_client *client, const char *key, flagver_context *context,
+                                int type, const char *fallback)
+{
+    struct fv_reader *reader = client && key ? fv_reader_quick(client) : NULL;
+    const struct fv_flag *flag = FV_LIKELY(reader) ? find(reader, key) : NULL;
+
+    if (!FV_LIKELY(flag))
+        return text_slowly(client, key, FV_MAP_NONE, context, type, fallback);
+    if (fv_flags_is_settled(reader, flag, context, type))
+        return flag->value.as.string;
+    return text_asked(reader, flag, context, type, fallback);
+}
+
+FV_INLINE const char *bound_text(const flagver_bound *bound, flagver_context *context, int type,
+                                 const char *fallback)
+{
+    struct fv_reader *reader = fv_reader_quick(bound->client);
+    const struct fv_flag *flag = FV_LIKELY(reader) ? find_bound(reader, bound) : NULL;
+
+    if (!FV_LIKELY(flag))
+        return text_slowly(bound->client, bound->key, bound->slot, context, type, fallback);
+    if (fv_flags_is_settled(reader, flag, context, type))
+        return flag->value.as.string;
+    return text_asked(reader, flag, context, type, fallback);
 }
 
 const char *flagver_flag_string(flagver_client *client, const char *key, flagver_context *context,
                                 const char *fallback)
 {
-    struct fv_value value;
-
-    return ask(client, key, context, FLAGVER_TYPE_STRING, &value) ? value.as.string : fallback;
+    return flag_text(client, key, context, FLAGVER_TYPE_STRING, fallback);
 }
 
 const char *flagver_flag_json(flagver_client *client, const char *key, flagver_context *context,
                               const char *fallback)
 {
-    struct fv_value value;
-
-    return ask(client, key, context, FLAGVER_TYPE_JSON, &value) ? value.as.string : fallback;
-}
-
-bool flagver_bound_bool(const flagver_bound *bound, flagver_context *context, bool fallback)
-{
-    struct fv_value value;
-
-    return ask_bound(bound, context, FLAGVER_TYPE_BOOL, &value) ? value.as.boolean : fallback;
-}
-
-int64_t flagver_bound_int(const flagver_bound *bound, flagver_context *context, int64_t fallback)
-{
-    struct fv_value value;
-
-    return ask_bound(bound, context, FLAGVER_TYPE_INT, &value) ? value.as.integer : fallback;
-}
-
-double flagver_bound_double(const flagver_bound *bound, flagver_context *context, double fallback)
-{
-    struct fv_value value;
-
-    return ask_bound(bound, context, FLAGVER_TYPE_DOUBLE, &value) ? value.as.real : fallback;
+    return flag_text(client, key, context, FLAGVER_TYPE_JSON, fallback);
 }
 
 const char *flagver_bound_string(const flagver_bound *bound, flagver_context *context,
                                  const char *fallback)
 {
-    struct fv_value value;
-
-    return ask_bound(bound, context, FLAGVER_TYPE_STRING, &value) ? value.as.string : fallback;
+    return bound_text(bound, context, FLAGVER_TYPE_STRING, fallback);
 }
 
 const char *flagver_bound_json(const flagver_bound *bound, flagver_context *context,
                                const char *fallback)
 {
-    struct fv_value value;
-
-    return ask_bound(bound, context, FLAGVER_TYPE_JSON, &value) ? value.as.string : fallback;
+    return bound_text(bound, context, FLAGVER_TYPE_JSON, fallback);
 }
 
 /* ---- with details ---- */

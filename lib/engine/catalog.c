@@ -143,6 +143,12 @@ static const uint32_t *number_variants(struct fv_catalog *catalog, const struct 
     return numbers;
 }
 
+static void count_from(struct fv_flag *flag, uint32_t first)
+{
+    flag->counter = first;
+    flag->served = first + 1 + flag->variant;
+}
+
 static bool add_range(struct fv_catalog *catalog, struct fv_flag *flag)
 {
     struct fv_counter_range range = { .slot = flag->body->slot,
@@ -157,7 +163,7 @@ static bool add_range(struct fv_catalog *catalog, struct fv_flag *flag)
     catalog->ranges[catalog->range_count++] = range;
     catalog->latest[flag->body->slot] = (uint32_t)catalog->range_count;
     catalog->counter_count += 1 + range.count;
-    flag->counter = range.first;
+    count_from(flag, range.first);
     return true;
 }
 
@@ -175,7 +181,7 @@ int fv_catalog_count(struct fv_catalog *catalog, const struct fv_definitions *de
             continue;
         latest = catalog->latest[slot] ? &catalog->ranges[catalog->latest[slot] - 1] : NULL;
         if (latest && same_variants(catalog, latest, flag))
-            flag->counter = latest->first;
+            count_from(flag, latest->first);
         else if (!add_range(catalog, flag))
             return FLAGVER_ENOMEM;
     }

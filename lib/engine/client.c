@@ -15,6 +15,7 @@
 
 #define FILE_SCHEME "file:"
 #define MEMORY_SCHEME "memory:"
+#define BOUND_CHUNK 1024
 
 const flagver_allocator *fv_client_memory(const flagver_client *client)
 {
@@ -167,7 +168,7 @@ static void publish(flagver_client *client, flagver_snapshot *snapshot)
     pthread_mutex_lock(&client->publishing);
     old = client->snapshot;
     client->snapshot = snapshot;
-    atomic_fetch_add_explicit(&client->generation, 1, memory_order_release);
+    atomic_store_explicit(&client->generation, fv_next_generation(), memory_order_release);
     pthread_mutex_unlock(&client->publishing);
     fv_snapshot_release(old);
 }
@@ -349,9 +350,8 @@ static void free_client(flagver_client *client)
         fv_release(memory, client->overrides[i].variant);
     fv_release(memory, client->overrides);
     fv_map_clear(&client->override_keys);
-    for (i = 0; i < client->bound_count; i++)
-        fv_release(memory, client->bounds[i]);
     fv_release(memory, client->bounds);
+    fv_arena_clear(&client->bound_memory);
     fv_release(memory, client->path);
     pthread_mutex_destroy(&client->writing);
     pthread_mutex_destroy(&client->publishing);
@@ -381,6 +381,7 @@ static flagver_client *new_client(const flagver_options *options)
         client->hooked = true;
     }
     fv_map_init(&client->override_keys, fv_catalog_memory(catalog));
+    fv_arena_init(&client->bound_memory, fv_catalog_memory(catalog), BOUND_CHUNK);
     fv_environment_init(&client->environment, fv_catalog_memory(catalog));
     atomic_init(&client->generation, 0);
     pthread_mutex_init(&client->writing, NULL);
@@ -537,7 +538,7 @@ static int bind(flagver_client *client, const char *key, const flagver_bound **r
         return fv_fail_memory(err);
     bound = client->bounds[slot];
     if (!bound) {
-        bound = fv_allocate(fv_client_memory(client), sizeof *bound);
+        bound = fv_arena_allocate(&client->bound_memory, sizeof *bound);
         if (!bound)
             return fv_fail_memory(err);
         *bound = (struct flagver_bound){ client, names->names[slot].text, slot };

@@ -29,9 +29,10 @@ struct flagver_bound {
 
 struct flagver_client {
     /* Read by every evaluation, written when a snapshot is published. */
-    uint64_t number; /* never used again for another client */
-    atomic_uint_fast64_t generation;
+    atomic_uint_fast64_t generation; /* of all states of all clients, no two have the same */
+    uint32_t thread_slot;            /* where threads look for their reader */
     bool hooked;
+    uint64_t number; /* never used again for another client */
     flagver_hook hook;
 
     struct fv_catalog *catalog;
@@ -43,12 +44,13 @@ struct flagver_client {
     pthread_mutex_t writing;
     struct fv_environment environment;
     struct fv_definitions *definitions; /* as defined: no flag is forced; NULL at first */
-    uint64_t file_mark;                /* hash of the file's text */
+    uint64_t file_mark;                 /* hash of the file's text */
     struct fv_map override_keys;
     struct fv_override *overrides; /* by number of the key */
     size_t override_capacity;
-    struct flagver_bound **bounds; /* by slot */
+    struct flagver_bound **bounds; /* by slot; in bound_memory */
     size_t bound_count;
+    struct fv_arena bound_memory;
 
     pthread_mutex_t publishing;
     flagver_snapshot *snapshot;

@@ -31,22 +31,19 @@ static bool convert(const struct fv_flag *flag, int type, struct fv_value *value
     return false;
 }
 
-bool fv_flags_ask(struct fv_reader *reader, const struct fv_flag *flag,
-                  const flagver_context *context, int type, struct fv_value *ret_value)
+const struct fv_value *fv_flags_ask(struct fv_reader *reader, const struct fv_flag *flag,
+                                    const flagver_context *context, int type)
 {
     struct fv_question question = question_of(reader->snapshot, context);
     struct fv_outcome outcome;
 
+    if (flag->type != type)
+        return NULL;
     fv_evaluate(&question, flag, &outcome);
-    if (outcome.variant != FV_NO_VARIANT) {
-        *ret_value = flag->body->variants[outcome.variant].value;
-        if (FV_LIKELY(flag->type == type) || convert(flag, type, ret_value)) {
-            fv_reader_count(reader, flag->counter + 1 + outcome.variant);
-            return true;
-        }
-    }
-    fv_reader_count(reader, flag->counter);
-    return false;
+    if (outcome.variant == FV_NO_VARIANT)
+        return NULL;
+    fv_reader_count(reader, flag->counter + 1 + outcome.variant);
+    return &flag->body->variants[outcome.variant].value;
 }
 
 /* ---- details ---- */

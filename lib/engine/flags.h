@@ -9,29 +9,19 @@
 
 #include "engine/reader.h"
 
-#if defined(__GNUC__)
-#define FV_LIKELY(condition) __builtin_expect(!!(condition), 1)
-#define FV_INLINE static inline __attribute__((always_inline))
-#else
-#define FV_LIKELY(condition) (condition)
-#define FV_INLINE static inline
-#endif
+/*
+ * The value for a caller who wants no details, counted. NULL: there is none of
+ * this very type, and nothing was counted; the long way finds out why.
+ */
+const struct fv_value *fv_flags_ask(struct fv_reader *reader, const struct fv_flag *flag,
+                                    const flagver_context *context, int type);
 
-/* The value for a caller who wants no details; false: it gets its own default. */
-bool fv_flags_ask(struct fv_reader *reader, const struct fv_flag *flag,
-                  const flagver_context *context, int type, struct fv_value *ret_value);
-
-/* The same, quick for a settled flag of the type that is asked for. */
-FV_INLINE bool fv_flags_ask_quickly(struct fv_reader *reader, const struct fv_flag *flag,
-                                    const flagver_context *context, int type,
-                                    struct fv_value *ret_value)
+/* True when the flag's own value is what the caller gets; it is counted then. */
+FV_INLINE bool fv_flags_is_settled(struct fv_reader *reader, const struct fv_flag *flag,
+                                   const flagver_context *context, int type)
 {
-    if (FV_LIKELY(flag->settled == type && (!context || !context->key_invalid))) {
-        *ret_value = flag->value;
-        fv_reader_count(reader, flag->counter + 1 + flag->variant);
-        return true;
-    }
-    return fv_flags_ask(reader, flag, context, type, ret_value);
+    return FV_LIKELY(flag->settled == type && (!context || !context->key_invalid) &&
+                     fv_reader_count_quickly(reader, flag->served));
 }
 
 /* What is asked: a flag by key, or by slot. */
@@ -45,8 +35,7 @@ struct fv_flag_name {
 int fv_flags_evaluate(flagver_client *client, const struct fv_flag_name *name,
                       const flagver_context *context, int type, flagver_detail *ret_detail);
 
-int fv_flags_evaluate_on(const flagver_snapshot *snapshot,
-                         const struct fv_flag_name *name,
+int fv_flags_evaluate_on(const flagver_snapshot *snapshot, const struct fv_flag_name *name,
                          const flagver_context *context, int type, flagver_detail *ret_detail);
 
 size_t fv_flags_visit(flagver_client *client, const flagver_context *context,

@@ -15,12 +15,14 @@ struct thread_entry {
 static _Thread_local struct thread_entry *thread_entries FV_THREAD_MODEL;
 
 /*
- * The only state of the process: which clients are open. A thread that ends, a
- * client that is closed and a fork meet here; evaluation does not.
+ * The only state of the process: which clients are open, and numbers that are
+ * given once. A thread that ends, a client that is closed and a fork meet here;
+ * evaluation does not.
  */
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 static flagver_client *registry;
 static uint64_t last_number;
+static atomic_uint_fast64_t last_generation;
 static pthread_key_t thread_key; /* its destructor tells us that a thread ends */
 static pthread_once_t prepared = PTHREAD_ONCE_INIT;
 static bool prepared_well;
@@ -63,6 +65,11 @@ static void prepare(void)
 
 /* ---- the registry ---- */
 
+uint64_t fv_next_generation(void)
+{
+    return atomic_fetch_add_explicit(&last_generation, 1, memory_order_relaxed) + 1;
+}
+
 uint64_t fv_registry_add(flagver_client *client)
 {
     pthread_once(&prepared, prepare);
@@ -70,6 +77,7 @@ uint64_t fv_registry_add(flagver_client *client)
         return 0;
     pthread_mutex_lock(&registry_lock);
     client->number = ++last_number;
+    client->thread_slot = (uint32_t)(client->number % FV_THREAD_SLOTS);
     client->next_client = registry;
     registry = client;
     pthread_mutex_unlock(&registry_lock);
@@ -134,14 +142,24 @@ static void retire_counters(flagver_client *client, const struct fv_reader *read
     add_up(client->retired_counters, client->retired_count, reader);
 }
 
-void fv_reader_carry(struct fv_reader *reader, uint32_t counter)
+/* The counter is full: what it holds moves to the client. */
+static void carry(struct fv_reader *reader, uint32_t counter)
 {
     flagver_client *client = reader->client;
 
     pthread_mutex_lock(&client->publishing);
     if (cover_retired(client, counter + 1))
-        client->retired_counters[counter] += UINT64_C(1) << 32;
+        client->retired_counters[counter] += UINT32_MAX;
+    atomic_store_explicit(&reader->counters[counter], 0, memory_order_relaxed);
     pthread_mutex_unlock(&client->publishing);
+}
+
+void fv_reader_count(struct fv_reader *reader, uint32_t counter)
+{
+    if (fv_reader_count_quickly(reader, counter))
+        return;
+    carry(reader, counter);
+    fv_reader_count_quickly(reader, counter);
 }
 
 static void free_reader(flagver_client *client, struct fv_reader *reader)
@@ -229,12 +247,13 @@ static void prune(void)
     pthread_mutex_unlock(&registry_lock);
 }
 
+/* For the next call's quick look; a client with a hook has no quick calls. */
 static struct fv_reader *remember(flagver_client *client, struct fv_reader *reader)
 {
-    struct fv_thread_slot *slot = &fv_thread_slots[client->number % FV_THREAD_SLOTS];
+    struct fv_thread_slot *slot = &fv_thread_slots[client->thread_slot];
 
     slot->reader = reader;
-    slot->number = client->number;
+    slot->generation = client->hooked ? 0 : reader->generation;
     return reader;
 }
 
@@ -268,7 +287,6 @@ static void show(struct fv_reader *reader, flagver_snapshot *snapshot, uint64_t 
     reader->flags = snapshot->world.flags;
     reader->flag_count = snapshot->world.flag_count;
     reader->generation = generation;
-    reader->quick = reader->client->hooked ? 0 : generation;
 }
 
 /* Takes the current snapshot; without memory for its counters the old one goes on answering. */

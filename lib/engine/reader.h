@@ -17,8 +17,8 @@
 typedef _Atomic(uint32_t) fv_counter;
 
 struct fv_reader {
-    uint64_t quick;      /* the generation of its snapshot; 0 when calls must take the long way */
-    fv_counter *counters; /* written by this thread, read by whoever sums them up */
+    uint64_t quick;        /* the generation of its snapshot; 0 when calls must take the long way */
+    fv_counter *counters;  /* written by this thread, read by whoever sums them up */
     struct fv_table table; /* the snapshot's, at hand */
     struct fv_flag *const *flags;
     uint32_t flag_count;
@@ -33,8 +33,9 @@ struct fv_reader {
 
 #define FV_THREAD_SLOTS 8u
 
+/* Generations belong to one state of one client: an equal one says it all. */
 struct fv_thread_slot {
-    uint64_t number; /* of the client; 0: free */
+    uint64_t generation; /* of the reader's snapshot; 0: calls must take the long way */
     struct fv_reader *reader;
 };
 
@@ -50,13 +51,11 @@ extern _Thread_local struct fv_thread_slot fv_thread_slots[FV_THREAD_SLOTS] FV_T
  * This thread's reader for a call that wants no details, when it is up to date
  * and the client has no hook; NULL: take the long way.
  */
-static inline struct fv_reader *fv_reader_quick(flagver_client *client)
+FV_INLINE struct fv_reader *fv_reader_quick(flagver_client *client)
 {
-    const struct fv_thread_slot *slot = &fv_thread_slots[client->number % FV_THREAD_SLOTS];
+    const struct fv_thread_slot *slot = &fv_thread_slots[client->thread_slot];
 
-    return slot->number == client->number &&
-                   slot->reader->quick ==
-                       atomic_load_explicit(&client->generation, memory_order_acquire)
+    return slot->generation == atomic_load_explicit(&client->generation, memory_order_acquire)
                ? slot->reader
                : NULL;
 }
@@ -64,22 +63,29 @@ static inline struct fv_reader *fv_reader_quick(flagver_client *client)
 /* This thread's reader, up to date. NULL: memory is short for a first one. */
 struct fv_reader *fv_reader_enter(flagver_client *client);
 
-/* A counter has run over: 2^32 are kept elsewhere. */
-void fv_reader_carry(struct fv_reader *reader, uint32_t counter);
+/* Counts one more; 2^32 of them are kept elsewhere. */
+void fv_reader_count(struct fv_reader *reader, uint32_t counter);
 
-/* One writer: no need for an atomic addition, only for whole words. */
-static inline void fv_reader_count(struct fv_reader *reader, uint32_t counter)
+/*
+ * The same, inline, but for one in 2^32 times: false, and nothing was counted.
+ * One writer: no need for an atomic addition, only for whole words.
+ */
+FV_INLINE bool fv_reader_count_quickly(struct fv_reader *reader, uint32_t counter)
 {
     fv_counter *at = &reader->counters[counter];
-    uint32_t count = atomic_load_explicit(at, memory_order_relaxed) + 1;
+    uint32_t count = atomic_load_explicit(at, memory_order_relaxed);
 
-    atomic_store_explicit(at, count, memory_order_relaxed);
-    if (count == 0)
-        fv_reader_carry(reader, counter);
+    if (count == UINT32_MAX)
+        return false;
+    atomic_store_explicit(at, count + 1, memory_order_relaxed);
+    return true;
 }
 
 /* Drops what this thread holds for all clients. */
 void fv_thread_release(void);
+
+/* A number that was never given before, from 1. */
+uint64_t fv_next_generation(void);
 
 /* Clients that are open, so that a thread that ends knows whom to tell. */
 uint64_t fv_registry_add(flagver_client *client); /* 0: memory is short */

@@ -11,6 +11,7 @@
 #include "codec/definitions.h"
 #include "flagver/client.h"
 #include "flagver/flag.h"
+#include "util/compiler.h"
 #include "util/hash.h"
 
 /* The counters of a flag while it has these variants: errors first, then one a variant. */
@@ -72,7 +73,7 @@ struct flagver_snapshot {
     struct fv_catalog *catalog;
     struct fv_definitions *definitions;
     struct fv_flag **forced; /* the definitions' flags, some of them forced; NULL: none is */
-    uint32_t *order; /* slots of the flags in byte order of their keys */
+    uint32_t *order;         /* slots of the flags in byte order of their keys */
     uint32_t count;
     uint32_t counter_count;
 };
@@ -95,8 +96,8 @@ flagver_snapshot *fv_snapshot_new(struct fv_catalog *catalog, struct fv_definiti
 void fv_snapshot_hold(flagver_snapshot *snapshot);
 void fv_snapshot_release(flagver_snapshot *snapshot);
 
-static inline const struct fv_flag *fv_table_find(const struct fv_table *table, const char *key,
-                                                  size_t length)
+FV_INLINE const struct fv_flag *fv_table_find(const struct fv_table *table, const char *key,
+                                              size_t length)
 {
     uint32_t hash = (uint32_t)fv_hash(key, length);
     size_t at = hash & table->mask;

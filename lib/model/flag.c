@@ -81,6 +81,7 @@ struct fv_flag *fv_flag_force(struct fv_flag *origin, uint32_t variant)
     }
 
     flag->counter = origin->counter;
+    flag->served = origin->counter + 1 + variant;
     flag->type = origin->type;
     flag->forced = true;
     flag->body->memory = arena.chunks;

@@ -104,6 +104,7 @@ struct fv_flag {
     bool forced;      /* settled from outside: not even the context is looked at */
     uint32_t variant; /* of a settled flag, and its value */
     uint32_t counter; /* index of its first counter: errors; then one a variant */
+    uint32_t served;  /* index of the counter of `variant` */
     struct fv_value value;
     struct fv_flag_body *body;
     char key[];
