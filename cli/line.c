@@ -261,7 +261,7 @@ static int read_context(struct cli_line *line, const char *text, size_t length,
     int r;
 
     if (!piece->text)
-        return 0;
+        return refuse(text, length, "\"context\" is missing", err);
     r = flagver_context_from_json(piece->text, piece->length, &line->context, err);
     if (r != FLAGVER_EPARSE)
         return r;

@@ -19,7 +19,7 @@ static const struct cli_command commands[] = {
             "\n"
             "With --batch there is no KEY. Each line of standard input is an object\n"
             "  {\"flag\": KEY, \"context\": {...}, \"type\": TYPE, \"default\": JSON}\n"
-            "of which only \"flag\" is needed, and each is answered with one line, in order:\n"
+            "of which \"flag\" and \"context\" are needed, and each is answered with one line, in order:\n"
             "the result as --json prints it, or {\"line\": NUMBER, \"error\": WHY} for a line\n"
             "that is no such object.\n"
             "\n"

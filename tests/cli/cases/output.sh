@@ -21,7 +21,7 @@ if [ -c /dev/full ]; then
     says 'flagver: standard output: No space left on device'
 
     it "exits 7 when there is no room for the answers, and reads no further"
-    run_to /dev/full flag eval --batch --definitions flags.json < <(yes '{"flag":"limit"}')
+    run_to /dev/full flag eval --batch --definitions flags.json < <(yes '{"flag":"limit","context":{}}')
     exits 7
     says 'flagver: standard output: No space left on device'
 
@@ -58,7 +58,7 @@ says 'flagver: standard output: Broken pipe'
 
 it "stops quietly when the reader of a batch has had enough"
 : >"$work/err"
-lines=$(yes '{"flag":"limit"}' |
+lines=$(yes '{"flag":"limit","context":{}}' |
     timeout "$deadline" "${under[@]}" "$flagver" flag eval --batch --definitions flags.json \
         2>"$work/err" | head -n 3 | wc -l)
 holds test "$lines" -eq 3
