@@ -1,6 +1,7 @@
 /*
- * Compiling one flag or segment: what definitions.c (the file), compile_flag.c
- * (a flag) and compile_rule.c (conditions, serves) share.
+ * Compiling one flag or segment. definitions.c reads the file and hands each
+ * over; compile_flag.c and compile.c take it apart, with compile_condition.c
+ * for an "if", compile_serve.c for what is served, compile_env.c for "env".
  */
 #ifndef FV_CODEC_COMPILE_H
 #define FV_CODEC_COMPILE_H
@@ -35,15 +36,32 @@ struct fv_compiling {
     const struct fv_bucketing *bucketing; /* made of them when first needed */
 };
 
+/* Begins a definition: what another one left behind is reused, not kept. */
+void fv_compiling_start(struct fv_compiling *compiling, struct fv_arena *arena,
+                        struct fv_flag *flag);
+
 /* Frees the working memory; what was compiled is in the arena. */
 void fv_compiling_clear(struct fv_compiling *compiling);
 
 /* Compile one definition into a new flag or segment. */
 int fv_compile_flag(struct fv_compiling *compiling, const struct fv_place *place,
-                    const json_t *value, const char *key, uint32_t slot,
-                    struct fv_flag **ret_flag);
+                    const json_t *value, const char *key, uint32_t slot, struct fv_flag **ret_flag);
 int fv_compile_segment(struct fv_compiling *compiling, const struct fv_place *place,
                        const json_t *value, const char *name, struct fv_segment **ret_segment);
+
+/* What the environment says about a flag. */
+struct fv_flag_environment {
+    bool has_enabled, enabled;
+    bool has_beta; /* also when the list is empty: it clears the definition's */
+    struct fv_key *beta;
+    size_t beta_count;
+    bool has_percentage;
+    uint32_t threshold;
+};
+
+/* "env": checked, and the variables it names looked up. *environment is zeroed before. */
+int fv_read_flag_environment(struct fv_compiling *compiling, const struct fv_place *place,
+                             const json_t *env, struct fv_flag_environment *environment);
 
 /* The hash of a definition and of the environment it asks for. */
 uint64_t fv_definition_mark(const struct fv_definitions_source *source, const json_t *value);
@@ -57,15 +75,24 @@ int fv_compile_condition(struct fv_compiling *compiling, const struct fv_place *
 int fv_compile_serve(struct fv_compiling *compiling, const struct fv_place *place,
                      const json_t *value, struct fv_serve *ret_serve);
 
-/* The values of "split", and of "by", "salt", "bucketing" in one object (any may be NULL). */
-int fv_compile_split(struct fv_compiling *compiling, const struct fv_place *place,
-                     const json_t *value, const struct fv_bucket_words *words,
-                     struct fv_serve *ret_serve);
+/* The values of "by", "salt" and "bucketing" in one object; any may be NULL. */
 int fv_read_bucket_words(struct fv_compiling *compiling, const struct fv_place *place,
                          const json_t *by, const json_t *salt, const json_t *hash,
                          struct fv_bucket_words *words);
-int fv_compile_bucketing(struct fv_compiling *compiling, const struct fv_bucket_words *words,
-                         const struct fv_bucketing **ret_bucketing);
+
+/* The values of "split", "percentage" and "schedule", which buckets by the flag's own words. */
+int fv_compile_split(struct fv_compiling *compiling, const struct fv_place *place,
+                     const json_t *value, const struct fv_bucket_words *words,
+                     struct fv_serve *ret_serve);
+int fv_compile_percentage(struct fv_compiling *compiling, const struct fv_place *place,
+                          const json_t *value, const struct fv_bucket_words *words,
+                          struct fv_serve *ret_serve);
+int fv_compile_schedule(struct fv_compiling *compiling, const struct fv_place *place,
+                        const json_t *value, struct fv_serve *ret_serve);
+
+/* A boolean's share: `on` inside, the flag's default outside. */
+int fv_compile_share(struct fv_compiling *compiling, uint32_t threshold,
+                     const struct fv_bucket_words *words, struct fv_serve *ret_serve);
 
 /* A variant's name in a definition; refused when the flag has none of that name. */
 int fv_read_variant(struct fv_compiling *compiling, const struct fv_place *place,
@@ -80,8 +107,8 @@ int fv_seal_references(struct fv_compiling *compiling, const struct fv_reference
                        uint32_t *ret_count);
 
 /* Tell lint's listener, if there is one. */
-void fv_lint(const struct fv_compiling *compiling, const struct fv_place *place,
-             const char *format, ...) FV_TEXT_FORMAT(3, 4);
+void fv_lint(const struct fv_compiling *compiling, const struct fv_place *place, const char *format,
+             ...) FV_TEXT_FORMAT(3, 4);
 
 /* FLAGVER_ENOMEM, worded. */
 int fv_no_memory(const struct fv_compiling *compiling);

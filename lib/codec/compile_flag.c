@@ -1,8 +1,6 @@
 /*
- * One flag, one segment: from its JSON object to its compiled form.
+ * One flag: from its JSON object to its compiled form.
  */
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,20 +52,6 @@ static const char *const flag_names[FLAG_FIELDS] = {
     [METADATA] = "metadata",
 };
 
-enum env_field { ENV_ENABLED, ENV_BETA, ENV_PERCENTAGE, ENV_FIELDS };
-
-static const char *const env_names[ENV_FIELDS] = { "enabled", "beta", "percentage" };
-
-/* What the environment says about a flag. */
-struct environment {
-    bool has_enabled, enabled;
-    bool has_beta; /* also when the list is empty: it clears the definition's */
-    struct fv_key *beta;
-    size_t beta_count;
-    bool has_percentage;
-    uint32_t threshold;
-};
-
 /* A flag while it is being compiled. */
 struct parts {
     struct fv_compiling *compiling;
@@ -76,308 +60,8 @@ struct parts {
     struct fv_flag *flag;
     struct fv_flag_body *body;
     struct fv_plan plan;
-    struct environment env;
+    struct fv_flag_environment env;
 };
-
-/* ---- what all compiling shares ---- */
-
-int fv_no_memory(const struct fv_compiling *compiling)
-{
-    return fv_fail_memory(compiling->reading->err);
-}
-
-void fv_compiling_clear(struct fv_compiling *compiling)
-{
-    fv_release(compiling->source->memory, compiling->leaves);
-    fv_release(compiling->source->memory, compiling->refs);
-    fv_arena_clear(&compiling->scratch);
-}
-
-static void say(const struct fv_compiling *compiling, const struct fv_listener *listener,
-                const struct fv_place *place, const char *format, va_list arguments)
-{
-    flagver_error message;
-    struct fv_reading reading = *compiling->reading;
-    char words[512];
-
-    vsnprintf(words, sizeof words, format, arguments);
-    reading.err = &message;
-    fv_refuse(&reading, place, "%s", words);
-    listener->tell(listener->data, message.message);
-}
-
-void fv_lint(const struct fv_compiling *compiling, const struct fv_place *place, const char *format,
-             ...)
-{
-    va_list arguments;
-
-    if (!compiling->source->lint)
-        return;
-    va_start(arguments, format);
-    say(compiling, compiling->source->lint, place, format, arguments);
-    va_end(arguments);
-}
-
-static char *copy_pointer(struct fv_compiling *compiling, const struct fv_place *place)
-{
-    struct fv_text pointer = FV_TEXT_INIT;
-    char *copy = NULL;
-
-    fv_place_write(place, &pointer);
-    if (!pointer.failed)
-        copy = fv_arena_string(compiling->arena, pointer.data, pointer.length);
-    fv_text_clear(&pointer);
-    return copy;
-}
-
-int fv_add_reference(struct fv_compiling *compiling, const struct fv_place *place,
-                     const json_t *name, const json_t *variant, struct fv_reference *ret_reference)
-{
-    struct fv_reference reference = { .to_flag = variant != NULL };
-    struct fv_map *names = variant ? compiling->source->flag_names
-                                   : compiling->source->segment_names;
-    int r;
-
-    r = fv_expect_string(compiling->reading, place, name);
-    if (r >= 0 && variant)
-        r = fv_expect_string(compiling->reading, place, variant);
-    if (r < 0)
-        return r;
-
-    reference.slot = fv_map_add(names, json_string_value(name), json_string_length(name));
-    if (reference.slot == FV_MAP_NONE)
-        return fv_no_memory(compiling);
-    reference.name = names->names[reference.slot].text;
-    reference.pointer = copy_pointer(compiling, place);
-    if (variant)
-        reference.variant = fv_arena_string(compiling->arena, json_string_value(variant),
-                                            json_string_length(variant));
-    if (!reference.pointer || (variant && !reference.variant) ||
-        !fv_grow(compiling->source->memory, (void **)&compiling->refs, &compiling->ref_capacity,
-                 compiling->ref_count, sizeof reference))
-        return fv_no_memory(compiling);
-
-    compiling->refs[compiling->ref_count++] = reference;
-    *ret_reference = reference;
-    return 0;
-}
-
-int fv_seal_references(struct fv_compiling *compiling, const struct fv_reference **ret_refs,
-                       uint32_t *ret_count)
-{
-    size_t size = compiling->ref_count * sizeof **ret_refs;
-    struct fv_reference *refs;
-
-    if (!size)
-        return 0;
-    refs = fv_arena_allocate(compiling->arena, size);
-    if (!refs)
-        return fv_no_memory(compiling);
-    memcpy(refs, compiling->refs, size);
-    *ret_refs = refs;
-    *ret_count = (uint32_t)compiling->ref_count;
-    return 0;
-}
-
-/* ---- the environment ---- */
-
-static const char *variable(const struct parts *parts, enum env_field field)
-{
-    const struct fv_definitions_source *source = parts->compiling->source;
-    const json_t *env = parts->fields[ENV], *name;
-
-    name = env ? json_object_get(env, env_names[field]) : NULL;
-    return name && source->variable
-               ? source->variable(source->variable_data, json_string_value(name))
-               : NULL;
-}
-
-static void ignored(const struct parts *parts, enum env_field field, const char *value,
-                    const char *wanted)
-{
-    const struct fv_listener *listener = parts->compiling->source->ignored;
-    char message[512];
-
-    if (!listener)
-        return;
-    snprintf(message, sizeof message, "flag %.100s: %.100s=%.100s is ignored: %s", parts->flag->key,
-             json_string_value(json_object_get(parts->fields[ENV], env_names[field])), value,
-             wanted);
-    listener->tell(listener->data, message);
-}
-
-static bool is_blank(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
-static void trim(const char **text, size_t *length)
-{
-    while (*length && is_blank(**text)) {
-        ++*text;
-        --*length;
-    }
-    while (*length && is_blank((*text)[*length - 1]))
-        --*length;
-}
-
-static bool same_word(const char *text, size_t length, const char *word)
-{
-    size_t i;
-    char c;
-
-    for (i = 0; i < length && word[i]; i++) {
-        c = text[i];
-        if (c >= 'A' && c <= 'Z')
-            c = (char)(c - 'A' + 'a');
-        if (c != word[i])
-            return false;
-    }
-    return i == length && !word[i];
-}
-
-static bool parse_switch(const char *text, bool *ret_value)
-{
-    static const char *const words[] = { "false", "true", "0", "1", "no", "yes", "off", "on" };
-    size_t length = strlen(text), i;
-
-    trim(&text, &length);
-    for (i = 0; i < sizeof words / sizeof words[0]; i++) {
-        if (same_word(text, length, words[i])) {
-            *ret_value = i & 1;
-            return true;
-        }
-    }
-    return false;
-}
-
-/* "12.5" as 12500: digits, at most three decimals, 0 to 100. */
-static bool parse_percentage(const char *text, uint32_t *ret_threshold)
-{
-    size_t length = strlen(text), i, digits = 0;
-    uint32_t value = 0, scale = 0; /* scale: 1000 before the point, then 100, 10, 1 */
-
-    trim(&text, &length);
-    for (i = 0; i < length; i++) {
-        if (text[i] == '.' && scale == 0 && digits) {
-            scale = 1000;
-            digits = 0;
-            continue;
-        }
-        if (text[i] < '0' || text[i] > '9' || ++digits > 3)
-            return false;
-        if (scale)
-            value += (uint32_t)(text[i] - '0') * (scale /= 10);
-        else
-            value = value * 10 + (uint32_t)(text[i] - '0') * 1000;
-    }
-    *ret_threshold = value;
-    return digits && value <= FV_SCALE;
-}
-
-/* Splits at commas, trims, drops what is empty. */
-static int parse_list(struct parts *parts, const char *text)
-{
-    const char *end = text + strlen(text), *stop, *item;
-    struct fv_key *keys;
-    size_t count = 1, i, length;
-
-    for (i = 0; text[i]; i++)
-        count += text[i] == ',';
-    keys = fv_arena_allocate(&parts->compiling->scratch, count * sizeof *keys);
-    if (!keys)
-        return fv_no_memory(parts->compiling);
-
-    count = 0;
-    for (; text <= end; text = stop + 1) {
-        stop = memchr(text, ',', (size_t)(end - text));
-        if (!stop)
-            stop = end;
-        item = text;
-        length = (size_t)(stop - text);
-        trim(&item, &length);
-        if (length)
-            keys[count++] = (struct fv_key){ item, (uint32_t)length, parts->body->on };
-    }
-    parts->env.beta = keys;
-    parts->env.beta_count = count;
-    parts->env.has_beta = true;
-    return 0;
-}
-
-static int check_env(struct parts *parts)
-{
-    const struct fv_reading *reading = parts->compiling->reading;
-    const struct fv_place *place = fv_at_key(parts->place, "env"), *at;
-    json_t *names[ENV_FIELDS];
-    int field, r;
-
-    r = fv_read_fields(reading, place, parts->fields[ENV], env_names, ENV_FIELDS, names);
-    for (field = 0; r >= 0 && field < ENV_FIELDS; field++) {
-        if (!names[field])
-            continue;
-        at = fv_at_key(place, env_names[field]);
-        r = fv_expect_string(reading, at, names[field]);
-        if (r >= 0 &&
-            (!json_string_length(names[field]) || strchr(json_string_value(names[field]), '=')))
-            r = fv_refuse(reading, at, "must be a variable's name");
-        if (r >= 0 && field != ENV_ENABLED && parts->flag->type != FLAGVER_TYPE_BOOL)
-            r = fv_refuse_key(reading, at, "only boolean flags have a %s", env_names[field]);
-    }
-    return r;
-}
-
-static int read_env(struct parts *parts)
-{
-    struct environment *env = &parts->env;
-    const char *value;
-    int r = 0;
-
-    if (!parts->fields[ENV])
-        return 0;
-    r = check_env(parts);
-    if (r < 0)
-        return r;
-
-    value = variable(parts, ENV_ENABLED);
-    if (value) {
-        env->has_enabled = parse_switch(value, &env->enabled);
-        if (!env->has_enabled)
-            ignored(parts, ENV_ENABLED, value, "not one of true 1 yes on false 0 no off");
-    }
-    value = variable(parts, ENV_PERCENTAGE);
-    if (value) {
-        env->has_percentage = parse_percentage(value, &env->threshold);
-        if (!env->has_percentage)
-            ignored(parts, ENV_PERCENTAGE, value,
-                    "not a number from 0 to 100 with at most three decimals");
-    }
-    value = variable(parts, ENV_BETA);
-    if (value)
-        r = parse_list(parts, value);
-    if (env->beta_count && !env->has_percentage) {
-        env->has_percentage = true; /* a list means only those users */
-        env->threshold = 0;
-    }
-    return r;
-}
-
-uint64_t fv_definition_mark(const struct fv_definitions_source *source, const json_t *value)
-{
-    const json_t *env = json_object_get(value, "env"), *name;
-    uint64_t mark = fv_json_hash(value, FV_HASH_C);
-    const char *set;
-    int field;
-
-    for (field = 0; env && source->variable && field < ENV_FIELDS; field++) {
-        name = json_object_get(env, env_names[field]);
-        set = json_is_string(name)
-                  ? source->variable(source->variable_data, json_string_value(name))
-                  : NULL;
-        mark = fv_hash_mix(mark ^ (set ? fv_hash(set, strlen(set)) : FV_HASH_A), FV_HASH_B);
-    }
-    return mark;
-}
 
 /* ---- types and variants ---- */
 
@@ -850,112 +534,6 @@ static int read_rules(struct parts *parts)
 
 /* ---- the flag's own split, percentage or schedule ---- */
 
-static int read_step(struct parts *parts, const struct fv_place *place, const json_t *value,
-                     struct fv_schedule_step *step)
-{
-    static const char *const names[] = { "at", "percentage" };
-    const struct fv_reading *reading = parts->compiling->reading;
-    json_t *fields[2];
-    int r;
-
-    r = fv_read_fields(reading, place, value, names, 2, fields);
-    if (r < 0)
-        return r;
-    if (!fields[0] || !fields[1])
-        return fv_refuse(reading, place, "a step needs \"at\" and \"percentage\"");
-    r = fv_read_datetime(reading, fv_at_key(place, "at"), fields[0], &step->at);
-    if (r < 0)
-        return r;
-    return fv_read_percentage(reading, fv_at_key(place, "percentage"), fields[1], &step->threshold);
-}
-
-static int read_steps(struct parts *parts, const struct fv_place *place, const json_t *array,
-                      struct fv_schedule *schedule)
-{
-    const struct fv_reading *reading = parts->compiling->reading;
-    struct fv_schedule_step *steps;
-    size_t i, count;
-    int r;
-
-    r = fv_expect_array(reading, place, array, false);
-    if (r < 0)
-        return r;
-    count = json_array_size(array);
-    steps = fv_arena_allocate(parts->compiling->arena, count * sizeof *steps);
-    if (!steps)
-        return fv_no_memory(parts->compiling);
-
-    for (i = 0; i < count; i++) {
-        r = read_step(parts, fv_at_index(place, i), json_array_get(array, i), &steps[i]);
-        if (r < 0)
-            return r;
-        if (i && steps[i].at <= steps[i - 1].at)
-            return fv_refuse(reading, fv_at_key(fv_at_index(place, i), "at"),
-                             "steps must follow one another in time");
-        if (i && steps[i].threshold < steps[i - 1].threshold)
-            fv_lint(parts->compiling, fv_at_key(fv_at_index(place, i), "percentage"),
-                    "the percentage falls: some who were in drop out");
-    }
-    schedule->steps = steps;
-    schedule->count = count;
-    return 0;
-}
-
-static int read_interpolation(struct parts *parts, const struct fv_place *place,
-                              const json_t *value, bool *ret_linear)
-{
-    int r = fv_expect_string(parts->compiling->reading, place, value);
-
-    if (r < 0)
-        return r;
-    *ret_linear = strcmp(json_string_value(value), "linear") == 0;
-    if (!*ret_linear && strcmp(json_string_value(value), "step") != 0)
-        return fv_refuse(parts->compiling->reading, place,
-                         "unknown interpolation \"%.60s\"; known are step, linear",
-                         json_string_value(value));
-    return 0;
-}
-
-static int read_schedule(struct parts *parts, const struct fv_place *place, const json_t *value,
-                         struct fv_serve *serve)
-{
-    static const char *const names[] = { "interpolate", "steps" };
-    struct fv_compiling *compiling = parts->compiling;
-    const struct fv_bucketing *bucketing;
-    struct fv_schedule *schedule;
-    json_t *fields[2];
-    int r;
-
-    r = fv_read_fields(compiling->reading, place, value, names, 2, fields);
-    if (r < 0)
-        return r;
-    if (!fields[1])
-        return fv_refuse(compiling->reading, place, "\"steps\" is missing");
-    schedule = fv_arena_allocate_zeroed(compiling->arena, 1, sizeof *schedule);
-    if (!schedule)
-        return fv_no_memory(compiling);
-
-    if (fields[0])
-        r = read_interpolation(parts, fv_at_key(place, "interpolate"), fields[0],
-                               &schedule->linear);
-    if (r >= 0)
-        r = read_steps(parts, fv_at_key(place, "steps"), fields[1], schedule);
-    if (r >= 0)
-        r = fv_compile_bucketing(compiling, &compiling->bucket_words, &bucketing);
-    if (r >= 0)
-        fv_serve_schedule(serve, schedule, parts->body->on, parts->body->fallback, bucketing);
-    return r;
-}
-
-static int share(struct parts *parts, uint32_t threshold, struct fv_serve *serve)
-{
-    fv_serve_share(serve, threshold, parts->body->on, parts->body->fallback, NULL);
-    return serve->range_count
-               ? fv_compile_bucketing(parts->compiling, &parts->compiling->bucket_words,
-                                      &serve->bucketing)
-               : 0;
-}
-
 static void asks(struct parts *parts, enum fv_asks what, bool so)
 {
     if (so)
@@ -989,7 +567,6 @@ static int read_own_serve(struct parts *parts)
 {
     struct fv_compiling *compiling = parts->compiling;
     struct fv_serve *serve = &parts->body->serve;
-    uint32_t threshold;
     int r;
 
     r = only_one_of_three(parts);
@@ -1005,13 +582,13 @@ static int read_own_serve(struct parts *parts)
         r = fv_compile_split(compiling, fv_at_key(parts->place, "split"), parts->fields[SPLIT],
                              &compiling->bucket_words, serve);
     if (parts->fields[SCHEDULE])
-        r = read_schedule(parts, fv_at_key(parts->place, "schedule"), parts->fields[SCHEDULE],
-                          serve);
+        r = fv_compile_schedule(compiling, fv_at_key(parts->place, "schedule"),
+                                parts->fields[SCHEDULE], serve);
     if (parts->fields[PERCENTAGE])
-        r = fv_read_percentage(compiling->reading, fv_at_key(parts->place, "percentage"),
-                               parts->fields[PERCENTAGE], &threshold);
-    if (r >= 0 && (parts->env.has_percentage || parts->fields[PERCENTAGE]))
-        r = share(parts, parts->env.has_percentage ? parts->env.threshold : threshold, serve);
+        r = fv_compile_percentage(compiling, fv_at_key(parts->place, "percentage"),
+                                  parts->fields[PERCENTAGE], &compiling->bucket_words, serve);
+    if (r >= 0 && parts->env.has_percentage)
+        r = fv_compile_share(compiling, parts->env.threshold, &compiling->bucket_words, serve);
     return r;
 }
 
@@ -1085,8 +662,9 @@ static int read_parts(struct parts *parts, bool *ret_enabled)
     if (r >= 0)
         r = fv_read_bucket_words(compiling, parts->place, parts->fields[BY], parts->fields[SALT],
                                  parts->fields[BUCKETING], &compiling->bucket_words);
-    if (r >= 0)
-        r = read_env(parts);
+    if (r >= 0 && parts->fields[ENV])
+        r = fv_read_flag_environment(compiling, fv_at_key(parts->place, "env"), parts->fields[ENV],
+                                     &parts->env);
     if (r >= 0)
         r = read_targets(parts);
     if (r >= 0)
@@ -1104,18 +682,6 @@ static int read_parts(struct parts *parts, bool *ret_enabled)
     if (r >= 0 && parts->env.has_enabled)
         *ret_enabled = parts->env.enabled;
     return r;
-}
-
-/* Begins one definition: what another one left behind is reused, not kept. */
-static void start(struct fv_compiling *compiling, struct fv_arena *arena, struct fv_flag *flag)
-{
-    compiling->arena = arena;
-    compiling->flag = flag;
-    compiling->ref_count = 0;
-    compiling->leaf_total = 0;
-    compiling->bucketing = NULL;
-    compiling->bucket_words = (struct fv_bucket_words){ .by = "targetingKey", .by_length = 12 };
-    fv_arena_reset(&compiling->scratch);
 }
 
 /* What a simple flag needs beyond itself: a bucketing when it has a share of its own. */
@@ -1146,7 +712,7 @@ int fv_compile_flag(struct fv_compiling *compiling, const struct fv_place *place
     if (parts.flag) {
         parts.body = parts.flag->body;
         parts.body->slot = slot;
-        start(compiling, &arena, parts.flag);
+        fv_compiling_start(compiling, &arena, parts.flag);
         r = read_parts(&parts, &enabled);
     } else {
         r = fv_no_memory(compiling);
@@ -1157,84 +723,5 @@ int fv_compile_flag(struct fv_compiling *compiling, const struct fv_place *place
     }
     fv_flag_complete(parts.flag, &arena, enabled);
     *ret_flag = parts.flag;
-    return 0;
-}
-
-/* ---- segments ---- */
-
-static int read_members(struct fv_compiling *compiling, const struct fv_place *place,
-                        const json_t *array, struct fv_keyset *ret_set)
-{
-    const json_t *item;
-    struct fv_key *keys;
-    size_t i, count, conflict;
-    int r;
-
-    if (!array)
-        return 0;
-    r = fv_expect_array(compiling->reading, place, array, true);
-    if (r < 0)
-        return r;
-    count = json_array_size(array);
-    keys = fv_arena_allocate(&compiling->scratch, count * sizeof *keys);
-    if (!keys)
-        return fv_no_memory(compiling);
-    for (i = 0; i < count; i++) {
-        item = json_array_get(array, i);
-        r = fv_expect_string(compiling->reading, fv_at_index(place, i), item);
-        if (r < 0)
-            return r;
-        keys[i] = (struct fv_key){ json_string_value(item), (uint32_t)json_string_length(item), 0 };
-    }
-    if (count && fv_keyset_build(compiling->arena, keys, count, false, ret_set, &conflict) < 0)
-        return fv_no_memory(compiling);
-    return 0;
-}
-
-static int read_segment(struct fv_compiling *compiling, const struct fv_place *place,
-                        const json_t *value, struct fv_segment *segment)
-{
-    static const char *const names[] = { "include", "exclude", "if", "description" };
-    json_t *fields[4];
-    int r;
-
-    r = fv_read_fields(compiling->reading, place, value, names, 4, fields);
-    if (r >= 0)
-        r = read_members(compiling, fv_at_key(place, "include"), fields[0], &segment->include);
-    if (r >= 0)
-        r = read_members(compiling, fv_at_key(place, "exclude"), fields[1], &segment->exclude);
-    if (r >= 0 && fields[2])
-        r = fv_compile_condition(compiling, fv_at_key(place, "if"), fields[2], &segment->condition);
-    if (r >= 0 && fields[3])
-        r = fv_expect_string(compiling->reading, fv_at_key(place, "description"), fields[3]);
-    if (r >= 0)
-        r = fv_seal_references(compiling, &segment->refs, &segment->ref_count);
-    return r;
-}
-
-#define SEGMENT_CHUNK 320
-
-int fv_compile_segment(struct fv_compiling *compiling, const struct fv_place *place,
-                       const json_t *value, const char *name, struct fv_segment **ret_segment)
-{
-    struct fv_segment *segment;
-    struct fv_arena arena;
-    int r;
-
-    r = fv_expect_name(compiling->reading, place, name, strlen(name), FV_FLAG_KEY_LIMIT,
-                       "segment name");
-    if (r < 0)
-        return r;
-    fv_arena_init(&arena, compiling->source->memory, SEGMENT_CHUNK);
-    segment = fv_segment_new(&arena, name, strlen(name));
-    start(compiling, &arena, NULL);
-    r = segment ? read_segment(compiling, place, value, segment) : fv_no_memory(compiling);
-    if (r < 0) {
-        fv_arena_clear(&arena);
-        return r;
-    }
-    segment->leaf_count = compiling->leaf_total;
-    fv_segment_complete(segment, &arena);
-    *ret_segment = segment;
     return 0;
 }

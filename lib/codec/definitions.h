@@ -35,12 +35,12 @@ struct fv_listener {
 struct fv_definitions_source {
     const char *text;
     size_t length;
-    const char *name;                /* of the file, for places; NULL: none */
+    const char *name; /* of the file, for places; NULL: none */
     const flagver_allocator *memory;
-    struct fv_map *flag_names;       /* key → slot; new ones are added */
+    struct fv_map *flag_names; /* key → slot; new ones are added */
     struct fv_map *segment_names;
     const struct fv_definitions *current; /* what is unchanged is kept from here; or NULL */
-    bool merge;                      /* the text adds to `current`: null removes */
+    bool merge;                           /* the text adds to `current`: null removes */
     const char *(*variable)(void *data, const char *name); /* environment; NULL: none */
     void *variable_data;
     const struct fv_listener *ignored; /* is told of variables that were ignored; or NULL */

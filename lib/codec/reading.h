@@ -60,8 +60,8 @@ int fv_expect_object(const struct fv_reading *reading, const struct fv_place *pl
                      const json_t *value);
 
 /* A name: 1 to `limit` bytes of UTF-8 without control characters. `what`: "flag key". */
-int fv_expect_name(const struct fv_reading *reading, const struct fv_place *place,
-                   const char *name, size_t length, size_t limit, const char *what);
+int fv_expect_name(const struct fv_reading *reading, const struct fv_place *place, const char *name,
+                   size_t length, size_t limit, const char *what);
 
 /* 0 to 100 with at most three decimals, as a threshold of FV_SCALE. */
 int fv_read_percentage(const struct fv_reading *reading, const struct fv_place *place,
