@@ -19,9 +19,9 @@ static const struct cli_command commands[] = {
             "\n"
             "With --batch there is no KEY. Each line of standard input is an object\n"
             "  {\"flag\": KEY, \"context\": {...}, \"type\": TYPE, \"default\": JSON}\n"
-            "of which \"flag\" and \"context\" are needed, and each is answered with one line, in\n"
-            "order: the result as --json prints it, or {\"line\": NUMBER, \"error\": WHY} for a line\n"
-            "that is no such object.\n"
+            "of which \"flag\" and \"context\" are needed. Each is answered with one line, in\n"
+            "order: the result as --json prints it, or {\"line\": NUMBER, \"error\": WHY} for\n"
+            "a line that is no such object.\n"
             "\n"
             "Exit status: 3 when there is no such flag, 6 for any other error; the default is\n"
             "printed all the same. With --batch errors are results, and 6 means a bad line.",

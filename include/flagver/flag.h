@@ -74,7 +74,8 @@ typedef struct flagver_value {
  *
  *     flagver_detail detail = { .size = sizeof detail };
  *
- * flag      the flag's key; the caller's own pointer when there is no such flag
+ * flag      the flag's key, flag_length bytes; when there is no such flag the
+ *           caller's own pointer, which need not be NUL-terminated
  * value     what was served, the caller's default included
  * variant   the variant's name; NULL after an error
  * reason    FLAGVER_REASON_…
@@ -88,6 +89,7 @@ typedef struct flagver_value {
 typedef struct flagver_detail {
     size_t size;
     const char *flag;
+    size_t flag_length;
     flagver_value value;
     const char *variant;
     int32_t reason;

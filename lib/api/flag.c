@@ -27,6 +27,22 @@ FV_INLINE const struct fv_flag *find_bound(const struct fv_reader *reader,
     return FV_LIKELY(bound->slot < reader->flag_count) ? reader->flags[bound->slot] : NULL;
 }
 
+/* What there is to ask without a handle. */
+static flagver_client *client_of(const flagver_bound *bound)
+{
+    return bound ? bound->client : NULL;
+}
+
+static const char *key_of(const flagver_bound *bound)
+{
+    return bound ? bound->key : NULL;
+}
+
+static uint32_t slot_of(const flagver_bound *bound)
+{
+    return bound ? bound->slot : FV_MAP_NONE;
+}
+
 static bool ask_slowly(flagver_client *client, const char *key, uint32_t slot,
                        flagver_context *context, int type, flagver_value *ret_value)
 {
@@ -72,11 +88,11 @@ bool flagver_flag_bool(flagver_client *client, const char *key, flagver_context 
 
 bool flagver_bound_bool(const flagver_bound *bound, flagver_context *context, bool fallback)
 {
-    struct fv_reader *reader = fv_reader_quick(bound->client);
+    struct fv_reader *reader = bound ? fv_reader_quick(bound->client) : NULL;
     const struct fv_flag *flag = FV_LIKELY(reader) ? find_bound(reader, bound) : NULL;
 
     if (!FV_LIKELY(flag))
-        return bool_slowly(bound->client, bound->key, bound->slot, context, fallback);
+        return bool_slowly(client_of(bound), key_of(bound), slot_of(bound), context, fallback);
     if (fv_flags_is_settled(reader, flag, context, FLAGVER_TYPE_BOOL))
         return flag->value.as.boolean;
     return bool_asked(reader, flag, context, fallback);
@@ -115,11 +131,11 @@ int64_t flagver_flag_int(flagver_client *client, const char *key, flagver_contex
 
 int64_t flagver_bound_int(const flagver_bound *bound, flagver_context *context, int64_t fallback)
 {
-    struct fv_reader *reader = fv_reader_quick(bound->client);
+    struct fv_reader *reader = bound ? fv_reader_quick(bound->client) : NULL;
     const struct fv_flag *flag = FV_LIKELY(reader) ? find_bound(reader, bound) : NULL;
 
     if (!FV_LIKELY(flag))
-        return int_slowly(bound->client, bound->key, bound->slot, context, fallback);
+        return int_slowly(client_of(bound), key_of(bound), slot_of(bound), context, fallback);
     if (fv_flags_is_settled(reader, flag, context, FLAGVER_TYPE_INT))
         return flag->value.as.integer;
     return int_asked(reader, flag, context, fallback);
@@ -158,11 +174,11 @@ double flagver_flag_double(flagver_client *client, const char *key, flagver_cont
 
 double flagver_bound_double(const flagver_bound *bound, flagver_context *context, double fallback)
 {
-    struct fv_reader *reader = fv_reader_quick(bound->client);
+    struct fv_reader *reader = bound ? fv_reader_quick(bound->client) : NULL;
     const struct fv_flag *flag = FV_LIKELY(reader) ? find_bound(reader, bound) : NULL;
 
     if (!FV_LIKELY(flag))
-        return double_slowly(bound->client, bound->key, bound->slot, context, fallback);
+        return double_slowly(client_of(bound), key_of(bound), slot_of(bound), context, fallback);
     if (fv_flags_is_settled(reader, flag, context, FLAGVER_TYPE_DOUBLE))
         return flag->value.as.real;
     return double_asked(reader, flag, context, fallback);
@@ -202,11 +218,12 @@ FV_INLINE const char *flag_text(flagver_client *client, const char *key, flagver
 FV_INLINE const char *bound_text(const flagver_bound *bound, flagver_context *context, int type,
                                  const char *fallback)
 {
-    struct fv_reader *reader = fv_reader_quick(bound->client);
+    struct fv_reader *reader = bound ? fv_reader_quick(bound->client) : NULL;
     const struct fv_flag *flag = FV_LIKELY(reader) ? find_bound(reader, bound) : NULL;
 
     if (!FV_LIKELY(flag))
-        return text_slowly(bound->client, bound->key, bound->slot, context, type, fallback);
+        return text_slowly(client_of(bound), key_of(bound), slot_of(bound), context, type,
+                           fallback);
     if (fv_flags_is_settled(reader, flag, context, type))
         return flag->value.as.string;
     return text_asked(reader, flag, context, type, fallback);
@@ -238,25 +255,24 @@ const char *flagver_bound_json(const flagver_bound *bound, flagver_context *cont
 
 /* ---- with details ---- */
 
-/* The detail of a call that names no client or no key. */
-static int refuse(const char *key, flagver_detail *detail)
+/* A call that names no client or no key. */
+static int refuse(const char *key, size_t length, flagver_detail *ret_detail)
 {
-    size_t size = detail->size;
-    flagver_detail refused = { .size = size,
-                               .flag = key ? key : "",
-                               .reason = FLAGVER_REASON_ERROR,
-                               .error = FLAGVER_ERROR_GENERAL,
-                               .bucket = -1 };
+    const flagver_detail detail = { .flag = key ? key : "",
+                                    .flag_length = key ? length : 0,
+                                    .reason = FLAGVER_REASON_ERROR,
+                                    .error = FLAGVER_ERROR_GENERAL,
+                                    .bucket = -1 };
 
-    memcpy(detail, &refused, size < sizeof refused ? size : sizeof refused);
-    return refused.error;
+    fv_flags_hand_over(&detail, ret_detail);
+    return detail.error;
 }
 
 int flagver_flag_evaluate(flagver_client *client, const char *key, size_t length,
                           flagver_context *context, int type, flagver_detail *detail)
 {
     if (!client || !key)
-        return refuse(key, detail);
+        return refuse(key, length, detail);
     return fv_flags_evaluate(client, &(struct fv_flag_name){ key, length, FV_MAP_NONE }, context,
                              type, detail);
 }
@@ -265,8 +281,9 @@ int flagver_bound_evaluate(const flagver_bound *bound, flagver_context *context,
                            flagver_detail *detail)
 {
     if (!bound)
-        return refuse(NULL, detail);
-    return fv_flags_evaluate(bound->client, &(struct fv_flag_name){ bound->key, 0, bound->slot },
+        return refuse(NULL, 0, detail);
+    return fv_flags_evaluate(bound->client,
+                             &(struct fv_flag_name){ bound->key, strlen(bound->key), bound->slot },
                              context, type, detail);
 }
 
@@ -274,77 +291,81 @@ int flagver_snapshot_evaluate(const flagver_snapshot *snapshot, const char *key,
                               flagver_context *context, int type, flagver_detail *detail)
 {
     if (!snapshot || !key)
-        return refuse(key, detail);
+        return refuse(key, length, detail);
     return fv_flags_evaluate_on(snapshot, &(struct fv_flag_name){ key, length, FV_MAP_NONE },
                                 context, type, detail);
 }
 
-static int with_detail(flagver_client *client, const char *key, flagver_context *context, int type,
-                       flagver_detail *detail)
+/* Evaluates into a detail that has room for everything; true when there is a value. */
+static bool with_detail(flagver_client *client, const char *key, flagver_context *context, int type,
+                        flagver_detail *detail)
 {
-    return flagver_flag_evaluate(client, key, key ? strlen(key) : 0, context, type, detail);
-}
-
-/* Does the caller's detail, perhaps of an older version, reach as far as the value? */
-static bool has_value(const flagver_detail *detail)
-{
-    return detail->size >= offsetof(flagver_detail, value) + sizeof detail->value;
+    *detail = (flagver_detail){ .size = sizeof *detail };
+    if (flagver_flag_evaluate(client, key, key ? strlen(key) : 0, context, type, detail) == 0)
+        return true;
+    detail->value.type = type;
+    return false;
 }
 
 bool flagver_flag_bool_detail(flagver_client *client, const char *key, flagver_context *context,
-                              bool fallback, flagver_detail *detail)
+                              bool fallback, flagver_detail *ret_detail)
 {
-    if (with_detail(client, key, context, FLAGVER_TYPE_BOOL, detail) != 0 && has_value(detail)) {
-        detail->value.type = FLAGVER_TYPE_BOOL;
-        detail->value.boolean = fallback;
-    }
-    return has_value(detail) ? detail->value.boolean : fallback;
+    flagver_detail detail;
+
+    if (!with_detail(client, key, context, FLAGVER_TYPE_BOOL, &detail))
+        detail.value.boolean = fallback;
+    fv_flags_hand_over(&detail, ret_detail);
+    return detail.value.boolean;
 }
 
 int64_t flagver_flag_int_detail(flagver_client *client, const char *key, flagver_context *context,
-                                int64_t fallback, flagver_detail *detail)
+                                int64_t fallback, flagver_detail *ret_detail)
 {
-    if (with_detail(client, key, context, FLAGVER_TYPE_INT, detail) != 0 && has_value(detail)) {
-        detail->value.type = FLAGVER_TYPE_INT;
-        detail->value.integer = fallback;
-    }
-    return has_value(detail) ? detail->value.integer : fallback;
+    flagver_detail detail;
+
+    if (!with_detail(client, key, context, FLAGVER_TYPE_INT, &detail))
+        detail.value.integer = fallback;
+    fv_flags_hand_over(&detail, ret_detail);
+    return detail.value.integer;
 }
 
 double flagver_flag_double_detail(flagver_client *client, const char *key, flagver_context *context,
-                                  double fallback, flagver_detail *detail)
+                                  double fallback, flagver_detail *ret_detail)
 {
-    if (with_detail(client, key, context, FLAGVER_TYPE_DOUBLE, detail) != 0 && has_value(detail)) {
-        detail->value.type = FLAGVER_TYPE_DOUBLE;
-        detail->value.real = fallback;
-    }
-    return has_value(detail) ? detail->value.real : fallback;
+    flagver_detail detail;
+
+    if (!with_detail(client, key, context, FLAGVER_TYPE_DOUBLE, &detail))
+        detail.value.real = fallback;
+    fv_flags_hand_over(&detail, ret_detail);
+    return detail.value.real;
 }
 
 static const char *text_with_detail(flagver_client *client, const char *key,
                                     flagver_context *context, int type, const char *fallback,
-                                    flagver_detail *detail)
+                                    flagver_detail *ret_detail)
 {
-    if (with_detail(client, key, context, type, detail) != 0 && has_value(detail)) {
-        detail->value.type = type;
-        detail->value.string = fallback;
-        detail->value.length = fallback ? strlen(fallback) : 0;
+    flagver_detail detail;
+
+    if (!with_detail(client, key, context, type, &detail)) {
+        detail.value.string = fallback;
+        detail.value.length = fallback ? strlen(fallback) : 0;
     }
-    return has_value(detail) ? detail->value.string : fallback;
+    fv_flags_hand_over(&detail, ret_detail);
+    return detail.value.string;
 }
 
 const char *flagver_flag_string_detail(flagver_client *client, const char *key,
                                        flagver_context *context, const char *fallback,
-                                       flagver_detail *detail)
+                                       flagver_detail *ret_detail)
 {
-    return text_with_detail(client, key, context, FLAGVER_TYPE_STRING, fallback, detail);
+    return text_with_detail(client, key, context, FLAGVER_TYPE_STRING, fallback, ret_detail);
 }
 
 const char *flagver_flag_json_detail(flagver_client *client, const char *key,
                                      flagver_context *context, const char *fallback,
-                                     flagver_detail *detail)
+                                     flagver_detail *ret_detail)
 {
-    return text_with_detail(client, key, context, FLAGVER_TYPE_JSON, fallback, detail);
+    return text_with_detail(client, key, context, FLAGVER_TYPE_JSON, fallback, ret_detail);
 }
 
 /* ---- all flags, explanations, counts ---- */

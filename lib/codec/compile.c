@@ -66,9 +66,9 @@ int fv_add_reference(struct fv_compiling *compiling, const struct fv_place *plac
                                    : compiling->source->segment_names;
     int r;
 
-    r = fv_expect_string(compiling->reading, place, name);
+    r = fv_expect_string(compiling->reading, variant ? fv_at_key(place, "flag") : place, name);
     if (r >= 0 && variant)
-        r = fv_expect_string(compiling->reading, place, variant);
+        r = fv_expect_string(compiling->reading, fv_at_key(place, "variant"), variant);
     if (r < 0)
         return r;
 

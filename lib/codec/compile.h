@@ -98,7 +98,11 @@ int fv_compile_share(struct fv_compiling *compiling, uint32_t threshold,
 int fv_read_variant(struct fv_compiling *compiling, const struct fv_place *place,
                     const json_t *value, uint32_t *ret_variant);
 
-/* Note that this definition needs another; `variant` is NULL for a segment. */
+/*
+ * Note that this definition needs another: a segment, whose name stands at the
+ * place, or with a variant a flag, where the place is the object with "flag"
+ * and "variant".
+ */
 int fv_add_reference(struct fv_compiling *compiling, const struct fv_place *place,
                      const json_t *name, const json_t *variant, struct fv_reference *ret_reference);
 

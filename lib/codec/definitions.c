@@ -236,11 +236,24 @@ static int check_others(struct session *session, json_t *const sections[SECTIONS
 
 /* ---- what flags say about each other ---- */
 
-static int refuse_at(struct session *session, const struct fv_reference *reference,
+static int refuse_at(struct session *session, const struct fv_graph_problem *problem,
                      const char *words)
 {
-    return fv_json_fail(session->reading.err, session->reading.text, session->reading.length,
-                        session->reading.name, reference->pointer, false, "%s", words);
+    const struct fv_reference *reference = problem->reference;
+    const struct fv_reading *reading = &session->reading;
+    struct fv_text pointer = FV_TEXT_INIT;
+    int r;
+
+    fv_text_add(&pointer, reference->pointer);
+    if (reference->to_flag)
+        fv_text_add(&pointer, problem->fault == FV_GRAPH_NO_VARIANT ? "/variant" : "/flag");
+    if (pointer.failed)
+        r = fv_fail_memory(reading->err);
+    else
+        r = fv_json_fail(reading->err, reading->text, reading->length, reading->name, pointer.data,
+                         false, "%s", words);
+    fv_text_clear(&pointer);
+    return r;
 }
 
 static int refuse_graph(struct session *session, const struct fv_graph_problem *problem)
@@ -278,7 +291,7 @@ static int refuse_graph(struct session *session, const struct fv_graph_problem *
                  owner, problem->owner, FV_TEST_LIMIT);
         break;
     }
-    return refuse_at(session, reference, words);
+    return refuse_at(session, problem, words);
 }
 
 static int check_graph(struct session *session)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "codec/canonical.h"
+#include "model/datetime.h"
 
 static void add_key(struct fv_text *out, const char *key)
 {
@@ -51,7 +52,7 @@ static void write_value(struct fv_text *out, const flagver_value *value)
 static void write_members(struct fv_text *out, const flagver_detail *detail)
 {
     fv_text_add(out, "\"flag\":");
-    fv_canonical_string(out, detail->flag, strlen(detail->flag));
+    fv_canonical_string(out, detail->flag, detail->flag_length);
     add_key(out, "value");
     write_value(out, &detail->value);
     if (detail->variant)
@@ -116,13 +117,17 @@ static void write_object(struct fv_text *out, const struct fv_value *object)
 /* A value of the context; contexts nest at most FV_CONTEXT_DEPTH deep. */
 static void write_found(struct fv_text *out, const struct fv_value *value)
 {
+    char date[FV_DATETIME_SIZE];
+
     switch ((enum fv_kind)value->kind) {
     case FV_BOOL:
         fv_text_add(out, value->as.boolean ? "true" : "false");
         break;
     case FV_INTEGER:
-    case FV_DATETIME:
         fv_canonical_integer(out, value->as.integer);
+        break;
+    case FV_DATETIME:
+        fv_canonical_string(out, date, fv_datetime_format(value->as.integer, date));
         break;
     case FV_REAL:
         fv_canonical_real(out, value->as.real);

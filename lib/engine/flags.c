@@ -55,9 +55,13 @@ static int detail_error(flagver_detail *detail, int error)
     return error;
 }
 
-static void detail_init(flagver_detail *detail, const char *key)
+/* `flag` is NULL when there is none of that name. */
+static void detail_init(flagver_detail *detail, const struct fv_flag *flag,
+                        const struct fv_flag_name *name)
 {
-    *detail = (flagver_detail){ .size = sizeof *detail, .flag = key, .bucket = -1 };
+    *detail = (flagver_detail){ .size = sizeof *detail, .bucket = -1 };
+    detail->flag = flag ? flag->key : name->key;
+    detail->flag_length = flag ? flag->key_length : name->length;
 }
 
 static void detail_value(flagver_detail *detail, int type, const struct fv_value *value)
@@ -103,8 +107,7 @@ static int detail_outcome(flagver_detail *detail, const struct fv_flag *flag, in
     return 0;
 }
 
-/* Fills what a caller's detail, perhaps of an older version, has room for. */
-static void detail_hand_over(const flagver_detail *detail, flagver_detail *ret_detail)
+void fv_flags_hand_over(const flagver_detail *detail, flagver_detail *ret_detail)
 {
     size_t size = ret_detail->size;
 
@@ -140,12 +143,12 @@ int fv_flags_evaluate_on(const flagver_snapshot *snapshot, const struct fv_flag_
     struct fv_outcome outcome;
     flagver_detail detail;
 
-    detail_init(&detail, flag ? flag->key : name->key);
+    detail_init(&detail, flag, name);
     if (flag)
         evaluate(snapshot, flag, context, type, NULL, &detail, &outcome);
     else
         detail_error(&detail, FLAGVER_ERROR_FLAG_NOT_FOUND);
-    detail_hand_over(&detail, ret_detail);
+    fv_flags_hand_over(&detail, ret_detail);
     return detail.error;
 }
 
@@ -194,10 +197,10 @@ int fv_flags_evaluate(flagver_client *client, const struct fv_flag_name *name,
     flagver_detail detail;
     bool hooked;
 
-    detail_init(&detail, name->key);
+    detail_init(&detail, NULL, name);
     if (!reader) {
         detail_error(&detail, FLAGVER_ERROR_GENERAL);
-        detail_hand_over(&detail, ret_detail);
+        fv_flags_hand_over(&detail, ret_detail);
         return detail.error;
     }
 
@@ -206,14 +209,14 @@ int fv_flags_evaluate(flagver_client *client, const struct fv_flag_name *name,
         hook_before(client, reader, name->key, context);
     flag = find(reader->snapshot, name);
     if (flag) {
-        detail.flag = flag->key;
+        detail_init(&detail, flag, name);
         evaluate_for(reader, flag, context, type, &detail);
     } else {
         detail_error(&detail, FLAGVER_ERROR_FLAG_NOT_FOUND);
     }
     if (hooked)
         hook_after(client, reader, context, &detail);
-    detail_hand_over(&detail, ret_detail);
+    fv_flags_hand_over(&detail, ret_detail);
     return detail.error;
 }
 
@@ -236,7 +239,7 @@ size_t fv_flags_visit(flagver_client *client, const flagver_context *context,
         flag = snapshot->world.flags[snapshot->order[i]];
         if (hooked)
             hook_before(client, reader, flag->key, context);
-        detail_init(&detail, flag->key);
+        detail_init(&detail, flag, NULL);
         evaluate_for(reader, flag, context, FLAGVER_TYPE_ANY, &detail);
         if (hooked)
             hook_after(client, reader, context, &detail);
@@ -257,7 +260,7 @@ int fv_flags_explain(flagver_client *client, const struct fv_flag_name *name,
     flagver_detail detail;
 
     fv_explanation_init(&explanation, context);
-    detail_init(&detail, flag ? flag->key : name->key);
+    detail_init(&detail, flag, name);
     if (flag)
         evaluate(snapshot, flag, context, FLAGVER_TYPE_ANY, &explanation.trace, &detail, &outcome);
     else

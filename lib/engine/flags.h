@@ -26,10 +26,13 @@ FV_INLINE bool fv_flags_is_settled(struct fv_reader *reader, const struct fv_fla
 
 /* What is asked: a flag by key, or by slot. */
 struct fv_flag_name {
-    const char *key;
+    const char *key; /* of a slot too: for when no flag is there */
     size_t length;
     uint32_t slot; /* FV_MAP_NONE: by key */
 };
+
+/* Fills what a caller's detail, perhaps of an older version, has room for. */
+void fv_flags_hand_over(const flagver_detail *detail, flagver_detail *ret_detail);
 
 /* With all details and the hook. Returns the error. */
 int fv_flags_evaluate(flagver_client *client, const struct fv_flag_name *name,

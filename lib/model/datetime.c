@@ -1,6 +1,5 @@
 #include "model/datetime.h"
 
-#include <stdio.h>
 
 #define MS_PER_DAY INT64_C(86400000)
 #define DAYS_PER_400_YEARS 146097
@@ -142,23 +141,56 @@ static void find_date(int64_t days, int64_t *ret_year, int *ret_month, int *ret_
     *ret_day = day + 1;
 }
 
+/* Writes a number with at least `digits` digits; returns where it ends. */
+static char *put_number(char *at, int64_t number, int digits)
+{
+    char reversed[20];
+    int count = 0;
+
+    do {
+        reversed[count++] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number || count < digits);
+    while (count)
+        *at++ = reversed[--count];
+    return at;
+}
+
+static char *put_year(char *at, int64_t year)
+{
+    if (year < 0 || year > 9999)
+        *at++ = year < 0 ? '-' : '+';
+    return put_number(at, year < 0 ? -year : year, 4);
+}
+
+static char *put_part(char *at, char before, int number)
+{
+    *at++ = before;
+    return put_number(at, number, 2);
+}
+
 size_t fv_datetime_format(int64_t ms, char out[FV_DATETIME_SIZE])
 {
     int64_t days = ms / MS_PER_DAY, year;
-    int rest = (int)(ms % MS_PER_DAY), month, day, length;
+    int rest = (int)(ms % MS_PER_DAY), month, day;
+    char *at;
 
     if (rest < 0) {
         rest += (int)MS_PER_DAY;
         days--;
     }
     find_date(days + EPOCH_DAY, &year, &month, &day);
-    length = snprintf(out, FV_DATETIME_SIZE, year >= 0 && year <= 9999 ? "%04lld" : "%+05lld",
-                      (long long)year);
-    length += snprintf(out + length, FV_DATETIME_SIZE - (size_t)length, "-%02d-%02dT%02d:%02d:%02d",
-                       month, day, rest / 3600000, rest / 60000 % 60, rest / 1000 % 60);
-    if (rest % 1000 != 0)
-        length += snprintf(out + length, FV_DATETIME_SIZE - (size_t)length, ".%03d", rest % 1000);
-    out[length++] = 'Z';
-    out[length] = 0;
-    return (size_t)length;
+    at = put_year(out, year);
+    at = put_part(at, '-', month);
+    at = put_part(at, '-', day);
+    at = put_part(at, 'T', rest / 3600000);
+    at = put_part(at, ':', rest / 60000 % 60);
+    at = put_part(at, ':', rest / 1000 % 60);
+    if (rest % 1000 != 0) {
+        *at++ = '.';
+        at = put_number(at, rest % 1000, 3);
+    }
+    *at++ = 'Z';
+    *at = 0;
+    return (size_t)(at - out);
 }

@@ -37,7 +37,7 @@ struct fv_reference {
     uint32_t slot;
     const char *name;    /* of the flag or segment */
     const char *variant; /* that the flag is to serve */
-    const char *pointer; /* JSON pointer of the place that says so */
+    const char *pointer; /* of the place that says so: a segment's name, or an object with "flag" */
 };
 
 struct fv_requirement {
