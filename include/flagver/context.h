@@ -5,7 +5,7 @@
  * given, can be reset and used again, and keeps its memory from one use to the
  * next. A context is used by one thread at a time, evaluation included;
  * different contexts are independent. A NULL context is an empty one wherever
- * a context is read.
+ * a context is read; a call that would change it gives FLAGVER_EINVAL.
  */
 #ifndef FLAGVER_CONTEXT_H
 #define FLAGVER_CONTEXT_H

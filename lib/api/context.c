@@ -30,18 +30,23 @@ void flagver_context_free(flagver_context *context)
 
 int flagver_context_reset(flagver_context *context, const char *targeting_key)
 {
+    if (!context)
+        return FLAGVER_EINVAL;
     fv_context_reset(context);
     return targeting_key ? fv_context_set_key(context, targeting_key, strlen(targeting_key)) : 0;
 }
 
 int flagver_context_set_key(flagver_context *context, const char *key, size_t length)
 {
+    if (!context || (!key && length))
+        return FLAGVER_EINVAL;
     return fv_context_set_key(context, key, length);
 }
 
 static int set(flagver_context *context, const char *name, struct fv_value value)
 {
-    return fv_context_set(context, name, name ? strlen(name) : 0, &value);
+    return context ? fv_context_set(context, name, name ? strlen(name) : 0, &value)
+                   : FLAGVER_EINVAL;
 }
 
 int flagver_context_set_null(flagver_context *context, const char *name)
@@ -86,17 +91,23 @@ int flagver_context_set_datetime(flagver_context *context, const char *name, int
     return set(context, name, (struct fv_value){ .kind = FV_DATETIME, .as.integer = ms });
 }
 
+static int begin(flagver_context *context, const char *name, enum fv_kind kind)
+{
+    return context ? fv_context_begin(context, name, name ? strlen(name) : 0, kind)
+                   : FLAGVER_EINVAL;
+}
+
 int flagver_context_begin_list(flagver_context *context, const char *name)
 {
-    return fv_context_begin(context, name, name ? strlen(name) : 0, FV_LIST);
+    return begin(context, name, FV_LIST);
 }
 
 int flagver_context_begin_object(flagver_context *context, const char *name)
 {
-    return fv_context_begin(context, name, name ? strlen(name) : 0, FV_OBJECT);
+    return begin(context, name, FV_OBJECT);
 }
 
 int flagver_context_end(flagver_context *context)
 {
-    return fv_context_end(context);
+    return context ? fv_context_end(context) : FLAGVER_EINVAL;
 }
