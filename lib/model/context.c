@@ -6,11 +6,12 @@
 
 #define KEY_NAME "targetingKey"
 #define KEY_NAME_LENGTH (sizeof KEY_NAME - 1)
-#define ATTRIBUTE_CHUNK 48
+#define CONTEXT_CHUNK 128
+#define LEFT_BEHIND_LIMIT 4096 /* below it nothing moves */
 
 /* A list or object that is being built. */
 struct fv_open_container {
-    struct fv_path_step name; /* in the building arena */
+    struct fv_path_step name;
     enum fv_kind kind;
     size_t first; /* index of its first item in `pending` */
 };
@@ -79,10 +80,27 @@ static const struct fv_value *find_step(const struct fv_member *members, size_t 
     return fv_members_find(members, count, step->name, step->length, step->hash);
 }
 
+/* The first hashes tell which of the first members to look at, and mostly that none is worth it. */
+static const struct fv_value *find_attribute(const flagver_context *context,
+                                             const struct fv_path_step *step)
+{
+    const struct fv_member *member;
+    uint32_t i;
+
+    for (i = 0; i < context->count && i < FV_FIRST_HASHES; i++) {
+        if (context->first_hashes[i] != step->hash)
+            continue;
+        member = &context->members[i];
+        if (member->length == step->length && fv_equal(member->name, step->name, step->length))
+            return &member->value;
+    }
+    return i == context->count ? NULL : find_step(context->members + i, context->count - i, step);
+}
+
 static const struct fv_value *find_nested(const flagver_context *context,
                                           const struct fv_path *path)
 {
-    const struct fv_value *value = find_step(context->members, context->count, &path->steps[0]);
+    const struct fv_value *value = find_attribute(context, &path->steps[0]);
     uint32_t i;
 
     for (i = 1; i < path->step_count; i++) {
@@ -102,7 +120,7 @@ const struct fv_value *fv_context_find(const flagver_context *context, const str
     if (path->is_key) {
         value = &context->key;
     } else {
-        value = find_step(context->members, context->count, &path->whole);
+        value = find_attribute(context, &path->whole);
         if (!value && path->step_count)
             value = find_nested(context, path);
     }
@@ -114,116 +132,210 @@ flagver_context *fv_context_new(void)
     flagver_context *context = fv_allocate_zeroed(NULL, 1, sizeof *context);
 
     if (context)
-        fv_arena_init(&context->building, NULL, ATTRIBUTE_CHUNK);
+        fv_arena_init(&context->arena, NULL, CONTEXT_CHUNK);
     return context;
 }
 
 void fv_context_free(flagver_context *context)
 {
-    size_t i;
-
     if (!context)
         return;
-    for (i = 0; i < context->arena_count; i++)
-        fv_arena_clear(&context->arenas[i]);
-    fv_arena_clear(&context->building);
-    fv_release(NULL, context->arenas);
+    fv_arena_clear(&context->arena);
     fv_release(NULL, context->members);
     fv_release(NULL, context->pending);
     fv_release(NULL, context->open);
-    fv_release(NULL, context->key_memory);
     fv_release(NULL, context);
-}
-
-static void abandon_building(flagver_context *context)
-{
-    fv_arena_reset(&context->building);
-    context->pending_count = 0;
-    context->open_count = 0;
 }
 
 void fv_context_reset(flagver_context *context)
 {
-    size_t i;
-
-    abandon_building(context);
-    for (i = 0; i < context->count; i++)
-        fv_arena_reset(&context->arenas[i]);
+    fv_arena_reset(&context->arena);
+    context->left_behind = 0;
+    context->pending_count = 0;
+    context->open_count = 0;
     context->count = 0;
     context->key_invalid = false;
     context->key = (struct fv_value){ .kind = FV_NULL };
 }
 
-int fv_context_set_key(flagver_context *context, const char *key, size_t length)
+/* ---- moving to a fresh arena ---- */
+
+static bool copy_value(struct fv_arena *arena, const struct fv_value *from, struct fv_value *to);
+
+static bool copy_items(struct fv_arena *arena, struct fv_value *list)
 {
-    char *memory = context->key_memory;
+    struct fv_value *items = fv_arena_allocate(arena, list->count * sizeof *items);
+    uint32_t i;
 
-    if (length >= UINT32_MAX)
-        return FLAGVER_ENOMEM;
-    if (length >= context->key_capacity) {
-        memory = fv_allocate(NULL, length + 1);
-        if (!memory)
-            return FLAGVER_ENOMEM;
-    }
-    if (length)
-        memmove(memory, key, length); /* the key may be the old one */
-    memory[length] = 0;
-
-    if (memory != context->key_memory) {
-        fv_release(NULL, context->key_memory);
-        context->key_memory = memory;
-        context->key_capacity = length + 1;
-    }
-    context->key.kind = FV_STRING;
-    context->key.count = (uint32_t)length;
-    context->key.as.string = memory;
-    context->key_hash = fv_hash(memory, length);
-    context->key_invalid = false;
-    return 0;
-}
-
-/* Room for one more member and its arena. */
-static bool make_room(flagver_context *context)
-{
-    struct fv_arena *arenas;
-
-    if (!fv_grow(NULL, (void **)&context->members, &context->capacity, context->count,
-                 sizeof *context->members))
+    if (!items)
         return false;
-    if (context->count < context->arena_count)
-        return true;
-
-    arenas = fv_reallocate(NULL, context->arenas, context->capacity * sizeof *arenas);
-    if (!arenas)
-        return false;
-    context->arenas = arenas;
-    for (; context->arena_count < context->capacity; context->arena_count++)
-        fv_arena_init(&arenas[context->arena_count], NULL, ATTRIBUTE_CHUNK);
+    for (i = 0; i < list->count; i++)
+        if (!copy_value(arena, &list->as.items[i], &items[i]))
+            return false;
+    list->as.items = items;
     return true;
 }
 
-/* Takes over what was built: the new attribute's arena changes places with the old one's. */
-static int install(flagver_context *context, const struct fv_member *member)
+static bool copy_member(struct fv_arena *arena, const struct fv_member *from, struct fv_member *to)
 {
-    struct fv_arena built = context->building;
+    *to = *from;
+    to->name = fv_arena_string(arena, from->name, from->length);
+    return to->name && copy_value(arena, &from->value, &to->value);
+}
+
+static bool copy_members(struct fv_arena *arena, struct fv_value *object)
+{
+    struct fv_member *members = fv_arena_allocate(arena, object->count * sizeof *members);
+    uint32_t i;
+
+    if (!members)
+        return false;
+    for (i = 0; i < object->count; i++)
+        if (!copy_member(arena, &object->as.members[i], &members[i]))
+            return false;
+    object->as.members = members;
+    return true;
+}
+
+/* Recursion is as deep as values nest: FV_CONTEXT_DEPTH. */
+static bool copy_value(struct fv_arena *arena, const struct fv_value *from, struct fv_value *to)
+{
+    *to = *from;
+    switch ((enum fv_kind)from->kind) {
+    case FV_STRING:
+        to->as.string = fv_arena_string(arena, from->as.string, from->count);
+        return to->as.string != NULL;
+    case FV_LIST:
+        return copy_items(arena, to);
+    case FV_OBJECT:
+        return copy_members(arena, to);
+    default:
+        return true;
+    }
+}
+
+/* About the bytes a value has in the arena, itself not counted. */
+static size_t value_size(const struct fv_value *value)
+{
+    size_t size = 0;
+    uint32_t i;
+
+    if (value->kind == FV_STRING)
+        size = value->count + 1;
+    for (i = 0; value->kind == FV_LIST && i < value->count; i++)
+        size += sizeof *value + value_size(&value->as.items[i]);
+    for (i = 0; value->kind == FV_OBJECT && i < value->count; i++)
+        size += sizeof(struct fv_member) + value->as.members[i].length + 1 +
+                value_size(&value->as.members[i].value);
+    return size;
+}
+
+static bool copy_all(const flagver_context *context, struct fv_arena *arena, struct fv_value *key,
+                     struct fv_member *members)
+{
     size_t i;
 
+    if (!copy_value(arena, &context->key, key))
+        return false;
     for (i = 0; i < context->count; i++)
-        if (context->members[i].hash == member->hash &&
-            context->members[i].length == member->length &&
-            fv_equal(context->members[i].name, member->name, member->length))
-            break;
-    if (i == context->count && !make_room(context)) {
-        abandon_building(context);
-        return FLAGVER_ENOMEM;
-    }
+        if (!copy_member(arena, &context->members[i], &members[i]))
+            return false;
+    return true;
+}
 
-    context->members[i] = *member;
-    context->building = context->arenas[i];
-    context->arenas[i] = built;
-    if (i == context->count)
-        context->count++;
-    abandon_building(context);
+/* Without memory for the move everything stays where it is. */
+static void move(flagver_context *context)
+{
+    struct fv_member *members = fv_allocate(NULL, context->capacity * sizeof *members);
+    struct fv_arena arena;
+    struct fv_value key;
+
+    fv_arena_init(&arena, NULL, CONTEXT_CHUNK);
+    if (!members || !copy_all(context, &arena, &key, members)) {
+        fv_arena_clear(&arena);
+        fv_release(NULL, members);
+        return;
+    }
+    fv_arena_clear(&context->arena);
+    fv_release(NULL, context->members);
+    context->arena = arena;
+    context->members = members;
+    context->key = key;
+    context->left_behind = 0;
+}
+
+/* Something in the arena is in use no more. */
+static void leave_behind(flagver_context *context, size_t size)
+{
+    context->left_behind += size;
+    if (context->left_behind > LEFT_BEHIND_LIMIT &&
+        context->left_behind > context->arena.total / 2 && !context->open_count)
+        move(context);
+}
+
+/* ---- setting ---- */
+
+int fv_context_set_key(flagver_context *context, const char *key, size_t length)
+{
+    size_t old = value_size(&context->key);
+    char *copy = length < UINT32_MAX ? fv_arena_string(&context->arena, key, length) : NULL;
+
+    if (!copy)
+        return FLAGVER_ENOMEM;
+    context->key.kind = FV_STRING;
+    context->key.count = (uint32_t)length;
+    context->key.as.string = copy;
+    context->key_hash = fv_hash(copy, length);
+    context->key_invalid = false;
+    leave_behind(context, old);
+    return 0;
+}
+
+static struct fv_member *find_member(struct fv_member *members, size_t first, size_t count,
+                                     const struct fv_member *like)
+{
+    size_t i;
+
+    for (i = first; i < count; i++)
+        if (members[i].hash == like->hash && members[i].length == like->length &&
+            fv_equal(members[i].name, like->name, like->length))
+            return &members[i];
+    return NULL;
+}
+
+/* Few contexts have more than four attributes; those that have get room for many. */
+static bool grow_members(flagver_context *context)
+{
+    size_t capacity = context->capacity ? context->capacity * 4 : 4;
+    struct fv_member *members;
+
+    if (capacity > UINT32_MAX || capacity > SIZE_MAX / sizeof *members)
+        return false;
+    members = fv_reallocate(NULL, context->members, capacity * sizeof *members);
+    if (!members)
+        return false;
+    context->members = members;
+    context->capacity = capacity;
+    return true;
+}
+
+/* Takes the place of the attribute of that name, or the next one. */
+static int install(flagver_context *context, const struct fv_member *member)
+{
+    struct fv_member *there = find_member(context->members, 0, context->count, member);
+    size_t old;
+
+    if (there) {
+        old = there->length + value_size(&there->value);
+        *there = *member;
+        leave_behind(context, old);
+        return 0;
+    }
+    if (context->count == context->capacity && !grow_members(context))
+        return FLAGVER_ENOMEM;
+    if (context->count < FV_FIRST_HASHES)
+        context->first_hashes[context->count] = member->hash;
+    context->members[context->count++] = *member;
     return 0;
 }
 
@@ -231,22 +343,17 @@ static int install(flagver_context *context, const struct fv_member *member)
 static int add_pending(flagver_context *context, const struct fv_member *member)
 {
     const struct fv_open_container *open = &context->open[context->open_count - 1];
-    size_t i = context->pending_count;
+    struct fv_member *there = NULL;
 
-    if (open->kind == FV_OBJECT) {
-        for (i = open->first; i < context->pending_count; i++)
-            if (context->pending[i].hash == member->hash &&
-                context->pending[i].length == member->length &&
-                fv_equal(context->pending[i].name, member->name, member->length))
-                break;
-    }
-    if (i == context->pending_count) {
-        if (!fv_grow(NULL, (void **)&context->pending, &context->pending_capacity, i,
-                     sizeof *context->pending))
+    if (open->kind == FV_OBJECT)
+        there = find_member(context->pending, open->first, context->pending_count, member);
+    if (!there) {
+        if (!fv_grow(NULL, (void **)&context->pending, &context->pending_capacity,
+                     context->pending_count, sizeof *context->pending))
             return FLAGVER_ENOMEM;
-        context->pending_count++;
+        there = &context->pending[context->pending_count++];
     }
-    context->pending[i] = *member;
+    *there = *member;
     return 0;
 }
 
@@ -275,7 +382,7 @@ static bool copy_name(flagver_context *context, const char *name, size_t length,
         *ret_name = (struct fv_path_step){ "", 0, 0 };
         return true;
     }
-    return step_init(ret_name, &context->building, name, length);
+    return step_init(ret_name, &context->arena, name, length);
 }
 
 int fv_context_set(flagver_context *context, const char *name, size_t length,
@@ -291,13 +398,9 @@ int fv_context_set(flagver_context *context, const char *name, size_t length,
 
     member = (struct fv_member){ step.name, step.length, step.hash, *value };
     if (value->kind == FV_STRING) {
-        member.value.as.string = fv_arena_string(&context->building, value->as.string,
-                                                 value->count);
-        if (!member.value.as.string) {
-            if (!context->open_count)
-                abandon_building(context);
+        member.value.as.string = fv_arena_string(&context->arena, value->as.string, value->count);
+        if (!member.value.as.string)
             return FLAGVER_ENOMEM;
-        }
     }
     return add_member(context, &member);
 }
@@ -321,7 +424,7 @@ int fv_context_begin(flagver_context *context, const char *name, size_t length, 
     return 0;
 }
 
-/* The items of a finished container, moved into the building arena. */
+/* The items of a finished container, moved into the arena. */
 static bool close_items(flagver_context *context, const struct fv_open_container *open,
                         struct fv_value *ret_value)
 {
@@ -335,13 +438,13 @@ static bool close_items(flagver_context *context, const struct fv_open_container
         return true;
     from = &context->pending[open->first];
     if (open->kind == FV_OBJECT) {
-        members = fv_arena_allocate(&context->building, count * sizeof *members);
+        members = fv_arena_allocate(&context->arena, count * sizeof *members);
         if (members)
             memcpy(members, from, count * sizeof *members);
         ret_value->as.members = members;
         return members != NULL;
     }
-    items = fv_arena_allocate(&context->building, count * sizeof *items);
+    items = fv_arena_allocate(&context->arena, count * sizeof *items);
     for (i = 0; items && i < count; i++)
         items[i] = from[i].value;
     ret_value->as.items = items;

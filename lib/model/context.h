@@ -10,25 +10,29 @@
 #include "util/memory.h"
 
 #define FV_CONTEXT_DEPTH 100
+#define FV_FIRST_HASHES 6u
 #define FV_ATTRIBUTE_NAME_LIMIT 255
 
 struct fv_open_container; /* a list or object that is being built */
 
+/*
+ * Everything a context holds lies in one arena, close together: evaluation
+ * touches few cache lines of it. What is replaced is left behind there until it
+ * is more than what is still in use; then the rest moves to a fresh arena.
+ */
 struct flagver_context {
+    /* What a search looks at first, in one cache line where the allocator is kind. */
     struct fv_value key; /* FV_STRING, or FV_NULL: missing */
     uint64_t key_hash;   /* fv_hash() of the key */
-    bool key_invalid;    /* the key given was no string or integer */
-
     struct fv_member *members;
-    size_t count, capacity;
-    struct fv_arena *arenas; /* one behind each member: names and values; spare ones behind */
-    size_t arena_count;
+    uint32_t count;
+    bool key_invalid;                       /* the key given was no string or integer */
+    uint32_t first_hashes[FV_FIRST_HASHES]; /* of the first members' names */
 
-    char *key_memory;
-    size_t key_capacity;
+    size_t capacity;
+    struct fv_arena arena;
+    size_t left_behind; /* bytes in the arena that nothing points to any more */
 
-    /* An attribute is built here and then changes places with what it replaces. */
-    struct fv_arena building;
     struct fv_member *pending; /* members of open containers, outermost first */
     size_t pending_count, pending_capacity;
     struct fv_open_container *open;
@@ -65,8 +69,7 @@ void fv_context_reset(flagver_context *context);
 int fv_context_set_key(flagver_context *context, const char *key, size_t length);
 int fv_context_set(flagver_context *context, const char *name, size_t length,
                    const struct fv_value *value);
-int fv_context_begin(flagver_context *context, const char *name, size_t length,
-                     enum fv_kind kind);
+int fv_context_begin(flagver_context *context, const char *name, size_t length, enum fv_kind kind);
 int fv_context_end(flagver_context *context);
 
 #endif
