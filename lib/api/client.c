@@ -52,6 +52,7 @@ static int load_into(struct fv_catalog *catalog, const char *json, size_t length
         .memory = fv_catalog_memory(catalog),
         .flag_names = &catalog->flag_names,
         .segment_names = &catalog->segment_names,
+        .attribute_names = &catalog->attribute_names,
     };
     struct fv_definitions *definitions;
     flagver_snapshot *snapshot;
@@ -117,23 +118,26 @@ int flagver_definitions_lint(const char *json, size_t length, const char *name,
 {
     struct lint lint = { warn, data, 0 };
     const struct fv_listener listener = { count_warning, &lint };
-    struct fv_map flag_names, segment_names;
+    struct fv_map flag_names, segment_names, attribute_names;
     struct fv_definitions_source source = { .text = json,
                                             .length = length,
                                             .name = name,
                                             .flag_names = &flag_names,
                                             .segment_names = &segment_names,
+                                            .attribute_names = &attribute_names,
                                             .lint = &listener };
     struct fv_definitions *definitions;
     int r;
 
     fv_map_init(&flag_names, NULL);
     fv_map_init(&segment_names, NULL);
+    fv_map_init(&attribute_names, NULL);
     r = fv_definitions_read(&source, &definitions, err);
     if (r == 0)
         fv_definitions_release(definitions);
     fv_map_clear(&flag_names);
     fv_map_clear(&segment_names);
+    fv_map_clear(&attribute_names);
     return r < 0 ? r : lint.count;
 }
 

@@ -7,7 +7,7 @@
 
 flagver_context *flagver_context_new(const char *targeting_key)
 {
-    flagver_context *context = fv_context_new();
+    flagver_context *context = fv_context_new(false);
 
     if (context && targeting_key &&
         fv_context_set_key(context, targeting_key, strlen(targeting_key)) < 0) {

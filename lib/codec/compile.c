@@ -46,6 +46,18 @@ void fv_lint(const struct fv_compiling *compiling, const struct fv_place *place,
     va_end(arguments);
 }
 
+int fv_compile_path(struct fv_compiling *compiling, const char *name, size_t length,
+                    struct fv_path *ret_path)
+{
+    struct fv_map *names = compiling->source->attribute_names;
+    uint32_t number = fv_map_add(names, name, length);
+
+    if (number == FV_MAP_NONE ||
+        fv_path_init(ret_path, compiling->arena, names->names[number].text, length) < 0)
+        return fv_no_memory(compiling);
+    return 0;
+}
+
 static char *copy_pointer(struct fv_compiling *compiling, const struct fv_place *place)
 {
     struct fv_text pointer = FV_TEXT_INIT;

@@ -114,6 +114,10 @@ int fv_seal_references(struct fv_compiling *compiling, const struct fv_reference
 void fv_lint(const struct fv_compiling *compiling, const struct fv_place *place, const char *format,
              ...) FV_TEXT_FORMAT(3, 4);
 
+/* Prepare the path to an attribute. */
+int fv_compile_path(struct fv_compiling *compiling, const char *name, size_t length,
+                    struct fv_path *ret_path);
+
 /* FLAGVER_ENOMEM, worded. */
 int fv_no_memory(const struct fv_compiling *compiling);
 

@@ -491,9 +491,10 @@ static int emit_attribute(struct fv_compiling *compiling, const struct fv_place 
         list.count = json_array_size(list.array);
     }
 
-    if (fv_path_init(&leaf->path, compiling->arena, json_string_value(fields[ATTR]),
-                     json_string_length(fields[ATTR])) < 0)
-        return fv_no_memory(compiling);
+    r = fv_compile_path(compiling, json_string_value(fields[ATTR]),
+                        json_string_length(fields[ATTR]), &leaf->path);
+    if (r < 0)
+        return r;
     leaf->operand_count = (uint32_t)list.count;
     r = read_operands(compiling, &list, leaf);
     if (r < 0)

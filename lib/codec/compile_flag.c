@@ -684,9 +684,16 @@ static int read_parts(struct parts *parts, bool *ret_enabled)
     return r;
 }
 
-/* What a simple flag needs beyond itself: a bucketing when it has a share of its own. */
+/*
+ * What a flag needs beyond itself, so that it lies in one piece: a bucketing
+ * when it has a share of its own, and room for a few rules.
+ */
+#define RULES_ROOM 768
+
 static size_t extra_room(json_t *const fields[FLAG_FIELDS])
 {
+    if (has_items(fields[RULES]))
+        return RULES_ROOM;
     return fields[PERCENTAGE] || fields[SPLIT] || fields[SCHEDULE] ? sizeof(struct fv_bucketing)
                                                                    : 0;
 }

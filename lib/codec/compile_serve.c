@@ -67,6 +67,7 @@ static int make_bucketing(struct fv_compiling *compiling, const struct fv_bucket
     size_t salt_length = words->salt ? words->salt_length : flag->key_length;
     struct fv_bucketing *bucketing;
     char *prefix;
+    int r;
 
     if (own && compiling->bucketing) {
         *ret_bucketing = compiling->bucketing;
@@ -74,9 +75,11 @@ static int make_bucketing(struct fv_compiling *compiling, const struct fv_bucket
     }
     bucketing = fv_arena_allocate_zeroed(compiling->arena, 1, sizeof *bucketing);
     prefix = fv_arena_allocate(&compiling->scratch, salt_length + 1);
-    if (!bucketing || !prefix ||
-        fv_path_init(&bucketing->by, compiling->arena, words->by, words->by_length) < 0)
+    if (!bucketing || !prefix)
         return fv_no_memory(compiling);
+    r = fv_compile_path(compiling, words->by, words->by_length, &bucketing->by);
+    if (r < 0)
+        return r;
 
     memcpy(prefix, salt, salt_length);
     prefix[salt_length] = ':';

@@ -88,6 +88,14 @@ static int add_key(flagver_context *context, const json_t *value)
     }
 }
 
+/* Will add_key() find the key invalid? */
+static bool is_suspect(const json_t *root)
+{
+    const json_t *key = json_object_get(root, "targetingKey");
+
+    return key && !json_is_string(key) && !json_is_integer(key) && !json_is_null(key);
+}
+
 static int fill(const struct fv_reading *reading, flagver_context *context, const json_t *root)
 {
     const char *name;
@@ -123,7 +131,7 @@ int fv_context_read(const char *json, size_t length, flagver_context **ret_conte
         return r;
     r = fv_expect_object(&reading, NULL, root);
     if (r == 0) {
-        context = fv_context_new();
+        context = fv_context_new(is_suspect(root));
         r = context ? fill(&reading, context, root) : fv_fail_memory(err);
     }
     json_decref(root);

@@ -70,6 +70,7 @@ struct fv_catalog *fv_catalog_new(const flagver_options *options)
     fv_map_init(&catalog->flag_names, memory);
     fv_map_init(&catalog->segment_names, memory);
     fv_map_init(&catalog->variant_names, memory);
+    fv_map_init(&catalog->attribute_names, memory);
     fv_arena_init(&catalog->arena, memory, CATALOG_CHUNK);
     return catalog;
 }
@@ -84,6 +85,7 @@ void fv_catalog_release(struct fv_catalog *catalog)
     fv_map_clear(&catalog->flag_names);
     fv_map_clear(&catalog->segment_names);
     fv_map_clear(&catalog->variant_names);
+    fv_map_clear(&catalog->attribute_names);
     fv_arena_clear(&catalog->arena);
     fv_release(fv_catalog_memory(catalog), catalog->ranges);
     fv_release(fv_catalog_memory(catalog), catalog->latest);

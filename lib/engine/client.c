@@ -204,6 +204,7 @@ static int read_text(flagver_client *client, const char *text, size_t length, bo
         .memory = fv_client_memory(client),
         .flag_names = &client->catalog->flag_names,
         .segment_names = &client->catalog->segment_names,
+        .attribute_names = &client->catalog->attribute_names,
         .current = client->definitions,
         .merge = merge,
         .variable = fv_environment_get,

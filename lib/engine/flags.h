@@ -20,7 +20,7 @@ const struct fv_value *fv_flags_ask(struct fv_reader *reader, const struct fv_fl
 FV_INLINE bool fv_flags_is_settled(struct fv_reader *reader, const struct fv_flag *flag,
                                    const flagver_context *context, int type)
 {
-    return FV_LIKELY(flag->settled == type && (!context || !context->key_invalid) &&
+    return FV_LIKELY(flag->settled == type && !fv_context_is_invalid(context) &&
                      fv_reader_count_quickly(reader, flag->served));
 }
 

@@ -33,7 +33,7 @@ struct fv_catalog {
     int64_t (*clock)(void *data);
     void *clock_data;
 
-    struct fv_map flag_names, segment_names, variant_names;
+    struct fv_map flag_names, segment_names, variant_names, attribute_names;
     struct fv_arena arena;
     struct fv_counter_range *ranges;
     size_t range_count, range_capacity;

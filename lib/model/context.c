@@ -41,6 +41,11 @@ static size_t count_dots(const char *name, size_t length)
     return dots;
 }
 
+static struct fv_path_step step_of(const char *name, size_t length)
+{
+    return (struct fv_path_step){ name, (uint32_t)length, fv_name_hash(name, length) };
+}
+
 int fv_path_init(struct fv_path *path, struct fv_arena *arena, const char *name, size_t length)
 {
     size_t dots = count_dots(name, length), i;
@@ -48,13 +53,8 @@ int fv_path_init(struct fv_path *path, struct fv_arena *arena, const char *name,
     struct fv_path_step *steps;
 
     memset(path, 0, sizeof *path);
-    if (is_key_name(name, length)) {
-        path->is_key = true;
-        path->whole = (struct fv_path_step){ KEY_NAME, KEY_NAME_LENGTH, 0 };
-        return 0;
-    }
-    if (!step_init(&path->whole, arena, name, length))
-        return FLAGVER_ENOMEM;
+    path->is_key = is_key_name(name, length);
+    path->whole = step_of(name, length);
     if (!dots)
         return 0;
 
@@ -65,8 +65,7 @@ int fv_path_init(struct fv_path *path, struct fv_arena *arena, const char *name,
         stop = memchr(at, '.', (size_t)(end - at));
         if (!stop)
             stop = end;
-        if (!step_init(&steps[i], arena, at, (size_t)(stop - at)))
-            return FLAGVER_ENOMEM;
+        steps[i] = step_of(at, (size_t)(stop - at));
         at = stop + 1;
     }
     path->steps = steps;
@@ -127,12 +126,19 @@ const struct fv_value *fv_context_find(const flagver_context *context, const str
     return value && value->kind != FV_NULL ? value : NULL;
 }
 
-flagver_context *fv_context_new(void)
+flagver_context *fv_context_new(bool suspect)
 {
-    flagver_context *context = fv_allocate_zeroed(NULL, 1, sizeof *context);
+    unsigned char *block = fv_allocate_zeroed(NULL, 1, sizeof(flagver_context) + FV_SUSPECT_BIT);
+    flagver_context *context;
 
-    if (context)
-        fv_arena_init(&context->arena, NULL, CONTEXT_CHUNK);
+    if (!block)
+        return NULL;
+    if (suspect && !((uintptr_t)block & FV_SUSPECT_BIT))
+        context = (flagver_context *)(void *)(block + FV_SUSPECT_BIT);
+    else
+        context = (flagver_context *)(void *)block;
+    context->block = block;
+    fv_arena_init(&context->arena, NULL, CONTEXT_CHUNK);
     return context;
 }
 
@@ -144,7 +150,7 @@ void fv_context_free(flagver_context *context)
     fv_release(NULL, context->members);
     fv_release(NULL, context->pending);
     fv_release(NULL, context->open);
-    fv_release(NULL, context);
+    fv_release(NULL, context->block);
 }
 
 void fv_context_reset(flagver_context *context)

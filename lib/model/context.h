@@ -30,6 +30,7 @@ struct flagver_context {
     uint32_t first_hashes[FV_FIRST_HASHES]; /* of the first members' names */
 
     size_t capacity;
+    void *block; /* what was allocated for this struct */
     struct fv_arena arena;
     size_t left_behind; /* bytes in the arena that nothing points to any more */
 
@@ -53,7 +54,7 @@ struct fv_path {
     bool is_key; /* "targetingKey" */
 };
 
-/* Prepare a path; it keeps a copy of the name in the arena. 0 or FLAGVER_ENOMEM. */
+/* Prepare a path; it keeps the pointer to the name. 0 or FLAGVER_ENOMEM. */
 int fv_path_init(struct fv_path *path, struct fv_arena *arena, const char *name, size_t length);
 
 /*
@@ -62,8 +63,20 @@ int fv_path_init(struct fv_path *path, struct fv_arena *arena, const char *name,
  */
 const struct fv_value *fv_context_find(const flagver_context *context, const struct fv_path *path);
 
+/*
+ * Whether the key given was no string or integer. Contexts that may be so stand
+ * at addresses in which this bit is set: for the others, which are nearly all,
+ * a settled flag is answered without touching the context.
+ */
+#define FV_SUSPECT_BIT 8u
+
+static inline bool fv_context_is_invalid(const flagver_context *context)
+{
+    return ((uintptr_t)context & FV_SUSPECT_BIT) && context->key_invalid;
+}
+
 /* What the public calls of flagver/context.h do, with lengths. */
-flagver_context *fv_context_new(void);
+flagver_context *fv_context_new(bool suspect);
 void fv_context_free(flagver_context *context);
 void fv_context_reset(flagver_context *context);
 int fv_context_set_key(flagver_context *context, const char *key, size_t length);

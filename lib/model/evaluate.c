@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "flagver/flag.h"
+#include "util/compiler.h"
 
 /*
  * Recursion follows references from flag to flag and segment to segment. Before
@@ -200,6 +201,21 @@ static bool ruled(struct fv_question *question, const struct fv_plan *plan,
     return false;
 }
 
+/*
+ * A flag's memory begins with the flag and is mostly one piece. Fetched all at
+ * once it costs one wait for a flag that is in no cache, not one a pointer.
+ */
+#define SHARE_LINES 4
+#define PLAN_LINES 14
+
+static void fetch(const struct fv_flag *flag)
+{
+    int line, lines = flag->asks == FV_ASKS_SERVE ? SHARE_LINES : PLAN_LINES;
+
+    for (line = 1; line < lines; line++)
+        FV_PREFETCH((const char *)flag + line * 64);
+}
+
 /* What the flag asks, in order; the first answer counts. */
 static void ask(struct fv_question *question, const struct fv_flag *flag,
                 struct fv_outcome *outcome)
@@ -221,12 +237,13 @@ static void ask(struct fv_question *question, const struct fv_flag *flag,
 static void decide(struct fv_question *question, const struct fv_flag *flag,
                    struct fv_outcome *outcome)
 {
-    if (!flag->forced && question->context && question->context->key_invalid) {
+    if (!flag->forced && fv_context_is_invalid(question->context)) {
         answer_error(outcome, FLAGVER_ERROR_INVALID_CONTEXT);
     } else if (flag->settled) {
         TRACE(question, .step = FV_STEP_SETTLED, .flag = flag);
         answer(outcome, flag->variant, flag->reason, NULL);
     } else {
+        fetch(flag);
         ask(question, flag, outcome);
     }
 }

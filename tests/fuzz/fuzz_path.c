@@ -39,7 +39,7 @@ static bool build(flagver_context *context, const char *text, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const struct fv_value eight = { .kind = FV_INTEGER, .as.integer = 8 };
-    flagver_context *context = fv_context_new();
+    flagver_context *context = fv_context_new(false);
     const struct fv_value *found;
     struct fv_arena arena;
     struct fv_path path;
