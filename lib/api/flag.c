@@ -82,7 +82,7 @@ bool flagver_flag_bool(flagver_client *client, const char *key, flagver_context 
     if (!FV_LIKELY(flag))
         return bool_slowly(client, key, FV_MAP_NONE, context, fallback);
     if (fv_flags_is_settled(reader, flag, context, FLAGVER_TYPE_BOOL))
-        return flag->value.as.boolean;
+        return flag->value.boolean;
     return bool_asked(reader, flag, context, fallback);
 }
 
@@ -94,7 +94,7 @@ bool flagver_bound_bool(const flagver_bound *bound, flagver_context *context, bo
     if (!FV_LIKELY(flag))
         return bool_slowly(client_of(bound), key_of(bound), slot_of(bound), context, fallback);
     if (fv_flags_is_settled(reader, flag, context, FLAGVER_TYPE_BOOL))
-        return flag->value.as.boolean;
+        return flag->value.boolean;
     return bool_asked(reader, flag, context, fallback);
 }
 
@@ -125,7 +125,7 @@ int64_t flagver_flag_int(flagver_client *client, const char *key, flagver_contex
     if (!FV_LIKELY(flag))
         return int_slowly(client, key, FV_MAP_NONE, context, fallback);
     if (fv_flags_is_settled(reader, flag, context, FLAGVER_TYPE_INT))
-        return flag->value.as.integer;
+        return flag->value.integer;
     return int_asked(reader, flag, context, fallback);
 }
 
@@ -137,7 +137,7 @@ int64_t flagver_bound_int(const flagver_bound *bound, flagver_context *context, 
     if (!FV_LIKELY(flag))
         return int_slowly(client_of(bound), key_of(bound), slot_of(bound), context, fallback);
     if (fv_flags_is_settled(reader, flag, context, FLAGVER_TYPE_INT))
-        return flag->value.as.integer;
+        return flag->value.integer;
     return int_asked(reader, flag, context, fallback);
 }
 
@@ -168,7 +168,7 @@ double flagver_flag_double(flagver_client *client, const char *key, flagver_cont
     if (!FV_LIKELY(flag))
         return double_slowly(client, key, FV_MAP_NONE, context, fallback);
     if (fv_flags_is_settled(reader, flag, context, FLAGVER_TYPE_DOUBLE))
-        return flag->value.as.real;
+        return flag->value.real;
     return double_asked(reader, flag, context, fallback);
 }
 
@@ -180,7 +180,7 @@ double flagver_bound_double(const flagver_bound *bound, flagver_context *context
     if (!FV_LIKELY(flag))
         return double_slowly(client_of(bound), key_of(bound), slot_of(bound), context, fallback);
     if (fv_flags_is_settled(reader, flag, context, FLAGVER_TYPE_DOUBLE))
-        return flag->value.as.real;
+        return flag->value.real;
     return double_asked(reader, flag, context, fallback);
 }
 
@@ -211,7 +211,7 @@ FV_INLINE const char *flag_text(flagver_client *client, const char *key, flagver
     if (!FV_LIKELY(flag))
         return text_slowly(client, key, FV_MAP_NONE, context, type, fallback);
     if (fv_flags_is_settled(reader, flag, context, type))
-        return flag->value.as.string;
+        return flag->value.string;
     return text_asked(reader, flag, context, type, fallback);
 }
 
@@ -225,7 +225,7 @@ FV_INLINE const char *bound_text(const flagver_bound *bound, flagver_context *co
         return text_slowly(client_of(bound), key_of(bound), slot_of(bound), context, type,
                            fallback);
     if (fv_flags_is_settled(reader, flag, context, type))
-        return flag->value.as.string;
+        return flag->value.string;
     return text_asked(reader, flag, context, type, fallback);
 }
 

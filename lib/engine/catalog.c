@@ -147,7 +147,7 @@ static const uint32_t *number_variants(struct fv_catalog *catalog, const struct 
 
 static void count_from(struct fv_flag *flag, uint32_t first)
 {
-    flag->counter = first;
+    flag->body->counter = first;
     flag->served = first + 1 + flag->variant;
 }
 
@@ -179,7 +179,7 @@ int fv_catalog_count(struct fv_catalog *catalog, const struct fv_definitions *de
         return FLAGVER_ENOMEM;
     for (slot = 0; slot < definitions->flag_count; slot++) {
         flag = definitions->flags[slot];
-        if (!flag || flag->counter)
+        if (!flag || flag->body->counter)
             continue;
         latest = catalog->latest[slot] ? &catalog->ranges[catalog->latest[slot] - 1] : NULL;
         if (latest && same_variants(catalog, latest, flag))

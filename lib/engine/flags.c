@@ -42,7 +42,7 @@ const struct fv_value *fv_flags_ask(struct fv_reader *reader, const struct fv_fl
     fv_evaluate(&question, flag, &outcome);
     if (outcome.variant == FV_NO_VARIANT)
         return NULL;
-    fv_reader_count(reader, flag->counter + 1 + outcome.variant);
+    fv_reader_count(reader, flag->body->counter + 1 + outcome.variant);
     return &flag->body->variants[outcome.variant].value;
 }
 
@@ -161,7 +161,7 @@ static int evaluate_for(struct fv_reader *reader, const struct fv_flag *flag,
     struct fv_outcome outcome;
     int error = evaluate(reader->snapshot, flag, context, type, NULL, detail, &outcome);
 
-    fv_reader_count(reader, error ? flag->counter : flag->counter + 1 + outcome.variant);
+    fv_reader_count(reader, error ? flag->body->counter : flag->body->counter + 1 + outcome.variant);
     return error;
 }
 

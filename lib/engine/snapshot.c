@@ -147,8 +147,8 @@ static bool fill_tables(flagver_snapshot *snapshot, const flagver_snapshot *prev
     const flagver_allocator *memory = fv_catalog_memory(snapshot->catalog);
     size_t capacity = 2;
 
-    /* At most three quarters full. */
-    while (capacity * 3 < (size_t)snapshot->count * 4 + 3)
+    /* At most half full: a second look at the table is a branch mispredicted. */
+    while (capacity < (size_t)snapshot->count * 2 + 1)
         capacity *= 2;
     snapshot->table.mask = capacity - 1;
     snapshot->table.entries = fv_allocate_zeroed(memory, capacity, sizeof *snapshot->table.entries);

@@ -51,7 +51,7 @@ static void settle_on(struct fv_flag *flag, uint32_t variant, uint8_t reason)
     flag->settled = flag->type;
     flag->variant = variant;
     flag->reason = reason;
-    flag->value = flag->body->variants[variant].value;
+    flag->value = flag->body->variants[variant].value.as;
 }
 
 void fv_flag_complete(struct fv_flag *flag, struct fv_arena *arena, bool enabled)
@@ -80,8 +80,8 @@ struct fv_flag *fv_flag_force(struct fv_flag *origin, uint32_t variant)
         return NULL;
     }
 
-    flag->counter = origin->counter;
-    flag->served = origin->counter + 1 + variant;
+    flag->served = body->counter + 1 + variant;
+    flag->body->counter = body->counter;
     flag->type = origin->type;
     flag->forced = true;
     flag->body->memory = arena.chunks;

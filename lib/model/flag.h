@@ -76,7 +76,8 @@ struct fv_flag_body {
     struct fv_chunks memory; /* of the flag and all it points to */
     atomic_uint references;
     uint32_t slot;
-    uint64_t mark; /* hash of what it was compiled from: tells what has changed */
+    uint32_t counter; /* index of its first counter: errors; then one a variant */
+    uint64_t mark;    /* hash of what it was compiled from: tells what has changed */
     uint32_t variant_count;
     uint32_t on;          /* a boolean's true variant */
     const char *metadata; /* canonical JSON, or NULL */
@@ -93,19 +94,19 @@ enum fv_asks {
 
 /*
  * The first cache line of a flag: all that a lookup and a settled flag's value
- * take. A settled flag has the same outcome for every valid context.
+ * take, and a key of up to 32 bytes. A settled flag has the same outcome for
+ * every valid context.
  */
 struct fv_flag {
     uint16_t key_length;
-    uint8_t type;     /* FLAGVER_TYPE_… */
-    uint8_t settled;  /* the type again, or 0: not settled */
-    uint8_t asks;     /* FV_ASKS_… */
-    uint8_t reason;   /* of a settled flag */
-    bool forced;      /* settled from outside: not even the context is looked at */
-    uint32_t variant; /* of a settled flag, and its value */
-    uint32_t counter; /* index of its first counter: errors; then one a variant */
-    uint32_t served;  /* index of the counter of `variant` */
-    struct fv_value value;
+    uint8_t type;    /* FLAGVER_TYPE_… */
+    uint8_t settled; /* the type again, or 0: not settled */
+    uint8_t asks;    /* FV_ASKS_… */
+    bool forced;     /* settled from outside: not even the context is looked at */
+    uint8_t reason;  /* of a settled flag, and so the rest: */
+    uint32_t served; /* index of the counter of its variant */
+    uint32_t variant;
+    union fv_payload value;
     struct fv_flag_body *body;
     char key[];
 };

@@ -24,17 +24,19 @@ enum fv_kind {
 
 struct fv_member;
 
+union fv_payload {
+    bool boolean;
+    int64_t integer;
+    double real;
+    const char *string;
+    const struct fv_value *items;
+    const struct fv_member *members;
+};
+
 struct fv_value {
     uint32_t kind;
     uint32_t count;
-    union {
-        bool boolean;
-        int64_t integer;
-        double real;
-        const char *string;
-        const struct fv_value *items;
-        const struct fv_member *members;
-    } as;
+    union fv_payload as;
 };
 
 struct fv_member {
