@@ -29,7 +29,8 @@ struct flagver_detail;
  * and run on the evaluating thread. They may evaluate flags themselves (with
  * this hook silent for those), but must not change or close the client.
  *
- * before  the evaluation of `flag` for `context` (may be NULL) begins
+ * before  the evaluation of `flag` for `context` (may be NULL) begins; the key is
+ *         borrowed until the function returns, and cut off after 256 bytes
  * after   it ended with `detail`, borrowed until the function returns
  */
 typedef struct flagver_hook {

@@ -66,10 +66,18 @@ struct forcing {
     const flagver_snapshot *previous;
 };
 
+/* One line: what an environment variable holds may be anything. */
 static void warn(flagver_client *client, const char *message)
 {
-    if (client->log)
-        client->log(client->log_data, FLAGVER_LOG_WARNING, message);
+    char line[512];
+    size_t i;
+
+    if (!client->log)
+        return;
+    for (i = 0; message[i] && i + 1 < sizeof line; i++)
+        line[i] = (unsigned char)message[i] < 0x20 || message[i] == 0x7f ? '?' : message[i];
+    line[i] = 0;
+    client->log(client->log_data, FLAGVER_LOG_WARNING, line);
 }
 
 static void warn_of_variable(void *data, const char *message)
@@ -132,26 +140,26 @@ static int force(void *data, struct fv_flag *flag, struct fv_flag **ret_forced)
 
 /* ---- publishing ---- */
 
-static bool same_flags(const struct fv_world *a, const struct fv_world *b)
+static const struct fv_flag *flag_at(const struct fv_world *world, uint32_t slot)
 {
-    uint32_t i;
-
-    if (a->flag_count != b->flag_count)
-        return false;
-    for (i = 0; i < a->flag_count; i++)
-        if (a->flags[i] != b->flags[i])
-            return false;
-    return true;
+    return slot < world->flag_count ? world->flags[slot] : NULL;
 }
 
-static bool same_segments(const struct fv_world *a, const struct fv_world *b)
+static const struct fv_segment *segment_at(const struct fv_world *world, uint32_t slot)
+{
+    return slot < world->segment_count ? world->segments[slot] : NULL;
+}
+
+/* The same flags and segments; slots in which nothing is do not matter. */
+static bool same_world(const struct fv_world *a, const struct fv_world *b)
 {
     uint32_t i;
 
-    if (a->segment_count != b->segment_count)
-        return false;
-    for (i = 0; i < a->segment_count; i++)
-        if (a->segments[i] != b->segments[i])
+    for (i = 0; i < a->flag_count || i < b->flag_count; i++)
+        if (flag_at(a, i) != flag_at(b, i))
+            return false;
+    for (i = 0; i < a->segment_count || i < b->segment_count; i++)
+        if (segment_at(a, i) != segment_at(b, i))
             return false;
     return true;
 }
@@ -160,8 +168,7 @@ static void publish(flagver_client *client, flagver_snapshot *snapshot)
 {
     flagver_snapshot *old;
 
-    if (client->snapshot && same_flags(&client->snapshot->world, &snapshot->world) &&
-        same_segments(&client->snapshot->world, &snapshot->world)) {
+    if (client->snapshot && same_world(&client->snapshot->world, &snapshot->world)) {
         fv_snapshot_release(snapshot);
         return;
     }

@@ -161,32 +161,57 @@ static int evaluate_for(struct fv_reader *reader, const struct fv_flag *flag,
     struct fv_outcome outcome;
     int error = evaluate(reader->snapshot, flag, context, type, NULL, detail, &outcome);
 
-    fv_reader_count(reader, error ? flag->body->counter : flag->body->counter + 1 + outcome.variant);
+    fv_reader_count(reader,
+                    error ? flag->body->counter : flag->body->counter + 1 + outcome.variant);
     return error;
 }
 
 /* Hooks are silent for what is evaluated from inside of them. */
 static bool hook_runs(const flagver_client *client, const struct fv_reader *reader)
 {
-    return client->hooked && reader->busy == 0;
+    return client->hooked && reader->hooks == 0;
 }
 
-static void hook_before(flagver_client *client, struct fv_reader *reader, const char *key,
+static void begin_hook(struct fv_reader *reader)
+{
+    reader->busy++;
+    reader->hooks++;
+}
+
+static void end_hook(struct fv_reader *reader)
+{
+    reader->hooks--;
+    reader->busy--;
+}
+
+/* The key as a string: the caller's may go on behind its length. No flag's key is longer. */
+static void hook_before(struct fv_reader *reader, const char *key, size_t length,
                         const flagver_context *context)
 {
-    reader->busy++;
-    if (client->hook.before)
-        client->hook.before(client->hook.data, key, context);
-    reader->busy--;
+    const flagver_hook *hook = &reader->client->hook;
+    char name[FV_FLAG_KEY_LIMIT + 1];
+
+    if (!hook->before)
+        return;
+    if (length > FV_FLAG_KEY_LIMIT)
+        length = FV_FLAG_KEY_LIMIT;
+    memcpy(name, key, length);
+    name[length] = 0;
+    begin_hook(reader);
+    hook->before(hook->data, name, context);
+    end_hook(reader);
 }
 
-static void hook_after(flagver_client *client, struct fv_reader *reader,
-                       const flagver_context *context, const flagver_detail *detail)
+static void hook_after(struct fv_reader *reader, const flagver_context *context,
+                       const flagver_detail *detail)
 {
-    reader->busy++;
-    if (client->hook.after)
-        client->hook.after(client->hook.data, context, detail);
-    reader->busy--;
+    const flagver_hook *hook = &reader->client->hook;
+
+    if (!hook->after)
+        return;
+    begin_hook(reader);
+    hook->after(hook->data, context, detail);
+    end_hook(reader);
 }
 
 int fv_flags_evaluate(flagver_client *client, const struct fv_flag_name *name,
@@ -206,7 +231,7 @@ int fv_flags_evaluate(flagver_client *client, const struct fv_flag_name *name,
 
     hooked = hook_runs(client, reader);
     if (hooked)
-        hook_before(client, reader, name->key, context);
+        hook_before(reader, name->key, name->length, context);
     flag = find(reader->snapshot, name);
     if (flag) {
         detail_init(&detail, flag, name);
@@ -215,7 +240,7 @@ int fv_flags_evaluate(flagver_client *client, const struct fv_flag_name *name,
         detail_error(&detail, FLAGVER_ERROR_FLAG_NOT_FOUND);
     }
     if (hooked)
-        hook_after(client, reader, context, &detail);
+        hook_after(reader, context, &detail);
     fv_flags_hand_over(&detail, ret_detail);
     return detail.error;
 }
@@ -238,11 +263,11 @@ size_t fv_flags_visit(flagver_client *client, const flagver_context *context,
     for (i = 0; more && i < snapshot->count; i++) {
         flag = snapshot->world.flags[snapshot->order[i]];
         if (hooked)
-            hook_before(client, reader, flag->key, context);
+            hook_before(reader, flag->key, flag->key_length, context);
         detail_init(&detail, flag, NULL);
         evaluate_for(reader, flag, context, FLAGVER_TYPE_ANY, &detail);
         if (hooked)
-            hook_after(client, reader, context, &detail);
+            hook_after(reader, context, &detail);
         more = visit(data, &detail);
     }
     reader->busy--;

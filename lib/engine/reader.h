@@ -22,7 +22,8 @@ struct fv_reader {
     struct fv_table table; /* the snapshot's, at hand */
     struct fv_flag *const *flags;
     uint32_t flag_count;
-    uint32_t busy; /* evaluations on the way up the stack: the snapshot stays */
+    uint32_t busy;  /* calls on the way up the stack that use the snapshot: it stays */
+    uint32_t hooks; /* of them, hooks: they are silent for what is evaluated inside */
 
     uint64_t generation;
     flagver_snapshot *snapshot;

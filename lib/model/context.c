@@ -220,18 +220,24 @@ static bool copy_value(struct fv_arena *arena, const struct fv_value *from, stru
     }
 }
 
-/* About the bytes a value has in the arena, itself not counted. */
+/* What a string takes of the arena. */
+static size_t string_size(size_t length)
+{
+    return (length + 1 + 7) & ~(size_t)7;
+}
+
+/* What a value takes of the arena, itself not counted. */
 static size_t value_size(const struct fv_value *value)
 {
     size_t size = 0;
     uint32_t i;
 
     if (value->kind == FV_STRING)
-        size = value->count + 1;
+        size = string_size(value->count);
     for (i = 0; value->kind == FV_LIST && i < value->count; i++)
         size += sizeof *value + value_size(&value->as.items[i]);
     for (i = 0; value->kind == FV_OBJECT && i < value->count; i++)
-        size += sizeof(struct fv_member) + value->as.members[i].length + 1 +
+        size += sizeof(struct fv_member) + string_size(value->as.members[i].length) +
                 value_size(&value->as.members[i].value);
     return size;
 }
@@ -332,7 +338,7 @@ static int install(flagver_context *context, const struct fv_member *member)
     size_t old;
 
     if (there) {
-        old = there->length + value_size(&there->value);
+        old = string_size(there->length) + value_size(&there->value);
         *there = *member;
         leave_behind(context, old);
         return 0;
