@@ -59,6 +59,8 @@ if [ "$level" = --ci ]; then
     need valgrind command -v valgrind
     # valgrind reads the symbols of the dynamic linker.
     need libc6-dbg test -d /usr/lib/debug/.build-id
+    # localedef makes locales with another decimal point from these.
+    need locales test -e /usr/share/i18n/charmaps/UTF-8.gz
     need shellcheck command -v shellcheck
     need python3 command -v python3
     need jq command -v jq
