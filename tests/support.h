@@ -22,31 +22,31 @@
 static flagver_error error MAYBE_UNUSED;
 
 /* The call returns 0; otherwise its words are printed. */
-#define assert_ok(call)                                                                    \
-    do {                                                                                   \
-        int assert_result_;                                                                \
-        memset(&error, 0, sizeof error);                                                   \
-        assert_result_ = (call);                                                           \
-        ck_assert_msg(assert_result_ == 0, "%s returned %d: %s", #call, assert_result_,    \
-                      error.message);                                                      \
+#define assert_ok(call)                                                                 \
+    do {                                                                                \
+        int assert_result_;                                                             \
+        memset(&error, 0, sizeof error);                                                \
+        assert_result_ = (call);                                                        \
+        ck_assert_msg(assert_result_ == 0, "%s returned %d: %s", #call, assert_result_, \
+                      error.message);                                                   \
     } while (0)
 
 /* The call returns this code and fills `error`, code and words. */
-#define assert_fails(expected, call)                                                       \
-    do {                                                                                   \
-        int assert_result_;                                                                \
-        memset(&error, 0, sizeof error);                                                   \
-        assert_result_ = (call);                                                           \
-        ck_assert_msg(assert_result_ == (expected), "%s returned %d instead of %s: %s",    \
-                      #call, assert_result_, #expected, error.message);                    \
-        ck_assert_int_eq(error.code, (expected));                                          \
-        ck_assert_msg(error.message[0], "%s failed without words", #call);                 \
+#define assert_fails(expected, call)                                                           \
+    do {                                                                                       \
+        int assert_result_;                                                                    \
+        memset(&error, 0, sizeof error);                                                       \
+        assert_result_ = (call);                                                               \
+        ck_assert_msg(assert_result_ == (expected), "%s returned %d instead of %s: %s", #call, \
+                      assert_result_, #expected, error.message);                               \
+        ck_assert_int_eq(error.code, (expected));                                              \
+        ck_assert_msg(error.message[0], "%s failed without words", #call);                     \
     } while (0)
 
 /* The words of the last failure contain this. */
-#define assert_words(part)                                                                 \
-    ck_assert_msg(strstr(error.message, (part)) != NULL, "\"%s\" is not in \"%s\"",        \
-                  (part), error.message)
+#define assert_words(part)                                                                  \
+    ck_assert_msg(strstr(error.message, (part)) != NULL, "\"%s\" is not in \"%s\"", (part), \
+                  error.message)
 
 static inline int run_suite(Suite *suite)
 {

@@ -48,13 +48,13 @@ FLAGVER_API const char *flagver_version_string(void);
  * The errors: X(name, number, class, words). Numbers never change their
  * meaning; new ones are added.
  */
-#define FLAGVER_ERRORS(X)                                                             \
-    X(EINVAL, 1, MISTAKE, "invalid argument")                                         \
-    X(ENOMEM, 2, RETRY, "out of memory")                                              \
-    X(ENOTFOUND, 3, MISTAKE, "not found")                                             \
-    X(EPARSE, 4, MISTAKE, "malformed input")                                          \
-    X(EIO, 5, RETRY, "file cannot be read or written")                                \
-    X(ENOTSUP, 6, MISTAKE, "not supported")                                           \
+#define FLAGVER_ERRORS(X)                              \
+    X(EINVAL, 1, MISTAKE, "invalid argument")          \
+    X(ENOMEM, 2, RETRY, "out of memory")               \
+    X(ENOTFOUND, 3, MISTAKE, "not found")              \
+    X(EPARSE, 4, MISTAKE, "malformed input")           \
+    X(EIO, 5, RETRY, "file cannot be read or written") \
+    X(ENOTSUP, 6, MISTAKE, "not supported")            \
     X(EBUSY, 7, RETRY, "in use")
 
 enum {

@@ -154,8 +154,8 @@ FLAGVER_API size_t flagver_snapshot_size(const flagver_snapshot *snapshot);
  * @return the number of warnings, or a code as flagver_client_load()
  */
 FLAGVER_API int flagver_definitions_lint(const char *json, size_t length, const char *name,
-                                         void (*warn)(void *data, const char *message),
-                                         void *data, flagver_error *err);
+                                         void (*warn)(void *data, const char *message), void *data,
+                                         flagver_error *err);
 
 /**
  * Give back what this thread holds for its clients: references to snapshots,

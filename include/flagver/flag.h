@@ -159,8 +159,7 @@ FLAGVER_API const char *flagver_flag_json_detail(flagver_client *client, const c
  * @return the error, detail->error: 0 when the flag served a value
  */
 FLAGVER_API int flagver_flag_evaluate(flagver_client *client, const char *key, size_t length,
-                                      flagver_context *context, int type,
-                                      flagver_detail *detail);
+                                      flagver_context *context, int type, flagver_detail *detail);
 
 /** The same on a snapshot. No hook is called and nothing is counted. */
 FLAGVER_API int flagver_snapshot_evaluate(const flagver_snapshot *snapshot, const char *key,
@@ -187,8 +186,7 @@ FLAGVER_API size_t flagver_flag_all(flagver_client *client, flagver_context *con
  * @return 0, also when the evaluation ends in an error, or FLAGVER_ENOMEM
  */
 FLAGVER_API int flagver_flag_explain(flagver_client *client, const char *key, size_t length,
-                                     flagver_context *context, char **ret_json,
-                                     flagver_error *err);
+                                     flagver_context *context, char **ret_json, flagver_error *err);
 
 /**
  * Serve this variant of the flag to everyone in this process, whatever its
@@ -200,8 +198,8 @@ FLAGVER_API int flagver_flag_explain(flagver_client *client, const char *key, si
  *   FLAGVER_ENOTFOUND the flag is there and has no such variant
  *   FLAGVER_ENOMEM
  */
-FLAGVER_API int flagver_flag_override(flagver_client *client, const char *key,
-                                      const char *variant, flagver_error *err);
+FLAGVER_API int flagver_flag_override(flagver_client *client, const char *key, const char *variant,
+                                      flagver_error *err);
 
 /**
  * A flag looked up once. The handle skips the key lookup and survives change,
@@ -226,8 +224,8 @@ FLAGVER_API int64_t flagver_bound_int(const flagver_bound *bound, flagver_contex
                                       int64_t fallback);
 FLAGVER_API double flagver_bound_double(const flagver_bound *bound, flagver_context *context,
                                         double fallback);
-FLAGVER_API const char *flagver_bound_string(const flagver_bound *bound,
-                                             flagver_context *context, const char *fallback);
+FLAGVER_API const char *flagver_bound_string(const flagver_bound *bound, flagver_context *context,
+                                             const char *fallback);
 FLAGVER_API const char *flagver_bound_json(const flagver_bound *bound, flagver_context *context,
                                            const char *fallback);
 /** As flagver_flag_evaluate(). */
@@ -245,8 +243,8 @@ FLAGVER_API int flagver_bound_evaluate(const flagver_bound *bound, flagver_conte
  * @return 0 or FLAGVER_ENOMEM
  */
 FLAGVER_API int flagver_flag_counts(flagver_client *client,
-                                    void (*visit)(void *data, const char *flag,
-                                                  const char *variant, uint64_t count),
+                                    void (*visit)(void *data, const char *flag, const char *variant,
+                                                  uint64_t count),
                                     void *data, flagver_error *err);
 
 #ifdef __cplusplus

@@ -39,7 +39,7 @@ struct fv_definitions_source {
     const flagver_allocator *memory;
     struct fv_map *flag_names; /* key → slot; new ones are added */
     struct fv_map *segment_names;
-    struct fv_map *attribute_names;  /* all flags share the texts of the names they ask for */
+    struct fv_map *attribute_names;       /* all flags share the texts of the names they ask for */
     const struct fv_definitions *current; /* what is unchanged is kept from here; or NULL */
     bool merge;                           /* the text adds to `current`: null removes */
     const char *(*variable)(void *data, const char *name); /* environment; NULL: none */

@@ -12,10 +12,7 @@
 #include "model/schedule.h"
 #include "util/hash.h"
 
-enum fv_bucket_hash {
-    FV_HASH_MURMUR3,
-    FV_HASH_MD5_MOD100
-};
+enum fv_bucket_hash { FV_HASH_MURMUR3, FV_HASH_MD5_MOD100 };
 
 /* "murmur3" or "md5-mod100"; false for any other name. */
 bool fv_bucket_hash_parse(const char *name, enum fv_bucket_hash *ret_hash);

@@ -21,10 +21,10 @@
 
 /* What the operands of an operator are. */
 enum fv_operand_kind {
-    FV_OPERAND_ANY,      /* strings, numbers, booleans, mixed */
+    FV_OPERAND_ANY, /* strings, numbers, booleans, mixed */
     FV_OPERAND_STRING,
     FV_OPERAND_NUMBER,
-    FV_OPERAND_DATE,     /* prepared as FV_DATETIME */
+    FV_OPERAND_DATE, /* prepared as FV_DATETIME */
     FV_OPERAND_SEMVER,
     FV_OPERAND_REGEX,
     FV_OPERAND_NETWORK,

@@ -1,6 +1,5 @@
 #include "model/datetime.h"
 
-
 #define MS_PER_DAY INT64_C(86400000)
 #define DAYS_PER_400_YEARS 146097
 #define EPOCH_DAY 719162 /* days from 0001-01-01 to 1970-01-01 */

@@ -16,7 +16,7 @@
 
 enum fv_graph_fault {
     FV_GRAPH_FINE,
-    FV_GRAPH_NO_FLAG,    /* the flag `reference` names is not there */
+    FV_GRAPH_NO_FLAG, /* the flag `reference` names is not there */
     FV_GRAPH_NO_SEGMENT,
     FV_GRAPH_NO_VARIANT, /* the flag is there and has no such variant */
     FV_GRAPH_CYCLE,      /* `reference` closes a cycle */

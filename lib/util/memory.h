@@ -39,9 +39,9 @@ void fv_chunks_free(struct fv_chunks chunks);
 
 struct fv_arena {
     struct fv_chunks chunks;
-    unsigned char *next, *end;  /* the free part of the newest */
-    size_t first;               /* bytes in the first chunk, unless more are needed */
-    size_t total;               /* bytes in all chunks */
+    unsigned char *next, *end; /* the free part of the newest */
+    size_t first;              /* bytes in the first chunk, unless more are needed */
+    size_t total;              /* bytes in all chunks */
 };
 
 void fv_arena_init(struct fv_arena *arena, const flagver_allocator *memory, size_t first);

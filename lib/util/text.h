@@ -33,7 +33,10 @@ struct fv_text {
 
 extern char fv_text_empty[1];
 
-#define FV_TEXT_INIT { fv_text_empty, 0, 0, false }
+#define FV_TEXT_INIT               \
+    {                              \
+        fv_text_empty, 0, 0, false \
+    }
 
 #if defined(__GNUC__)
 #define FV_TEXT_FORMAT(string, first) __attribute__((format(printf, string, first)))

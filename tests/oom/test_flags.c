@@ -41,34 +41,34 @@ static const char user[] =
 
 /* k = 0 is a run in which nothing fails and leaks are not looked for: what the C library and jansson
  * allocate on first use is allocated then. */
-#define FAIL_EACH(setup, call, teardown, unharmed)                                                 \
-    do {                                                                                           \
-        long k, live;                                                                              \
-        int r;                                                                                     \
-        for (k = 0;; k++) {                                                                        \
-            live = failing_malloc_live();                                                          \
-            setup;                                                                                 \
-            if (k)                                                                                 \
-                failing_malloc_arm(k);                                                             \
-            r = (call);                                                                            \
-            failing_malloc_disarm();                                                               \
-            if (k && failing_malloc_failed()) {                                                    \
-                ck_assert_msg(r == FLAGVER_ENOMEM || r == 0, "k = %ld: %d: %s", k, r,              \
-                              error.message);                                                      \
-                if (r == FLAGVER_ENOMEM)                                                           \
-                    ck_assert_int_eq(error.code, FLAGVER_ENOMEM);                                  \
-            } else {                                                                               \
-                ck_assert_msg(r == 0, "%d: %s", r, error.message);                                 \
-            }                                                                                      \
-            unharmed;                                                                              \
-            teardown;                                                                              \
-            if (k)                                                                                 \
-                ck_assert_msg(failing_malloc_live() == live, "k = %ld leaks %ld blocks", k,        \
-                              failing_malloc_live() - live);                                       \
-            if (k && !failing_malloc_failed())                                                     \
-                break;                                                                             \
-        }                                                                                          \
-        ck_assert_int_gt(k, 1);                                                                    \
+#define FAIL_EACH(setup, call, teardown, unharmed)                                          \
+    do {                                                                                    \
+        long k, live;                                                                       \
+        int r;                                                                              \
+        for (k = 0;; k++) {                                                                 \
+            live = failing_malloc_live();                                                   \
+            setup;                                                                          \
+            if (k)                                                                          \
+                failing_malloc_arm(k);                                                      \
+            r = (call);                                                                     \
+            failing_malloc_disarm();                                                        \
+            if (k && failing_malloc_failed()) {                                             \
+                ck_assert_msg(r == FLAGVER_ENOMEM || r == 0, "k = %ld: %d: %s", k, r,       \
+                              error.message);                                               \
+                if (r == FLAGVER_ENOMEM)                                                    \
+                    ck_assert_int_eq(error.code, FLAGVER_ENOMEM);                           \
+            } else {                                                                        \
+                ck_assert_msg(r == 0, "%d: %s", r, error.message);                          \
+            }                                                                               \
+            unharmed;                                                                       \
+            teardown;                                                                       \
+            if (k)                                                                          \
+                ck_assert_msg(failing_malloc_live() == live, "k = %ld leaks %ld blocks", k, \
+                              failing_malloc_live() - live);                                \
+            if (k && !failing_malloc_failed())                                              \
+                break;                                                                      \
+        }                                                                                   \
+        ck_assert_int_gt(k, 1);                                                             \
     } while (0)
 
 static flagver_client *client;
@@ -152,7 +152,7 @@ START_TEST(binding_without_memory_gives_no_handle)
     const flagver_bound *bound;
 
     FAIL_EACH(open_with(before); bound = NULL, flagver_flag_bind(client, "new", &bound, &error),
-              close_all(), ck_assert((r == 0) == (bound != NULL)));
+                                 close_all(), ck_assert((r == 0) == (bound != NULL)));
 }
 END_TEST
 
@@ -161,7 +161,7 @@ START_TEST(refreshing_without_memory_keeps_the_old_flags)
     setenv("FLAGVER_FLAG_CHANGED", "off", 1);
     unsetenv("FLAGVER_FLAG_CHANGED");
     FAIL_EACH(open_with(before); setenv("FLAGVER_FLAG_CHANGED", "off", 1),
-              flagver_client_refresh(client, &error), close_all();
+                                 flagver_client_refresh(client, &error), close_all();
               unsetenv("FLAGVER_FLAG_CHANGED"), assert_old_or_new(r));
 }
 END_TEST
@@ -179,7 +179,8 @@ static int first_evaluation(void)
 
 START_TEST(a_first_evaluation_without_memory_gives_the_default)
 {
-    FAIL_EACH(open_with(before), first_evaluation(), close_all(), assert_old_or_new(FLAGVER_ENOMEM));
+    FAIL_EACH(open_with(before), first_evaluation(), close_all(),
+              assert_old_or_new(FLAGVER_ENOMEM));
 }
 END_TEST
 
@@ -215,8 +216,7 @@ START_TEST(evaluating_allocates_nothing)
     for (i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         flagver_flag_bool(client, keys[i], context, false);
         flagver_flag_string(client, keys[i], context, NULL);
-        flagver_flag_evaluate(client, keys[i], strlen(keys[i]), context, FLAGVER_TYPE_ANY,
-                              &detail);
+        flagver_flag_evaluate(client, keys[i], strlen(keys[i]), context, FLAGVER_TYPE_ANY, &detail);
     }
     failing_malloc_disarm();
     ck_assert_int_eq(failing_malloc_count(), 0);
@@ -256,17 +256,17 @@ static int build_context(void)
 START_TEST(a_context_without_memory_says_so)
 {
     FAIL_EACH(context = NULL, build_context(), flagver_context_free(context), (void)0);
-    FAIL_EACH(context = NULL,
-              flagver_context_from_json(user, sizeof user - 1, &context, &error),
+    FAIL_EACH(context = NULL, flagver_context_from_json(user, sizeof user - 1, &context, &error),
               flagver_context_free(context), ck_assert((r == 0) == (context != NULL)));
 }
 END_TEST
 
 START_TEST(explaining_without_memory_gives_no_text)
 {
-    FAIL_EACH(open_with(after); text = NULL,
-              flagver_flag_explain(client, "checkout", 8, NULL, &text, &error),
-              flagver_string_free(text); close_all(), ck_assert((r == 0) == (text != NULL)));
+    FAIL_EACH(open_with(after);
+              text = NULL, flagver_flag_explain(client, "checkout", 8, NULL, &text, &error),
+              flagver_string_free(text);
+              close_all(), ck_assert((r == 0) == (text != NULL)));
 }
 END_TEST
 
@@ -281,7 +281,8 @@ static void ignore_count(void *data, const char *flag, const char *variant, uint
 START_TEST(counting_without_memory_says_so)
 {
     FAIL_EACH(open_with(before); flagver_flag_bool(client, "kept", NULL, false),
-              flagver_flag_counts(client, ignore_count, NULL, &error), close_all(), (void)0);
+                                 flagver_flag_counts(client, ignore_count, NULL, &error),
+                                 close_all(), (void)0);
 }
 END_TEST
 

@@ -23,14 +23,15 @@ static void publish_state(int n)
     char json[512];
     int length;
 
-    length = snprintf(json, sizeof json,
-                      "{\"flags\":{"
-                      "\"a\":{\"type\":\"integer\",\"variants\":{\"v%d\":%d},\"default\":\"v%d\"},"
-                      "\"b\":{\"type\":\"integer\",\"variants\":{\"x\":%d,\"y\":-1},\"default\":\"y\","
-                      "\"rules\":[{\"if\":{\"attr\":\"k\",\"op\":\"eq\",\"value\":1},\"serve\":\"x\"}]},"
-                      "\"on\":{\"type\":\"boolean\",\"enabled\":%s}%s}}",
-                      n % 7, n, n % 7, n, n % 2 ? "false" : "true",
-                      n % 3 ? ",\"sometimes\":{\"type\":\"boolean\"}" : ",\"sometimes\":null");
+    length = snprintf(
+        json, sizeof json,
+        "{\"flags\":{"
+        "\"a\":{\"type\":\"integer\",\"variants\":{\"v%d\":%d},\"default\":\"v%d\"},"
+        "\"b\":{\"type\":\"integer\",\"variants\":{\"x\":%d,\"y\":-1},\"default\":\"y\","
+        "\"rules\":[{\"if\":{\"attr\":\"k\",\"op\":\"eq\",\"value\":1},\"serve\":\"x\"}]},"
+        "\"on\":{\"type\":\"boolean\",\"enabled\":%s}%s}}",
+        n % 7, n, n % 7, n, n % 2 ? "false" : "true",
+        n % 3 ? ",\"sometimes\":{\"type\":\"boolean\"}" : ",\"sometimes\":null");
     assert_ok(flagver_client_merge(client, json, (size_t)length, &error));
 }
 
