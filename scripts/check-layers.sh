@@ -57,14 +57,21 @@ complain() {
     failed=1
 }
 
+# The objects of a folder's sources: of a source that is gone one may be left.
+objects_of() {
+    local folder=$1 root=$2 objects=$3 source
+
+    for source in "$root/lib/$folder"/*.c; do
+        [ ! -f "$source" ] || echo "$objects/lib/$folder/$(basename "$source" .c).o"
+    done
+}
+
 link_folder() {
-    local folder=$1 root=$2 objects=$3 other package words libraries=()
-    local inputs=("$objects/lib/$folder"/*.o)
+    local folder=$1 root=$2 objects=$3 other package words libraries=() inputs=() found
 
     for other in $folder $(below "$folder"); do
-        if [ "$other" != "$folder" ] && [ -d "$root/lib/$other" ]; then
-            inputs+=("$objects/lib/$other"/*.o)
-        fi
+        mapfile -t found < <(objects_of "$other" "$root" "$objects")
+        inputs+=("${found[@]}")
         [ -d "$root/lib/$other" ] || continue
         for package in $(packages "$other"); do
             read -ra words < <("$PKG_CONFIG" --libs "$package" 2>/dev/null || true)
@@ -82,9 +89,10 @@ link_folder() {
 
 # Symbols that the objects of a folder take from elsewhere must not be these.
 refuse_symbols() {
-    local folder=$1 objects=$2 names=$3 why=$4 found
+    local folder=$1 root=$2 objects=$3 names=$4 why=$5 found inputs
 
-    found=$(nm -u "$objects/lib/$folder"/*.o | awk '$1 == "U" { sub(/@.*/, "", $2); print $2 }' |
+    mapfile -t inputs < <(objects_of "$folder" "$root" "$objects")
+    found=$(nm -u "${inputs[@]}" | awk '$1 == "U" { sub(/@.*/, "", $2); print $2 }' |
         grep -xE "$names" | sort -u | tr '\n' ' ' || true)
     [ -z "$found" ] || complain "lib/$folder calls $found: $why"
 }
@@ -150,14 +158,14 @@ check_tree() {
         link_folder "$folder" "$root" "$objects"
         linked=$((linked + 1))
 
-        refuse_symbols "$folder" "$objects" \
+        refuse_symbols "$folder" "$root" "$objects" \
             'abort|exit|_exit|_Exit|quick_exit|__assert_fail|setlocale|signal|sigaction|f?printf|__f?printf_chk|puts|putchar|perror' \
             "a library does not end, change or print for its host"
         while read -r home name; do
-            [ "$folder" = "$home" ] || refuse_symbols "$folder" "$objects" "$name" \
+            [ "$folder" = "$home" ] || refuse_symbols "$folder" "$root" "$objects" "$name" \
                 "that belongs to lib/$home"
         done < <(outside_functions)
-        [ "$folder" != model ] || refuse_symbols model "$objects" \
+        [ "$folder" != model ] || refuse_symbols model "$root" "$objects" \
             '(time|clock|clock_gettime|gettimeofday|getenv|rand|random|getrandom|f?open|read|write|pthread_.*|mtx_.*)' \
             "model/ decides and does nothing else"
     done

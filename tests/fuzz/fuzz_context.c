@@ -20,23 +20,32 @@ static void must(bool holds)
 static const char definitions[] =
     "{\"flags\":{\"f\":{\"type\":\"boolean\",\"rules\":[{\"if\":{\"any\":[" LEAF("eq", "\"x\"") "," LEAF("in", "1") "," LEAF("starts_with", "\"ab\"") "," LEAF("ends_with", "\"ab\"") "," LEAF(
         "contains",
-        "\"aab\"") "," LEAF("lt", "-1e9") "," LEAF("gte", "9e15") "," LEAF("before",
-                                                                           "\"0001-01-01T00:00:"
-                                                                           "00Z\"") "," LEAF("afte"
-                                                                                             "r",
-                                                                                             "\"999"
-                                                                                             "9-01-"
-                                                                                             "01T00"
-                                                                                             ":00:"
-                                                                                             "00Z"
-                                                                                             "\"") "," LEAF("semver_eq",
-                                                                                                            "\"1.2.3-x\"") "," LEAF("matches",
-                                                                                                                                    "\"(a|ab)*c\"") "," LEAF("in_cidr",
-                                                                                                                                                             "\"10.0.0.0/8\"") ","
-                                                                                                                                                                               "{\"attr\":\"a\",\"op\":\"eq\",\"value\":\"stra\u00dfe\",\"fold\":true},"
-                                                                                                                                                                               "{\"attr\":\"a\",\"op\":\"contains\",\"value\":\"\u00c4b\",\"fold\":true},"
-                                                                                                                                                                               "{\"attr\":\"a.b.c\",\"op\":\"exists\",\"value\":true}]},\"serve\":\"on\"}],"
-                                                                                                                                                                               "\"percentage\":50,\"by\":\"k\"}}}";
+        "\"aab\"") "," LEAF("lt",
+                            "-1e9") "," LEAF("gte",
+                                             "9e15") "," LEAF("before",
+                                                              "\"0001-01-01T00:00:"
+                                                              "00Z\"") "," LEAF("afte"
+                                                                                "r",
+                                                                                "\"999"
+                                                                                "9-01-"
+                                                                                "01T00"
+                                                                                ":00:"
+                                                                                "00Z"
+                                                                                "\"") "," LEAF("sem"
+                                                                                               "ver"
+                                                                                               "_e"
+                                                                                               "q",
+                                                                                               "\"1"
+                                                                                               ".2."
+                                                                                               "3-"
+                                                                                               "x"
+                                                                                               "\"") "," LEAF("matches",
+                                                                                                              "\"(a|ab)*c\"") "," LEAF("in_cidr",
+                                                                                                                                       "\"10.0.0.0/8\"") ","
+                                                                                                                                                         "{\"attr\":\"a\",\"op\":\"eq\",\"value\":\"stra\u00dfe\",\"fold\":true},"
+                                                                                                                                                         "{\"attr\":\"a\",\"op\":\"contains\",\"value\":\"\u00c4b\",\"fold\":true},"
+                                                                                                                                                         "{\"attr\":\"a.b.c\",\"op\":\"exists\",\"value\":true}]},\"serve\":\"on\"}],"
+                                                                                                                                                         "\"percentage\":50,\"by\":\"k\"}}}";
 
 static bool known(int reason, int error)
 {

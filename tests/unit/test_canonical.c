@@ -541,6 +541,7 @@ static Suite *canonical_suite(void)
     suite_add_tcase(suite, tests);
 
     tcase_set_timeout(slow, 60);
+    tcase_set_tags(slow, "slow"); /* valgrind leaves it out */
     tcase_add_loop_test(slow, random_reals_follow_the_definition, 0, 7);
     tcase_add_test(slow, a_hundred_thousand_keys_are_sorted);
     tcase_add_loop_test(slow, numbers_do_not_depend_on_the_locale, 0, COUNT(locales));

@@ -553,6 +553,7 @@ static Suite *json_suite(void)
     suite_add_tcase(suite, tests);
 
     tcase_set_timeout(slow, 60);
+    tcase_set_tags(slow, "slow"); /* valgrind leaves it out */
     tcase_add_test(slow, a_text_beyond_the_limit_is_refused);
     suite_add_tcase(suite, slow);
     return suite;
