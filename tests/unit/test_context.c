@@ -601,6 +601,7 @@ static Suite *context_suite(void)
     Suite *suite = suite_create("context");
     TCase *key = tcase_create("key");
     TCase *attributes = tcase_create("attributes");
+    TCase *replacing = tcase_create("replacing");
     TCase *json = tcase_create("json");
 
     tcase_add_checked_fixture(key, set_up, tear_down);
@@ -628,12 +629,16 @@ static Suite *context_suite(void)
     tcase_add_test(attributes, a_reset_forgets_everything);
     tcase_add_test(attributes, a_reset_abandons_what_is_open);
     tcase_add_test(attributes, a_context_can_be_used_again_and_again);
-    tcase_add_test(attributes, replacing_does_not_take_more_and_more_memory);
-    tcase_add_test(attributes, replacing_beside_an_open_list_is_fine);
     tcase_add_test(attributes, what_stays_is_the_same_after_much_was_replaced);
     tcase_add_test(attributes, a_null_context_cannot_be_changed);
     tcase_add_test(attributes, nothing_can_be_freed);
     suite_add_tcase(suite, attributes);
+
+    tcase_set_tags(replacing, "slow");
+    tcase_add_checked_fixture(replacing, set_up, tear_down);
+    tcase_add_test(replacing, replacing_does_not_take_more_and_more_memory);
+    tcase_add_test(replacing, replacing_beside_an_open_list_is_fine);
+    suite_add_tcase(suite, replacing);
 
     tcase_add_checked_fixture(json, set_up, tear_down);
     tcase_add_test(json, json_becomes_a_context);
