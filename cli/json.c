@@ -1,14 +1,18 @@
 #include "json.h"
 
+#include <string.h>
+
 #include "input.h"
 
 json_t *cli_json_read(const char *text, size_t length, size_t flags, json_error_t *error)
 {
     json_t *value = json_loadb(text, length, flags, error);
 
-    /* The one failure that jansson has no words for. */
+    /* The one failure that jansson has no words for, and one with words for programmers. */
     if (!value && !error->text[0])
         cli_out_of_memory();
+    if (!value && json_error_code(error) == json_error_null_character)
+        strcpy(error->text, "there is a NUL in a string");
     return value;
 }
 

@@ -18,7 +18,7 @@ json_t *cli_json_read(const char *text, size_t length, size_t flags, json_error_
 char *cli_json_write(const json_t *value, size_t flags);
 
 /* Any value, but no key twice in one object. */
-#define CLI_JSON_RULES (JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL)
+#define CLI_JSON_RULES (JSON_DECODE_ANY | JSON_REJECT_DUPLICATES)
 
 bool cli_is_json(const char *text, size_t length);
 bool cli_is_utf8(const char *text);

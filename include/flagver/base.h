@@ -1,9 +1,9 @@
 /**
  * libflagver: what every other header needs: versions, errors, allocators.
  *
- * Every call that can fail returns 0 or a negative FLAGVER_E… code and takes,
- * as its last argument, an optional `flagver_error *` that belongs to the
- * caller. The library never prints, aborts, exits, or changes the locale or
+ * A call that can fail returns 0 or a negative FLAGVER_E… code. Where there is
+ * more to say it takes, as its last argument, an optional `flagver_error *` that
+ * belongs to the caller. The library never prints, aborts, exits, or changes the locale or
  * signals of the process it lives in.
  */
 #ifndef FLAGVER_BASE_H
@@ -97,8 +97,9 @@ FLAGVER_API const char *flagver_error_name(int code);
 FLAGVER_API int flagver_error_class(int code);
 
 /**
- * An allocator for the library's own memory. jansson, the C library and
- * databases go on using theirs.
+ * An allocator for what a client or a snapshot keeps: flags, tables, counters.
+ * Contexts, texts that are handed out, and what lives only during a call come
+ * from malloc; jansson, the C library and databases go on using theirs.
  *
  * The three functions behave like malloc, realloc and free with `data` in
  * front. They are called from every thread that uses the client, and until the

@@ -21,11 +21,11 @@ typedef struct flagver_snapshot flagver_snapshot;
 
 struct flagver_detail;
 
-#define FLAGVER_LOG_ERROR 1
 #define FLAGVER_LOG_WARNING 2
 
 /**
- * The host's part in an evaluation, for tracing. Both functions are optional
+ * The host's part in an evaluation, for tracing. (This struct will not grow;
+ * what a later version adds will be an option of its own.) Both functions are optional
  * and run on the evaluating thread. They may evaluate flags themselves (with
  * this hook silent for those), but must not change or close the client.
  *
@@ -47,11 +47,14 @@ typedef struct flagver_hook {
  *
  * allocator  for the library's own memory; NULL: malloc. Copied.
  * clock      milliseconds since 1970-01-01T00:00:00Z, for schedules; NULL: the
- *            system's clock. Called while evaluating: it must be quick.
+ *            system's clock. Called while evaluating: it must be quick, and must
+ *            not change or close the client.
  * log        what no return value can carry: an environment variable that was
- *            ignored. `message` is one line without a newline. NULL: nothing.
+ *            ignored. `message` is one line without a newline. Called at the end
+ *            of the call it is about, on its thread, with no lock held. NULL: nothing.
  * hook       the evaluation hook; its struct is copied. NULL: none.
  * no_environment  non-zero: environment variables override nothing
+ * reserved   0
  */
 typedef struct flagver_options {
     size_t size;
@@ -62,6 +65,7 @@ typedef struct flagver_options {
     void *log_data;
     const flagver_hook *hook;
     int32_t no_environment;
+    int32_t reserved;
 } flagver_options;
 
 /**
@@ -99,6 +103,10 @@ FLAGVER_API void flagver_close(flagver_client *client);
  * unchanged are kept as they are; the new state appears to all threads at once.
  * When anything is wrong the running state stays.
  *
+ * The definitions of a "memory:" client are not kept as text: of the
+ * environment only FLAGVER_FLAG_… is looked at anew, and the variables that
+ * definitions name with the next flagver_client_load().
+ *
  * @return as flagver_open()
  */
 FLAGVER_API int flagver_client_refresh(flagver_client *client, flagver_error *err);
@@ -111,7 +119,8 @@ FLAGVER_API int flagver_client_refresh(flagver_client *client, flagver_error *er
  *
  * @param json  definitions (docs/flags.md), at most 64 MiB
  * @return 0, or
- *   FLAGVER_EPARSE   malformed: "LINE:COLUMN: /pointer: why"
+ *   FLAGVER_EPARSE   malformed: "line LINE, column COLUMN: /pointer: why"
+ *   FLAGVER_EINVAL   client or json is NULL
  *   FLAGVER_ENOTSUP  not a "memory:" client
  *   FLAGVER_ENOMEM
  */
@@ -126,7 +135,7 @@ FLAGVER_API int flagver_client_merge(flagver_client *client, const char *json, s
  */
 FLAGVER_API uint64_t flagver_client_generation(const flagver_client *client);
 
-/** Hold the flags as they are now. Freed with flagver_snapshot_free(). Never NULL. */
+/** Hold the flags as they are now. Freed with flagver_snapshot_free(). NULL for no client. */
 FLAGVER_API flagver_snapshot *flagver_client_snapshot(flagver_client *client);
 
 /**
@@ -151,6 +160,7 @@ FLAGVER_API size_t flagver_snapshot_size(const flagver_snapshot *snapshot);
  * each such thing with one line, "NAME:LINE:COLUMN: /pointer: what".
  *
  * @param name  put in front of places, a file's name for instance; NULL: none
+ * @param warn  called for the first 100 warnings; NULL: they are only counted
  * @return the number of warnings, or a code as flagver_client_load()
  */
 FLAGVER_API int flagver_definitions_lint(const char *json, size_t length, const char *name,

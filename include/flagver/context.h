@@ -66,6 +66,8 @@ FLAGVER_API int flagver_context_set_key(flagver_context *context, const char *ke
  * flagver_context_end() the same calls add to that list (the name is then
  * ignored and may be NULL) or set members of that object.
  *
+ * A NULL string sets null.
+ *
  * @return 0, or
  *   FLAGVER_EINVAL  the name is missing or too long, or is "targetingKey"
  *   FLAGVER_ENOMEM  the attribute is as it was
@@ -93,8 +95,9 @@ FLAGVER_API int flagver_context_set_datetime(flagver_context *context, const cha
  *     flagver_context_set_string(user, NULL, "berlin");
  *     flagver_context_end(user);
  *
- * @return 0, FLAGVER_ENOMEM, or
+ * @return 0, or
  *   FLAGVER_EINVAL  a bad name, nested too deep, or nothing to end
+ *   FLAGVER_ENOMEM  nothing has changed: what was open still is
  */
 FLAGVER_API int flagver_context_begin_list(flagver_context *context, const char *name);
 FLAGVER_API int flagver_context_begin_object(flagver_context *context, const char *name);

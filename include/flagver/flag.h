@@ -103,7 +103,8 @@ typedef struct flagver_detail {
 /**
  * A detail as one JSON object: "flag", "value" (null when there is none),
  * "variant" (null after an error), "reason", and where they apply "errorCode",
- * "ruleId", "bucket", "version".
+ * "ruleId", "bucket", "version". A caller's default for a JSON flag stands there
+ * as it is when it is JSON, else as a string; bytes that are no UTF-8 as U+FFFD.
  *
  * @param ret_json  freed with flagver_string_free()
  * @return 0 or FLAGVER_ENOMEM
@@ -172,7 +173,8 @@ FLAGVER_API int flagver_snapshot_evaluate(const flagver_snapshot *snapshot, cons
  * returning false. Disabled flags are among them. All details come from one
  * state of the flags, even when a new one is published in the meantime.
  *
- * @return the number of flags visited
+ * @return the number of flags visited; 0 also when memory is short for a
+ *   thread's first call
  */
 FLAGVER_API size_t flagver_flag_all(flagver_client *client, flagver_context *context,
                                     bool (*visit)(void *data, const flagver_detail *detail),

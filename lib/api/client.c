@@ -19,7 +19,17 @@ void flagver_close(flagver_client *client)
 
 int flagver_client_refresh(flagver_client *client, flagver_error *err)
 {
+    if (!client)
+        return fv_fail(err, FLAGVER_EINVAL, "client is NULL");
     return fv_client_refresh(client, err);
+}
+
+static int load(flagver_client *client, const char *json, size_t length, bool merge,
+                flagver_error *err)
+{
+    if (!client || (!json && length))
+        return fv_fail(err, FLAGVER_EINVAL, "%s is NULL", client ? "json" : "client");
+    return fv_client_load(client, json, length, merge, err);
 }
 
 int flagver_client_load(flagver_client *client, const char *json, size_t length, flagver_error *err)
@@ -30,17 +40,17 @@ int flagver_client_load(flagver_client *client, const char *json, size_t length,
 int flagver_client_merge(flagver_client *client, const char *json, size_t length,
                          flagver_error *err)
 {
-    return fv_client_load(client, json, length, true, err);
+    return load(client, json, length, true, err);
 }
 
 uint64_t flagver_client_generation(const flagver_client *client)
 {
-    return atomic_load_explicit(&client->generation, memory_order_acquire);
+    return client ? atomic_load_explicit(&client->generation, memory_order_acquire) : 0;
 }
 
 flagver_snapshot *flagver_client_snapshot(flagver_client *client)
 {
-    return fv_client_snapshot(client);
+    return client ? fv_client_snapshot(client) : NULL;
 }
 
 static int load_into(struct fv_catalog *catalog, const char *json, size_t length,
@@ -76,6 +86,8 @@ int flagver_snapshot_load(const char *json, size_t length, const flagver_options
     flagver_options checked;
     int r;
 
+    if ((!json && length) || !ret_snapshot)
+        return fv_fail(err, FLAGVER_EINVAL, "%s is NULL", ret_snapshot ? "json" : "ret_snapshot");
     r = fv_options_read(options, &checked, err);
     if (r < 0)
         return r;
@@ -94,41 +106,35 @@ void flagver_snapshot_free(flagver_snapshot *snapshot)
 
 size_t flagver_snapshot_size(const flagver_snapshot *snapshot)
 {
-    return snapshot->count;
+    return snapshot ? snapshot->count : 0;
 }
 
-struct lint {
-    void (*warn)(void *data, const char *message);
-    void *data;
-    int count;
-};
-
-static void count_warning(void *data, const char *message)
+static void drop(void *data, const char *message)
 {
-    struct lint *lint = data;
-
-    lint->count++;
-    if (lint->warn)
-        lint->warn(lint->data, message);
+    (void)data;
+    (void)message;
 }
 
 int flagver_definitions_lint(const char *json, size_t length, const char *name,
                              void (*warn)(void *data, const char *message), void *data,
                              flagver_error *err)
 {
-    struct lint lint = { warn, data, 0 };
-    const struct fv_listener listener = { count_warning, &lint };
+    const struct fv_listener listener = { warn ? warn : drop, data };
     struct fv_map flag_names, segment_names, attribute_names;
+    struct fv_definitions *definitions;
+    size_t count = 0;
     struct fv_definitions_source source = { .text = json,
                                             .length = length,
                                             .name = name,
                                             .flag_names = &flag_names,
                                             .segment_names = &segment_names,
                                             .attribute_names = &attribute_names,
-                                            .lint = &listener };
-    struct fv_definitions *definitions;
+                                            .lint = &listener,
+                                            .lint_count = &count };
     int r;
 
+    if (!json && length)
+        return fv_fail(err, FLAGVER_EINVAL, "json is NULL");
     fv_map_init(&flag_names, NULL);
     fv_map_init(&segment_names, NULL);
     fv_map_init(&attribute_names, NULL);
@@ -138,7 +144,7 @@ int flagver_definitions_lint(const char *json, size_t length, const char *name,
     fv_map_clear(&flag_names);
     fv_map_clear(&segment_names);
     fv_map_clear(&attribute_names);
-    return r < 0 ? r : lint.count;
+    return r < 0 ? r : (int)count;
 }
 
 void flagver_thread_release(void)

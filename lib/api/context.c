@@ -4,6 +4,7 @@
 
 #include "codec/context.h"
 #include "model/context.h"
+#include "util/fail.h"
 
 flagver_context *flagver_context_new(const char *targeting_key)
 {
@@ -20,6 +21,8 @@ flagver_context *flagver_context_new(const char *targeting_key)
 int flagver_context_from_json(const char *json, size_t length, flagver_context **ret_context,
                               flagver_error *err)
 {
+    if (!json || !ret_context)
+        return fv_fail(err, FLAGVER_EINVAL, "%s is NULL", json ? "ret_context" : "json");
     return fv_context_read(json, length, ret_context, err);
 }
 
@@ -80,7 +83,7 @@ int flagver_context_set_bytes(flagver_context *context, const char *name, const 
     if (length >= UINT32_MAX)
         return FLAGVER_EINVAL;
     if (!value)
-        return flagver_context_set_null(context, name);
+        return length ? FLAGVER_EINVAL : flagver_context_set_null(context, name);
     return set(
         context, name,
         (struct fv_value){ .kind = FV_STRING, .count = (uint32_t)length, .as.string = value });

@@ -258,7 +258,8 @@ const char *flagver_bound_json(const flagver_bound *bound, flagver_context *cont
 /* A call that names no client or no key. */
 static int refuse(const char *key, size_t length, flagver_detail *ret_detail)
 {
-    const flagver_detail detail = { .flag = key ? key : "",
+    const flagver_detail detail = { .size = sizeof detail,
+                                    .flag = key ? key : "",
                                     .flag_length = key ? length : 0,
                                     .reason = FLAGVER_REASON_ERROR,
                                     .error = FLAGVER_ERROR_GENERAL,
@@ -373,23 +374,27 @@ const char *flagver_flag_json_detail(flagver_client *client, const char *key,
 size_t flagver_flag_all(flagver_client *client, flagver_context *context,
                         bool (*visit)(void *data, const flagver_detail *detail), void *data)
 {
-    return client ? fv_flags_visit(client, context, visit, data) : 0;
+    return client && visit ? fv_flags_visit(client, context, visit, data) : 0;
 }
 
 int flagver_flag_explain(flagver_client *client, const char *key, size_t length,
                          flagver_context *context, char **ret_json, flagver_error *err)
 {
-    if (!client || !key)
-        return fv_fail(err, FLAGVER_EINVAL, "%s is NULL", client ? "key" : "client");
+    if (!client || !key || !ret_json)
+        return fv_fail(err, FLAGVER_EINVAL, "client, key or ret_json is NULL");
     return fv_flags_explain(client, &(struct fv_flag_name){ key, length, FV_MAP_NONE }, context,
                             ret_json, err);
 }
 
 int flagver_detail_json(const flagver_detail *detail, char **ret_json, flagver_error *err)
 {
+    flagver_detail full = { .size = sizeof full, .bucket = -1 };
     struct fv_text text = FV_TEXT_INIT;
 
-    fv_detail_write(&text, detail);
+    if (!detail || !ret_json)
+        return fv_fail(err, FLAGVER_EINVAL, "%s is NULL", detail ? "ret_json" : "detail");
+    fv_flags_hand_over(detail, &full);
+    fv_detail_write(&text, &full);
     *ret_json = fv_text_detach(&text);
     return *ret_json ? 0 : fv_fail_memory(err);
 }
@@ -399,17 +404,19 @@ int flagver_flag_counts(flagver_client *client,
                                       uint64_t count),
                         void *data, flagver_error *err)
 {
+    if (!client || !visit)
+        return fv_fail(err, FLAGVER_EINVAL, "%s is NULL", client ? "visit" : "client");
     return fv_flags_counts(client, visit, data, err);
 }
 
 /* ---- overrides and handles ---- */
 
-static int check_key(const char *key, flagver_error *err)
+static int check(const flagver_client *client, const char *key, flagver_error *err)
 {
     size_t length = key ? strlen(key) : 0;
 
-    if (!key)
-        return fv_fail(err, FLAGVER_EINVAL, "key is NULL");
+    if (!client || !key)
+        return fv_fail(err, FLAGVER_EINVAL, "%s is NULL", client ? "key" : "client");
     if (length < 1 || length > FV_FLAG_KEY_LIMIT)
         return fv_fail(err, FLAGVER_EINVAL, "key is %zu bytes; 1 to %d allowed", length,
                        FV_FLAG_KEY_LIMIT);
@@ -419,7 +426,7 @@ static int check_key(const char *key, flagver_error *err)
 int flagver_flag_override(flagver_client *client, const char *key, const char *variant,
                           flagver_error *err)
 {
-    int r = check_key(key, err);
+    int r = check(client, key, err);
 
     return r < 0 ? r : fv_client_override(client, key, variant, err);
 }
@@ -427,7 +434,9 @@ int flagver_flag_override(flagver_client *client, const char *key, const char *v
 int flagver_flag_bind(flagver_client *client, const char *key, const flagver_bound **ret_bound,
                       flagver_error *err)
 {
-    int r = check_key(key, err);
+    int r = check(client, key, err);
 
+    if (r == 0 && !ret_bound)
+        r = fv_fail(err, FLAGVER_EINVAL, "ret_bound is NULL");
     return r < 0 ? r : fv_client_bind(client, key, ret_bound, err);
 }

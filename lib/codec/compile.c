@@ -39,7 +39,7 @@ void fv_lint(const struct fv_compiling *compiling, const struct fv_place *place,
 {
     va_list arguments;
 
-    if (!compiling->source->lint)
+    if (!compiling->source->lint || ++*compiling->source->lint_count > FV_LINT_LIMIT)
         return;
     va_start(arguments, format);
     say(compiling, compiling->source->lint, place, format, arguments);

@@ -102,6 +102,7 @@ static int fill(const struct fv_reading *reading, flagver_context *context, cons
     json_t *value;
     int r;
 
+    context->names_differ = true; /* the parser refuses a name that stands twice */
     json_object_foreach((json_t *)root, name, value)
     {
         if (strcmp(name, "targetingKey") == 0)
@@ -133,6 +134,8 @@ int fv_context_read(const char *json, size_t length, flagver_context **ret_conte
     if (r == 0) {
         context = fv_context_new(is_suspect(root));
         r = context ? fill(&reading, context, root) : fv_fail_memory(err);
+        if (context)
+            context->names_differ = false;
     }
     json_decref(root);
     if (r < 0)

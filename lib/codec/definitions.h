@@ -32,6 +32,8 @@ struct fv_listener {
     void *data;
 };
 
+#define FV_LINT_LIMIT 100 /* finding the place of one takes as long as reading the text */
+
 struct fv_definitions_source {
     const char *text;
     size_t length;
@@ -46,6 +48,7 @@ struct fv_definitions_source {
     void *variable_data;
     const struct fv_listener *ignored; /* is told of variables that were ignored; or NULL */
     const struct fv_listener *lint;    /* is told of what is hardly meant; or NULL */
+    size_t *lint_count;                /* with it: how often; only the first are told */
 };
 
 /*

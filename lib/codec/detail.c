@@ -3,17 +3,37 @@
 #include <string.h>
 
 #include "codec/canonical.h"
+#include "codec/json.h"
 #include "model/datetime.h"
+#include "util/utf8.h"
 
 static void add_key(struct fv_text *out, const char *key)
 {
     fv_text_format(out, ",\"%s\":", key);
 }
 
+/* A string that may not be UTF-8: JSON is, so what is malformed becomes U+FFFD. */
+static void write_string(struct fv_text *out, const char *string, size_t length)
+{
+    struct fv_text mended = FV_TEXT_INIT;
+    const char *at = string, *end = string + length;
+    char encoded[4];
+
+    if (fv_utf8_valid(string, length)) {
+        fv_canonical_string(out, string, length);
+        return;
+    }
+    while (at < end)
+        fv_text_add_bytes(&mended, encoded, fv_utf8_encode(fv_utf8_next(&at, end), encoded));
+    fv_canonical_string(out, mended.data, mended.length);
+    out->failed |= mended.failed;
+    fv_text_clear(&mended);
+}
+
 static void add_string(struct fv_text *out, const char *key, const char *string)
 {
     add_key(out, key);
-    fv_canonical_string(out, string, strlen(string));
+    write_string(out, string, strlen(string));
 }
 
 static void add_bool(struct fv_text *out, const char *key, bool value)
@@ -24,8 +44,27 @@ static void add_bool(struct fv_text *out, const char *key, bool value)
 
 /* ---- details ---- */
 
-static void write_value(struct fv_text *out, const flagver_value *value)
+/* A caller's default for a JSON flag may be any text, or NULL. */
+static void write_json(struct fv_text *out, const char *text, size_t length)
 {
+    json_t *root;
+
+    if (fv_json_parse(text, length, NULL, &root, NULL) < 0) {
+        write_string(out, text, length);
+        return;
+    }
+    json_decref(root);
+    fv_text_add_bytes(out, text, length);
+}
+
+static void write_value(struct fv_text *out, const flagver_value *value, bool served)
+{
+    bool text = value->type == FLAGVER_TYPE_STRING || value->type == FLAGVER_TYPE_JSON;
+
+    if (text && !value->string) {
+        fv_text_add(out, "null");
+        return;
+    }
     switch (value->type) {
     case FLAGVER_TYPE_BOOL:
         fv_text_add(out, value->boolean ? "true" : "false");
@@ -37,10 +76,13 @@ static void write_value(struct fv_text *out, const flagver_value *value)
         fv_canonical_real(out, value->real);
         break;
     case FLAGVER_TYPE_STRING:
-        fv_canonical_string(out, value->string, value->length);
+        write_string(out, value->string, value->length);
         break;
     case FLAGVER_TYPE_JSON:
-        fv_text_add_bytes(out, value->string, value->length);
+        if (served)
+            fv_text_add_bytes(out, value->string, value->length);
+        else
+            write_json(out, value->string, value->length);
         break;
     default:
         fv_text_add(out, "null");
@@ -52,9 +94,9 @@ static void write_value(struct fv_text *out, const flagver_value *value)
 static void write_members(struct fv_text *out, const flagver_detail *detail)
 {
     fv_text_add(out, "\"flag\":");
-    fv_canonical_string(out, detail->flag, detail->flag_length);
+    write_string(out, detail->flag ? detail->flag : "", detail->flag_length);
     add_key(out, "value");
-    write_value(out, &detail->value);
+    write_value(out, &detail->value, detail->variant != NULL);
     if (detail->variant)
         add_string(out, "variant", detail->variant);
     else
@@ -107,7 +149,7 @@ static void write_object(struct fv_text *out, const struct fv_value *object)
     for (i = 0; i < object->count; i++) {
         if (i)
             fv_text_add_char(out, ',');
-        fv_canonical_string(out, members[i].name, members[i].length);
+        write_string(out, members[i].name, members[i].length);
         fv_text_add_char(out, ':');
         write_found(out, &members[i].value);
     }
@@ -133,7 +175,7 @@ static void write_found(struct fv_text *out, const struct fv_value *value)
         fv_canonical_real(out, value->as.real);
         break;
     case FV_STRING:
-        fv_canonical_string(out, value->as.string, value->count);
+        write_string(out, value->as.string, value->count);
         break;
     case FV_LIST:
         write_items(out, value);

@@ -236,7 +236,8 @@ static uint64_t hash_members(const json_t *value, uint64_t state)
 
     json_object_foreach((json_t *)value, key, member)
         state = fv_json_hash(member, hash_bytes(state, key, strlen(key)));
-    return state;
+    /* Where the object ends: or a member could move to the one around it unseen. */
+    return hash_word(state, json_object_size(value));
 }
 
 /* Recursion is as deep as the parser allows JSON to nest. */

@@ -27,7 +27,7 @@ const flagver_allocator *fv_client_memory(const flagver_client *client)
 /* One byte more than the limit tells that there is more. */
 static int read_all(int file, const char *path, struct fv_text *text, flagver_error *err)
 {
-    char buffer[65536];
+    char buffer[8192];
     ssize_t got;
 
     while (text->length <= FV_JSON_LIMIT) {
@@ -66,18 +66,36 @@ struct forcing {
     const flagver_snapshot *previous;
 };
 
-/* One line: what an environment variable holds may be anything. */
+/*
+ * Warnings wait until the locks are free: the host's function may call anything.
+ * Each is one line, whatever the environment holds.
+ */
 static void warn(flagver_client *client, const char *message)
 {
-    char line[512];
     size_t i;
 
     if (!client->log)
         return;
-    for (i = 0; message[i] && i + 1 < sizeof line; i++)
-        line[i] = (unsigned char)message[i] < 0x20 || message[i] == 0x7f ? '?' : message[i];
-    line[i] = 0;
-    client->log(client->log_data, FLAGVER_LOG_WARNING, line);
+    for (i = 0; message[i]; i++)
+        fv_text_add_char(&client->warnings,
+                         (unsigned char)message[i] < 0x20 || message[i] == 0x7f ? '?' : message[i]);
+    fv_text_add_char(&client->warnings, '\n');
+}
+
+/* Ends a call that wrote: gives back the lock, then tells the host. */
+static void unlock_and_tell(flagver_client *client)
+{
+    struct fv_text warnings = client->warnings;
+    char *line, *end;
+
+    client->warnings = (struct fv_text)FV_TEXT_INIT;
+    pthread_mutex_unlock(&client->writing);
+
+    for (line = warnings.data; (end = strchr(line, '\n')); line = end + 1) {
+        *end = 0;
+        client->log(client->log_data, FLAGVER_LOG_WARNING, line);
+    }
+    fv_text_clear(&warnings);
 }
 
 static void warn_of_variable(void *data, const char *message)
@@ -305,7 +323,7 @@ int fv_client_refresh(flagver_client *client, flagver_error *err)
             fv_environment_clear(&environment);
         }
     }
-    pthread_mutex_unlock(&client->writing);
+    unlock_and_tell(client);
     return r;
 }
 
@@ -319,7 +337,7 @@ int fv_client_load(flagver_client *client, const char *json, size_t length, bool
                        client->path);
     pthread_mutex_lock(&client->writing);
     r = read_text(client, json, length, merge, &client->environment, err);
-    pthread_mutex_unlock(&client->writing);
+    unlock_and_tell(client);
     return r;
 }
 
@@ -360,6 +378,7 @@ static void free_client(flagver_client *client)
     fv_map_clear(&client->override_keys);
     fv_release(memory, client->bounds);
     fv_arena_clear(&client->bound_memory);
+    fv_text_clear(&client->warnings);
     fv_release(memory, client->path);
     pthread_mutex_destroy(&client->writing);
     pthread_mutex_destroy(&client->publishing);
@@ -388,6 +407,7 @@ static flagver_client *new_client(const flagver_options *options)
         client->hook = *options->hook;
         client->hooked = true;
     }
+    client->warnings = (struct fv_text)FV_TEXT_INIT;
     fv_map_init(&client->override_keys, fv_catalog_memory(catalog));
     fv_arena_init(&client->bound_memory, fv_catalog_memory(catalog), BOUND_CHUNK);
     fv_environment_init(&client->environment, fv_catalog_memory(catalog));
@@ -512,7 +532,7 @@ int fv_client_override(flagver_client *client, const char *key, const char *vari
 
     pthread_mutex_lock(&client->writing);
     r = set_override(client, key, variant, err);
-    pthread_mutex_unlock(&client->writing);
+    unlock_and_tell(client);
     return r;
 }
 
@@ -563,6 +583,6 @@ int fv_client_bind(flagver_client *client, const char *key, const flagver_bound 
 
     pthread_mutex_lock(&client->writing);
     r = bind(client, key, ret_bound, err);
-    pthread_mutex_unlock(&client->writing);
+    unlock_and_tell(client);
     return r;
 }

@@ -42,6 +42,7 @@ struct flagver_client {
     bool no_environment;
 
     pthread_mutex_t writing;
+    struct fv_text warnings; /* for the host's log, a line each */
     struct fv_environment environment;
     struct fv_definitions *definitions; /* as defined: no flag is forced; NULL at first */
     uint64_t file_mark;                 /* hash of the file's text */

@@ -39,7 +39,9 @@ const struct fv_value *fv_flags_ask(struct fv_reader *reader, const struct fv_fl
 
     if (flag->type != type)
         return NULL;
+    reader->busy++; /* the clock may evaluate flags, too */
     fv_evaluate(&question, flag, &outcome);
+    reader->busy--;
     if (outcome.variant == FV_NO_VARIANT)
         return NULL;
     fv_reader_count(reader, flag->body->counter + 1 + outcome.variant);
@@ -109,8 +111,10 @@ static int detail_outcome(flagver_detail *detail, const struct fv_flag *flag, in
 
 void fv_flags_hand_over(const flagver_detail *detail, flagver_detail *ret_detail)
 {
-    size_t size = ret_detail->size;
+    size_t size = ret_detail ? ret_detail->size : 0;
 
+    if (size > detail->size)
+        size = detail->size;
     if (size > sizeof *detail)
         size = sizeof *detail;
     if (size > sizeof size)
@@ -159,8 +163,11 @@ static int evaluate_for(struct fv_reader *reader, const struct fv_flag *flag,
                         const flagver_context *context, int type, flagver_detail *detail)
 {
     struct fv_outcome outcome;
-    int error = evaluate(reader->snapshot, flag, context, type, NULL, detail, &outcome);
+    int error;
 
+    reader->busy++; /* the clock may evaluate flags, too */
+    error = evaluate(reader->snapshot, flag, context, type, NULL, detail, &outcome);
+    reader->busy--;
     fv_reader_count(reader,
                     error ? flag->body->counter : flag->body->counter + 1 + outcome.variant);
     return error;

@@ -31,7 +31,7 @@ struct fv_flag_name {
     uint32_t slot; /* FV_MAP_NONE: by key */
 };
 
-/* Fills what a caller's detail, perhaps of an older version, has room for. */
+/* Copies what both details have room for: one may be a caller's of another version. */
 void fv_flags_hand_over(const flagver_detail *detail, flagver_detail *ret_detail);
 
 /* With all details and the hook. Returns the error. */

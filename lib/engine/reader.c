@@ -70,6 +70,20 @@ uint64_t fv_next_generation(void)
     return atomic_fetch_add_explicit(&last_generation, 1, memory_order_relaxed) + 1;
 }
 
+/* Clients that share a slot push each other out of it: share as late as possible. */
+static uint32_t emptiest_slot(void)
+{
+    uint32_t clients[FV_THREAD_SLOTS] = { 0 }, i, best = 0;
+    const flagver_client *client;
+
+    for (client = registry; client; client = client->next_client)
+        clients[client->thread_slot]++;
+    for (i = 1; i < FV_THREAD_SLOTS; i++)
+        if (clients[i] < clients[best])
+            best = i;
+    return best;
+}
+
 uint64_t fv_registry_add(flagver_client *client)
 {
     pthread_once(&prepared, prepare);
@@ -77,7 +91,7 @@ uint64_t fv_registry_add(flagver_client *client)
         return 0;
     pthread_mutex_lock(&registry_lock);
     client->number = ++last_number;
-    client->thread_slot = (uint32_t)(client->number % FV_THREAD_SLOTS);
+    client->thread_slot = emptiest_slot();
     client->next_client = registry;
     registry = client;
     pthread_mutex_unlock(&registry_lock);

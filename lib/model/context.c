@@ -334,7 +334,9 @@ static bool grow_members(flagver_context *context)
 /* Takes the place of the attribute of that name, or the next one. */
 static int install(flagver_context *context, const struct fv_member *member)
 {
-    struct fv_member *there = find_member(context->members, 0, context->count, member);
+    struct fv_member *there = context->names_differ
+                                  ? NULL
+                                  : find_member(context->members, 0, context->count, member);
     size_t old;
 
     if (there) {
@@ -357,9 +359,11 @@ static int add_pending(flagver_context *context, const struct fv_member *member)
     const struct fv_open_container *open = &context->open[context->open_count - 1];
     struct fv_member *there = NULL;
 
-    if (open->kind == FV_OBJECT)
+    if (open->kind == FV_OBJECT && !context->names_differ)
         there = find_member(context->pending, open->first, context->pending_count, member);
-    if (!there) {
+    if (there) {
+        context->left_behind += string_size(there->length) + value_size(&there->value);
+    } else {
         if (!fv_grow(NULL, (void **)&context->pending, &context->pending_capacity,
                      context->pending_count, sizeof *context->pending))
             return FLAGVER_ENOMEM;
@@ -465,6 +469,7 @@ static bool close_items(flagver_context *context, const struct fv_open_container
 
 int fv_context_end(flagver_context *context)
 {
+    size_t pending = context->pending_count;
     struct fv_open_container open;
     struct fv_member member;
 
@@ -479,5 +484,10 @@ int fv_context_end(flagver_context *context)
     member.hash = open.name.hash;
     context->pending_count = open.first;
     context->open_count--;
-    return add_member(context, &member);
+    if (add_member(context, &member) < 0) {
+        context->pending_count = pending; /* nothing was overwritten: it is still open */
+        context->open_count++;
+        return FLAGVER_ENOMEM;
+    }
+    return 0;
 }

@@ -33,6 +33,7 @@ struct flagver_context {
     void *block; /* what was allocated for this struct */
     struct fv_arena arena;
     size_t left_behind; /* bytes in the arena that nothing points to any more */
+    bool names_differ;  /* while it is filled from JSON, in which no name stands twice */
 
     struct fv_member *pending; /* members of open containers, outermost first */
     size_t pending_count, pending_capacity;

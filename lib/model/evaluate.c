@@ -213,7 +213,7 @@ static void fetch(const struct fv_flag *flag)
     int line, lines = flag->asks == FV_ASKS_SERVE ? SHARE_LINES : PLAN_LINES;
 
     for (line = 1; line < lines; line++)
-        FV_PREFETCH((const char *)flag + line * 64);
+        FV_PREFETCH((const void *)((uintptr_t)flag + (uintptr_t)line * 64));
 }
 
 /* What the flag asks, in order; the first answer counts. */

@@ -6,6 +6,7 @@
 
 /* A flag begins on a cache line, so that a lookup touches one and not two. */
 #define CACHE_LINE 64u
+#define ALIGNMENT_SLACK (CACHE_LINE - 8) /* arenas align to 8 */
 
 static size_t flag_size(size_t key_length)
 {
@@ -16,12 +17,12 @@ static size_t flag_size(size_t key_length)
 
 size_t fv_flag_chunk(size_t key_length, size_t more)
 {
-    return CACHE_LINE - 16 + flag_size(key_length) + sizeof(struct fv_flag_body) + more;
+    return ALIGNMENT_SLACK + flag_size(key_length) + sizeof(struct fv_flag_body) + more;
 }
 
 static struct fv_flag *allocate_flag(struct fv_arena *arena, size_t key_length)
 {
-    size_t size = CACHE_LINE - 16 + flag_size(key_length);
+    size_t size = ALIGNMENT_SLACK + flag_size(key_length);
     unsigned char *block = fv_arena_allocate(arena, size);
     uintptr_t at;
 
@@ -143,10 +144,19 @@ void fv_segment_release(struct fv_segment *segment)
 
 uint32_t fv_flag_variant(const struct fv_flag *flag, const char *name)
 {
-    uint32_t i;
+    const struct fv_variant *variants = flag->body->variants;
+    uint32_t low = 0, high = flag->body->variant_count, middle;
+    int order;
 
-    for (i = 0; i < flag->body->variant_count; i++)
-        if (strcmp(flag->body->variants[i].name, name) == 0)
-            return i;
+    while (low < high) {
+        middle = low + (high - low) / 2;
+        order = strcmp(variants[middle].name, name);
+        if (order == 0)
+            return middle;
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
     return FV_NO_VARIANT;
 }

@@ -11,6 +11,8 @@ static inline uint32_t rotate(uint32_t word, int bits)
     return word << bits | word >> (32 - bits);
 }
 
+const char fv_hash_anchor = 0;
+
 uint64_t fv_hash_long(const void *bytes, size_t length)
 {
     const unsigned char *at = bytes, *end = at + length;

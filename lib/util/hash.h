@@ -34,7 +34,10 @@ static inline uint32_t fv_load32(const void *bytes)
     return word;
 }
 
-/* Both halves of the 128-bit product, folded into one another, without a 128-bit type. */
+/*
+ * Both halves of the 128-bit product, folded into one another, without a 128-bit
+ * type. A factor of 0 would make the other one vanish: both are folded in, too.
+ */
 static inline uint64_t fv_hash_mix_portable(uint64_t a, uint64_t b)
 {
     uint64_t low = (a & UINT32_MAX) * (b & UINT32_MAX);
@@ -42,7 +45,7 @@ static inline uint64_t fv_hash_mix_portable(uint64_t a, uint64_t b)
     uint64_t other = (a & UINT32_MAX) * (b >> 32) + (cross & UINT32_MAX);
     uint64_t high = (a >> 32) * (b >> 32) + (cross >> 32) + (other >> 32);
 
-    return high ^ (other << 32 | (low & UINT32_MAX));
+    return high ^ (other << 32 | (low & UINT32_MAX)) ^ a ^ b;
 }
 
 static inline uint64_t fv_hash_mix(uint64_t a, uint64_t b)
@@ -51,18 +54,27 @@ static inline uint64_t fv_hash_mix(uint64_t a, uint64_t b)
     __extension__ typedef unsigned __int128 wide;
     wide product = (wide)a * b;
 
-    return (uint64_t)product ^ (uint64_t)(product >> 64);
+    return (uint64_t)product ^ (uint64_t)(product >> 64) ^ a ^ b;
 #else
     return fv_hash_mix_portable(a, b);
 #endif
 }
 
+/*
+ * Where this is in memory is different in every process, mostly: nobody can
+ * prepare keys that all get one hash.
+ */
+#if defined(__GNUC__)
+__attribute__((visibility("hidden")))
+#endif
+extern const char fv_hash_anchor;
+
 /* fv_hash() of more than 32 bytes. */
 uint64_t fv_hash_long(const void *bytes, size_t length);
 
 /*
- * For tables inside one process: the value differs between machines and
- * versions and is never stored. All 64 bits are usable. `bytes` may be NULL
+ * For tables inside one process: the value differs between processes and is
+ * never stored. All 64 bits are usable. `bytes` may be NULL
  * when length is 0.
  *
  * A wide multiplication mixes 16 bytes at once, as in Wang Yi's wyhash; the
@@ -72,7 +84,7 @@ static inline uint64_t fv_hash(const void *bytes, size_t length)
 {
     const unsigned char *at = bytes;
     /* The loads of keys of different lengths may agree: "aaaa" and "aaaaa". */
-    uint64_t state = FV_HASH_A + length * FV_HASH_C;
+    uint64_t state = FV_HASH_A + length * FV_HASH_C + (uintptr_t)&fv_hash_anchor;
     uint64_t a = 0, b = 0;
 
     if (length > 32)

@@ -443,6 +443,10 @@ START_TEST(a_detail_is_written_as_json)
     assert_json(other, "f", user,
                 "{'flag':'f','value':'B','variant':'b','reason':'SPLIT','ruleId':'r',"
                 "'bucket':50000}");
+    assert_ok(flagver_context_set_key(user, "k106321", 7));
+    assert_json(other, "f", user,
+                "{'flag':'f','value':'A','variant':'a','reason':'SPLIT','ruleId':'r',"
+                "'bucket':0}");
     flagver_string_free(NULL);
     flagver_context_free(user);
     flagver_close(client);
@@ -670,6 +674,28 @@ START_TEST(an_explanation_begins_with_the_result)
 }
 END_TEST
 
+/* Bucket 0 is a bucket. */
+START_TEST(the_last_step_tells_what_was_served)
+{
+    flagver_client *client = client_of(detailed, NULL);
+    json_t *root = explain(client, "f", 1, "{'targetingKey': 'k106321'}"), *steps, *last;
+
+    steps = json_object_get(root, "steps");
+    last = json_array_get(steps, json_array_size(steps) - 1);
+    ck_assert_str_eq(json_string_value(json_object_get(last, "step")), "served");
+    ck_assert_str_eq(json_string_value(json_object_get(last, "reason")), "SPLIT");
+    ck_assert(json_is_integer(json_object_get(last, "bucket")));
+    ck_assert_int_eq(json_integer_value(json_object_get(last, "bucket")), 0);
+    ck_assert(json_is_integer(json_object_get(root, "bucket")));
+    json_decref(root);
+
+    root = explain(client, "plain", 5, NULL);
+    ck_assert_ptr_null(json_object_get(root, "bucket"));
+    json_decref(root);
+    flagver_close(client);
+}
+END_TEST
+
 START_TEST(an_error_is_explained_too)
 {
     flagver_client *client = client_of(detailed, NULL);
@@ -779,6 +805,7 @@ static Suite *flag_suite(void)
     tcase_add_loop_test(explanations, an_explanation_tells_every_step_in_order, 0,
                         COUNT(explain_rows));
     tcase_add_test(explanations, an_explanation_begins_with_the_result);
+    tcase_add_test(explanations, the_last_step_tells_what_was_served);
     tcase_add_test(explanations, an_error_is_explained_too);
     tcase_add_test(explanations, an_explanation_shows_what_was_found);
     tcase_add_test(explanations, a_key_that_is_not_terminated_is_explained_as_it_is);

@@ -92,7 +92,9 @@ START_TEST(the_wide_product_is_the_same_without_a_128_bit_type)
     /* (2^64 - 1)^2 = 2^128 - 2^65 + 1. */
     ck_assert_uint_eq(fv_hash_mix_portable(UINT64_MAX, UINT64_MAX), UINT64_MAX);
     /* 2^63 * 6 = 3 * 2^64. */
-    ck_assert_uint_eq(fv_hash_mix_portable(UINT64_C(1) << 63, 6), 3);
+    ck_assert_uint_eq(fv_hash_mix_portable(UINT64_C(1) << 63, 6), UINT64_C(1) << 63 ^ 6 ^ 3);
+    /* A factor of 0 does not hide the other one. */
+    ck_assert_uint_ne(fv_hash_mix(0, 1), fv_hash_mix(0, 2));
 }
 END_TEST
 

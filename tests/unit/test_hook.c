@@ -367,6 +367,28 @@ START_TEST(counts_of_one_name_are_summed_up_over_changes)
 }
 END_TEST
 
+#define VARIANTS(list, served)                                                               \
+    "{'flags': {'f': {'type': 'integer', 'variants': {" list "}, 'default': '" served "'}, " \
+    "'z': {'type': 'boolean'}}}"
+
+/* One list of names may be the beginning of the other. */
+START_TEST(a_variant_more_or_less_has_its_own_count)
+{
+    flagver_client *plain = client_of(VARIANTS("'a': 1", "a"), NULL);
+
+    flagver_flag_int(plain, "f", NULL, 7);
+    assert_ok(load_into(plain, VARIANTS("'a': 1, 'b': 2, 'c': 3", "c")));
+    flagver_flag_int(plain, "f", NULL, 7);
+    flagver_flag_bool(plain, "z", NULL, false);
+    assert_counts(plain, "f a 1; f c 1; z on 1; ");
+    assert_ok(load_into(plain, VARIANTS("'a': 1, 'b': 2", "b")));
+    flagver_flag_int(plain, "f", NULL, 7);
+    flagver_flag_int(plain, "z", NULL, 7);
+    assert_counts(plain, "f a 1; f b 1; f c 1; z - 1; z on 1; ");
+    flagver_close(plain);
+}
+END_TEST
+
 START_TEST(counts_outlive_their_flag)
 {
     flagver_client *plain = client_of(counted, NULL);
@@ -471,6 +493,7 @@ static Suite *hook_suite(void)
     tcase_add_test(counters, numbers_of_the_other_type_count_once);
     tcase_add_test(counters, hooked_evaluations_count_too);
     tcase_add_test(counters, counts_of_one_name_are_summed_up_over_changes);
+    tcase_add_test(counters, a_variant_more_or_less_has_its_own_count);
     tcase_add_test(counters, counts_outlive_their_flag);
     tcase_add_test(counters, an_override_is_counted_as_its_variant);
     tcase_add_test(counters, counts_of_all_threads_are_summed_up);
