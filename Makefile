@@ -17,6 +17,7 @@ libdir = $(exec_prefix)/lib
 includedir = $(prefix)/include
 pkgconfigdir = $(libdir)/pkgconfig
 man1dir = $(prefix)/share/man/man1
+docdir = $(prefix)/share/doc/flagver
 
 PKG_CONFIG ?= pkg-config
 AR ?= ar
@@ -46,6 +47,8 @@ CLI_SOURCES := $(sort $(wildcard cli/*.c))
 BENCH_SOURCES := $(sort $(wildcard bench/*.c))
 HEADERS := $(sort $(wildcard include/flagver/*.h))
 MANUALS := $(sort $(wildcard docs/*.1))
+# What the headers call docs/flags.md, and the schema for editors.
+DOCUMENTS := docs/flags.md docs/definitions.schema.json
 
 object = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 program = $(patsubst %.c,$(BUILD)/%,$(1))
@@ -207,6 +210,8 @@ install: all
 	    -e 's|@version@|$(VERSION)|' \
 	    pkgconfig/flagver.pc.in > $(DESTDIR)$(pkgconfigdir)/flagver.pc
 	chmod 644 $(DESTDIR)$(pkgconfigdir)/flagver.pc
+	$(INSTALL) -d $(DESTDIR)$(docdir)
+	$(INSTALL) -m 644 $(DOCUMENTS) $(DESTDIR)$(docdir)
 ifneq ($(CLI),)
 	$(INSTALL) -d $(DESTDIR)$(bindir) $(DESTDIR)$(man1dir)
 	$(INSTALL) -m 755 $(BUILD)/install/flagver $(DESTDIR)$(bindir)
@@ -221,7 +226,9 @@ uninstall:
 	    $(DESTDIR)$(libdir)/libflagver.a $(DESTDIR)$(libdir)/libflagver.so \
 	    $(DESTDIR)$(libdir)/$(SONAME) $(DESTDIR)$(libdir)/libflagver.so.$(VERSION) \
 	    $(DESTDIR)$(pkgconfigdir)/flagver.pc $(DESTDIR)$(bindir)/flagver \
-	    $(addprefix $(DESTDIR)$(man1dir)/,$(notdir $(MANUALS)))
+	    $(addprefix $(DESTDIR)$(man1dir)/,$(notdir $(MANUALS))) \
+	    $(addprefix $(DESTDIR)$(docdir)/,$(notdir $(DOCUMENTS)))
+	[ ! -d $(DESTDIR)$(docdir) ] || rmdir $(DESTDIR)$(docdir)
 	[ ! -d $(DESTDIR)$(includedir)/flagver ] || rmdir $(DESTDIR)$(includedir)/flagver
 
 clean:

@@ -52,6 +52,34 @@ static void print_rule(const json_t *step)
                   json_integer_value(json_object_get(step, "index")));
 }
 
+static const char *settled(const json_t *step)
+{
+    if (json_is_true(json_object_get(step, "forced")))
+        return "forced by an override or by FLAGVER_FLAG_... in the environment";
+    if (strcmp(member(step, "reason"), "DISABLED") == 0)
+        return "the flag is disabled";
+    return "the same for everybody";
+}
+
+static double thousandths(const json_t *value)
+{
+    return (double)json_integer_value(value) / 1000;
+}
+
+/* "bucket 39037 of 100000 by targetingKey; below 30 %: no" */
+static void print_bucket(const json_t *step)
+{
+    const json_t *bounds = json_object_get(step, "bounds"), *bound;
+    json_int_t bucket = json_integer_value(json_object_get(step, "bucket"));
+    json_int_t of = json_integer_value(json_object_get(step, "of"));
+    size_t i;
+
+    cli_print("bucket %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT " by ", bucket, of);
+    cli_print_name(member(step, "by"));
+    json_array_foreach(bounds, i, bound)
+        cli_print("%s %g %%", i ? "," : "; the bound is", thousandths(bound));
+}
+
 /* Any step, also one that this program has not heard of. */
 static void print_subject(const char *kind, const json_t *step)
 {
@@ -59,7 +87,11 @@ static void print_subject(const char *kind, const json_t *step)
         cli_print("flag ");
         cli_print_name(member(step, "flag"));
     } else if (strcmp(kind, "settled") == 0) {
-        cli_print("the same for everybody");
+        cli_print("%s", settled(step));
+    } else if (strcmp(kind, "schedule") == 0) {
+        cli_print("the schedule stands at %g %%", thousandths(json_object_get(step, "threshold")));
+    } else if (strcmp(kind, "bucket") == 0) {
+        print_bucket(step);
     } else if (strcmp(kind, "targets") == 0) {
         cli_print("targeting key is listed");
     } else if (strcmp(kind, "requires") == 0) {

@@ -1,6 +1,5 @@
 /**
- * libflagver: feature flags, versioned records and data migration on the
- * database an application already has.
+ * libflagver: feature flags, evaluated inside the application that asks.
  *
  * This header includes all the others.
  */

@@ -62,7 +62,7 @@ check-clang:
 
 check-asan:
 	@$(MAKE) $(call in,asan) SANITIZE=address,undefined CFLAGS='-O1 -g' \
-		RUN_TESTS='CK_TIMEOUT_MULTIPLIER=10 scripts/run-tests.sh' check-tests
+		RUN_TESTS='CK_TIMEOUT_MULTIPLIER=10 scripts/run-tests.sh' check-tests check-threads
 
 check-tsan:
 	@$(MAKE) $(call in,tsan) SANITIZE=thread CFLAGS='-O1 -g' check-threads

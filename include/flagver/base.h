@@ -3,7 +3,7 @@
  *
  * A call that can fail returns 0 or a negative FLAGVER_E… code. Where there is
  * more to say it takes, as its last argument, an optional `flagver_error *` that
- * belongs to the caller. The library never prints, aborts, exits, or changes the locale or
+ * belongs to the caller. Outputs are written only when a call succeeds. The library never prints, aborts, exits, or changes the locale or
  * signals of the process it lives in.
  */
 #ifndef FLAGVER_BASE_H

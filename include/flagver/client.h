@@ -12,11 +12,12 @@
 extern "C" {
 #endif
 
-/** A source of flags. Every call on a client may be made by any thread, except
- *  flagver_close(), which must be the last one. */
+/** A source of flags. Calls on a client may be made by any number of threads at
+ *  once, except flagver_close(), which must be the last one. */
 typedef struct flagver_client flagver_client;
 
-/** Immutable; may be read by any number of threads. */
+/** Immutable; may be read by any number of threads. Only schedules go on, by the
+ *  clock of the client it was taken from: an options.clock must live as long. */
 typedef struct flagver_snapshot flagver_snapshot;
 
 struct flagver_detail;

@@ -157,7 +157,8 @@ FLAGVER_API const char *flagver_flag_json_detail(flagver_client *client, const c
  * caller falls back on what it likes.
  *
  * @param type  FLAGVER_TYPE_…; FLAGVER_TYPE_ANY takes the flag's own
- * @return the error, detail->error: 0 when the flag served a value
+ * @return the error, detail->error: 0 when the flag served a value, else a
+ *   positive FLAGVER_ERROR_…, never one of the negative FLAGVER_E… codes
  */
 FLAGVER_API int flagver_flag_evaluate(flagver_client *client, const char *key, size_t length,
                                       flagver_context *context, int type, flagver_detail *detail);
@@ -239,8 +240,8 @@ FLAGVER_API int flagver_bound_evaluate(const flagver_bound *bound, flagver_conte
  * all threads together, since it was opened: `visit` is called for every count
  * that is not zero, in byte order of the flags' keys; a NULL variant counts the
  * evaluations that ended in an error. Evaluations of a flag because another one
- * refers to it are not counted, nor are those on snapshots. Exact once the
- * evaluating threads are at rest.
+ * refers to it, of flags that are not there, by explain and on snapshots are not
+ * counted. Exact once the evaluating threads are at rest.
  *
  * @return 0 or FLAGVER_ENOMEM
  */

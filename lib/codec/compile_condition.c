@@ -39,7 +39,8 @@ static int refuse_kind(struct fv_compiling *compiling, const struct operand_list
 {
     char why[160];
 
-    snprintf(why, sizeof why, "%s takes %s, not %s", op, wanted, fv_json_kind(operand(list, i)));
+    snprintf(why, sizeof why, "%s takes %s, not %s%s", op, wanted, fv_json_kind(operand(list, i)),
+             list->single && json_is_array(list->single) ? "; use \"values\" for several" : "");
     return refuse_operand(compiling, list, i, why);
 }
 
@@ -440,6 +441,20 @@ static int emit_flag(struct fv_compiling *compiling, const struct fv_place *plac
     return push_leaf(compiling, leaf, ret_entry);
 }
 
+static int unknown_operator(struct fv_compiling *compiling, const struct fv_place *place,
+                            const char *name)
+{
+    char known[256] = "";
+    size_t length = 0;
+    int op;
+
+    for (op = 0; op < FV_OPERATOR_COUNT && length < sizeof known; op++)
+        length += (size_t)snprintf(known + length, sizeof known - length, " %s",
+                                   fv_operators[op].name);
+    return fv_refuse(compiling->reading, place, "unknown operator \"%.60s\"; known are%s", name,
+                     known);
+}
+
 static int read_operator(struct fv_compiling *compiling, const struct fv_place *place,
                          json_t *const fields[CONDITION_FIELDS], struct fv_leaf *leaf)
 {
@@ -452,8 +467,7 @@ static int read_operator(struct fv_compiling *compiling, const struct fv_place *
     if (r < 0)
         return r;
     if (!fv_operator_parse(json_string_value(fields[OP]), &op))
-        return fv_refuse(compiling->reading, fv_at_key(place, "op"), "unknown operator \"%.60s\"",
-                         json_string_value(fields[OP]));
+        return unknown_operator(compiling, fv_at_key(place, "op"), json_string_value(fields[OP]));
     leaf->op = (uint8_t)op;
 
     if (fields[FOLD])

@@ -576,6 +576,10 @@ static int read_own_serve(struct parts *parts)
         !parts->env.has_percentage)
         return 0;
     asks(parts, FV_ASKS_SERVE, true);
+    if (parts->plan.rule_count && !parts->plan.rules[parts->plan.rule_count - 1].condition.count)
+        fv_lint(compiling, parts->place,
+                "the last rule always holds: the flag's own percentage, split or schedule is "
+                "never tried");
 
     /* The definition is read even where the environment replaces it: it must be sound. */
     if (parts->fields[SPLIT])

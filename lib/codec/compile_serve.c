@@ -110,7 +110,9 @@ static int read_weights(struct fv_compiling *compiling, const struct fv_place *p
         if (!json_is_integer(weight) || json_integer_value(weight) < 0 ||
             json_integer_value(weight) > WEIGHT_LIMIT)
             return fv_refuse(compiling->reading, fv_at_key(place, name),
-                             "a weight is an integer from 0 to %d", WEIGHT_LIMIT);
+                             "weight is %s; an integer from 0 to %d allowed",
+                             json_is_integer(weight) ? "out of range" : fv_json_kind(weight),
+                             WEIGHT_LIMIT);
         weights[variant] = (uint32_t)json_integer_value(weight);
         total += weights[variant];
     }

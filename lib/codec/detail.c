@@ -225,10 +225,39 @@ static void write_rule(struct fv_text *out, const struct fv_trace_event *event)
         add_string(out, "id", event->name);
 }
 
+/* Bounds are on FV_SCALE, whatever scale the bucket has. */
+static void write_bucket(struct fv_text *out, const struct fv_trace_event *event)
+{
+    const struct fv_serve *serve = event->serve;
+    uint32_t i;
+
+    add_string(out, "by", serve->bucketing->by.whole.name);
+    fv_text_format(out, ",\"bucket\":%d,\"of\":%u,\"bounds\":[%u", (int)event->bucket,
+                   serve->bucketing->hash == FV_HASH_MD5_MOD100 ? 100 : FV_SCALE,
+                   (unsigned)event->bound);
+    for (i = 0; i + 1 < serve->range_count; i++)
+        fv_text_format(out, ",%u", (unsigned)serve->more[i].bound);
+    fv_text_add_char(out, ']');
+}
+
+static void write_settled(struct fv_text *out, const struct fv_flag *flag)
+{
+    add_string(out, "reason", flagver_reason_name(flag->reason));
+    if (flag->forced)
+        add_bool(out, "forced", true);
+}
+
+static bool says_whether(enum fv_step step)
+{
+    return step == FV_STEP_REQUIRES || step == FV_STEP_TARGETS || step == FV_STEP_RULE ||
+           step == FV_STEP_LEAF || step == FV_STEP_SEGMENT;
+}
+
 static const char *const step_names[] = {
-    [FV_STEP_FLAG] = "evaluate",   [FV_STEP_SETTLED] = "settled", [FV_STEP_REQUIRES] = "requires",
-    [FV_STEP_TARGETS] = "targets", [FV_STEP_RULE] = "rule",       [FV_STEP_LEAF] = "condition",
-    [FV_STEP_SEGMENT] = "segment", [FV_STEP_SERVED] = "served",
+    [FV_STEP_FLAG] = "evaluate",   [FV_STEP_SETTLED] = "settled",   [FV_STEP_REQUIRES] = "requires",
+    [FV_STEP_TARGETS] = "targets", [FV_STEP_RULE] = "rule",         [FV_STEP_LEAF] = "condition",
+    [FV_STEP_SEGMENT] = "segment", [FV_STEP_SCHEDULE] = "schedule", [FV_STEP_BUCKET] = "bucket",
+    [FV_STEP_SERVED] = "served",
 };
 
 static void write_step(const struct fv_explanation *explanation, struct fv_text *out,
@@ -253,11 +282,19 @@ static void write_step(const struct fv_explanation *explanation, struct fv_text 
     case FV_STEP_SERVED:
         write_served(out, event);
         break;
+    case FV_STEP_SETTLED:
+        write_settled(out, event->flag);
+        break;
+    case FV_STEP_SCHEDULE:
+        fv_text_format(out, ",\"threshold\":%u", (unsigned)event->bound);
+        break;
+    case FV_STEP_BUCKET:
+        write_bucket(out, event);
+        break;
     default:
         break;
     }
-    if (event->step != FV_STEP_FLAG && event->step != FV_STEP_SETTLED &&
-        event->step != FV_STEP_SERVED)
+    if (says_whether(event->step))
         add_bool(out, "holds", event->holds);
     fv_text_add_char(out, '}');
 }

@@ -64,6 +64,7 @@ struct forcing {
     flagver_client *client;
     const struct fv_environment *environment;
     const flagver_snapshot *previous;
+    bool warns; /* only where definitions or the environment were read */
 };
 
 /*
@@ -144,7 +145,8 @@ static int force(void *data, struct fv_flag *flag, struct fv_flag **ret_forced)
         snprintf(message, sizeof message,
                  "flag %.128s is not forced to \"%.128s\": it has no such variant", flag->key,
                  name);
-        warn(forcing->client, message);
+        if (forcing->warns)
+            warn(forcing->client, message);
         return 0;
     }
 
@@ -200,9 +202,9 @@ static void publish(flagver_client *client, flagver_snapshot *snapshot)
 
 /* A snapshot of these definitions with what is forced; publishes it. */
 static int take(flagver_client *client, struct fv_definitions *definitions,
-                const struct fv_environment *environment, flagver_error *err)
+                const struct fv_environment *environment, bool warns, flagver_error *err)
 {
-    struct forcing forcing = { client, environment, client->snapshot };
+    struct forcing forcing = { client, environment, client->snapshot, warns };
     const struct fv_forcing hook = { force, &forcing };
     bool forces = client->override_keys.count || environment->forces;
     flagver_snapshot *snapshot;
@@ -242,7 +244,7 @@ static int read_text(flagver_client *client, const char *text, size_t length, bo
     r = fv_definitions_read(&source, &definitions, err);
     if (r < 0)
         return r;
-    r = take(client, definitions, environment, err);
+    r = take(client, definitions, environment, true, err);
     if (r < 0) {
         fv_definitions_release(definitions);
         return r;
@@ -303,7 +305,7 @@ static int refresh_memory(flagver_client *client, struct fv_environment *environ
 
     if (!client->definitions)
         return read_text(client, nothing, sizeof nothing - 1, false, environment, err);
-    return take(client, client->definitions, environment, err);
+    return take(client, client->definitions, environment, true, err);
 }
 
 int fv_client_refresh(flagver_client *client, flagver_error *err)
@@ -518,7 +520,7 @@ static int set_override(flagver_client *client, const char *key, const char *var
 
     old = override->variant;
     override->variant = copy;
-    r = take(client, client->definitions, &client->environment, err);
+    r = take(client, client->definitions, &client->environment, false, err);
     if (r < 0)
         override->variant = old;
     fv_release(memory, r < 0 ? copy : old);

@@ -135,6 +135,7 @@ static void serve(struct fv_question *question, const struct fv_serve *serve, ui
     bound = serve->first.bound;
     if (serve->schedule) {
         bound = fv_schedule_threshold(serve->schedule, now(question));
+        TRACE(question, .step = FV_STEP_SCHEDULE, .bound = bound);
         if (bound == 0 || bound == FV_SCALE) {
             answer(outcome, bound ? serve->first.variant : serve->remainder, reason, rule);
             return;
@@ -145,6 +146,7 @@ static void serve(struct fv_question *question, const struct fv_serve *serve, ui
         answer_error(outcome, FLAGVER_ERROR_TARGETING_KEY_MISSING);
         return;
     }
+    TRACE(question, .step = FV_STEP_BUCKET, .serve = serve, .bound = bound, .bucket = bucket);
     answer(outcome, pick(serve, bound, point), FLAGVER_REASON_SPLIT, rule);
     outcome->bucket = bucket;
 }

@@ -22,7 +22,9 @@ enum fv_step {
     FV_STEP_RULE,     /* whether the condition of rule `index`, id `name`, holds */
     FV_STEP_LEAF,     /* whether the attribute test `leaf` holds */
     FV_STEP_SEGMENT,  /* whether the context is in segment `name` */
-    FV_STEP_SERVED    /* the evaluation of `flag` ended with `outcome` */
+    FV_STEP_SCHEDULE, /* `bound` is a schedule's threshold now */
+    FV_STEP_BUCKET, /* `serve` has put the context into `bucket`, its first range ends at `bound` */
+    FV_STEP_SERVED  /* the evaluation of `flag` ended with `outcome` */
 };
 
 /* One step of an evaluation, for explaining it. */
@@ -35,6 +37,9 @@ struct fv_trace_event {
     uint32_t index;
     const struct fv_leaf *leaf;
     const struct fv_outcome *outcome;
+    const struct fv_serve *serve;
+    uint32_t bound;
+    int32_t bucket;
 };
 
 struct fv_trace {

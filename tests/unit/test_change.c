@@ -79,10 +79,10 @@ static void *skewed_allocate(void *data, size_t size)
 
 static void *skewed_reallocate(void *data, void *block, size_t size)
 {
-    char *moved = realloc(block ? (char *)block - 8 : NULL, size + 8);
+    char *grown = realloc(block ? (char *)block - 8 : NULL, size + 8);
 
     (void)data;
-    return moved ? moved + 8 : NULL;
+    return grown ? grown + 8 : NULL;
 }
 
 static void skewed_release(void *data, void *block)

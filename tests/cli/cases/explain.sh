@@ -25,6 +25,7 @@ exits 0
 prints_like 'checkout: *
     country in: yes (it is "DE")
     rule eu: yes
+    bucket 66576 of 100000 by companyId; the bound is 50 %
     serves b (SPLIT, bucket 66576)'
 explain checkout
 exits 0
@@ -60,7 +61,7 @@ exits 0
 prints 'top: false (variant off, DEFAULT, rule requires)
   flag top
     flag base
-      the same for everybody
+      the flag is disabled
       serves off (DISABLED)
     flag base serves on: no
     serves off (DEFAULT)'
@@ -84,6 +85,13 @@ prints 'limit: 9007199254740993 (variant high, STATIC)
     the same for everybody
     serves high (STATIC)'
 
+it "says when a flag is forced"
+export FLAGVER_FLAG_LIMIT=high
+explain limit
+unset FLAGVER_FLAG_LIMIT
+exits 0
+prints_like '*forced by an override or by FLAGVER_FLAG_*serves high (STATIC)'
+
 it "prints the explanation as JSON"
 explain report_setup --context '{"targetingKey": "user4"}' --json
 exits 0
@@ -95,6 +103,8 @@ explain new_search --context '{"targetingKey": "user5"}' --at 2026-01-03T00:00:0
 exits 0
 prints 'new_search: false (variant off, SPLIT, bucket 13265)
   flag new_search
+    the schedule stands at 10 %
+    bucket 13265 of 100000 by targetingKey; the bound is 10 %
     serves off (SPLIT, bucket 13265)'
 explain new_search --context '{"targetingKey": "user5"}' --at 2026-01-04T00:00:00Z
 prints_like 'new_search: true (variant on, SPLIT, bucket 13265)*'
