@@ -20,8 +20,11 @@
 /* The longest text that is read. */
 #define FV_JSON_LIMIT ((size_t)64 << 20)
 
-/* How deep values may nest: the root is 1 deep. jansson's own limit. */
-#define FV_JSON_DEPTH 2048
+/*
+ * How deep values may nest: the root is 1 deep. What walks a tree, jansson too,
+ * calls itself: threads with stacks of 128 KiB have to bear it.
+ */
+#define FV_JSON_DEPTH 500
 
 /*
  * Parse one JSON document. Refused are: duplicate keys; NUL, also as "\u0000";

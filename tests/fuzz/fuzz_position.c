@@ -133,8 +133,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_fixed_point(root);
     }
 
-    /* jansson 2.14 lets a NUL stand behind a number. */
-    if (!size || !memchr(data, 0, size)) {
+    /* jansson 2.14 lets a NUL stand behind a number, and values nest deeper. */
+    if ((!size || !memchr(data, 0, size)) && (r == 0 || !strstr(error.message, "nested deeper"))) {
         expected = json_loadb(text, size, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL);
         demand((expected != NULL) == (r == 0));
         demand(!expected || json_equal(expected, root));

@@ -499,7 +499,7 @@ START_TEST(values_nest_as_deep_as_the_parser_lets_them)
     assert_ok(fv_json_parse(out.data, out.length, NULL, &back, &error));
     ck_assert(json_equal(deepest, back));
     assert_fails(FLAGVER_EINVAL, fv_canonical_write(&out, deeper, &error));
-    assert_words("nested deeper than 2048");
+    assert_words("nested deeper than 500");
     json_decref(back);
     json_decref(deepest);
     json_decref(deeper);
