@@ -1,11 +1,13 @@
 /*
- * What counts as a change of a definition, and flags at odd addresses.
+ * What a hostile reader of the library found: what counts as a change, flags at
+ * odd addresses, hosts that call back, files that nest.
  */
 #define _XOPEN_SOURCE 700 /* putenv() */
 
 #include "support.h"
 
 #include <flagver.h>
+#include <pthread.h>
 #include <stdio.h>
 
 /* The same members, but not in the same objects: each pair is a change. */
@@ -147,16 +149,71 @@ START_TEST(the_log_function_may_call_the_client)
 }
 END_TEST
 
-static Suite *change_suite(void)
+#if defined(__SANITIZE_ADDRESS__)
+#define SMALL_STACK (4u << 20) /* the sanitizer's frames are large */
+#else
+#define SMALL_STACK (128u << 10)
+#endif
+
+/* Fills `text` with the head, the nesting part so many times, and the tail. */
+static char *nested(const char *head, const char *part, int times, const char *tail)
 {
-    Suite *suite = suite_create("change");
-    TCase *tests = tcase_create("change");
+    char *text = malloc(strlen(head) + strlen(part) * (size_t)times + strlen(tail) + 1), *at;
+
+    ck_assert_ptr_nonnull(text);
+    at = text + sprintf(text, "%s", head);
+    while (times--)
+        at += sprintf(at, "%s", part);
+    sprintf(at, "%s", tail);
+    return text;
+}
+
+static void *load_hostile(void *unused)
+{
+    char *texts[] = {
+        nested("{\"flags\":{\"f\":{\"type\":\"json\",\"variants\":{\"a\":", "[", 490, ""),
+        nested("{\"flags\":{\"f\":{\"type\":\"json\",\"variants\":{\"a\":", "{\"a\":", 10000, ""),
+        nested("{\"flags\":{\"f\":{\"type\":\"boolean\",\"rules\":[{\"serve\":\"on\",\"if\":",
+               "{\"not\":", 450, ""),
+        nested("{\"flags\":{\"f\":{\"type\":\"boolean\",\"rules\":[{\"serve\":\"on\",\"if\":"
+               "{\"attr\":\"a\",\"op\":\"matches\",\"value\":\"",
+               "(", 10000, "\"}}]}}}"),
+    };
+    flagver_snapshot *snapshot;
+    size_t i;
+
+    for (i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        ck_assert_int_eq(flagver_snapshot_load(texts[i], strlen(texts[i]), NULL, &snapshot, NULL),
+                         FLAGVER_EPARSE);
+        free(texts[i]);
+    }
+    return unused;
+}
+
+START_TEST(no_definition_overflows_a_small_stack)
+{
+    pthread_attr_t attributes;
+    pthread_t thread;
+
+    pthread_attr_init(&attributes);
+    ck_assert_int_eq(pthread_attr_setstacksize(&attributes, SMALL_STACK), 0);
+    ck_assert_int_eq(pthread_create(&thread, &attributes, load_hostile, NULL), 0);
+    pthread_join(thread, NULL);
+    pthread_attr_destroy(&attributes);
+}
+END_TEST
+
+static Suite *hostile_suite(void)
+{
+    Suite *suite = suite_create("hostile");
+    TCase *tests = tcase_create("hostile");
 
     tcase_add_loop_test(tests, a_member_that_moves_to_another_object_is_a_change, 0,
                         (int)(sizeof moved / sizeof moved[0]));
     tcase_add_test(tests, a_default_that_moves_into_the_variants_is_refused);
     tcase_add_test(tests, flags_are_whole_wherever_their_memory_begins);
     tcase_add_test(tests, the_log_function_may_call_the_client);
+    tcase_add_test(tests, no_definition_overflows_a_small_stack);
     suite_add_tcase(suite, tests);
     return suite;
 }
@@ -166,5 +223,5 @@ int main(void)
     static char variable[] = "TEST_CHANGE_ENABLED=perhaps";
 
     putenv(variable);
-    return run_suite(change_suite());
+    return run_suite(hostile_suite());
 }
