@@ -126,18 +126,23 @@ const struct fv_value *fv_context_find(const flagver_context *context, const str
     return value && value->kind != FV_NULL ? value : NULL;
 }
 
+#define CACHE_LINE 64u
+
 flagver_context *fv_context_new(bool suspect)
 {
-    unsigned char *block = fv_allocate_zeroed(NULL, 1, sizeof(flagver_context) + FV_SUSPECT_BIT);
+    unsigned char *block = fv_allocate_zeroed(NULL, 1, sizeof(flagver_context) + CACHE_LINE);
     flagver_context *context;
+    size_t skip;
 
     if (!block)
         return NULL;
-    if (suspect && !((uintptr_t)block & FV_SUSPECT_BIT))
-        context = (flagver_context *)(void *)(block + FV_SUSPECT_BIT);
-    else
-        context = (flagver_context *)(void *)block;
+    skip = (CACHE_LINE - (uintptr_t)block % CACHE_LINE) % CACHE_LINE;
+    if (suspect)
+        skip = (skip + FV_SUSPECT_BIT) % CACHE_LINE;
+    context = (flagver_context *)(void *)(block + skip);
     context->block = block;
+    context->members = context->own_members;
+    context->capacity = FV_OWN_MEMBERS;
     fv_arena_init(&context->arena, NULL, CONTEXT_CHUNK);
     return context;
 }
@@ -147,7 +152,8 @@ void fv_context_free(flagver_context *context)
     if (!context)
         return;
     fv_arena_clear(&context->arena);
-    fv_release(NULL, context->members);
+    if (context->members != context->own_members)
+        fv_release(NULL, context->members);
     fv_release(NULL, context->pending);
     fv_release(NULL, context->open);
     fv_release(NULL, context->block);
@@ -258,7 +264,7 @@ static bool copy_all(const flagver_context *context, struct fv_arena *arena, str
 /* Without memory for the move everything stays where it is. */
 static void move(flagver_context *context)
 {
-    struct fv_member *members = fv_allocate(NULL, context->capacity * sizeof *members);
+    struct fv_member *members = fv_allocate(NULL, context->count * sizeof *members);
     struct fv_arena arena;
     struct fv_value key;
 
@@ -269,9 +275,10 @@ static void move(flagver_context *context)
         return;
     }
     fv_arena_clear(&context->arena);
-    fv_release(NULL, context->members);
     context->arena = arena;
-    context->members = members;
+    if (context->count)
+        memcpy(context->members, members, context->count * sizeof *members);
+    fv_release(NULL, members);
     context->key = key;
     context->left_behind = 0;
 }
@@ -315,17 +322,20 @@ static struct fv_member *find_member(struct fv_member *members, size_t first, si
     return NULL;
 }
 
-/* Few contexts have more than four attributes; those that have get room for many. */
+/* Whoever has more attributes than a context holds by itself may have many. */
 static bool grow_members(flagver_context *context)
 {
-    size_t capacity = context->capacity ? context->capacity * 4 : 4;
+    bool own = context->members == context->own_members;
+    size_t capacity = context->capacity * 4;
     struct fv_member *members;
 
     if (capacity > UINT32_MAX || capacity > SIZE_MAX / sizeof *members)
         return false;
-    members = fv_reallocate(NULL, context->members, capacity * sizeof *members);
+    members = fv_reallocate(NULL, own ? NULL : context->members, capacity * sizeof *members);
     if (!members)
         return false;
+    if (own)
+        memcpy(members, context->own_members, sizeof context->own_members);
     context->members = members;
     context->capacity = capacity;
     return true;

@@ -11,6 +11,7 @@
 
 #define FV_CONTEXT_DEPTH 100
 #define FV_FIRST_HASHES 6u
+#define FV_OWN_MEMBERS 4u
 #define FV_ATTRIBUTE_NAME_LIMIT 255
 
 struct fv_open_container; /* a list or object that is being built */
@@ -21,13 +22,16 @@ struct fv_open_container; /* a list or object that is being built */
  * is more than what is still in use; then the rest moves to a fresh arena.
  */
 struct flagver_context {
-    /* What a search looks at first, in one cache line where the allocator is kind. */
+    /* The first cache line: what a search looks at first. */
     struct fv_value key; /* FV_STRING, or FV_NULL: missing */
     uint64_t key_hash;   /* fv_hash() of the key */
     struct fv_member *members;
     uint32_t count;
     bool key_invalid;                       /* the key given was no string or integer */
     uint32_t first_hashes[FV_FIRST_HASHES]; /* of the first members' names */
+
+    /* The next two: most contexts have no more attributes than these. */
+    struct fv_member own_members[FV_OWN_MEMBERS];
 
     size_t capacity;
     void *block; /* what was allocated for this struct */

@@ -207,12 +207,12 @@ static bool ruled(struct fv_question *question, const struct fv_plan *plan,
  * A flag's memory begins with the flag and is mostly one piece. Fetched all at
  * once it costs one wait for a flag that is in no cache, not one a pointer.
  */
-#define SHARE_LINES 4
-#define PLAN_LINES 14
+#define USUAL_LINES 4
+#define RULES_LINES 14
 
 static void fetch(const struct fv_flag *flag)
 {
-    int line, lines = flag->asks == FV_ASKS_SERVE ? SHARE_LINES : PLAN_LINES;
+    int line, lines = flag->asks & FV_ASKS_RULES ? RULES_LINES : USUAL_LINES;
 
     for (line = 1; line < lines; line++)
         FV_PREFETCH((const void *)((uintptr_t)flag + (uintptr_t)line * 64));
