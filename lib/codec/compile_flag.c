@@ -689,17 +689,21 @@ static int read_parts(struct parts *parts, bool *ret_enabled)
 }
 
 /*
- * What a flag needs beyond itself, so that it lies in one piece: a bucketing
- * when it has a share of its own, and room for a few rules.
+ * What a flag needs beyond itself, so that it lies in one piece: its variants, a
+ * bucketing when it has a share of its own, and room for a few rules.
  */
+#define VARIANT_ROOM (sizeof(struct fv_variant) + sizeof(struct fv_range) + 40)
 #define RULES_ROOM 768
 
 static size_t extra_room(json_t *const fields[FLAG_FIELDS])
 {
+    size_t room = json_object_size(fields[VARIANTS]) * VARIANT_ROOM;
+
+    if (fields[PERCENTAGE] || fields[SPLIT] || fields[SCHEDULE])
+        room += sizeof(struct fv_bucketing);
     if (has_items(fields[RULES]))
-        return RULES_ROOM;
-    return fields[PERCENTAGE] || fields[SPLIT] || fields[SCHEDULE] ? sizeof(struct fv_bucketing)
-                                                                   : 0;
+        room += RULES_ROOM;
+    return room;
 }
 
 int fv_compile_flag(struct fv_compiling *compiling, const struct fv_place *place,
