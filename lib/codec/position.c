@@ -414,8 +414,8 @@ static bool expects_value(const struct fv_scan *scan)
 /* The levels that lead to the value being read when nothing is known of the next token. */
 static size_t path_between(const struct fv_scan *scan)
 {
-    if (scan->event == FV_SCAN_OPEN || scan->depth == 0)
-        return scan->depth;
+    if (scan->depth == 0)
+        return 0;
     if (scan->state == FV_EXPECT_VALUE && scan->levels[scan->depth - 1].object)
         return scan->depth;
     return scan->depth - 1;
@@ -528,8 +528,6 @@ bool fv_scan_next(struct fv_scan *scan)
 
     if (scan->event == FV_SCAN_OPEN || scan->event == FV_SCAN_CLOSE || (value && scalar))
         scan->path = scan->depth;
-    else if (scan->event == FV_SCAN_MARK)
-        scan->path = path_between(scan);
     return scan->event != FV_SCAN_END && scan->event != FV_SCAN_FAULT;
 }
 
@@ -576,25 +574,6 @@ void fv_scan_pointer(const struct fv_scan *scan, struct fv_text *pointer)
         for (at = scan->text + level->key + 1; at < stop;)
             add_escaped(pointer, piece, unescape(&at, stop, piece));
     }
-}
-
-void fv_position_pointer(const char *text, size_t length, size_t offset, struct fv_text *pointer)
-{
-    struct fv_scan scan;
-    size_t between;
-    bool more;
-
-    fv_scan_init(&scan, text, length);
-    do {
-        between = path_between(&scan);
-        more = fv_scan_next(&scan);
-    } while (more && scan.token.end <= offset);
-    if (scan.token.start > offset || scan.token.kind == 0)
-        scan.path = between;
-
-    fv_text_reset(pointer);
-    fv_scan_pointer(&scan, pointer);
-    fv_scan_clear(&scan);
 }
 
 /* --- finding a value --- */

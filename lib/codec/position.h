@@ -49,16 +49,6 @@ void fv_position_at(const char *text, size_t length, size_t offset,
 bool fv_position_find(const char *text, size_t length, const char *pointer, bool at_key,
                       struct fv_position *ret_position);
 
-/*
- * Replaces the contents of `pointer` by the pointer of the innermost value that
- * is being read at `offset`, "" for the root. The text may be broken; what
- * stands behind its first fault is not looked at.
- *
- * A member's value is being read from the ":" on, an element of an array from
- * its first byte on; between them, and in keys, it is the container.
- */
-void fv_position_pointer(const char *text, size_t length, size_t offset, struct fv_text *pointer);
-
 /* Append one token to a pointer: "/" and the key, with "~" and "/" escaped. */
 void fv_pointer_add(struct fv_text *pointer, const char *token, size_t length);
 void fv_pointer_add_index(struct fv_text *pointer, size_t index);
@@ -144,7 +134,11 @@ void fv_scan_clear(struct fv_scan *scan);
 /* Reads one token. False at the end and at the first fault, and ever after. */
 bool fv_scan_next(struct fv_scan *scan);
 
-/* Appends the pointer of the value being read at the token. */
+/*
+ * Appends the pointer of the innermost value that is being read at the token,
+ * nothing for the root. At a key, ":" or "," that is the container. A value that
+ * is missing behind ":" is the member's, behind "[" or "," the container.
+ */
 void fv_scan_pointer(const struct fv_scan *scan, struct fv_text *pointer);
 
 /* Appends what the string at [start, end) means, quotes included in the range. */
