@@ -58,6 +58,9 @@ EXAMPLES := $(call program,$(sort $(wildcard examples/*.c)))
 TESTS := $(call program,$(sort $(wildcard tests/unit/test_*.c tests/property/test_*.c)))
 OOM_TESTS := $(call program,$(sort $(wildcard tests/oom/test_*.c)))
 THREAD_TESTS := $(call program,$(sort $(wildcard tests/thread/test_*.c)))
+CONFORMANCE_TESTS := $(call program,$(sort $(wildcard tests/conformance/test_*.c)))
+CONFORMANCE := $(filter-out tests/conformance/test_%,$(sort $(wildcard tests/conformance/*.[ch])))
+CRASH_TESTS := $(call program,$(sort $(wildcard tests/crash/test_*.c)))
 FUZZERS := $(call program,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 REPLAYS := $(patsubst $(BUILD)/tests/fuzz/fuzz_%,$(BUILD)/tests/fuzz/replay_%,$(FUZZERS))
 
@@ -82,9 +85,11 @@ CHECK_CFLAGS := $(shell $(PKG_CONFIG) --cflags check 2>/dev/null)
 CHECK_LIBS := $(shell $(PKG_CONFIG) --libs check 2>/dev/null)
 CRYPTO_CFLAGS := $(shell $(PKG_CONFIG) --cflags libcrypto 2>/dev/null)
 CRYPTO_LIBS := $(shell $(PKG_CONFIG) --libs libcrypto 2>/dev/null)
+SQLITE_CFLAGS := $(shell $(PKG_CONFIG) --cflags sqlite3 2>/dev/null)
+SQLITE_LIBS := $(shell $(PKG_CONFIG) --libs sqlite3 2>/dev/null)
 
 # What the static library needs at link time; the .pc file says the same.
-LIB_LIBS := $(JANSSON_LIBS) -lm -pthread
+LIB_LIBS := $(JANSSON_LIBS) $(SQLITE_LIBS) $(CRYPTO_LIBS) -lm -pthread
 
 COMPILE = $(CC) -std=c11 $(WARNINGS) -Iinclude $(FOLDER_FLAGS) -fPIC -pthread -MMD -MP \
 	$(CPPFLAGS) $(CFLAGS) $(SANITIZERS)
@@ -95,8 +100,13 @@ LINK = $(CC) $(CFLAGS) $(SANITIZERS) $(LDFLAGS)
 # the value of whichever file asked for it first.)
 $(BUILD)/obj/lib/%.o: private FOLDER_FLAGS = -Ilib -fvisibility=hidden
 $(BUILD)/obj/lib/codec/%.o: private FOLDER_FLAGS = -Ilib -fvisibility=hidden $(JANSSON_CFLAGS)
-$(BUILD)/obj/tests/%.o: private FOLDER_FLAGS = -Ilib -Itests $(CHECK_CFLAGS) $(JANSSON_CFLAGS)
-$(BUILD)/obj/bench/%.o: private FOLDER_FLAGS = $(CRYPTO_CFLAGS)
+$(BUILD)/obj/lib/crypto/%.o: private FOLDER_FLAGS = -Ilib -fvisibility=hidden $(CRYPTO_CFLAGS)
+$(BUILD)/obj/lib/driver/%.o: private FOLDER_FLAGS = -Ilib -fvisibility=hidden $(SQLITE_CFLAGS)
+$(BUILD)/obj/tests/%.o: private FOLDER_FLAGS = -Ilib -Itests $(CHECK_CFLAGS) $(JANSSON_CFLAGS) \
+	$(SQLITE_CFLAGS)
+# What third parties compile too: it sees what they see.
+$(BUILD)/obj/tests/conformance/%.o: private FOLDER_FLAGS = -Itests $(CHECK_CFLAGS)
+$(BUILD)/obj/bench/%.o: private FOLDER_FLAGS = $(CRYPTO_CFLAGS) $(SQLITE_CFLAGS)
 
 # -z nodelete: threads keep a destructor of ours, so the code must stay mapped
 # when a host unloads the plugin that brought us in. -z defs: nothing undefined
@@ -116,10 +126,10 @@ define stamp
 endef
 
 $(BUILD)/flags: FORCE
-	@$(PKG_CONFIG) --exists jansson || \
-		{ echo "jansson is not there; scripts/setup.sh installs what is missing" >&2; exit 1; }
-	$(call stamp,$(COMPILE) / $(LINK) $(SHARED_FLAGS) / $(LIB_LIBS) $(CHECK_LIBS) $(CRYPTO_LIBS) / \
-		$(JANSSON_CFLAGS) $(CHECK_CFLAGS) $(CRYPTO_CFLAGS))
+	@for package in jansson libcrypto sqlite3; do $(PKG_CONFIG) --exists $$package || \
+		{ echo "$$package is not there; scripts/setup.sh installs what is missing" >&2; exit 1; }; done
+	$(call stamp,$(COMPILE) / $(LINK) $(SHARED_FLAGS) / $(LIB_LIBS) $(CHECK_LIBS) / \
+		$(JANSSON_CFLAGS) $(CHECK_CFLAGS) $(CRYPTO_CFLAGS) $(SQLITE_CFLAGS))
 
 $(BUILD)/objects: FORCE
 	$(call stamp,$(LIB_OBJECTS))
@@ -163,11 +173,15 @@ $(BUILD)/install/flagver: $(call object,$(CLI_SOURCES)) $(SHARED)
 $(BUILD)/examples/%: $(BUILD)/obj/examples/%.o $(SHARED)
 	@mkdir -p $(@D)
 	$(call say,LINK)
-	$(Q)$(LINK_SHARED) -pthread -Wl,-rpath,'$$ORIGIN/..'
+	$(Q)$(LINK_SHARED) $(EXAMPLE_LIBS) -pthread -Wl,-rpath,'$$ORIGIN/..'
+
+# What an application brings along itself.
+$(BUILD)/examples/enlist: private EXAMPLE_LIBS = $(SQLITE_LIBS)
+$(BUILD)/examples/json_driver: private EXAMPLE_LIBS = $(JANSSON_LIBS)
 
 $(BUILD)/bench: $(call object,$(BENCH_SOURCES)) $(SHARED)
 	$(call say,LINK)
-	$(Q)$(LINK_SHARED) -pthread -Wl,-rpath,'$$ORIGIN' $(JANSSON_LIBS) $(CRYPTO_LIBS) -lm
+	$(Q)$(LINK_SHARED) -pthread -Wl,-rpath,'$$ORIGIN' $(JANSSON_LIBS) $(CRYPTO_LIBS) $(SQLITE_LIBS) -lm
 
 # ---------------------------------------------------------------------------
 # Tests: linked with the static library, where the fv_ functions can be reached
@@ -178,6 +192,9 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(STATIC)
 	$(Q)$(LINK) -o $@ $(filter %.o,$^) $(STATIC) $(LIB_LIBS) $(CHECK_LIBS)
 
 $(OOM_TESTS): $(BUILD)/obj/tests/oom/failing_malloc.o
+
+# The suite that every driver passes, and the driver that fails on demand.
+$(CONFORMANCE_TESTS) $(CRASH_TESTS): $(patsubst %.c,$(BUILD)/obj/%.o,$(filter %.c,$(CONFORMANCE)))
 
 # The same targets twice: driven by libFuzzer, and by our own main over files.
 $(FUZZERS): $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(STATIC)
@@ -192,7 +209,8 @@ $(REPLAYS): $(BUILD)/tests/fuzz/replay_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o \
 	$(Q)$(LINK) -o $@ $(filter %.o,$^) $(STATIC) $(LIB_LIBS)
 
 # All that compiles without libFuzzer.
-everything: all $(TESTS) $(OOM_TESTS) $(THREAD_TESTS) $(REPLAYS) $(BENCH)
+everything: all $(TESTS) $(OOM_TESTS) $(THREAD_TESTS) $(CONFORMANCE_TESTS) $(CRASH_TESTS) \
+	$(REPLAYS) $(BENCH)
 
 # ---------------------------------------------------------------------------
 # Install

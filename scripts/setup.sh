@@ -3,7 +3,7 @@
 #
 #   setup.sh           to build the library: `make demo`
 #   setup.sh --check   and to run the tests: `make check`
-#   setup.sh --bench   and to run the benchmarks: `make bench`
+#   setup.sh --bench   the same as to build, for `make bench`
 #   setup.sh --ci      and everything .ci/run calls
 #
 # When nothing is missing it does nothing. Without root or a sudo that asks no
@@ -41,14 +41,12 @@ fi
 
 need pkg-config command -v pkg-config
 need libjansson-dev pkg-config --exists jansson
+need libssl-dev pkg-config --exists libcrypto
+need libsqlite3-dev pkg-config --exists sqlite3
 
 if [ "$level" = --check ] || [ "$level" = --ci ]; then
     need check pkg-config --exists check
     need g++ command -v g++
-fi
-
-if [ "$level" = --bench ] || [ "$level" = --ci ]; then
-    need libssl-dev pkg-config --exists libcrypto
 fi
 
 if [ "$level" = --ci ]; then

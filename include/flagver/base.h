@@ -3,8 +3,9 @@
  *
  * A call that can fail returns 0 or a negative FLAGVER_E… code. Where there is
  * more to say it takes, as its last argument, an optional `flagver_error *` that
- * belongs to the caller. Outputs are written only when a call succeeds. The library never prints, aborts, exits, or changes the locale or
- * signals of the process it lives in.
+ * belongs to the caller. Outputs are written only when a call succeeds. The
+ * library never prints, aborts, exits, or changes the locale or signals of the
+ * process it lives in.
  */
 #ifndef FLAGVER_BASE_H
 #define FLAGVER_BASE_H
@@ -37,7 +38,7 @@ FLAGVER_API const char *flagver_version_string(void);
  * MISTAKE  the arguments or the input are wrong: the same call fails again
  * RETRY    nothing happened; the same call may succeed later
  * UNKNOWN  it is not known whether the change took place
- * BROKEN   the handle can only be closed or freed
+ * BROKEN   the handle can only be closed or freed (after EFORKED: reopened)
  */
 #define FLAGVER_CLASS_MISTAKE 1
 #define FLAGVER_CLASS_RETRY 2
@@ -48,14 +49,27 @@ FLAGVER_API const char *flagver_version_string(void);
  * The errors: X(name, number, class, words). Numbers never change their
  * meaning; new ones are added.
  */
-#define FLAGVER_ERRORS(X)                              \
-    X(EINVAL, 1, MISTAKE, "invalid argument")          \
-    X(ENOMEM, 2, RETRY, "out of memory")               \
-    X(ENOTFOUND, 3, MISTAKE, "not found")              \
-    X(EPARSE, 4, MISTAKE, "malformed input")           \
-    X(EIO, 5, RETRY, "file cannot be read or written") \
-    X(ENOTSUP, 6, MISTAKE, "not supported")            \
-    X(EBUSY, 7, RETRY, "in use")
+#define FLAGVER_ERRORS(X)                                                            \
+    X(EINVAL, 1, MISTAKE, "invalid argument")                                        \
+    X(ENOMEM, 2, RETRY, "out of memory")                                             \
+    X(ENOTFOUND, 3, MISTAKE, "not found")                                            \
+    X(EPARSE, 4, MISTAKE, "malformed input")                                         \
+    X(EIO, 5, RETRY, "file cannot be read or written")                               \
+    X(ENOTSUP, 6, MISTAKE, "not supported")                                          \
+    X(EBUSY, 7, RETRY, "in use")                                                     \
+    X(EEXIST, 8, MISTAKE, "already there")                                           \
+    X(ECONFLICT, 9, MISTAKE, "changed by someone else")                              \
+    X(ESTALE, 10, MISTAKE, "a newer version is in force")                            \
+    X(ESTATE, 11, MISTAKE, "not possible in this state")                             \
+    X(EFROZEN, 12, MISTAKE, "this version cannot change any more")                   \
+    X(EPHASE, 13, MISTAKE, "not possible in this phase")                             \
+    X(EIDEM, 14, MISTAKE, "the idempotency key belongs to another transaction")      \
+    X(ESCHEMA, 15, MISTAKE, "the store's schema is not the one that is needed")      \
+    X(EUNAVAILABLE, 16, RETRY, "the store cannot be used now")                       \
+    X(EUNKNOWN, 17, UNKNOWN, "it is not known whether the change took place")        \
+    X(ECORRUPT, 18, BROKEN, "the store contradicts itself")                          \
+    X(EFORKED, 19, BROKEN, "the store was opened before the process forked")         \
+    X(ETIMEDOUT, 20, BROKEN, "the transaction was open for too long")
 
 enum {
 #define FLAGVER_ERROR_CODE(name, number, class_, words) FLAGVER_##name = -(number),

@@ -1,0 +1,400 @@
+/**
+ * libflagver: the driver interface. A driver keeps the library's records in some
+ * database; applications do not need this header.
+ *
+ * The library decides: rules, numbers, hashes, times, retries. It collects what a
+ * transaction changes and hands it over in batches. The driver owns durability,
+ * locks, uniqueness and order, and where its database can, it repeats the
+ * library's rules as constraints. docs/drivers.md tells how to write one;
+ * tests/conformance is the suite that every driver must pass.
+ *
+ * All functions return 0 or a negative FLAGVER_E… code and fill `err` (which may
+ * be NULL); outputs are written only on success. Besides what each function
+ * names they may return
+ *
+ *   FLAGVER_EBUSY         a lock was not to be had in time, or the database took
+ *                         the transaction back: running it again may succeed
+ *   FLAGVER_EUNAVAILABLE  the database cannot be reached, written or read now
+ *   FLAGVER_ECORRUPT      the database contradicts itself
+ *   FLAGVER_ESCHEMA       the schema is missing or of another version
+ *   FLAGVER_EIO, FLAGVER_ENOMEM
+ *
+ * The class of the code (flagver_error_class) says whether the library tries again.
+ *
+ * Threads: a store is used by any number of threads at once, a transaction and
+ * its cursors by one at a time, not always the same.
+ *
+ * Texts are UTF-8 without NUL; they compare and sort by their bytes. Times are
+ * microseconds since 1970-01-01T00:00:00Z; 0 is "none". What the library passes
+ * in is borrowed until the call returns. What a cursor yields is borrowed until
+ * the cursor's next step or end.
+ */
+#ifndef FLAGVER_DRIVER_H
+#define FLAGVER_DRIVER_H
+
+#include "flagver/base.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Changes when a driver that was compiled before would misunderstand. */
+#define FLAGVER_DRIVER_ABI 1u
+
+/** The schema that this library asks for. */
+#define FLAGVER_SCHEMA_VERSION 1u
+
+/** Bytes or UTF-8 text, no NUL behind it. A NULL pointer is "none", unlike an empty text. */
+typedef struct flagver_bytes {
+    const void *data;
+    size_t length;
+} flagver_bytes;
+
+/** A UUID. */
+typedef struct flagver_id {
+    uint8_t bytes[16];
+} flagver_id;
+
+/* ---- rows ---- */
+
+/** States of a version. */
+#define FLAGVER_STATE_DRAFT 1
+#define FLAGVER_STATE_SUBMITTED 2
+#define FLAGVER_STATE_APPROVED 3
+#define FLAGVER_STATE_SUPERSEDED 4
+#define FLAGVER_STATE_REJECTED 5
+#define FLAGVER_STATE_WITHDRAWN 6
+#define FLAGVER_STATE_RECORDED 7
+
+/** Bits of a version. */
+#define FLAGVER_VERSION_TOMBSTONE 1u /**< says that the record is deleted */
+
+/**
+ * A series: the versions of one record. (tenant, phase, subject) names it, and
+ * so does `id`; both are unique.
+ *
+ * last_no     the highest number given; 0: none yet
+ * current_no  the number that is in force, 0: none; 0 … last_no
+ * rev         counts the changes of this row, from 1
+ * changed_at  time of the last change; never falls
+ */
+typedef struct flagver_series_row {
+    flagver_id id;
+    flagver_bytes tenant, phase, subject;
+    uint32_t last_no, current_no;
+    int64_t rev;
+    int64_t changed_at;
+} flagver_series_row;
+
+/** A payload: the exact bytes, in a row of their own. `key` 0: not encrypted. */
+typedef struct flagver_payload_row {
+    flagver_id id;
+    uint32_t key;
+    flagver_bytes salt; /**< or none */
+    flagver_bytes body;
+} flagver_payload_row;
+
+/**
+ * A version. (series, no) is unique, and so is `id`.
+ *
+ * no             1 … last_no of its series
+ * parent_no, base_no, reverts_no   smaller numbers of the series, 0: none
+ * superseded_by  the greater number that took its place; set exactly in state SUPERSEDED
+ * decided_…      who approved or rejected it, and when; superseded_at > decided_at
+ * note           what the author said about it, or none
+ * phase, subject, tenant, payload, payload_key, payload_salt
+ *                only in rows that are read, of its series and its payload; payload
+ *                is "none" when it was not asked for or is gone
+ */
+typedef struct flagver_version_row {
+    flagver_id series, id;
+    uint32_t no, parent_no, base_no, reverts_no, superseded_by;
+    int32_t state;
+    uint32_t bits;
+    int64_t rev;
+    int64_t created_at, submitted_at, decided_at, superseded_at;
+    flagver_bytes created_by, decided_by, note;
+    flagver_id payload_id;
+    uint8_t content_hash[32];
+
+    flagver_bytes tenant, phase, subject;
+    flagver_bytes payload, payload_salt;
+    uint32_t payload_key;
+} flagver_version_row;
+
+/** A leaf of a tenant's audit log. Numbers are dense, from 0; nothing ever changes one. */
+typedef struct flagver_leaf_row {
+    flagver_bytes tenant;
+    uint64_t no;
+    flagver_bytes leaf;
+    uint8_t hash[32];
+} flagver_leaf_row;
+
+/**
+ * A row of the keyed table: small state of the library, by (tenant, space, key).
+ *
+ * space  what it is about, for instance "request"; 1 to 64 bytes
+ * key    1 to 512 bytes of text
+ * rev    what compare-and-set compares; chosen by the library, > 0
+ * time   of the last change; rows are also found by it
+ */
+typedef struct flagver_keyed_row {
+    flagver_bytes tenant, space, key;
+    int64_t rev, time;
+    flagver_bytes value;
+} flagver_keyed_row;
+
+/* ---- changes ---- */
+
+/**
+ * One change. `expect` is the rev that the row must have now, 0: the row must
+ * not be there, FLAGVER_EXPECT_ANY: whatever is there. When it is not so, apply
+ * returns FLAGVER_ECONFLICT.
+ *
+ * SERIES          write the series; with expect 0 it is new
+ * PAYLOAD         add a payload
+ * VERSION_NEW     add a version: state DRAFT or RECORDED, no = last_no of its series,
+ *                 whose SERIES change comes before; so does its PAYLOAD
+ * VERSION_CHANGE  write a version that exists. DRAFT, SUBMITTED and APPROVED may change
+ *                 as follows, others not at all: 1→1 1→2 1→3 1→6 2→1 2→2 2→3 2→5 2→6 3→4.
+ *                 series, id, no, parent_no, reverts_no, created_… and TOMBSTONE never
+ *                 change; payload and base_no only in 1→1. At most one version of
+ *                 a series is APPROVED at any moment.
+ * LEAF            append a leaf; its number is the size of the log
+ * KEYED           write a keyed row
+ * KEYED_DELETE    delete it: `keyed` names tenant, space, key
+ * KEYED_EXPIRE    delete up to 1000 rows of `keyed`'s tenant and space older than `time`
+ */
+#define FLAGVER_CHANGE_SERIES 1
+#define FLAGVER_CHANGE_PAYLOAD 2
+#define FLAGVER_CHANGE_VERSION_NEW 3
+#define FLAGVER_CHANGE_VERSION_CHANGE 4
+#define FLAGVER_CHANGE_LEAF 5
+#define FLAGVER_CHANGE_KEYED 6
+#define FLAGVER_CHANGE_KEYED_DELETE 7
+#define FLAGVER_CHANGE_KEYED_EXPIRE 8
+
+#define FLAGVER_EXPECT_ANY INT64_C(-1)
+
+typedef struct flagver_change {
+    int32_t kind;
+    uint32_t reserved;
+    int64_t expect;
+    union {
+        const flagver_series_row *series;
+        const flagver_payload_row *payload;
+        const flagver_version_row *version;
+        const flagver_leaf_row *leaf;
+        const flagver_keyed_row *keyed;
+    } row;
+} flagver_change;
+
+/* ---- queries ---- */
+
+/**
+ * What to scan, in this order, of the transaction's tenant (TENANTS: of the store):
+ *
+ * VERSIONS   versions, with their series. Which ones `pick` says:
+ *            CURRENT  of each series its current one; AS_OF: the one that was in force at
+ *            `time` (decided_at <= time and not superseded by then; RECORDED: the highest
+ *            with created_at <= time); NUMBER: number `no`; ALL: every one.
+ *            `phase` and `subject` name the series (`subject` none: all of the phase,
+ *            `phase` none too: all of the tenant); with `prefix` non-zero `subject` is what
+ *            subjects begin with. In order of phase, subject, number; only after `after`
+ *            (a subject) or, for ALL of one series, after number `after_no`; with `backwards`
+ *            in the opposite order, before them. `payload` non-zero: with payloads.
+ * VERSION    the version with id `id`
+ * SERIES     series, chosen and ordered as for VERSIONS
+ * LEAVES     leaves from number `from` on, in order
+ * KEYED      keyed rows of `space` in order of key: with key `subject`, or (`prefix`) keys that
+ *            begin with it, or (none) all; only after `after`; `time` non-zero: only older ones
+ * TENANTS    names of tenants that have a series or a leaf, in order
+ *
+ * limit  at most so many rows; 0: all
+ */
+#define FLAGVER_QUERY_VERSIONS 1
+#define FLAGVER_QUERY_VERSION 2
+#define FLAGVER_QUERY_SERIES 3
+#define FLAGVER_QUERY_LEAVES 4
+#define FLAGVER_QUERY_KEYED 5
+#define FLAGVER_QUERY_TENANTS 6
+
+#define FLAGVER_PICK_CURRENT 1
+#define FLAGVER_PICK_AS_OF 2
+#define FLAGVER_PICK_NUMBER 3
+#define FLAGVER_PICK_ALL 4
+
+typedef struct flagver_query {
+    int32_t kind;
+    int32_t pick;
+    flagver_bytes phase, subject, space, after;
+    int32_t prefix, backwards, payload;
+    uint32_t no, after_no;
+    uint32_t limit;
+    int64_t time;
+    uint64_t from;
+    flagver_id id;
+} flagver_query;
+
+/** What a scan yields: the member that the query's kind asks for is set. */
+typedef struct flagver_row {
+    union {
+        flagver_version_row version;
+        flagver_series_row series;
+        flagver_leaf_row leaf;
+        flagver_keyed_row keyed;
+        flagver_bytes tenant;
+    } as;
+} flagver_row;
+
+/* ---- the driver ---- */
+
+typedef struct flagver_store flagver_store;           /**< the driver's own */
+typedef struct flagver_driver_txn flagver_driver_txn; /**< the driver's own */
+typedef struct flagver_cursor flagver_cursor;         /**< the driver's own */
+
+/** Capabilities. */
+#define FLAGVER_DRIVER_DURABLE 1u        /**< what is committed survives power loss */
+#define FLAGVER_DRIVER_PROCESSES 2u      /**< several processes may use one store at once */
+#define FLAGVER_DRIVER_ONE_WRITER 4u     /**< begin(WRITE) is never called while another one is open */
+#define FLAGVER_DRIVER_ENLIST 8u         /**< has `adopt` */
+#define FLAGVER_DRIVER_SELF_UPGRADE 16u  /**< open creates and upgrades the schema */
+#define FLAGVER_DRIVER_TENANTS 32u       /**< the database itself keeps tenants apart */
+
+/**
+ * What a store is opened with; borrowed until open returns, but for the hooks.
+ *
+ * path      what stands behind "NAME:" in the URI
+ * wait_ms   how long to wait for a lock before FLAGVER_EBUSY
+ * memory    the allocator for the driver's own memory; NULL: malloc
+ * read_only non-zero: nothing will be written, and nothing is to be created
+ */
+typedef struct flagver_driver_config {
+    size_t size;
+    const char *path;
+    int32_t wait_ms;
+    int32_t read_only;
+    const flagver_allocator *memory;
+} flagver_driver_config;
+
+/** The application's own open transaction, for `adopt`. */
+typedef struct flagver_adoption {
+    void *connection;     /**< the application's handle, for instance a sqlite3 * */
+    const void *library;  /**< tells which copy of the database's library made it */
+    int32_t version;      /**< of that library */
+} flagver_adoption;
+
+#define FLAGVER_MODE_READ 1
+#define FLAGVER_MODE_WRITE 2
+
+/**
+ * A driver: a table of functions, to be registered with flagver_driver_register().
+ * All are required but `adopt` and `watch_fd`. A later version of the library adds members
+ * only at the end; it reads no more than `size` says.
+ *
+ * name  what URIs begin with; 1 to 32 lower-case letters, digits, '+', '-', '.'
+ *
+ * open            open a store. A driver with SELF_UPGRADE creates or upgrades the schema first.
+ *                 Others leave it alone, also when it is missing or old.
+ * close           close it; all its transactions have ended. NULL is not passed.
+ * abandon         the process has forked and this is the child: give up the store without touching
+ *                 connections, locks or files that are the parent's
+ * ping            is the store there? FLAGVER_EUNAVAILABLE when not
+ * describe        one line of JSON about the store for people: an object
+ *
+ * schema_version  the version of the schema that is there; 0: none
+ * schema_migrate  take the schema to version `to`, up or down, one transaction a step; several
+ *                 processes may try at once. Going down discards what the lower version cannot hold.
+ * schema_verify   compare the schema that is there with what it should be; `found` is called
+ *                 with a line for each thing that is missing or different, and `checked` with
+ *                 a line for each that is fine; either may be NULL. Also damage of the database.
+ *
+ * begin           begin a transaction of this tenant. READ sees one state of the store, WRITE
+ *                 the newest. Transactions of other tenants are not seen.
+ * adopt           begin inside the application's open transaction. commit then only ends our part,
+ *                 and rollback undoes our changes alone.
+ * commit          end a transaction; the handle is gone in any case. FLAGVER_EUNKNOWN when
+ *                 it may or may not have been committed.
+ * rollback        end it and undo it; never fails
+ * outcome         was the transaction committed that wrote the keyed row (space "request", `key`)?
+ *                 Must be certain: a remnant of it that may still commit is ended or waited for.
+ *
+ * lock            make these series the transaction's own until it ends and read them as they are
+ *                 then: `series` of each has tenant, phase, subject on entry and all of it on
+ *                 return; rev 0: there is no such series. Its texts may then be the driver's,
+ *                 until the transaction ends. Keys come in byte order of phase, subject;
+ *                 with `try_only` non-zero nothing is waited for: FLAGVER_EBUSY.
+ *                 (A series that is not there cannot be locked everywhere: two transactions may
+ *                 both try to create it, and one gets FLAGVER_EBUSY or FLAGVER_ECONFLICT from apply.)
+ * lock_log        make the tenant's audit log the transaction's own; the number of its leaves.
+ *                 Called last before the LEAF changes.
+ * apply           make these changes, in order, all or none
+ * scan            see flagver_query; sees the transaction's own changes
+ * next            1 and a row, 0 at the end
+ * end_scan        free the cursor; NULL is not passed
+ *
+ * changes         the number of leaves in this tenant's log, outside of any transaction. Asked
+ *                 several times a second, so it has to be cheap; and to notice that the store
+ *                 was replaced or is gone (FLAGVER_EUNAVAILABLE).
+ * watch_fd        a descriptor that becomes readable when there may be changes, or -1
+ */
+typedef struct flagver_driver {
+    uint32_t abi;
+    uint32_t size;
+    const char *name;
+    uint64_t capabilities;
+
+    int (*open)(const flagver_driver_config *config, flagver_store **ret_store, flagver_error *err);
+    void (*close)(flagver_store *store);
+    void (*abandon)(flagver_store *store);
+    int (*ping)(flagver_store *store, flagver_error *err);
+    int (*describe)(flagver_store *store, char *buffer, size_t size, flagver_error *err);
+
+    int (*schema_version)(flagver_store *store, uint32_t *ret_version, flagver_error *err);
+    int (*schema_migrate)(flagver_store *store, uint32_t to, flagver_error *err);
+    int (*schema_verify)(flagver_store *store, void (*found)(void *data, const char *line),
+                         void (*checked)(void *data, const char *line), void *data,
+                         flagver_error *err);
+
+    int (*begin)(flagver_store *store, flagver_bytes tenant, int mode,
+                 flagver_driver_txn **ret_txn, flagver_error *err);
+    int (*adopt)(flagver_store *store, flagver_bytes tenant, const flagver_adoption *adoption,
+                 flagver_driver_txn **ret_txn, flagver_error *err);
+    int (*commit)(flagver_driver_txn *txn, flagver_error *err);
+    void (*rollback)(flagver_driver_txn *txn);
+    int (*outcome)(flagver_store *store, flagver_bytes tenant, flagver_bytes key,
+                   bool *ret_committed, flagver_error *err);
+
+    int (*lock)(flagver_driver_txn *txn, flagver_series_row *series, size_t count, int try_only,
+                flagver_error *err);
+    int (*lock_log)(flagver_driver_txn *txn, uint64_t *ret_size, flagver_error *err);
+    int (*apply)(flagver_driver_txn *txn, const flagver_change *changes, size_t count,
+                 flagver_error *err);
+    int (*scan)(flagver_driver_txn *txn, const flagver_query *query, flagver_cursor **ret_cursor,
+                flagver_error *err);
+    int (*next)(flagver_cursor *cursor, flagver_row *ret_row, flagver_error *err);
+    void (*end_scan)(flagver_cursor *cursor);
+
+    int (*changes)(flagver_store *store, flagver_bytes tenant, uint64_t *ret_size,
+                   flagver_error *err);
+    int (*watch_fd)(flagver_store *store);
+} flagver_driver;
+
+/**
+ * Make a driver known to flagver_open() in this process, as "NAME:PATH". The table must stay
+ * as it is for the rest of the process; a driver cannot be taken back.
+ *
+ * @return 0, or
+ *   FLAGVER_EINVAL  another ABI, a required function is missing, or no valid name
+ *   FLAGVER_EEXIST  there is a driver of this name
+ *   FLAGVER_EBUSY   there are 32 drivers already
+ *
+ * Threads: any.
+ */
+FLAGVER_API int flagver_driver_register(const flagver_driver *driver, flagver_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
