@@ -256,7 +256,7 @@ flagver_client *open_client(void)
     flagver_client *client = NULL;
     flagver_error err;
 
-    bench_must(flagver_open("memory:", &options, &client, &err), err.message);
+    bench_must(flagver_open("definitions:", &options, &client, &err), err.message);
     return client;
 }
 

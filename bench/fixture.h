@@ -71,7 +71,7 @@ struct fixture {
 void fixture_init(struct fixture *fixture, const struct plan *plan);
 void fixture_clear(struct fixture *fixture);
 
-/* A client for "memory:" that the environment leaves alone. */
+/* A client for "definitions:" that the environment leaves alone. */
 flagver_client *open_client(void);
 
 #endif

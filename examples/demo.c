@@ -283,7 +283,7 @@ int main(void)
     bool good;
 
     demo.colour = wants_colour();
-    if (flagver_open("memory:", &options, &demo.flags, &err) < 0) {
+    if (flagver_open("definitions:", &options, &demo.flags, &err) < 0) {
         fprintf(stderr, "demo: %s\n", err.message);
         return 1;
     }

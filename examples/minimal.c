@@ -19,7 +19,7 @@ int main(int argc, char **argv)
     const char *checkout;
     bool setup;
 
-    if (flagver_open(argc > 1 ? argv[1] : "memory:", NULL, &flags, &err) < 0) {
+    if (flagver_open(argc > 1 ? argv[1] : "definitions:", NULL, &flags, &err) < 0) {
         fprintf(stderr, "minimal: %s\n", err.message);
         return 1;
     }

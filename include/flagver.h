@@ -1,7 +1,7 @@
 /**
- * libflagver: feature flags, evaluated inside the application that asks.
+ * libflagver: feature flags and versioned records, inside the application that asks.
  *
- * This header includes all the others.
+ * This header includes all the others but flagver/sqlite.h, which needs SQLite's.
  */
 #ifndef FLAGVER_H
 #define FLAGVER_H
@@ -9,6 +9,11 @@
 #include "flagver/base.h"
 #include "flagver/client.h"
 #include "flagver/context.h"
+#include "flagver/driver.h"
 #include "flagver/flag.h"
+#include "flagver/rollout.h"
+#include "flagver/store.h"
+#include "flagver/txn.h"
+#include "flagver/version.h"
 
 #endif

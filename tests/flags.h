@@ -59,7 +59,7 @@ static inline int64_t tell_time(void *now)
     return *(const int64_t *)now;
 }
 
-/* A "memory:" client that the environment does not reach. `now` may be NULL. */
+/* A "definitions:" client that the environment does not reach. `now` may be NULL. */
 static inline flagver_client *client_of(const char *json, int64_t *now)
 {
     flagver_options options = { .size = sizeof options, .no_environment = 1 };
@@ -70,7 +70,7 @@ static inline flagver_client *client_of(const char *json, int64_t *now)
         options.clock = tell_time;
         options.clock_data = now;
     }
-    assert_ok(flagver_open("memory:", &options, &client, &error));
+    assert_ok(flagver_open("definitions:", &options, &client, &error));
     assert_ok(flagver_client_load(client, text, strlen(text), &error));
     free(text);
     return client;

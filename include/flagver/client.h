@@ -12,7 +12,7 @@
 extern "C" {
 #endif
 
-/** A source of flags. Calls on a client may be made by any number of threads at
+/** A source of flags, and the way to a store. Calls on a client may be made by any number of threads at
  *  once, except flagver_close(), which must be the last one. */
 typedef struct flagver_client flagver_client;
 
@@ -55,7 +55,15 @@ typedef struct flagver_hook {
  *            of the call it is about, on its thread, with no lock held. NULL: nothing.
  * hook       the evaluation hook; its struct is copied. NULL: none.
  * no_environment  non-zero: environment variables override nothing
- * reserved   0
+ * background  stores only, non-zero: a thread of the library's own refreshes the client, within
+ *            a second after any process changed a flag. All signals are blocked in it.
+ *            Zero: the host calls flagver_client_refresh(), or watches flagver_client_fd().
+ * tenant     stores only: whose records, 1 to 128 bytes of UTF-8 without control characters;
+ *            NULL: "default". Copied.
+ * cache_file  stores only: a file in which the flags are kept beside the store, so that a
+ *            process can start while the store is away, and sooner. Written by the library. Copied.
+ * wait_ms    stores only: how long to wait for a lock before FLAGVER_EBUSY; 0: 5000
+ * poll_ms    stores only: how often to look for changes; 0: 250
  */
 typedef struct flagver_options {
     size_t size;
@@ -66,16 +74,25 @@ typedef struct flagver_options {
     void *log_data;
     const flagver_hook *hook;
     int32_t no_environment;
-    int32_t reserved;
+    int32_t background;
+    const char *tenant;
+    const char *cache_file;
+    int32_t wait_ms;
+    int32_t poll_ms;
 } flagver_options;
 
 /**
  * Open a client.
  *
  * @param uri
- *   "file:PATH"  a definitions file (docs/flags.md), read-only, read again by
- *                flagver_client_refresh() when it has changed
- *   "memory:"    no flags until flagver_client_load() hands some over
+ *   "sqlite:PATH"  a store in an SQLite file, which may be the application's own database:
+ *                  ours are the tables that begin with "flagver_". File and tables are made
+ *                  when they are not there.
+ *   "memory:"      a store in memory, of this client alone
+ *   "NAME:PATH"    a store of a registered driver (flagver/driver.h)
+ *   "file:PATH"    no store: a definitions file (docs/flags.md), read-only, read again by
+ *                  flagver_client_refresh() when it has changed
+ *   "definitions:" no store: no flags until flagver_client_load() hands some over
  *
  * The environment is read here and in flagver_client_refresh(), on the calling
  * thread and nowhere else: the variables that definitions name in "env", and
@@ -87,6 +104,10 @@ typedef struct flagver_options {
  *   FLAGVER_ENOTSUP  no such kind of URI
  *   FLAGVER_EIO      the file cannot be read; `native` is errno
  *   FLAGVER_EPARSE   the definitions are malformed: "FILE:LINE:COLUMN: /pointer: why"
+ *   FLAGVER_EUNAVAILABLE, FLAGVER_EBUSY  the store cannot be used, and there is no usable
+ *                    cache file
+ *   FLAGVER_ESCHEMA  the store was made by a newer version of the library
+ *   FLAGVER_ECORRUPT it is damaged, or no store at all
  *   FLAGVER_ENOMEM
  */
 FLAGVER_API int flagver_open(const char *uri, const flagver_options *options,
@@ -100,11 +121,12 @@ FLAGVER_API int flagver_open(const char *uri, const flagver_options *options,
 FLAGVER_API void flagver_close(flagver_client *client);
 
 /**
- * Read the environment again, and the file if it has changed. Flags that are
- * unchanged are kept as they are; the new state appears to all threads at once.
- * When anything is wrong the running state stays.
+ * Read the environment again, and what has changed in the file or the store. Flags that
+ * are unchanged are kept as they are; the new state appears to all threads at once.
+ * When anything is wrong the running state stays. A record in a store that is malformed, or
+ * refers to something that is not there, spoils only its own flag (PARSE_ERROR; health).
  *
- * The definitions of a "memory:" client are not kept as text: of the
+ * The definitions of a "definitions:" client are not kept as text: of the
  * environment only FLAGVER_FLAG_… is looked at anew, and the variables that
  * definitions name with the next flagver_client_load().
  *
@@ -113,7 +135,7 @@ FLAGVER_API void flagver_close(flagver_client *client);
 FLAGVER_API int flagver_client_refresh(flagver_client *client, flagver_error *err);
 
 /**
- * Replace all definitions of a "memory:" client by these, or put these beside
+ * Replace all definitions of a "definitions:" client by these, or put these beside
  * the ones it has: flags and segments of the same name are replaced, those set
  * to null are removed. All or nothing: when anything is wrong, a reference to a
  * flag that would be gone included, the running state stays.
@@ -122,7 +144,7 @@ FLAGVER_API int flagver_client_refresh(flagver_client *client, flagver_error *er
  * @return 0, or
  *   FLAGVER_EPARSE   malformed: "line LINE, column COLUMN: /pointer: why"
  *   FLAGVER_EINVAL   client or json is NULL
- *   FLAGVER_ENOTSUP  not a "memory:" client
+ *   FLAGVER_ENOTSUP  not a "definitions:" client
  *   FLAGVER_ENOMEM
  */
 FLAGVER_API int flagver_client_load(flagver_client *client, const char *json, size_t length,
@@ -136,6 +158,71 @@ FLAGVER_API int flagver_client_merge(flagver_client *client, const char *json, s
  */
 FLAGVER_API uint64_t flagver_client_generation(const flagver_client *client);
 
+/**
+ * Be told when flags change: `changed` is called after a new state was published, with the keys
+ * of the flags that may answer differently (those that were added, changed, removed, forced, and
+ * those that refer to such), on the thread that refreshed, with no lock held. It may use the
+ * client, but not close it. The keys are borrowed until it returns.
+ *
+ * @return a number > 0 for flagver_client_unlisten(), or FLAGVER_EINVAL, FLAGVER_ENOMEM
+ */
+FLAGVER_API int flagver_client_listen(flagver_client *client,
+                                      void (*changed)(void *data, const char *const *keys,
+                                                      size_t count),
+                                      void *data, flagver_error *err);
+
+/** No more calls of this listener after the return; waits for one under way on another thread. */
+FLAGVER_API void flagver_client_unlisten(flagver_client *client, int listener);
+
+/**
+ * A descriptor that becomes readable when the client should be refreshed: for
+ * event loops, in place of options.background. It belongs to the client; only poll it.
+ *
+ * @return it, or
+ *   FLAGVER_ENOTSUP  the client has no store, or refreshes by itself
+ *   FLAGVER_EIO      there is none to be had
+ */
+FLAGVER_API int flagver_client_fd(flagver_client *client, flagver_error *err);
+
+/**
+ * Another tenant's records in the same store, with the same options but no cache file: a
+ * client of its own, which shares connections, to be closed with flagver_close(), in any order.
+ *
+ * @return 0, or FLAGVER_EINVAL, FLAGVER_ENOTSUP (no store), or as flagver_open()
+ */
+FLAGVER_API int flagver_client_tenant(flagver_client *client, const char *tenant,
+                                      flagver_client **ret_client, flagver_error *err);
+
+/**
+ * After fork(), in the child: open the store anew. Until then flags go on being
+ * evaluated as they were, and what needs the store returns FLAGVER_EFORKED. The parent's
+ * connections are left alone. Transactions that were open at the fork can only be freed.
+ *
+ * Also puts a client right whose store was replaced by another one.
+ *
+ * @return as flagver_open()
+ */
+FLAGVER_API int flagver_client_reopen(flagver_client *client, flagver_error *err);
+
+/**
+ * How the client is doing, as one JSON object:
+ *
+ *   status       "ok"; "stale": the flags are not known to be the latest, `error` says why;
+ *                "forked": flagver_client_reopen() is due
+ *   uri, tenant, flags (how many), generation
+ *   leaves       the size of the audit log that the flags are of (stores)
+ *   refreshed    when that was last known to be the latest, RFC 3339; null: never
+ *   error        {"code", "message", "since"} of what keeps the client from refreshing, or null
+ *   malformed    [{"flag" or "segment": name, "why"}]: records that cannot be used
+ *   store        what the driver tells about itself
+ *
+ * Nothing is waited for.
+ *
+ * @param ret_json  freed with flagver_string_free()
+ * @return 0, FLAGVER_EINVAL or FLAGVER_ENOMEM
+ */
+FLAGVER_API int flagver_client_health(flagver_client *client, char **ret_json, flagver_error *err);
+
 /** Hold the flags as they are now. Freed with flagver_snapshot_free(). NULL for no client. */
 FLAGVER_API flagver_snapshot *flagver_client_snapshot(flagver_client *client);
 
@@ -148,6 +235,16 @@ FLAGVER_API flagver_snapshot *flagver_client_snapshot(flagver_client *client);
 FLAGVER_API int flagver_snapshot_load(const char *json, size_t length,
                                       const flagver_options *options,
                                       flagver_snapshot **ret_snapshot, flagver_error *err);
+
+/**
+ * Make a snapshot of the flags as they were at `time`, in microseconds since
+ * 1970-01-01T00:00:00Z, with the clock set to then and nothing forced. What a flag served is then
+ * asked of it with flagver_snapshot_evaluate(). The environment is not looked at.
+ *
+ * @return 0, or as flagver_version_current()
+ */
+FLAGVER_API int flagver_snapshot_at(flagver_client *client, int64_t time,
+                                    flagver_snapshot **ret_snapshot, flagver_error *err);
 
 /** Free a snapshot. Strings borrowed from it end with it. NULL is fine. */
 FLAGVER_API void flagver_snapshot_free(flagver_snapshot *snapshot);

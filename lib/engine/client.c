@@ -14,7 +14,7 @@
 #include "util/text.h"
 
 #define FILE_SCHEME "file:"
-#define MEMORY_SCHEME "memory:"
+#define MEMORY_SCHEME "definitions:"
 #define BOUND_CHUNK 1024
 
 const flagver_allocator *fv_client_memory(const flagver_client *client)
@@ -354,7 +354,7 @@ static int parse_uri(flagver_client *client, const char *uri, flagver_error *err
     if (strncmp(uri, FILE_SCHEME, sizeof FILE_SCHEME - 1) != 0)
         return fv_fail(
             err, FLAGVER_ENOTSUP,
-            "\"%.200s\" is no URI this version knows; known are file:PATH, memory:", uri);
+            "\"%.200s\" is no URI this version knows; known are sqlite:PATH, memory:, file:PATH, definitions:", uri);
     if (!*path)
         return fv_fail(err, FLAGVER_EINVAL, "the path in \"%s\" is empty", uri);
     client->path = fv_allocate(fv_client_memory(client), strlen(path) + 1);

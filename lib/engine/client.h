@@ -38,7 +38,7 @@ struct flagver_client {
     struct fv_catalog *catalog;
     void (*log)(void *data, int level, const char *message);
     void *log_data;
-    char *path; /* of the definitions file; NULL: "memory:" */
+    char *path; /* of the definitions file; NULL: "definitions:" */
     bool no_environment;
 
     pthread_mutex_t writing;

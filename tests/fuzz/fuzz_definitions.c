@@ -94,7 +94,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     must(text != NULL);
     if (size)
         memcpy(text, data, size); /* a copy of its own: reading on is seen */
-    must(flagver_open("memory:", &options, &client, NULL) == 0);
+    must(flagver_open("definitions:", &options, &client, NULL) == 0);
     if (flagver_client_load(client, text, size, &error) == 0) {
         check_accepted(client, text, size, &options);
     } else {

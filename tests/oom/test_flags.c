@@ -78,7 +78,7 @@ static char *text;
 
 static void open_with(const char *json)
 {
-    assert_ok(flagver_open("memory:", NULL, &client, &error));
+    assert_ok(flagver_open("definitions:", NULL, &client, &error));
     assert_ok(flagver_client_load(client, json, strlen(json), &error));
 }
 
@@ -98,7 +98,7 @@ static void assert_old_or_new(int r)
 
 START_TEST(opening_without_memory_leaves_nothing)
 {
-    FAIL_EACH(client = NULL, flagver_open("memory:", NULL, &client, &error), close_all(),
+    FAIL_EACH(client = NULL, flagver_open("definitions:", NULL, &client, &error), close_all(),
               ck_assert(r == 0 || client == NULL));
 }
 END_TEST

@@ -123,7 +123,7 @@ START_TEST(readers_see_published_states_only)
     uint64_t sum = 0;
     int i;
 
-    assert_ok(flagver_open("memory:", NULL, &client, &error));
+    assert_ok(flagver_open("definitions:", NULL, &client, &error));
     assert_ok(flagver_client_merge(client, counted, sizeof counted - 1, &error));
     publish_state(0);
     for (i = 0; i < READERS; i++)
@@ -157,7 +157,7 @@ static void *open_and_close(void *unused)
 
     (void)unused;
     for (i = 0; i < 50; i++) {
-        ck_assert_int_eq(flagver_open("memory:", NULL, &own, NULL), 0);
+        ck_assert_int_eq(flagver_open("definitions:", NULL, &own, NULL), 0);
         ck_assert_int_eq(flagver_client_load(own, one, sizeof one - 1, NULL), 0);
         ck_assert(flagver_flag_bool(own, "a", NULL, false));
         ck_assert(flagver_flag_bool(client, "a", NULL, false));
@@ -172,7 +172,7 @@ START_TEST(clients_open_and_close_beside_each_other)
     pthread_t threads[READERS];
     int i;
 
-    assert_ok(flagver_open("memory:", NULL, &client, &error));
+    assert_ok(flagver_open("definitions:", NULL, &client, &error));
     assert_ok(flagver_client_load(client, one, sizeof one - 1, &error));
     for (i = 0; i < READERS; i++)
         ck_assert_int_eq(pthread_create(&threads[i], NULL, open_and_close, NULL), 0);

@@ -62,7 +62,7 @@ START_TEST(a_key_may_be_bound_before_its_flag_is_there)
     const flagver_bound *bound, *second;
     flagver_detail detail = { .size = sizeof detail };
 
-    assert_ok(flagver_open("memory:", NULL, &client, &error));
+    assert_ok(flagver_open("definitions:", NULL, &client, &error));
     bound = bind(client, "f");
     second = bind(client, "second");
     assert_bound(bound, "- - ERROR FLAG_NOT_FOUND");
@@ -328,7 +328,7 @@ START_TEST(an_override_that_lost_its_variant_is_ignored_with_a_warning)
     flagver_options options = { .size = sizeof options, .log = note, .log_data = &log };
     flagver_client *client;
 
-    assert_ok(flagver_open("memory:", &options, &client, &error));
+    assert_ok(flagver_open("definitions:", &options, &client, &error));
     assert_ok(flagver_flag_override(client, "f", "b", &error));
     ck_assert_str_eq(log.data, "");
     assert_ok(load_into(client, ON));

@@ -51,7 +51,7 @@ static flagver_client *salted(const char *salt, size_t length)
     flagver_client *client;
 
     ck_assert_ptr_nonnull(text);
-    assert_ok(flagver_open("memory:", NULL, &client, &error));
+    assert_ok(flagver_open("definitions:", NULL, &client, &error));
     assert_ok(flagver_client_load(client, text, strlen(text), &error));
     free(text);
     json_decref(root);

@@ -94,7 +94,7 @@ END_TEST
 
 START_TEST(a_client_needs_somewhere_to_go)
 {
-    assert_fails(FLAGVER_EINVAL, flagver_open("memory:", NULL, NULL, &error));
+    assert_fails(FLAGVER_EINVAL, flagver_open("definitions:", NULL, NULL, &error));
 }
 END_TEST
 
@@ -103,7 +103,7 @@ START_TEST(a_memory_client_begins_without_flags)
     flagver_client *client;
     flagver_snapshot *snapshot;
 
-    assert_ok(flagver_open("memory:", NULL, &client, &error));
+    assert_ok(flagver_open("definitions:", NULL, &client, &error));
     assert_flag(client, "f", NULL, "- - ERROR FLAG_NOT_FOUND");
     ck_assert_uint_ne(flagver_client_generation(client), 0);
     snapshot = flagver_client_snapshot(client);
@@ -148,7 +148,7 @@ START_TEST(options_need_their_size)
     flagver_client *client = NULL;
     flagver_snapshot *snapshot = NULL;
 
-    assert_fails(FLAGVER_EINVAL, flagver_open("memory:", &options, &client, &error));
+    assert_fails(FLAGVER_EINVAL, flagver_open("definitions:", &options, &client, &error));
     assert_words("size");
     assert_fails(FLAGVER_EINVAL, flagver_snapshot_load("{}", 2, &options, &snapshot, &error));
     ck_assert_ptr_null(client);
@@ -163,13 +163,13 @@ START_TEST(shorter_options_are_those_of_an_older_program)
 
     /* What stands behind the end is not the library's business. */
     memset((char *)&options + options.size, 0xa5, sizeof options - options.size);
-    assert_ok(flagver_open("memory:", &options, &client, &error));
+    assert_ok(flagver_open("definitions:", &options, &client, &error));
     assert_ok(load_into(client, SCHEDULED));
     assert_flag(client, "f", NULL, "true on DEFAULT");
     flagver_close(client);
 
     options.size = sizeof options.size;
-    assert_ok(flagver_open("memory:", &options, &client, &error));
+    assert_ok(flagver_open("definitions:", &options, &client, &error));
     assert_ok(load_into(client, SCHEDULED));
     assert_flag(client, "f", NULL, "false off DEFAULT");
     flagver_close(client);
@@ -183,7 +183,7 @@ START_TEST(longer_options_may_set_nothing_unknown)
     flagver_snapshot *snapshot;
     char *json = quoted(SCHEDULED);
 
-    assert_ok(flagver_open("memory:", &options.known, &client, &error));
+    assert_ok(flagver_open("definitions:", &options.known, &client, &error));
     assert_ok(load_into(client, SCHEDULED));
     assert_flag(client, "f", NULL, "true on DEFAULT");
     flagver_close(client);
@@ -192,7 +192,7 @@ START_TEST(longer_options_may_set_nothing_unknown)
 
     client = NULL;
     options.more[3] = &options;
-    assert_fails(FLAGVER_EINVAL, flagver_open("memory:", &options.known, &client, &error));
+    assert_fails(FLAGVER_EINVAL, flagver_open("definitions:", &options.known, &client, &error));
     assert_words(FLAGVER_VERSION);
     ck_assert_ptr_null(client);
     assert_fails(FLAGVER_EINVAL,
@@ -296,7 +296,7 @@ static flagver_client *open_counted(void)
     flagver_options options = { .size = sizeof options, .allocator = &allocator };
     flagver_client *client;
 
-    assert_ok(flagver_open("memory:", &options, &client, &error));
+    assert_ok(flagver_open("definitions:", &options, &client, &error));
     memset(&allocator, 0xa5, sizeof allocator);
     return client;
 }
@@ -378,13 +378,13 @@ START_TEST(an_allocator_is_all_or_nothing)
     flagver_client *client;
 
     allocator.allocate = NULL;
-    assert_fails(FLAGVER_EINVAL, flagver_open("memory:", &options, &client, &error));
+    assert_fails(FLAGVER_EINVAL, flagver_open("definitions:", &options, &client, &error));
     allocator = whole;
     allocator.reallocate = NULL;
-    assert_fails(FLAGVER_EINVAL, flagver_open("memory:", &options, &client, &error));
+    assert_fails(FLAGVER_EINVAL, flagver_open("definitions:", &options, &client, &error));
     allocator = whole;
     allocator.release = NULL;
-    assert_fails(FLAGVER_EINVAL, flagver_open("memory:", &options, &client, &error));
+    assert_fails(FLAGVER_EINVAL, flagver_open("definitions:", &options, &client, &error));
     ck_assert_int_eq(blocks.calls, 0);
 }
 END_TEST
@@ -850,7 +850,7 @@ START_TEST(one_thread_may_have_many_clients)
     int round, i;
 
     for (i = 0; i < MANY; i++)
-        assert_ok(flagver_open("memory:", NULL, &clients[i], &error));
+        assert_ok(flagver_open("definitions:", NULL, &clients[i], &error));
     for (round = 0; round < 10; round++) {
         for (i = 0; i < MANY; i++) {
             fv_text_reset(&text);
@@ -868,7 +868,7 @@ START_TEST(one_thread_may_have_many_clients)
         /* Close some, so that others may get their addresses. */
         for (i = round % 4; i < MANY; i += 4) {
             flagver_close(clients[i]);
-            assert_ok(flagver_open("memory:", NULL, &clients[i], &error));
+            assert_ok(flagver_open("definitions:", NULL, &clients[i], &error));
             ck_assert_int_eq(flagver_flag_int(clients[i], "f", NULL, -1), -1);
         }
     }
@@ -989,7 +989,7 @@ static int live_on(flagver_client *client)
         return 1;
     if (flagver_client_refresh(client, NULL) != 0)
         return 2;
-    if (flagver_open("memory:", NULL, &other, NULL) != 0 ||
+    if (flagver_open("definitions:", NULL, &other, NULL) != 0 ||
         flagver_client_load(other, plain_on, strlen(plain_on), NULL) != 0 ||
         !flagver_flag_bool(other, "f", NULL, false))
         return 3;

@@ -509,7 +509,7 @@ static void check_memory_client(const struct row *row, const char *json, int32_t
     flagver_client *client;
     uint64_t generation;
 
-    assert_ok(flagver_open("memory:", NULL, &client, &error));
+    assert_ok(flagver_open("definitions:", NULL, &client, &error));
     assert_ok(flagver_client_load(client, sound, strlen(sound), &error));
     generation = flagver_client_generation(client);
 
@@ -839,7 +839,7 @@ START_TEST(definitions_may_look_like_this)
 
     assert_ok(flagver_snapshot_load(json, strlen(json), NULL, &snapshot, &error));
     flagver_snapshot_free(snapshot);
-    assert_ok(flagver_open("memory:", NULL, &client, &error));
+    assert_ok(flagver_open("definitions:", NULL, &client, &error));
     assert_ok(flagver_client_merge(client, json, strlen(json), &error));
     flagver_close(client);
     free(json);

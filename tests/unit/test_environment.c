@@ -51,7 +51,7 @@ static flagver_client *open_client(const char *json)
     flagver_options options = { .size = sizeof options, .log = note, .log_data = &logged };
     flagver_client *client;
 
-    assert_ok(flagver_open("memory:", &options, &client, &error));
+    assert_ok(flagver_open("definitions:", &options, &client, &error));
     assert_ok(load_into(client, json));
     return client;
 }
@@ -416,7 +416,7 @@ START_TEST(no_environment_means_none)
 
     set(ENABLED, "no");
     set("FLAGVER_FLAG_F", "off");
-    assert_ok(flagver_open("memory:", &options, &client, &error));
+    assert_ok(flagver_open("definitions:", &options, &client, &error));
     assert_ok(load_into(client, "{'flags': {'f': " NOTHING "}}"));
     assert_flag(client, "f", NULL, "true on STATIC");
     assert_ok(flagver_client_refresh(client, &error));
@@ -447,7 +447,7 @@ START_TEST(a_warning_that_nobody_hears_is_none)
 
     set(ENABLED, "perhaps");
     set("FLAGVER_FLAG_F", "perhaps");
-    assert_ok(flagver_open("memory:", NULL, &client, &error));
+    assert_ok(flagver_open("definitions:", NULL, &client, &error));
     assert_ok(load_into(client, "{'flags': {'f': " NOTHING "}}"));
     assert_flag(client, "f", NULL, "true on STATIC");
     flagver_close(client);

@@ -58,7 +58,7 @@ static void open_hooked(void (*hook_before)(void *, const char *, const flagver_
     flagver_hook hook = { hook_before, hook_after, &seen };
     flagver_options options = { .size = sizeof options, .hook = &hook, .no_environment = 1 };
 
-    assert_ok(flagver_open("memory:", &options, &client, &error));
+    assert_ok(flagver_open("definitions:", &options, &client, &error));
     memset(&hook, 0xff, sizeof hook); /* it was copied */
     assert_ok(load_into(client, definitions));
 }

@@ -41,7 +41,7 @@ START_TEST(a_member_that_moves_to_another_object_is_a_change)
     flagver_client *client;
     uint64_t generation;
 
-    assert_ok(flagver_open("memory:", NULL, &client, &error));
+    assert_ok(flagver_open("definitions:", NULL, &client, &error));
     load(client, moved[_i].before);
     generation = flagver_client_generation(client);
     load(client, moved[_i].before);
@@ -62,7 +62,7 @@ START_TEST(a_default_that_moves_into_the_variants_is_refused)
                               "\"default\":\"a\"}}}}";
     flagver_client *client;
 
-    assert_ok(flagver_open("memory:", NULL, &client, &error));
+    assert_ok(flagver_open("definitions:", NULL, &client, &error));
     assert_ok(flagver_client_load(client, good, sizeof good - 1, &error));
     assert_fails(FLAGVER_EPARSE, flagver_client_load(client, bad, sizeof bad - 1, &error));
     assert_words("\"default\" is missing");
@@ -101,7 +101,7 @@ START_TEST(flags_are_whole_wherever_their_memory_begins)
     flagver_client *client;
     int length;
 
-    assert_ok(flagver_open("memory:", &options, &client, &error));
+    assert_ok(flagver_open("definitions:", &options, &client, &error));
     for (length = 1; length <= 256; length++) {
         memset(key, 'k', (size_t)length);
         key[length] = 0;
@@ -139,7 +139,7 @@ START_TEST(the_log_function_may_call_the_client)
     const flagver_options options = { .size = sizeof options, .log = call_back };
     flagver_client *client;
 
-    assert_ok(flagver_open("memory:", &options, &client, &error));
+    assert_ok(flagver_open("definitions:", &options, &client, &error));
     told = client;
     assert_ok(flagver_client_load(client, json, sizeof json - 1, &error));
     ck_assert_int_eq(tellings, 1);

@@ -1,0 +1,104 @@
+/**
+ * libflagver: looking after a store: its schema, its health, copies of it.
+ *
+ * URIs are those of flagver_open() that name a store: "sqlite:PATH", "memory:",
+ * "NAME:PATH" of a registered driver. docs/store.md tells what is where.
+ */
+#ifndef FLAGVER_STORE_H
+#define FLAGVER_STORE_H
+
+#include "flagver/base.h"
+#include "flagver/client.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- schema ---- */
+
+/**
+ * The version of the schema in a store; 0: none. `*ret_wanted` (may be NULL) is the one that this
+ * library makes. Nothing is created.
+ *
+ * @return 0, or
+ *   FLAGVER_ENOTFOUND     there is no such store
+ *   FLAGVER_ENOTSUP       no such kind of URI
+ *   FLAGVER_EUNAVAILABLE, FLAGVER_EBUSY, FLAGVER_ECORRUPT, FLAGVER_EIO, FLAGVER_ENOMEM
+ */
+FLAGVER_API int flagver_schema_version(const char *uri, uint32_t *ret_version, uint32_t *ret_wanted,
+                                       flagver_error *err);
+
+/** Create or upgrade the schema. Doing it twice, or in several processes at once, is harmless. */
+FLAGVER_API int flagver_schema_up(const char *uri, flagver_error *err);
+
+/**
+ * Take the schema down to version `to`, 0: remove it with all that is in it. No other
+ * process should be using the store.
+ *
+ * @param backup  a file that must not exist yet: everything is exported into it, and the
+ *                export is read back and checked, before anything is taken down. NULL
+ *                with `no_backup` true: no backup is made.
+ * @return 0, or
+ *   FLAGVER_EINVAL   neither a backup nor `no_backup`, or no such version
+ *   FLAGVER_EEXIST   the backup file is there already
+ *   as flagver_schema_version(); the store is then as it was
+ */
+FLAGVER_API int flagver_schema_down(const char *uri, uint32_t to, const char *backup,
+                                    bool no_backup, flagver_error *err);
+
+/**
+ * Compare a store's schema with what it should be: every table, column, index,
+ * constraint and trigger; and look for damage. `visit` (may be NULL) gets one line for each
+ * thing that was looked at, `fine` or not.
+ *
+ * @return the number of things that are not fine, or as flagver_schema_version()
+ */
+FLAGVER_API int flagver_schema_verify(const char *uri,
+                                      void (*visit)(void *data, bool fine, const char *line),
+                                      void *data, flagver_error *err);
+
+/* ---- copies ---- */
+
+/**
+ * Write everything in the store, of all tenants or (`tenant` not NULL) of one, as JSON
+ * lines that end in a checksum. The same contents give the same bytes.
+ */
+FLAGVER_API int flagver_store_export(const char *uri, const char *tenant, const char *path,
+                                     flagver_error *err);
+
+/**
+ * Bring an export into a store: numbers, times, authors, ids and the audit log
+ * are kept. The tenants must be empty there. All or nothing; a file that is
+ * damaged, incomplete or contradicts itself changes nothing.
+ *
+ * @return 0, or
+ *   FLAGVER_EPARSE   the file is malformed, or its checksum is wrong
+ *   FLAGVER_EEXIST   a tenant has records already
+ *   FLAGVER_EIO      the file cannot be read
+ *   as flagver_open()
+ */
+FLAGVER_API int flagver_store_import(const char *uri, const char *path, flagver_error *err);
+
+/* ---- doctor ---- */
+
+#define FLAGVER_FINDING_OK 0
+#define FLAGVER_FINDING_WARNING 1
+#define FLAGVER_FINDING_ERROR 2
+
+/**
+ * Look a store over before a deployment: can it be opened and written, is its schema whole, is
+ * the clock plausible, is there room on the disk, are its flags well-formed. `visit` gets
+ * one line for each, which says what to do where something is wrong.
+ *
+ * @return the number of findings that are not OK, or FLAGVER_EINVAL, FLAGVER_ENOMEM. A store
+ *   that cannot be used is a finding.
+ */
+FLAGVER_API int flagver_store_doctor(const char *uri,
+                                     void (*visit)(void *data, int finding, const char *line),
+                                     void *data, flagver_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,91 @@
+/*
+ * A store that is open: a driver and its handle, shared by the clients of all
+ * tenants; and the gate, which lets one transaction at a time write where the
+ * driver asks for that.
+ */
+#ifndef FV_STORE_STORE_H
+#define FV_STORE_STORE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "flagver/driver.h"
+
+#define FV_TENANT_LIMIT 128
+#define FV_WAIT_MS 5000
+
+struct flagver_txn;
+struct fv_waiter; /* in the queue at the gate */
+
+struct fv_store {
+    atomic_uint references;
+    atomic_bool forked; /* the process forked and this is the child: hands off */
+    const flagver_driver *driver;
+    flagver_store *handle;
+    const flagver_allocator *memory;
+    char *uri;
+    int32_t wait_ms;
+
+    pthread_mutex_t gate; /* over what follows */
+    pthread_cond_t passed;
+    struct flagver_txn *writer; /* who may write now; NULL: nobody */
+    struct fv_waiter *first, *last;
+};
+
+struct fv_store_options {
+    const flagver_allocator *memory; /* must outlive the store */
+    int32_t wait_ms;                 /* 0: FV_WAIT_MS */
+    bool read_only;
+    bool no_upgrade; /* leave the schema alone, whatever it is */
+};
+
+/* Does this URI name a store? */
+bool fv_store_is_uri(const char *uri);
+
+/* Open; held once. As flagver_open(). */
+int fv_store_open(const char *uri, const struct fv_store_options *options,
+                  struct fv_store **ret_store, flagver_error *err);
+
+void fv_store_hold(struct fv_store *store);
+void fv_store_release(struct fv_store *store); /* NULL is fine */
+
+/* FLAGVER_EFORKED in a child of the process that opened it. */
+int fv_store_usable(const struct fv_store *store, flagver_error *err);
+
+/*
+ * Take turns at writing, first come first served. `deadline` on fv_monotonic_ms.
+ * Who waits takes back a writer's transaction that is open for too long
+ * (fv_txn_expire). 0 or FLAGVER_EBUSY.
+ */
+int fv_gate_enter(struct fv_store *store, struct flagver_txn *txn, int64_t deadline,
+                  flagver_error *err);
+void fv_gate_leave(struct fv_store *store, struct flagver_txn *txn);
+
+/* ---- reading ---- */
+
+/* One state of the store, for one tenant. */
+struct fv_read {
+    struct fv_store *store;
+    flagver_driver_txn *txn;
+    flagver_cursor *cursor;
+};
+
+/* `tenant` NULL: the driver gets an empty name, which is good for FLAGVER_QUERY_TENANTS only. */
+int fv_read_begin(struct fv_read *read, struct fv_store *store, const char *tenant,
+                  flagver_error *err);
+void fv_read_end(struct fv_read *read); /* also after an error; a scan is ended too */
+
+/* Scan: begin, then next until it returns 0; a new scan ends the one before. */
+int fv_read_scan(struct fv_read *read, const flagver_query *query, flagver_error *err);
+int fv_read_next(struct fv_read *read, flagver_row *ret_row, flagver_error *err);
+
+/* ---- small helpers ---- */
+
+flagver_bytes fv_bytes(const char *text); /* NULL: none */
+flagver_bytes fv_bytes_of(const char *text, size_t length);
+int64_t fv_monotonic_ms(void);
+
+/* "flagver.flag" and the like: 1 to `limit` bytes of UTF-8 without control characters. */
+int fv_check_text(const char *what, const char *text, size_t limit, flagver_error *err);
+
+#endif

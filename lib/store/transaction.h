@@ -1,0 +1,131 @@
+/*
+ * A transaction: what it locks, what it is going to write, and how it ends.
+ *
+ * Changes are collected and handed to the driver in batches: when something has
+ * to be read, when many have come together, at the end. Leaves of the audit log
+ * get their numbers last, when the log is locked for the commit; nothing else is
+ * locked after it.
+ *
+ * Public operations are framed by fv_txn_enter() and fv_txn_leave(). An error of
+ * class MISTAKE in between must have changed nothing; any other ends the
+ * transaction.
+ */
+#ifndef FV_STORE_TRANSACTION_H
+#define FV_STORE_TRANSACTION_H
+
+#include "flagver/txn.h"
+#include "model/leaf.h"
+#include "store/store.h"
+#include "util/map.h"
+#include "util/memory.h"
+
+/* A series that the transaction holds. */
+struct fv_series {
+    flagver_series_row row; /* as it will be */
+    int64_t stored_rev;     /* as the store has it now; 0: not there */
+    flagver_series_row *pending; /* its change, while it is not handed over */
+    uint32_t pending_no;         /* last_no of that change */
+    struct fv_staged *versions;  /* those the transaction has touched */
+};
+
+/* A version that the transaction has read or made. */
+struct fv_staged {
+    flagver_version_row row; /* as it will be, with its payload */
+    int64_t stored_rev;
+    struct fv_staged *next;
+};
+
+struct fv_txn_source {
+    struct fv_store *store;
+    const flagver_allocator *memory;
+    const char *tenant;
+    int64_t (*clock)(void *data); /* µs; NULL: the system's */
+    void *clock_data;
+    void (*committed)(void *data); /* told after a commit; or NULL */
+    void *data;
+};
+
+/* Begin; `connection` NULL: a transaction of our own. As flagver_txn_begin(_on)(). */
+int fv_txn_begin(const struct fv_txn_source *source, const flagver_actor *actor,
+                 const flagver_txn_options *options, const flagver_adoption *adoption,
+                 flagver_txn **ret_txn, flagver_error *err);
+int fv_txn_commit(flagver_txn *txn, flagver_error *err);
+void fv_txn_free(flagver_txn *txn);
+
+/* As flagver_txn_run(), with how to begin. */
+int fv_txn_run(const struct fv_txn_source *source, const flagver_actor *actor,
+               const flagver_txn_options *options,
+               int (*run)(void *data, flagver_txn *txn, flagver_error *err), void *data,
+               flagver_error *err);
+
+/* Roll back if it is over its time and nobody is inside a call on it. */
+void fv_txn_expire(flagver_txn *txn);
+
+/* ---- for operations ---- */
+
+int fv_txn_enter(flagver_txn *txn, flagver_error *err);
+/* Returns `r`. */
+int fv_txn_leave(flagver_txn *txn, int r, const flagver_error *err);
+
+/*
+ * An operation under an idempotency key: `words` say what it is asked to do. 1: it was
+ * done before, *ret_no is what came of it; 0: do it, then fv_txn_record() its result.
+ */
+struct fv_words {
+    const void *data;
+    size_t length;
+};
+int fv_txn_replay(flagver_txn *txn, const struct fv_words *words, size_t count, uint32_t *ret_no,
+                  flagver_error *err);
+void fv_txn_record(flagver_txn *txn, uint32_t no);
+
+const char *fv_txn_actor(const flagver_txn *txn);
+struct fv_arena *fv_txn_arena(flagver_txn *txn); /* lives as long as the transaction */
+const struct fv_txn_source *fv_txn_source(const flagver_txn *txn);
+
+/* The series, locked; a new one when it is not there and `create`, else FLAGVER_ENOTFOUND. */
+int fv_txn_series(flagver_txn *txn, const char *phase, const char *subject, bool create,
+                  struct fv_series **ret_series, flagver_error *err);
+
+/* A version of it, with its payload; FLAGVER_ENOTFOUND. */
+int fv_txn_version(flagver_txn *txn, struct fv_series *series, uint32_t no,
+                   struct fv_staged **ret_version, flagver_error *err);
+
+/* The next moment of this series: later than anything in it. */
+int64_t fv_txn_time(flagver_txn *txn, struct fv_series *series);
+
+/* A fresh UUIDv7. */
+int fv_txn_id(flagver_txn *txn, flagver_id *ret_id, flagver_error *err);
+
+/*
+ * Add a draft with number last + 1: fills series, id, no, rev; `payload` is stored with it. What
+ * the row points to must live in the arena.
+ */
+int fv_txn_add_version(flagver_txn *txn, struct fv_series *series, const flagver_version_row *row,
+                       struct fv_staged **ret_version, flagver_error *err);
+
+/* The version's row was changed; `new_payload`: so was its payload. */
+int fv_txn_change_version(flagver_txn *txn, struct fv_series *series, struct fv_staged *version,
+                          bool new_payload, flagver_error *err);
+
+/* Which version is current has changed. */
+int fv_txn_change_series(flagver_txn *txn, struct fv_series *series, uint32_t current_no,
+                         flagver_error *err);
+
+/* Stage a leaf: tenant, number, actor and hashes of texts are filled in at commit. */
+int fv_txn_leaf(flagver_txn *txn, const struct fv_leaf *leaf, flagver_error *err);
+
+/* Any other change, for imports; what it points to must live until the commit. */
+int fv_txn_change(flagver_txn *txn, const flagver_change *change, flagver_error *err);
+
+/* Hands everything over that was collected; then scans see it. */
+int fv_txn_flush(flagver_txn *txn, flagver_error *err);
+int fv_txn_scan(flagver_txn *txn, const flagver_query *query, flagver_cursor **ret_cursor,
+                flagver_error *err);
+const flagver_driver *fv_txn_driver(const flagver_txn *txn);
+
+/* SHA-256 of parts in a row. */
+int fv_txn_digest(flagver_txn *txn, const struct fv_words *parts, size_t count, uint8_t out[32],
+                  flagver_error *err);
+
+#endif
