@@ -68,8 +68,9 @@ FLAGVER_API int flagver_store_export(const char *uri, const char *tenant, const 
 
 /**
  * Bring an export into a store: numbers, times, authors, ids and the audit log
- * are kept. The tenants must be empty there. All or nothing; a file that is
- * damaged, incomplete or contradicts itself changes nothing.
+ * are kept. The tenants must be empty there. The whole file is checked first: one that is
+ * damaged, incomplete or contradicts itself changes nothing. Then each tenant comes in
+ * in one transaction.
  *
  * @return 0, or
  *   FLAGVER_EPARSE   the file is malformed, or its checksum is wrong
