@@ -8,6 +8,14 @@
 #include "model/evaluate.h"
 #include "util/map.h"
 
+/* A flag or segment that cannot be used, and why: one line. */
+struct fv_spoiled {
+    bool is_segment;
+    const char *key;
+    size_t key_length;
+    const char *why;
+};
+
 /*
  * Flags and segments by slot; each that is there is held once. Immutable once
  * read, and shared by all snapshots that are taken of it.
@@ -15,15 +23,20 @@
 struct fv_definitions {
     atomic_uint references;
     const flagver_allocator *memory;
-    struct fv_flag **flags;
+    struct fv_flag **flags;  /* as they are defined */
+    struct fv_flag **served; /* as they are evaluated: the same but for spoiled ones that what they
+                                 refer to has spoiled; NULL: no flag is */
     struct fv_segment **segments;
     uint32_t flag_count, segment_count; /* slots */
+    struct fv_spoiled *spoiled;         /* flags, then segments, in byte order of their keys */
+    size_t spoiled_count;
+    struct fv_arena words; /* why */
 };
 
 void fv_definitions_hold(struct fv_definitions *definitions);
 void fv_definitions_release(struct fv_definitions *definitions); /* NULL is fine */
 
-/* The same as a view for evaluation. */
+/* The same as a view for evaluation: flags as they are served. */
 struct fv_world fv_definitions_world(const struct fv_definitions *definitions);
 
 /* Where messages that are no errors go: an ignored variable, a warning of lint. */
@@ -47,6 +60,8 @@ struct fv_definitions_source {
     const char *(*variable)(void *data, const char *name); /* environment; NULL: none */
     void *variable_data;
     const struct fv_listener *ignored; /* is told of variables that were ignored; or NULL */
+    const struct fv_listener *spoiled; /* is told of what `current` did not know as spoiled, or for
+                                          another reason: one line each; or NULL */
     const struct fv_listener *lint;    /* is told of what is hardly meant; or NULL */
     size_t *lint_count;                /* with it: how often; only the first are told */
 };
@@ -64,5 +79,11 @@ int fv_definitions_read(const struct fv_definitions_source *source,
 /* "FLAGVER_FLAG_" and the key, upper-cased, other bytes than A–Z and 0–9 as "_". */
 #define FV_FORCE_PREFIX "FLAGVER_FLAG_"
 void fv_force_variable(const char *key, size_t length, char out[FV_FLAG_KEY_LIMIT + 1]);
+
+/*
+ * Does the variable that forces this flag belong to another one, too? Then it
+ * forces neither. Looks at all flags, so ask only when the variable is set.
+ */
+bool fv_force_is_shared(const struct fv_definitions *definitions, const struct fv_flag *flag);
 
 #endif
