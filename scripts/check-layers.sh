@@ -19,8 +19,9 @@ below() {
     case $1 in
     util) ;;
     model) echo util ;;
-    codec | store | crypto) echo model util ;;
-    driver) echo store model util ;;
+    codec | crypto) echo model util ;;
+    store) echo crypto model util ;;
+    driver) echo store crypto model util ;;
     engine) echo codec store crypto model util ;;
     api) echo engine codec store crypto model util driver ;;
     *) return 1 ;;

@@ -268,12 +268,16 @@ typedef struct flagver_cursor flagver_cursor;         /**< the driver's own */
  * wait_ms   how long to wait for a lock before FLAGVER_EBUSY
  * memory    the allocator for the driver's own memory; NULL: malloc
  * read_only non-zero: nothing will be written, and nothing is to be created
+ * no_upgrade  non-zero: open leaves the schema alone, also with SELF_UPGRADE, whatever it is;
+ *           a store that does not exist is FLAGVER_ENOTFOUND
  */
 typedef struct flagver_driver_config {
     size_t size;
     const char *path;
     int32_t wait_ms;
     int32_t read_only;
+    int32_t no_upgrade;
+    int32_t reserved;
     const flagver_allocator *memory;
 } flagver_driver_config;
 

@@ -35,10 +35,9 @@ static bool complete(const flagver_driver *driver)
 {
     return driver->open && driver->close && driver->abandon && driver->ping && driver->describe &&
            driver->schema_version && driver->schema_migrate && driver->schema_verify &&
-           driver->begin && driver->commit && driver->rollback && driver->outcome &&
-           driver->lock && driver->lock_log && driver->apply && driver->scan && driver->next &&
-           driver->end_scan && driver->changes &&
-           !(driver->capabilities & FLAGVER_DRIVER_ENLIST && !driver->adopt);
+           driver->begin && driver->commit && driver->rollback && driver->outcome && driver->lock &&
+           driver->lock_log && driver->apply && driver->scan && driver->next && driver->end_scan &&
+           driver->changes && !(driver->capabilities & FLAGVER_DRIVER_ENLIST && !driver->adopt);
 }
 
 static int check(const flagver_driver *driver, flagver_error *err)

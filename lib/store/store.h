@@ -9,10 +9,13 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "crypto/crypto.h"
 #include "flagver/driver.h"
+#include "util/uuid.h"
 
 #define FV_TENANT_LIMIT 128
 #define FV_WAIT_MS 5000
+#define FV_ID_RANDOM 10 /* bytes an id takes */
 
 struct flagver_txn;
 struct fv_waiter; /* in the queue at the gate */
@@ -25,6 +28,13 @@ struct fv_store {
     const flagver_allocator *memory;
     char *uri;
     int32_t wait_ms;
+    struct fv_crypto *crypto;
+    atomic_int_fast64_t expired_at; /* when old idempotency keys were last thrown away, µs */
+
+    pthread_mutex_t ids; /* over what follows */
+    struct fv_uuid_state uuids;
+    uint8_t random[64 * FV_ID_RANDOM];
+    size_t random_left;
 
     pthread_mutex_t gate; /* over what follows */
     pthread_cond_t passed;
@@ -52,6 +62,9 @@ void fv_store_release(struct fv_store *store); /* NULL is fine */
 /* FLAGVER_EFORKED in a child of the process that opened it. */
 int fv_store_usable(const struct fv_store *store, flagver_error *err);
 
+/* A fresh UUIDv7. */
+int fv_store_id(struct fv_store *store, int64_t now_ms, flagver_id *ret_id, flagver_error *err);
+
 /*
  * Take turns at writing, first come first served. `deadline` on fv_monotonic_ms.
  * Who waits takes back a writer's transaction that is open for too long
@@ -60,6 +73,9 @@ int fv_store_usable(const struct fv_store *store, flagver_error *err);
 int fv_gate_enter(struct fv_store *store, struct flagver_txn *txn, int64_t deadline,
                   flagver_error *err);
 void fv_gate_leave(struct fv_store *store, struct flagver_txn *txn);
+
+/* Take back a writer's transaction that is open for too long. */
+void fv_gate_tick(struct fv_store *store);
 
 /* ---- reading ---- */
 

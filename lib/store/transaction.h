@@ -13,25 +13,22 @@
 #ifndef FV_STORE_TRANSACTION_H
 #define FV_STORE_TRANSACTION_H
 
-#include "flagver/txn.h"
 #include "model/leaf.h"
+#include "flagver/version.h"
 #include "store/store.h"
 #include "util/map.h"
 #include "util/memory.h"
 
 /* A series that the transaction holds. */
 struct fv_series {
-    flagver_series_row row; /* as it will be */
-    int64_t stored_rev;     /* as the store has it now; 0: not there */
-    flagver_series_row *pending; /* its change, while it is not handed over */
-    uint32_t pending_no;         /* last_no of that change */
+    flagver_series_row row;      /* as it will be */
+    flagver_series_row *pending; /* its last change, while it is not handed over */
     struct fv_staged *versions;  /* those the transaction has touched */
 };
 
 /* A version that the transaction has read or made. */
 struct fv_staged {
-    flagver_version_row row; /* as it will be, with its payload */
-    int64_t stored_rev;
+    flagver_version_row row; /* as it will be */
     struct fv_staged *next;
 };
 
@@ -58,8 +55,11 @@ int fv_txn_run(const struct fv_txn_source *source, const flagver_actor *actor,
                int (*run)(void *data, flagver_txn *txn, flagver_error *err), void *data,
                flagver_error *err);
 
-/* Roll back if it is over its time and nobody is inside a call on it. */
-void fv_txn_expire(flagver_txn *txn);
+/*
+ * Roll back if it is over its time and nobody is inside a call on it. True: it was done, and
+ * the gate is to be passed on by the caller, who holds it.
+ */
+bool fv_txn_expire(flagver_txn *txn);
 
 /* ---- for operations ---- */
 
@@ -87,8 +87,8 @@ const struct fv_txn_source *fv_txn_source(const flagver_txn *txn);
 int fv_txn_series(flagver_txn *txn, const char *phase, const char *subject, bool create,
                   struct fv_series **ret_series, flagver_error *err);
 
-/* A version of it, with its payload; FLAGVER_ENOTFOUND. */
-int fv_txn_version(flagver_txn *txn, struct fv_series *series, uint32_t no,
+/* A version of it, perhaps with its payload; FLAGVER_ENOTFOUND. */
+int fv_txn_version(flagver_txn *txn, struct fv_series *series, uint32_t no, bool payload,
                    struct fv_staged **ret_version, flagver_error *err);
 
 /* The next moment of this series: later than anything in it. */
@@ -105,8 +105,8 @@ int fv_txn_add_version(flagver_txn *txn, struct fv_series *series, const flagver
                        struct fv_staged **ret_version, flagver_error *err);
 
 /* The version's row was changed; `new_payload`: so was its payload. */
-int fv_txn_change_version(flagver_txn *txn, struct fv_series *series, struct fv_staged *version,
-                          bool new_payload, flagver_error *err);
+int fv_txn_change_version(flagver_txn *txn, struct fv_staged *version, bool new_payload,
+                          flagver_error *err);
 
 /* Which version is current has changed. */
 int fv_txn_change_series(flagver_txn *txn, struct fv_series *series, uint32_t current_no,

@@ -1,0 +1,195 @@
+#include "store/request.h"
+
+#include <string.h>
+
+#include "store/staging.h"
+#include "util/fail.h"
+
+#define FORM 1                                /* first byte of a row's value */
+#define RECORD (FV_DIGEST_SIZE + 4)           /* a digest and a number */
+#define CLEANING_US (INT64_C(3600) * 1000000) /* old rows are thrown away so often */
+
+/* Callers' keys and our own do not meet. */
+static const char *row_key(flagver_txn *txn, const char *key, bool ours)
+{
+    size_t length = strlen(key);
+    char *text = fv_arena_allocate(&txn->arena, length + 3);
+
+    if (!text)
+        return NULL;
+    memcpy(text, ours ? "o:" : "c:", 2);
+    memcpy(text + 2, key, length + 1);
+    return text;
+}
+
+static int read_row(flagver_txn *txn, flagver_cursor *cursor, flagver_error *err)
+{
+    flagver_row row;
+    const unsigned char *value;
+    int r = fv_txn_driver(txn)->next(cursor, &row, err);
+
+    if (r <= 0)
+        return r;
+    value = row.as.keyed.value.data;
+    if (row.as.keyed.value.length < 1 || value[0] != FORM ||
+        (row.as.keyed.value.length - 1) % RECORD != 0)
+        return fv_fail(err, FLAGVER_ECORRUPT, "the row of request \"%.100s\" is malformed",
+                       txn->key);
+    txn->recorded_count = (row.as.keyed.value.length - 1) / RECORD;
+    txn->recorded = (unsigned char *)fv_arena_string(&txn->arena, (const char *)value + 1,
+                                                     row.as.keyed.value.length - 1);
+    txn->replaying = true;
+    return txn->recorded ? 0 : fv_fail_memory(err);
+}
+
+int fv_request_find(flagver_txn *txn, flagver_error *err)
+{
+    flagver_query query = { .kind = FLAGVER_QUERY_KEYED, .space = fv_bytes(FV_REQUEST_SPACE) };
+    flagver_cursor *cursor;
+    int r;
+
+    txn->written_key = row_key(txn, txn->key, txn->key_is_ours);
+    if (!txn->written_key)
+        return fv_fail_memory(err);
+    if (txn->key_is_fresh)
+        return 0;
+    query.subject = fv_bytes(txn->written_key);
+    r = fv_txn_driver(txn)->scan(txn->driver, &query, &cursor, err);
+    if (r < 0)
+        return r;
+    r = read_row(txn, cursor, err);
+    fv_txn_driver(txn)->end_scan(cursor);
+    return r;
+}
+
+static uint32_t number_at(const unsigned char *at)
+{
+    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+/* Each word with its length, so that no two sequences give the same digest. */
+static int digest_words(flagver_txn *txn, const struct fv_words *words, size_t count,
+                        uint8_t out[FV_DIGEST_SIZE], flagver_error *err)
+{
+    struct fv_words *parts = fv_arena_allocate(&txn->arena, 2 * count * sizeof *parts);
+    uint64_t *lengths = fv_arena_allocate(&txn->arena, count * sizeof *lengths);
+    size_t i;
+
+    if (!parts || !lengths)
+        return fv_fail_memory(err);
+    for (i = 0; i < count; i++) {
+        lengths[i] = words[i].data ? words[i].length : UINT64_MAX;
+        parts[2 * i] = (struct fv_words){ &lengths[i], sizeof *lengths };
+        parts[2 * i + 1] = words[i];
+    }
+    return fv_txn_digest(txn, parts, 2 * count, out, err);
+}
+
+static int replay(flagver_txn *txn, const uint8_t digest[FV_DIGEST_SIZE], uint32_t *ret_no,
+                  flagver_error *err)
+{
+    const unsigned char *record = txn->recorded + txn->replayed * RECORD;
+
+    if (txn->replayed == txn->recorded_count || memcmp(record, digest, FV_DIGEST_SIZE) != 0)
+        return fv_fail(err, FLAGVER_EIDEM,
+                       "operation %zu is not the one that was recorded under this idempotency key",
+                       txn->replayed + 1);
+    *ret_no = number_at(record + FV_DIGEST_SIZE);
+    txn->replayed++;
+    return 1;
+}
+
+int fv_txn_replay(flagver_txn *txn, const struct fv_words *words, size_t count, uint32_t *ret_no,
+                  flagver_error *err)
+{
+    uint8_t digest[FV_DIGEST_SIZE];
+    int r;
+
+    if (!txn->key)
+        return 0;
+    r = digest_words(txn, words, count, digest, err);
+    if (r < 0)
+        return r;
+    if (txn->replaying)
+        return replay(txn, digest, ret_no, err);
+    memcpy(txn->asked, digest, sizeof digest);
+    return 0;
+}
+
+void fv_txn_record(flagver_txn *txn, uint32_t no)
+{
+    char number[4] = { (char)(no >> 24), (char)(no >> 16), (char)(no >> 8), (char)no };
+
+    if (!txn->key)
+        return;
+    fv_text_add_bytes(&txn->operations, (const char *)txn->asked, FV_DIGEST_SIZE);
+    fv_text_add_bytes(&txn->operations, number, sizeof number);
+}
+
+/* Rarely, and by one transaction only: throw away what is too old to be repeated. */
+static int stage_cleaning(flagver_txn *txn, flagver_error *err)
+{
+    struct fv_store *store = txn->source.store;
+    int64_t last = atomic_load(&store->expired_at);
+    flagver_keyed_row *row;
+    flagver_change change = { .kind = FLAGVER_CHANGE_KEYED_EXPIRE };
+
+    if (txn->time - last < CLEANING_US ||
+        !atomic_compare_exchange_strong(&store->expired_at, &last, txn->time))
+        return 0;
+    row = fv_arena_allocate_zeroed(&txn->arena, 1, sizeof *row);
+    if (!row)
+        return fv_fail_memory(err);
+    row->tenant = fv_bytes(txn->source.tenant);
+    row->space = fv_bytes(FV_REQUEST_SPACE);
+    row->time = txn->time - FV_REQUEST_KEPT_US;
+    change.row.keyed = row;
+    return fv_txn_change(txn, &change, err);
+}
+
+/* An enlisted transaction has no commit of its own that could be in doubt. */
+static int make_key(flagver_txn *txn, flagver_error *err)
+{
+    char text[FV_UUID_TEXT];
+    flagver_id id;
+    int r;
+
+    if (txn->written_key || txn->adopted)
+        return 0;
+    r = fv_txn_id(txn, &id, err);
+    if (r < 0)
+        return r;
+    fv_uuid_text(&id, text);
+    txn->written_key = row_key(txn, text, true);
+    return txn->written_key ? 0 : fv_fail_memory(err);
+}
+
+int fv_request_stage(flagver_txn *txn, flagver_error *err)
+{
+    flagver_change change = { .kind = FLAGVER_CHANGE_KEYED };
+    flagver_keyed_row *row;
+    char *value;
+    int r;
+
+    r = make_key(txn, err);
+    if (r < 0 || !txn->written_key)
+        return r;
+    r = stage_cleaning(txn, err);
+    if (r < 0)
+        return r;
+
+    row = fv_arena_allocate_zeroed(&txn->arena, 1, sizeof *row);
+    value = fv_arena_allocate(&txn->arena, txn->operations.length + 1);
+    if (!row || !value || txn->operations.failed)
+        return fv_fail_memory(err);
+    value[0] = FORM;
+    memcpy(value + 1, txn->operations.data, txn->operations.length);
+    *row = (flagver_keyed_row){ .tenant = fv_bytes(txn->source.tenant),
+                                .space = fv_bytes(FV_REQUEST_SPACE),
+                                .key = fv_bytes(txn->written_key),
+                                .rev = 1,
+                                .time = txn->time,
+                                .value = { value, txn->operations.length + 1 } };
+    change.row.keyed = row;
+    return fv_txn_change(txn, &change, err);
+}

@@ -1,0 +1,421 @@
+#include "store/staging.h"
+
+#include <string.h>
+
+#include "util/fail.h"
+
+#define FLUSH_AT 1024 /* changes that are handed over together */
+
+/* ---- changes ---- */
+
+int fv_txn_change(flagver_txn *txn, const flagver_change *change, flagver_error *err)
+{
+    if (!fv_grow(txn->source.memory, (void **)&txn->changes, &txn->change_capacity,
+                 txn->change_count, sizeof *txn->changes))
+        return fv_fail_memory(err);
+    txn->changes[txn->change_count++] = *change;
+    return txn->change_count >= FLUSH_AT ? fv_txn_flush(txn, err) : 0;
+}
+
+/*
+ * What the library has checked under its locks can only fail in the store because
+ * another transaction was there first: to create the same series, or under the
+ * same idempotency key.
+ */
+static int hand_over(flagver_txn *txn, flagver_error *err)
+{
+    int r = fv_txn_driver(txn)->apply(txn->driver, txn->changes, txn->change_count, err);
+
+    return r == FLAGVER_ECONFLICT
+               ? fv_fail(err, FLAGVER_EBUSY, "another transaction was faster; run it again")
+               : r;
+}
+
+int fv_txn_flush(flagver_txn *txn, flagver_error *err)
+{
+    size_t i;
+    int r;
+
+    if (!txn->change_count)
+        return 0;
+    r = hand_over(txn, err);
+    if (r < 0)
+        return r;
+    txn->change_count = 0;
+    txn->flushed = true;
+    for (i = 0; i < txn->series_numbers.count; i++)
+        txn->series[i]->pending = NULL;
+    return 0;
+}
+
+int fv_txn_scan(flagver_txn *txn, const flagver_query *query, flagver_cursor **ret_cursor,
+                flagver_error *err)
+{
+    int r = fv_txn_flush(txn, err);
+
+    return r < 0 ? r : fv_txn_driver(txn)->scan(txn->driver, query, ret_cursor, err);
+}
+
+/* ---- copies in the arena ---- */
+
+static bool keep(flagver_txn *txn, flagver_bytes *bytes)
+{
+    if (bytes->data)
+        bytes->data = fv_arena_string(&txn->arena, bytes->data, bytes->length);
+    return bytes->data || !bytes->length;
+}
+
+static bool keep_version(flagver_txn *txn, flagver_version_row *row)
+{
+    return keep(txn, &row->created_by) && keep(txn, &row->decided_by) && keep(txn, &row->note) &&
+           keep(txn, &row->payload) && keep(txn, &row->payload_salt);
+}
+
+/* ---- series ---- */
+
+static int compare(flagver_bytes a, flagver_bytes b)
+{
+    size_t shorter = a.length < b.length ? a.length : b.length;
+    int order = shorter ? memcmp(a.data, b.data, shorter) : 0;
+
+    return order ? order : (a.length > b.length) - (a.length < b.length);
+}
+
+static bool comes_after(const flagver_series_row *a, const flagver_series_row *b)
+{
+    int order = compare(a->phase, b->phase);
+
+    return order > 0 || (order == 0 && compare(a->subject, b->subject) > 0);
+}
+
+/* The number of a series in this transaction; `*ret_new` when it was not seen before. */
+static uint32_t number_of(flagver_txn *txn, const char *phase, const char *subject, bool *ret_new)
+{
+    size_t phase_length = strlen(phase), length = phase_length + 1 + strlen(subject);
+    char *name = fv_arena_allocate(&txn->arena, length + 1);
+    size_t before = txn->series_numbers.count;
+    uint32_t number;
+
+    if (!name || !fv_grow(txn->source.memory, (void **)&txn->series, &txn->series_capacity, before,
+                          sizeof(struct fv_series *)))
+        return FV_MAP_NONE;
+    memcpy(name, phase, phase_length);
+    name[phase_length] = '\n';
+    strcpy(name + phase_length + 1, subject);
+    number = fv_map_add(&txn->series_numbers, name, length);
+    *ret_new = number == before;
+    if (number != FV_MAP_NONE && *ret_new)
+        txn->series[number] = NULL;
+    return number;
+}
+
+/*
+ * Keys are locked in order, so that two transactions cannot wait for each other;
+ * one that comes out of order is only tried.
+ */
+static int lock(flagver_txn *txn, struct fv_series *series, flagver_error *err)
+{
+    flagver_bytes phase = series->row.phase, subject = series->row.subject,
+                  tenant = series->row.tenant;
+    bool out_of_order = txn->greatest && !comes_after(&series->row, &txn->greatest->row);
+    int r = fv_txn_driver(txn)->lock(txn->driver, &series->row, 1, out_of_order, err);
+
+    if (r < 0)
+        return r;
+    series->row.tenant = tenant; /* ours, which outlive the driver's */
+    series->row.phase = phase;
+    series->row.subject = subject;
+    if (!out_of_order)
+        txn->greatest = series;
+    return 0;
+}
+
+static int add_series(flagver_txn *txn, uint32_t number, const char *phase, const char *subject,
+                      flagver_error *err)
+{
+    struct fv_series *series = fv_arena_allocate_zeroed(&txn->arena, 1, sizeof *series);
+    int r;
+
+    if (!series)
+        return fv_fail_memory(err);
+    series->row.tenant = fv_bytes(txn->source.tenant);
+    series->row.phase = fv_bytes(phase);
+    series->row.subject = fv_bytes(subject);
+    if (!keep(txn, &series->row.phase) || !keep(txn, &series->row.subject))
+        return fv_fail_memory(err);
+    r = lock(txn, series, err);
+    if (r == 0 && series->row.rev == 0)
+        r = fv_txn_id(txn, &series->row.id, err);
+    if (r == 0)
+        txn->series[number] = series;
+    return r;
+}
+
+int fv_txn_series(flagver_txn *txn, const char *phase, const char *subject, bool create,
+                  struct fv_series **ret_series, flagver_error *err)
+{
+    bool is_new;
+    uint32_t number = number_of(txn, phase, subject, &is_new);
+    int r;
+
+    if (number == FV_MAP_NONE)
+        return fv_fail_memory(err);
+    if (!txn->series[number]) {
+        r = add_series(txn, number, phase, subject, err);
+        if (r < 0)
+            return r;
+    }
+    if (!create && txn->series[number]->row.last_no == 0)
+        return fv_fail(err, FLAGVER_ENOTFOUND, "there is no %s \"%.256s\"",
+                       strcmp(phase, FLAGVER_PHASE_FLAG) == 0      ? "flag"
+                       : strcmp(phase, FLAGVER_PHASE_SEGMENT) == 0 ? "segment"
+                                                                   : "record",
+                       subject);
+    *ret_series = txn->series[number];
+    return 0;
+}
+
+static int stage_series(flagver_txn *txn, struct fv_series *series, flagver_error *err)
+{
+    flagver_change change = { .kind = FLAGVER_CHANGE_SERIES, .expect = series->row.rev };
+    flagver_series_row *row = fv_arena_allocate(&txn->arena, sizeof *row);
+
+    if (!row)
+        return fv_fail_memory(err);
+    series->row.rev++;
+    *row = series->row;
+    series->pending = row;
+    change.row.series = row;
+    return fv_txn_change(txn, &change, err);
+}
+
+int fv_txn_change_series(flagver_txn *txn, struct fv_series *series, uint32_t current_no,
+                         flagver_error *err)
+{
+    series->row.current_no = current_no;
+    series->row.changed_at = txn->time;
+    if (!series->pending)
+        return stage_series(txn, series, err);
+    series->pending->current_no = current_no;
+    series->pending->changed_at = txn->time;
+    return 0;
+}
+
+/* ---- versions ---- */
+
+static struct fv_staged *find_staged(const struct fv_series *series, uint32_t no)
+{
+    struct fv_staged *version = series->versions;
+
+    while (version && version->row.no != no)
+        version = version->next;
+    return version;
+}
+
+static int read_version(flagver_txn *txn, struct fv_series *series, uint32_t no, bool payload,
+                        flagver_version_row *ret_row, flagver_error *err)
+{
+    flagver_query query = { .kind = FLAGVER_QUERY_VERSIONS,
+                            .pick = FLAGVER_PICK_NUMBER,
+                            .phase = series->row.phase,
+                            .subject = series->row.subject,
+                            .no = no,
+                            .payload = payload };
+    const flagver_driver *driver = fv_txn_driver(txn);
+    flagver_cursor *cursor;
+    flagver_row row;
+    int r;
+
+    r = driver->scan(txn->driver, &query, &cursor, err);
+    if (r < 0)
+        return r;
+    r = driver->next(cursor, &row, err);
+    if (r == 0)
+        r = fv_fail(err, FLAGVER_ENOTFOUND, "\"%.256s\" has no version %u",
+                    (const char *)series->row.subject.data, (unsigned)no);
+    if (r > 0) {
+        *ret_row = row.as.version;
+        ret_row->tenant = series->row.tenant;
+        ret_row->phase = series->row.phase;
+        ret_row->subject = series->row.subject;
+        r = keep_version(txn, ret_row) ? 0 : fv_fail_memory(err);
+    }
+    driver->end_scan(cursor);
+    return r;
+}
+
+static struct fv_staged *stage(flagver_txn *txn, struct fv_series *series)
+{
+    struct fv_staged *version = fv_arena_allocate_zeroed(&txn->arena, 1, sizeof *version);
+
+    if (!version)
+        return NULL;
+    version->next = series->versions;
+    series->versions = version;
+    return version;
+}
+
+int fv_txn_version(flagver_txn *txn, struct fv_series *series, uint32_t no, bool payload,
+                   struct fv_staged **ret_version, flagver_error *err)
+{
+    struct fv_staged *version = find_staged(series, no);
+    flagver_version_row row;
+    int r;
+
+    if (version && (version->row.payload.data || !payload)) {
+        *ret_version = version;
+        return 0;
+    }
+    if (!no || no > series->row.last_no)
+        return fv_fail(err, FLAGVER_ENOTFOUND, "\"%.256s\" has no version %u",
+                       (const char *)series->row.subject.data, (unsigned)no);
+    r = read_version(txn, series, no, payload, &row, err);
+    if (r < 0)
+        return r;
+    if (version) {
+        version->row.payload = row.payload;
+    } else {
+        version = stage(txn, series);
+        if (!version)
+            return fv_fail_memory(err);
+        version->row = row;
+    }
+    *ret_version = version;
+    return 0;
+}
+
+static int stage_payload(flagver_txn *txn, struct fv_staged *version, flagver_error *err)
+{
+    flagver_change change = { .kind = FLAGVER_CHANGE_PAYLOAD };
+    flagver_payload_row *payload = fv_arena_allocate_zeroed(&txn->arena, 1, sizeof *payload);
+    int r;
+
+    if (!payload)
+        return fv_fail_memory(err);
+    r = fv_txn_id(txn, &version->row.payload_id, err);
+    if (r < 0)
+        return r;
+    payload->id = version->row.payload_id;
+    payload->body = version->row.payload;
+    change.row.payload = payload;
+    return fv_txn_change(txn, &change, err);
+}
+
+static int stage_version(flagver_txn *txn, const struct fv_staged *version, int32_t kind,
+                         int64_t expect, flagver_error *err)
+{
+    flagver_change change = { .kind = kind, .expect = expect };
+    flagver_version_row *row = fv_arena_allocate(&txn->arena, sizeof *row);
+
+    if (!row)
+        return fv_fail_memory(err);
+    *row = version->row;
+    change.row.version = row;
+    return fv_txn_change(txn, &change, err);
+}
+
+int fv_txn_add_version(flagver_txn *txn, struct fv_series *series, const flagver_version_row *row,
+                       struct fv_staged **ret_version, flagver_error *err)
+{
+    struct fv_staged *version = stage(txn, series);
+    int r;
+
+    if (!version)
+        return fv_fail_memory(err);
+    if (series->row.last_no == INT32_MAX)
+        return fv_fail(err, FLAGVER_ENOTSUP, "a series has at most %d versions", INT32_MAX);
+    series->row.last_no++;
+    series->row.changed_at = row->created_at;
+    version->row = *row;
+    version->row.series = series->row.id;
+    version->row.no = series->row.last_no;
+    version->row.rev = 1;
+    version->row.tenant = series->row.tenant;
+    version->row.phase = series->row.phase;
+    version->row.subject = series->row.subject;
+    r = fv_txn_id(txn, &version->row.id, err);
+    if (r == 0)
+        r = stage_series(txn, series, err);
+    if (r == 0)
+        r = stage_payload(txn, version, err);
+    if (r == 0)
+        r = stage_version(txn, version, FLAGVER_CHANGE_VERSION_NEW, 0, err);
+    *ret_version = version;
+    return r;
+}
+
+int fv_txn_change_version(flagver_txn *txn, struct fv_staged *version, bool new_payload,
+                          flagver_error *err)
+{
+    int r = new_payload ? stage_payload(txn, version, err) : 0;
+
+    if (r < 0)
+        return r;
+    version->row.rev++;
+    return stage_version(txn, version, FLAGVER_CHANGE_VERSION_CHANGE, version->row.rev - 1, err);
+}
+
+/* ---- leaves ---- */
+
+int fv_txn_leaf(flagver_txn *txn, const struct fv_leaf *leaf, flagver_error *err)
+{
+    struct fv_leaf *staged;
+
+    if (!fv_grow(txn->source.memory, (void **)&txn->leaves, &txn->leaf_capacity, txn->leaf_count,
+                 sizeof *txn->leaves))
+        return fv_fail_memory(err);
+    staged = &txn->leaves[txn->leaf_count++];
+    *staged = *leaf;
+    staged->tenant = fv_bytes(txn->source.tenant);
+    staged->actor = fv_bytes(txn->actor);
+    if (txn->key && !txn->key_is_ours)
+        staged->idempotency_key = fv_bytes(txn->key);
+    return 0;
+}
+
+/* RFC 6962: the hash of a leaf is that of a zero byte and the leaf. */
+static int hash_leaf(flagver_txn *txn, flagver_leaf_row *row, flagver_error *err)
+{
+    static const uint8_t prefix = 0;
+    const struct fv_words parts[] = { { &prefix, 1 }, { row->leaf.data, row->leaf.length } };
+
+    return fv_txn_digest(txn, parts, 2, row->hash, err);
+}
+
+static int stage_leaf(flagver_txn *txn, struct fv_leaf *leaf, uint64_t no, struct fv_text *encoded,
+                      flagver_error *err)
+{
+    flagver_change change = { .kind = FLAGVER_CHANGE_LEAF };
+    flagver_leaf_row *row = fv_arena_allocate_zeroed(&txn->arena, 1, sizeof *row);
+    int r;
+
+    fv_text_reset(encoded);
+    leaf->leaf_no = no;
+    fv_leaf_encode(leaf, encoded);
+    if (!row || encoded->failed)
+        return fv_fail_memory(err);
+    row->tenant = leaf->tenant;
+    row->no = no;
+    row->leaf = fv_bytes_of(encoded->data, encoded->length);
+    if (!keep(txn, &row->leaf))
+        return fv_fail_memory(err);
+    r = hash_leaf(txn, row, err);
+    change.row.leaf = row;
+    return r < 0 ? r : fv_txn_change(txn, &change, err);
+}
+
+int fv_staging_number_leaves(flagver_txn *txn, flagver_error *err)
+{
+    struct fv_text encoded = FV_TEXT_INIT;
+    uint64_t size;
+    size_t i;
+    int r;
+
+    if (!txn->leaf_count)
+        return 0;
+    r = fv_txn_driver(txn)->lock_log(txn->driver, &size, err);
+    for (i = 0; r == 0 && i < txn->leaf_count; i++)
+        r = stage_leaf(txn, &txn->leaves[i], size + i, &encoded, err);
+    fv_text_clear(&encoded);
+    return r;
+}

@@ -1,0 +1,69 @@
+/*
+ * What a transaction is made of. Only the files of this folder look inside.
+ */
+#ifndef FV_STORE_STAGING_H
+#define FV_STORE_STAGING_H
+
+#include "store/transaction.h"
+
+enum fv_txn_state {
+    FV_TXN_IDLE, /* nothing asked of the store yet */
+    FV_TXN_OPEN,
+    FV_TXN_BROKEN, /* rolled back because of `broken` */
+    FV_TXN_ENDED
+};
+
+struct flagver_txn {
+    struct fv_txn_source source;
+    struct fv_arena arena;
+    pthread_mutex_t lock; /* a call is under way */
+    enum fv_txn_state state;
+    flagver_error broken;
+    flagver_driver_txn *driver;
+    bool adopted, at_gate;
+    int64_t deadline; /* fv_monotonic_ms */
+    int64_t time;     /* µs */
+    const char *actor;
+    struct fv_digest *digest;
+
+    /* idempotency */
+    const char *key; /* under which operations are recorded; NULL: none */
+    bool key_is_ours;
+    bool key_is_fresh;             /* nobody can have used it before */
+    const char *written_key;       /* of the row that tells whether the commit took place */
+    uint8_t asked[FV_DIGEST_SIZE]; /* the operation under way */
+    struct fv_text operations;     /* what was recorded in this transaction */
+    const unsigned char *recorded; /* what was recorded before, when replaying */
+    size_t recorded_count, replayed;
+    bool replaying;
+
+    /* what is locked, by "phase\nsubject" */
+    struct fv_map series_numbers;
+    struct fv_series **series;
+    size_t series_capacity;
+    const struct fv_series *greatest; /* of the locked ones */
+
+    /* what is to be written */
+    flagver_change *changes;
+    size_t change_count, change_capacity;
+    struct fv_leaf *leaves;
+    size_t leaf_count, leaf_capacity;
+    bool flushed; /* the driver has got something already */
+};
+
+/* Locks the log and turns the staged leaves into changes. */
+int fv_staging_number_leaves(flagver_txn *txn, flagver_error *err);
+
+int64_t fv_source_time(const struct fv_txn_source *source);
+
+/* One of several tries under one key, the caller's or our own. */
+struct fv_try {
+    const char *own_key;
+    int number; /* from 1 */
+};
+
+int fv_txn_begin_try(const struct fv_txn_source *source, const flagver_actor *actor,
+                     const flagver_txn_options *options, const struct fv_try *try,
+                     flagver_txn **ret_txn, flagver_error *err);
+
+#endif

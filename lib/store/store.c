@@ -1,0 +1,326 @@
+#define _POSIX_C_SOURCE 200809L /* clock_gettime, pthread_condattr_setclock */
+
+#include "store/store.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "store/registry.h"
+#include "store/transaction.h"
+#include "util/fail.h"
+#include "util/memory.h"
+#include "util/utf8.h"
+
+#define MEMORY_URI "memory:"
+#define MEMORY_DRIVER "sqlite::memory:"
+#define EXPIRY_TICK_MS 50 /* how often those who wait look whether the writer is over its time */
+
+/* ---- small helpers ---- */
+
+flagver_bytes fv_bytes_of(const char *text, size_t length)
+{
+    return (flagver_bytes){ text, length };
+}
+
+flagver_bytes fv_bytes(const char *text)
+{
+    return fv_bytes_of(text, text ? strlen(text) : 0);
+}
+
+int64_t fv_monotonic_ms(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}
+
+int fv_check_text(const char *what, const char *text, size_t limit, flagver_error *err)
+{
+    size_t length = text ? strlen(text) : 0, i;
+
+    if (!text)
+        return fv_fail(err, FLAGVER_EINVAL, "%s is NULL", what);
+    if (length == 0 || length > limit)
+        return fv_fail(err, FLAGVER_EINVAL, "%s is %zu bytes; 1 to %zu allowed", what, length,
+                       limit);
+    if (!fv_utf8_valid(text, length))
+        return fv_fail(err, FLAGVER_EINVAL, "%s is not UTF-8", what);
+    for (i = 0; i < length; i++)
+        if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
+            return fv_fail(err, FLAGVER_EINVAL, "%s has a control character at byte %zu", what, i);
+    return 0;
+}
+
+/* ---- opening ---- */
+
+static const flagver_driver *find_driver(const char *uri, const char **ret_path)
+{
+    return fv_driver_find(strcmp(uri, MEMORY_URI) == 0 ? MEMORY_DRIVER : uri, ret_path);
+}
+
+bool fv_store_is_uri(const char *uri)
+{
+    const char *path;
+
+    return find_driver(uri, &path) != NULL;
+}
+
+static void free_store(struct fv_store *store)
+{
+    fv_crypto_free(store->crypto);
+    pthread_mutex_destroy(&store->ids);
+    pthread_mutex_destroy(&store->gate);
+    pthread_cond_destroy(&store->passed);
+    fv_release(store->memory, store->uri);
+    fv_release(store->memory, store);
+}
+
+static struct fv_store *new_store(const char *uri, const struct fv_store_options *options)
+{
+    struct fv_store *store = fv_allocate_zeroed(options->memory, 1, sizeof *store);
+    pthread_condattr_t monotonic;
+
+    if (!store)
+        return NULL;
+    store->memory = options->memory;
+    atomic_init(&store->references, 1);
+    atomic_init(&store->forked, false);
+    atomic_init(&store->expired_at, 0);
+    store->wait_ms = options->wait_ms ? options->wait_ms : FV_WAIT_MS;
+    pthread_mutex_init(&store->gate, NULL);
+    pthread_mutex_init(&store->ids, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&store->passed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+
+    store->uri = fv_allocate(store->memory, strlen(uri) + 1);
+    store->crypto = fv_crypto_new();
+    if (!store->uri || !store->crypto) {
+        free_store(store);
+        return NULL;
+    }
+    memcpy(store->uri, uri, strlen(uri) + 1);
+    return store;
+}
+
+int fv_store_open(const char *uri, const struct fv_store_options *options,
+                  struct fv_store **ret_store, flagver_error *err)
+{
+    flagver_driver_config config = { .size = sizeof config,
+                                     .memory = options->memory,
+                                     .read_only = options->read_only,
+                                     .no_upgrade = options->no_upgrade };
+    const flagver_driver *driver = find_driver(uri, &config.path);
+    struct fv_store *store;
+    int r;
+
+    if (!driver)
+        return fv_fail(err, FLAGVER_ENOTSUP,
+                       "\"%.200s\" names no store; known are sqlite:PATH, memory: and registered "
+                       "drivers",
+                       uri);
+    if (!*config.path)
+        return fv_fail(err, FLAGVER_EINVAL, "the path in \"%s\" is empty", uri);
+    store = new_store(uri, options);
+    if (!store)
+        return fv_fail_memory(err);
+    config.wait_ms = store->wait_ms;
+    r = driver->open(&config, &store->handle, err);
+    if (r < 0) {
+        free_store(store);
+        return r;
+    }
+    store->driver = driver;
+    *ret_store = store;
+    return 0;
+}
+
+void fv_store_hold(struct fv_store *store)
+{
+    atomic_fetch_add_explicit(&store->references, 1, memory_order_relaxed);
+}
+
+/* Of a store that the parent process has open nothing may be touched that could be locked. */
+void fv_store_release(struct fv_store *store)
+{
+    if (!store || atomic_fetch_sub_explicit(&store->references, 1, memory_order_acq_rel) != 1)
+        return;
+    if (atomic_load(&store->forked)) {
+        store->driver->abandon(store->handle);
+        return;
+    }
+    store->driver->close(store->handle);
+    free_store(store);
+}
+
+int fv_store_usable(const struct fv_store *store, flagver_error *err)
+{
+    if (!atomic_load(&store->forked))
+        return 0;
+    return fv_fail(err, FLAGVER_EFORKED,
+                   "%.300s was opened before the process forked; flagver_client_reopen() it",
+                   store->uri);
+}
+
+/* ---- ids ---- */
+
+int fv_store_id(struct fv_store *store, int64_t now_ms, flagver_id *ret_id, flagver_error *err)
+{
+    bool fine = true;
+
+    pthread_mutex_lock(&store->ids);
+    if (store->random_left < FV_ID_RANDOM) {
+        fine = fv_random(store->crypto, store->random, sizeof store->random);
+        store->random_left = fine ? sizeof store->random : 0;
+    }
+    if (fine) {
+        store->random_left -= FV_ID_RANDOM;
+        *ret_id = fv_uuid_next(&store->uuids, now_ms, store->random + store->random_left);
+    }
+    pthread_mutex_unlock(&store->ids);
+    return fine ? 0 : fv_fail(err, FLAGVER_EIO, "the system has no random numbers");
+}
+
+/* ---- the gate ---- */
+
+struct fv_waiter {
+    struct flagver_txn *txn;
+    bool granted;
+    struct fv_waiter *next;
+};
+
+static void enqueue(struct fv_store *store, struct fv_waiter *waiter)
+{
+    if (store->last)
+        store->last->next = waiter;
+    else
+        store->first = waiter;
+    store->last = waiter;
+}
+
+static void dequeue(struct fv_store *store, const struct fv_waiter *waiter)
+{
+    struct fv_waiter **at = &store->first, *before = NULL;
+
+    while (*at != waiter) {
+        before = *at;
+        at = &(*at)->next;
+    }
+    *at = waiter->next;
+    if (store->last == waiter)
+        store->last = before;
+}
+
+/* Whoever is first in the queue may write now. */
+static void pass_on(struct fv_store *store)
+{
+    struct fv_waiter *first = store->first;
+
+    store->writer = NULL;
+    if (!first)
+        return;
+    dequeue(store, first);
+    first->granted = true;
+    store->writer = first->txn;
+    pthread_cond_broadcast(&store->passed);
+}
+
+static void wait_a_little(struct fv_store *store, int64_t deadline)
+{
+    int64_t until = fv_monotonic_ms() + EXPIRY_TICK_MS;
+    struct timespec time;
+
+    if (until > deadline)
+        until = deadline;
+    time.tv_sec = (time_t)(until / 1000);
+    time.tv_nsec = (long)(until % 1000) * 1000000;
+    pthread_cond_timedwait(&store->passed, &store->gate, &time);
+}
+
+int fv_gate_enter(struct fv_store *store, struct flagver_txn *txn, int64_t deadline,
+                  flagver_error *err)
+{
+    struct fv_waiter waiter = { txn, false, NULL };
+
+    pthread_mutex_lock(&store->gate);
+    if (!store->writer) {
+        store->writer = txn;
+        waiter.granted = true;
+    } else {
+        enqueue(store, &waiter);
+    }
+    while (!waiter.granted && fv_monotonic_ms() < deadline) {
+        wait_a_little(store, deadline);
+        if (!waiter.granted && fv_txn_expire(store->writer))
+            pass_on(store);
+    }
+    if (!waiter.granted)
+        dequeue(store, &waiter);
+    pthread_mutex_unlock(&store->gate);
+
+    return waiter.granted
+               ? 0
+               : fv_fail(err, FLAGVER_EBUSY,
+                         "another transaction of this process is writing to %.300s", store->uri);
+}
+
+void fv_gate_leave(struct fv_store *store, struct flagver_txn *txn)
+{
+    pthread_mutex_lock(&store->gate);
+    if (store->writer == txn)
+        pass_on(store);
+    pthread_mutex_unlock(&store->gate);
+}
+
+void fv_gate_tick(struct fv_store *store)
+{
+    pthread_mutex_lock(&store->gate);
+    if (store->writer && fv_txn_expire(store->writer))
+        pass_on(store);
+    pthread_mutex_unlock(&store->gate);
+}
+
+/* ---- reading ---- */
+
+int fv_read_begin(struct fv_read *read, struct fv_store *store, const char *tenant,
+                  flagver_error *err)
+{
+    int r;
+
+    *read = (struct fv_read){ .store = store };
+    r = fv_store_usable(store, err);
+    if (r < 0)
+        return r;
+    return store->driver->begin(store->handle, fv_bytes(tenant ? tenant : ""), FLAGVER_MODE_READ,
+                                &read->txn, err);
+}
+
+static void end_scan(struct fv_read *read)
+{
+    if (read->cursor)
+        read->store->driver->end_scan(read->cursor);
+    read->cursor = NULL;
+}
+
+void fv_read_end(struct fv_read *read)
+{
+    if (!read->txn)
+        return;
+    end_scan(read);
+    read->store->driver->rollback(read->txn);
+    read->txn = NULL;
+}
+
+int fv_read_scan(struct fv_read *read, const flagver_query *query, flagver_error *err)
+{
+    end_scan(read);
+    return read->store->driver->scan(read->txn, query, &read->cursor, err);
+}
+
+int fv_read_next(struct fv_read *read, flagver_row *ret_row, flagver_error *err)
+{
+    return read->store->driver->next(read->cursor, ret_row, err);
+}
