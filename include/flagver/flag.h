@@ -191,6 +191,11 @@ FLAGVER_API size_t flagver_flag_all(flagver_client *client, flagver_context *con
 FLAGVER_API int flagver_flag_explain(flagver_client *client, const char *key, size_t length,
                                      flagver_context *context, char **ret_json, flagver_error *err);
 
+/** The same on a snapshot. */
+FLAGVER_API int flagver_snapshot_explain(const flagver_snapshot *snapshot, const char *key,
+                                         size_t length, flagver_context *context, char **ret_json,
+                                         flagver_error *err);
+
 /**
  * Serve this variant of the flag to everyone in this process, whatever its
  * definition says, until it is taken back with a NULL variant. For tests and

@@ -380,9 +380,23 @@ size_t flagver_flag_all(flagver_client *client, flagver_context *context,
 int flagver_flag_explain(flagver_client *client, const char *key, size_t length,
                          flagver_context *context, char **ret_json, flagver_error *err)
 {
+    flagver_snapshot *snapshot;
+    int r;
+
     if (!client || !key || !ret_json)
         return fv_fail(err, FLAGVER_EINVAL, "client, key or ret_json is NULL");
-    return fv_flags_explain(client, &(struct fv_flag_name){ key, length, FV_MAP_NONE }, context,
+    snapshot = fv_client_snapshot(client);
+    r = flagver_snapshot_explain(snapshot, key, length, context, ret_json, err);
+    fv_snapshot_release(snapshot);
+    return r;
+}
+
+int flagver_snapshot_explain(const flagver_snapshot *snapshot, const char *key, size_t length,
+                             flagver_context *context, char **ret_json, flagver_error *err)
+{
+    if (!snapshot || !key || !ret_json)
+        return fv_fail(err, FLAGVER_EINVAL, "snapshot, key or ret_json is NULL");
+    return fv_flags_explain(snapshot, &(struct fv_flag_name){ key, length, FV_MAP_NONE }, context,
                             ret_json, err);
 }
 

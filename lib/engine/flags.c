@@ -281,10 +281,9 @@ size_t fv_flags_visit(flagver_client *client, const flagver_context *context,
     return i;
 }
 
-int fv_flags_explain(flagver_client *client, const struct fv_flag_name *name,
+int fv_flags_explain(const flagver_snapshot *snapshot, const struct fv_flag_name *name,
                      const flagver_context *context, char **ret_json, flagver_error *err)
 {
-    flagver_snapshot *snapshot = fv_client_snapshot(client);
     const struct fv_flag *flag = find(snapshot, name);
     struct fv_explanation explanation;
     struct fv_text text = FV_TEXT_INIT;
@@ -299,7 +298,6 @@ int fv_flags_explain(flagver_client *client, const struct fv_flag_name *name,
         detail_error(&detail, FLAGVER_ERROR_FLAG_NOT_FOUND);
     fv_explanation_write(&text, &explanation, &detail);
     fv_explanation_clear(&explanation);
-    fv_snapshot_release(snapshot);
 
     *ret_json = fv_text_detach(&text);
     return *ret_json ? 0 : fv_fail_memory(err);

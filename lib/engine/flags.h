@@ -44,7 +44,7 @@ int fv_flags_evaluate_on(const flagver_snapshot *snapshot, const struct fv_flag_
 size_t fv_flags_visit(flagver_client *client, const flagver_context *context,
                       bool (*visit)(void *data, const flagver_detail *detail), void *data);
 
-int fv_flags_explain(flagver_client *client, const struct fv_flag_name *name,
+int fv_flags_explain(const flagver_snapshot *snapshot, const struct fv_flag_name *name,
                      const flagver_context *context, char **ret_json, flagver_error *err);
 
 int fv_flags_counts(flagver_client *client,
