@@ -45,7 +45,7 @@ static void put_hash(struct fv_text *out, const uint8_t hash[32])
     fv_text_add_bytes(out, (const char *)hash, 32);
 }
 
-void fv_leaf_encode(const struct fv_leaf *leaf, struct fv_text *out)
+void fv_leaf_encode(const struct fv_audit_leaf *leaf, struct fv_text *out)
 {
     put_number(out, LEAF_FORM, 1);
     put_number(out, CANONICAL_FORM, 1);
@@ -119,7 +119,7 @@ static void get_hash(struct input *input, uint8_t hash[32])
         memcpy(hash, at, 32);
 }
 
-static void get_leaf(struct input *input, struct fv_leaf *leaf)
+static void get_leaf(struct input *input, struct fv_audit_leaf *leaf)
 {
     leaf->tenant = get_text(input);
     leaf->leaf_no = get_number(input, 8);
@@ -146,10 +146,10 @@ static void get_leaf(struct input *input, struct fv_leaf *leaf)
     leaf->idempotency_key = get_text(input);
 }
 
-bool fv_leaf_decode(const void *data, size_t length, struct fv_leaf *ret_leaf)
+bool fv_leaf_decode(const void *data, size_t length, struct fv_audit_leaf *ret_leaf)
 {
     struct input input = { data, (const unsigned char *)data + length, false };
-    struct fv_leaf leaf = { .leaf_no = 0 };
+    struct fv_audit_leaf leaf = { .leaf_no = 0 };
 
     if (get_number(&input, 1) != LEAF_FORM || get_number(&input, 1) != CANONICAL_FORM)
         return false;

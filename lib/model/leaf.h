@@ -48,7 +48,7 @@ enum fv_action {
     FV_ACTION_RECORD = 10
 };
 
-struct fv_leaf {
+struct fv_audit_leaf {
     flagver_bytes tenant;
     uint64_t leaf_no;
     int64_t time;
@@ -70,9 +70,9 @@ struct fv_leaf {
 const char *fv_action_name(int action);
 
 /* Appends the encoding; texts beyond 65535 bytes make out->failed. */
-void fv_leaf_encode(const struct fv_leaf *leaf, struct fv_text *out);
+void fv_leaf_encode(const struct fv_audit_leaf *leaf, struct fv_text *out);
 
 /* False when the bytes are no leaf of this form. The texts point into `data`. */
-bool fv_leaf_decode(const void *data, size_t length, struct fv_leaf *ret_leaf);
+bool fv_leaf_decode(const void *data, size_t length, struct fv_audit_leaf *ret_leaf);
 
 #endif

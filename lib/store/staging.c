@@ -357,9 +357,9 @@ int fv_txn_change_version(flagver_txn *txn, struct fv_staged *version, bool new_
 
 /* ---- leaves ---- */
 
-int fv_txn_leaf(flagver_txn *txn, const struct fv_leaf *leaf, flagver_error *err)
+int fv_txn_leaf(flagver_txn *txn, const struct fv_audit_leaf *leaf, flagver_error *err)
 {
-    struct fv_leaf *staged;
+    struct fv_audit_leaf *staged;
 
     if (!fv_grow(txn->source.memory, (void **)&txn->leaves, &txn->leaf_capacity, txn->leaf_count,
                  sizeof *txn->leaves))
@@ -382,7 +382,7 @@ static int hash_leaf(flagver_txn *txn, flagver_leaf_row *row, flagver_error *err
     return fv_txn_digest(txn, parts, 2, row->hash, err);
 }
 
-static int stage_leaf(flagver_txn *txn, struct fv_leaf *leaf, uint64_t no, struct fv_text *encoded,
+static int stage_leaf(flagver_txn *txn, struct fv_audit_leaf *leaf, uint64_t no, struct fv_text *encoded,
                       flagver_error *err)
 {
     flagver_change change = { .kind = FLAGVER_CHANGE_LEAF };

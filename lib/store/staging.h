@@ -46,7 +46,7 @@ struct flagver_txn {
     /* what is to be written */
     flagver_change *changes;
     size_t change_count, change_capacity;
-    struct fv_leaf *leaves;
+    struct fv_audit_leaf *leaves;
     size_t leaf_count, leaf_capacity;
     bool flushed; /* the driver has got something already */
 };

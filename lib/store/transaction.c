@@ -36,6 +36,11 @@ int64_t fv_txn_time(flagver_txn *txn, struct fv_series *series)
     return txn->time;
 }
 
+int64_t fv_txn_now(const flagver_txn *txn)
+{
+    return txn->time;
+}
+
 /* ---- small things ---- */
 
 const char *fv_txn_actor(const flagver_txn *txn)

@@ -93,6 +93,7 @@ int fv_txn_version(flagver_txn *txn, struct fv_series *series, uint32_t no, bool
 
 /* The next moment of this series: later than anything in it. */
 int64_t fv_txn_time(flagver_txn *txn, struct fv_series *series);
+int64_t fv_txn_now(const flagver_txn *txn); /* the moment that was given last */
 
 /* A fresh UUIDv7. */
 int fv_txn_id(flagver_txn *txn, flagver_id *ret_id, flagver_error *err);
@@ -113,7 +114,7 @@ int fv_txn_change_series(flagver_txn *txn, struct fv_series *series, uint32_t cu
                          flagver_error *err);
 
 /* Stage a leaf: tenant, number, actor and hashes of texts are filled in at commit. */
-int fv_txn_leaf(flagver_txn *txn, const struct fv_leaf *leaf, flagver_error *err);
+int fv_txn_leaf(flagver_txn *txn, const struct fv_audit_leaf *leaf, flagver_error *err);
 
 /* Any other change, for imports; what it points to must live until the commit. */
 int fv_txn_change(flagver_txn *txn, const flagver_change *change, flagver_error *err);

@@ -1,0 +1,472 @@
+#include "engine/records.h"
+
+#include <string.h>
+
+#include "codec/payload.h"
+#include "engine/references.h"
+#include "model/flag.h"
+#include "model/version.h"
+#include "util/fail.h"
+#include "util/utf8.h"
+
+/* ---- policies ---- */
+
+static const struct fv_policy policies[] = {
+    { FLAGVER_PHASE_FLAG, true, false, 0 },
+    { FLAGVER_PHASE_SEGMENT, true, true, 0 },
+};
+
+const struct fv_policy *fv_policy_find(const char *phase)
+{
+    size_t i;
+
+    for (i = 0; i < sizeof policies / sizeof *policies; i++)
+        if (strcmp(policies[i].phase, phase) == 0)
+            return &policies[i];
+    return NULL;
+}
+
+/* ---- what an operation is about ---- */
+
+static int check_note(const char *note, flagver_error *err)
+{
+    size_t length = note ? strlen(note) : 0;
+
+    if (length > FLAGVER_NOTE_LIMIT)
+        return fv_fail(err, FLAGVER_EINVAL, "the note is %zu bytes; up to %d allowed", length,
+                       FLAGVER_NOTE_LIMIT);
+    if (length && !fv_utf8_valid(note, length))
+        return fv_fail(err, FLAGVER_EINVAL, "the note is not UTF-8");
+    return 0;
+}
+
+int fv_record_target(const char *phase, const char *subject, const flagver_write_options *options,
+                     struct fv_target *ret_target, flagver_error *err)
+{
+    struct fv_target target = { .subject = subject };
+    int r;
+
+    if (options && (options->size < sizeof *options || options->reserved))
+        return fv_fail(err, FLAGVER_EINVAL,
+                       options->reserved ? "options.reserved is not 0" : "options.size is not set");
+    r = fv_check_text("phase", phase, FLAGVER_PHASE_LIMIT, err);
+    if (r < 0)
+        return r;
+    target.policy = fv_policy_find(phase);
+    if (!target.policy)
+        return fv_fail(err, FLAGVER_ENOTFOUND, "there is no phase \"%s\"", phase);
+    r = fv_check_text(
+        !target.policy->is_definition ? "subject"
+        : target.policy->is_segment   ? "segment name"
+                                      : "flag key",
+        subject, target.policy->is_definition ? FV_FLAG_KEY_LIMIT : FLAGVER_SUBJECT_LIMIT, err);
+    if (r == 0 && options) {
+        target.note = options->note;
+        target.expect_no = options->expect_no;
+        r = check_note(options->note, err);
+    }
+    if (r == 0)
+        *ret_target = target;
+    return r;
+}
+
+static int lock(flagver_txn *txn, const struct fv_target *target, bool create,
+                struct fv_series **ret_series, flagver_error *err)
+{
+    return fv_txn_series(txn, target->policy->phase, target->subject, create, ret_series, err);
+}
+
+static int refuse_expectation(const struct fv_target *target, const struct fv_series *series,
+                              flagver_error *err)
+{
+    uint32_t current = series->row.current_no;
+
+    if (target->expect_no == FLAGVER_EXPECT_NONE)
+        return fv_fail(err, FLAGVER_ECONFLICT, "\"%.256s\" is there already, as version %u",
+                       target->subject, (unsigned)current);
+    if (!current)
+        return fv_fail(err, FLAGVER_ECONFLICT, "\"%.256s\" is not there; version %u was expected",
+                       target->subject, (unsigned)target->expect_no);
+    return fv_fail(err, FLAGVER_ECONFLICT, "\"%.256s\" is at version %u, not %u", target->subject,
+                   (unsigned)current, (unsigned)target->expect_no);
+}
+
+/* What is in force is what the caller believes to be. */
+static int check_expectation(flagver_txn *txn, const struct fv_target *target,
+                             struct fv_series *series, flagver_error *err)
+{
+    uint32_t current = series->row.current_no;
+    struct fv_staged *version;
+    int r;
+
+    if (!target->expect_no || target->expect_no == current)
+        return 0;
+    if (target->expect_no != FLAGVER_EXPECT_NONE)
+        return refuse_expectation(target, series, err);
+    if (!current)
+        return 0;
+    r = fv_txn_version(txn, series, current, false, &version, err);
+    if (r < 0)
+        return r;
+    return version->row.bits & FLAGVER_VERSION_TOMBSTONE ? 0
+                                                         : refuse_expectation(target, series, err);
+}
+
+/* ---- content ---- */
+
+int fv_record_checked(flagver_txn *txn, const char *canonical, size_t length,
+                      struct fv_content *ret_content, flagver_error *err)
+{
+    char *copy;
+
+    if (length > FLAGVER_PAYLOAD_LIMIT)
+        return fv_fail(err, FLAGVER_EINVAL, "the payload is %zu bytes; up to %u allowed", length,
+                       FLAGVER_PAYLOAD_LIMIT);
+    copy = fv_arena_string(fv_txn_arena(txn), canonical, length);
+    if (!copy)
+        return fv_fail_memory(err);
+    *ret_content = (struct fv_content){ .payload = fv_bytes_of(copy, length) };
+    return 0;
+}
+
+static int check_content(flagver_txn *txn, const struct fv_target *target, const char *json,
+                         size_t length, struct fv_text *canonical, flagver_error *err)
+{
+    const struct fv_policy *policy = target->policy;
+
+    if (!policy->is_definition)
+        return fv_payload_canonical(json, length, canonical, err);
+    return fv_references_check(txn, policy->is_segment, target->subject, json, length, canonical,
+                               err);
+}
+
+int fv_record_content(flagver_txn *txn, const struct fv_target *target, const char *json,
+                      size_t length, struct fv_content *ret_content, flagver_error *err)
+{
+    struct fv_text canonical = FV_TEXT_INIT;
+    int r;
+
+    r = check_content(txn, target, json, length, &canonical, err);
+    if (r == 0)
+        r = fv_record_checked(txn, canonical.data, canonical.length, ret_content, err);
+    fv_text_clear(&canonical);
+    return r;
+}
+
+static int hash_content(flagver_txn *txn, const struct fv_content *content, uint8_t out[32],
+                        flagver_error *err)
+{
+    const struct fv_words part = { content->payload.data, content->payload.length };
+
+    return fv_txn_digest(txn, &part, 1, out, err);
+}
+
+/* ---- leaves ---- */
+
+/* Salted with what everybody may know: equal notes on different versions look different. */
+static int hash_note(flagver_txn *txn, const flagver_version_row *row, flagver_bytes note,
+                     uint8_t out[32], flagver_error *err)
+{
+    const uint8_t no[4] = { (uint8_t)(row->no >> 24), (uint8_t)(row->no >> 16),
+                            (uint8_t)(row->no >> 8), (uint8_t)row->no };
+    const struct fv_words parts[] = { { row->phase.data, row->phase.length },
+                                      { "", 1 },
+                                      { row->subject.data, row->subject.length },
+                                      { "", 1 },
+                                      { no, sizeof no },
+                                      { note.data, note.length } };
+
+    return note.data ? fv_txn_digest(txn, parts, sizeof parts / sizeof *parts, out, err) : 0;
+}
+
+static int add_leaf(flagver_txn *txn, const flagver_version_row *row, enum fv_action action,
+                    int from, uint32_t supersedes, const char *note, flagver_error *err)
+{
+    struct fv_audit_leaf leaf = { .action = (uint8_t)action,
+                            .phase = row->phase,
+                            .subject = row->subject,
+                            .no = row->no,
+                            .from = (uint8_t)from,
+                            .to = (uint8_t)row->state,
+                            .bits = row->bits,
+                            .rev = row->rev,
+                            .parent_no = row->parent_no,
+                            .base_no = row->base_no,
+                            .reverts_no = row->reverts_no,
+                            .supersedes = supersedes };
+    int r;
+
+    leaf.time = row->decided_at > row->created_at ? row->decided_at : row->created_at;
+    if (action == FV_ACTION_WITHDRAW || action == FV_ACTION_EDIT)
+        leaf.time = fv_txn_now(txn);
+    memcpy(leaf.content_hash, row->content_hash, sizeof leaf.content_hash);
+    r = hash_note(txn, row, fv_bytes(note), leaf.note_hash, err);
+    return r < 0 ? r : fv_txn_leaf(txn, &leaf, err);
+}
+
+static int keep_note(flagver_txn *txn, const char *note, flagver_bytes *ret_note,
+                     flagver_error *err)
+{
+    char *copy;
+
+    if (!note)
+        return 0;
+    copy = fv_arena_string(fv_txn_arena(txn), note, strlen(note));
+    if (!copy)
+        return fv_fail_memory(err);
+    *ret_note = fv_bytes(copy);
+    return 0;
+}
+
+/* ---- transitions ---- */
+
+static int create(flagver_txn *txn, struct fv_series *series, const struct fv_target *target,
+                  const struct fv_content *content, struct fv_staged **ret_version,
+                  flagver_error *err)
+{
+    flagver_version_row row = { .state = FLAGVER_STATE_DRAFT,
+                                .parent_no = series->row.current_no,
+                                .base_no = series->row.current_no,
+                                .reverts_no = content->reverts_no,
+                                .bits = content->bits,
+                                .created_by = fv_bytes(fv_txn_actor(txn)),
+                                .payload = content->payload };
+    int r;
+
+    r = hash_content(txn, content, row.content_hash, err);
+    if (r == 0)
+        r = keep_note(txn, target->note, &row.note, err);
+    if (r < 0)
+        return r;
+    row.created_at = fv_txn_time(txn, series);
+    r = fv_txn_add_version(txn, series, &row, ret_version, err);
+    return r < 0 ? r
+                 : add_leaf(txn, &(*ret_version)->row, FV_ACTION_CREATE, 0, 0, target->note, err);
+}
+
+/* The version in force makes room for the next one. */
+static int supersede(flagver_txn *txn, struct fv_series *series, uint32_t by, int64_t time,
+                     flagver_error *err)
+{
+    struct fv_staged *current;
+    int r;
+
+    if (!series->row.current_no)
+        return 0;
+    r = fv_txn_version(txn, series, series->row.current_no, false, &current, err);
+    if (r < 0)
+        return r;
+    current->row.state = FLAGVER_STATE_SUPERSEDED;
+    current->row.superseded_by = by;
+    current->row.superseded_at = time;
+    return fv_txn_change_version(txn, current, false, err);
+}
+
+static int approve(flagver_txn *txn, struct fv_series *series, struct fv_staged *version,
+                   const char *note, flagver_error *err)
+{
+    uint32_t supersedes = series->row.current_no;
+    int64_t time = fv_txn_time(txn, series);
+    int r;
+
+    r = supersede(txn, series, version->row.no, time, err);
+    if (r < 0)
+        return r;
+    version->row.state = FLAGVER_STATE_APPROVED;
+    version->row.submitted_at = time;
+    version->row.decided_at = time;
+    version->row.decided_by = fv_bytes(fv_txn_actor(txn));
+    r = fv_txn_change_series(txn, series, version->row.no, err);
+    if (r == 0)
+        r = fv_txn_change_version(txn, version, false, err);
+    return r < 0 ? r
+                 : add_leaf(txn, &version->row, FV_ACTION_SUBMIT, FLAGVER_STATE_DRAFT, supersedes,
+                            note, err);
+}
+
+static int refuse_transition(const struct fv_staged *version, enum fv_action action, int code,
+                             flagver_error *err)
+{
+    return fv_fail(err, code, "version %u is %s: it cannot be %s", (unsigned)version->row.no,
+                   fv_state_name(version->row.state),
+                   action == FV_ACTION_EDIT     ? "edited"
+                   : action == FV_ACTION_SUBMIT ? "submitted"
+                                                : "withdrawn");
+}
+
+/* The version, when the action is possible in its state; 0, or the new state. */
+static int find_for(flagver_txn *txn, const struct fv_target *target, uint32_t no,
+                    enum fv_action action, struct fv_series **ret_series,
+                    struct fv_staged **ret_version, flagver_error *err)
+{
+    int r;
+
+    r = lock(txn, target, false, ret_series, err);
+    if (r == 0)
+        r = check_expectation(txn, target, *ret_series, err);
+    if (r == 0)
+        r = fv_txn_version(txn, *ret_series, no, true, ret_version, err);
+    if (r < 0)
+        return r;
+    r = fv_version_next(action, (*ret_version)->row.state, target->policy->approvals);
+    return r < 0 ? refuse_transition(*ret_version, action, r, err) : r;
+}
+
+/* ---- operations ---- */
+
+int fv_record_create(flagver_txn *txn, const struct fv_target *target,
+                     const struct fv_content *content, struct fv_staged **ret_version,
+                     flagver_error *err)
+{
+    struct fv_series *series;
+    int r;
+
+    r = lock(txn, target, true, &series, err);
+    if (r == 0)
+        r = check_expectation(txn, target, series, err);
+    return r < 0 ? r : create(txn, series, target, content, ret_version, err);
+}
+
+int fv_record_edit(flagver_txn *txn, const struct fv_target *target, uint32_t no,
+                   const struct fv_content *content, struct fv_staged **ret_version,
+                   flagver_error *err)
+{
+    struct fv_series *series;
+    struct fv_staged *version;
+    int r;
+
+    r = find_for(txn, target, no, FV_ACTION_EDIT, &series, &version, err);
+    if (r < 0)
+        return r;
+    r = hash_content(txn, content, version->row.content_hash, err);
+    if (r == 0)
+        r = keep_note(txn, target->note, &version->row.note, err);
+    if (r < 0)
+        return r;
+    version->row.payload = content->payload;
+    fv_txn_time(txn, series);
+    r = fv_txn_change_series(txn, series, series->row.current_no, err);
+    if (r == 0)
+        r = fv_txn_change_version(txn, version, true, err);
+    if (r == 0)
+        r = add_leaf(txn, &version->row, FV_ACTION_EDIT, FLAGVER_STATE_DRAFT, 0, target->note, err);
+    *ret_version = version;
+    return r;
+}
+
+int fv_record_submit(flagver_txn *txn, const struct fv_target *target, uint32_t no,
+                     struct fv_staged **ret_version, flagver_error *err)
+{
+    struct fv_series *series;
+    struct fv_staged *version;
+    int r;
+
+    r = find_for(txn, target, no, FV_ACTION_SUBMIT, &series, &version, err);
+    if (r < 0)
+        return r;
+    if (version->row.base_no != series->row.current_no)
+        return fv_fail(err, FLAGVER_ESTALE,
+                       "version %u was made from version %u, and now %u is in force", (unsigned)no,
+                       (unsigned)version->row.base_no, (unsigned)series->row.current_no);
+    *ret_version = version;
+    return approve(txn, series, version, target->note, err);
+}
+
+int fv_record_withdraw(flagver_txn *txn, const struct fv_target *target, uint32_t no,
+                       struct fv_staged **ret_version, flagver_error *err)
+{
+    struct fv_series *series;
+    struct fv_staged *version;
+    int from, r;
+
+    r = find_for(txn, target, no, FV_ACTION_WITHDRAW, &series, &version, err);
+    if (r < 0)
+        return r;
+    from = version->row.state;
+    version->row.state = FLAGVER_STATE_WITHDRAWN;
+    fv_txn_time(txn, series);
+    r = fv_txn_change_series(txn, series, series->row.current_no, err);
+    if (r == 0)
+        r = fv_txn_change_version(txn, version, false, err);
+    if (r == 0)
+        r = add_leaf(txn, &version->row, FV_ACTION_WITHDRAW, from, 0, target->note, err);
+    *ret_version = version;
+    return r;
+}
+
+int fv_record_put(flagver_txn *txn, const struct fv_target *target,
+                  const struct fv_content *content, struct fv_staged **ret_version,
+                  flagver_error *err)
+{
+    struct fv_series *series;
+    int r;
+
+    r = lock(txn, target, true, &series, err);
+    if (r == 0)
+        r = check_expectation(txn, target, series, err);
+    if (r == 0)
+        r = create(txn, series, target, content, ret_version, err);
+    return r < 0 ? r : approve(txn, series, *ret_version, NULL, err);
+}
+
+int fv_record_get(flagver_txn *txn, const struct fv_target *target, uint32_t no,
+                  struct fv_staged **ret_version, flagver_error *err)
+{
+    struct fv_series *series;
+    int r = lock(txn, target, false, &series, err);
+
+    return r < 0 ? r : fv_txn_version(txn, series, no, true, ret_version, err);
+}
+
+int fv_record_current(flagver_txn *txn, const struct fv_target *target,
+                      struct fv_staged **ret_version, flagver_error *err)
+{
+    struct fv_series *series;
+    int r;
+
+    r = lock(txn, target, false, &series, err);
+    if (r < 0)
+        return r;
+    if (series->row.current_no) {
+        r = fv_txn_version(txn, series, series->row.current_no, true, ret_version, err);
+        if (r < 0 || !((*ret_version)->row.bits & FLAGVER_VERSION_TOMBSTONE))
+            return r;
+    }
+    return fv_fail(err, FLAGVER_ENOTFOUND, "no version of \"%.256s\" is in force", target->subject);
+}
+
+int fv_record_revert(flagver_txn *txn, const struct fv_target *target, uint32_t no,
+                     struct fv_staged **ret_version, flagver_error *err)
+{
+    struct fv_content content;
+    struct fv_staged *past;
+    int r;
+
+    r = fv_record_get(txn, target, no, &past, err);
+    if (r < 0)
+        return r;
+    if (past->row.state == FLAGVER_STATE_DRAFT || past->row.state == FLAGVER_STATE_SUBMITTED)
+        return fv_fail(err, FLAGVER_ESTATE, "version %u is %s: there is nothing to go back to",
+                       (unsigned)no, fv_state_name(past->row.state));
+    if (past->row.bits & FLAGVER_VERSION_TOMBSTONE)
+        return fv_fail(err, FLAGVER_ESTATE, "version %u is a deletion; delete \"%.256s\" instead",
+                       (unsigned)no, target->subject);
+    r = fv_record_content(txn, target, past->row.payload.data, past->row.payload.length, &content,
+                          err);
+    content.reverts_no = no;
+    return r < 0 ? r : fv_record_put(txn, target, &content, ret_version, err);
+}
+
+int fv_record_remove(flagver_txn *txn, const struct fv_target *target,
+                     struct fv_staged **ret_version, flagver_error *err)
+{
+    const struct fv_content tombstone = { .payload = fv_bytes(""),
+                                          .bits = FLAGVER_VERSION_TOMBSTONE };
+    struct fv_staged *current;
+    int r;
+
+    r = fv_record_current(txn, target, &current, err);
+    if (r == 0 && target->policy->is_definition)
+        r = fv_references_check_removal(txn, target->policy->is_segment, target->subject, err);
+    return r < 0 ? r : fv_record_put(txn, target, &tombstone, ret_version, err);
+}

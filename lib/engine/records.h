@@ -1,0 +1,81 @@
+/*
+ * The record engine: versions are made and moved on by the rules of their phase.
+ * Everything happens inside a transaction, between fv_txn_enter() and
+ * fv_txn_leave(); what is refused is refused before anything is staged.
+ */
+#ifndef FV_ENGINE_RECORDS_H
+#define FV_ENGINE_RECORDS_H
+
+#include "flagver/version.h"
+#include "store/transaction.h"
+#include "util/text.h"
+
+/* What the phase says. */
+struct fv_policy {
+    const char *phase;
+    bool is_definition; /* payloads are definitions of flags or segments */
+    bool is_segment;
+    uint32_t approvals;
+};
+
+/* The policy of a phase; NULL: there is no such phase. */
+const struct fv_policy *fv_policy_find(const char *phase);
+
+/* Which record an operation is about, and how. Checked by fv_record_target(). */
+struct fv_target {
+    const struct fv_policy *policy;
+    const char *subject;
+    const char *note;   /* or NULL */
+    uint32_t expect_no; /* as in flagver_write_options */
+};
+
+int fv_record_target(const char *phase, const char *subject, const flagver_write_options *options,
+                     struct fv_target *ret_target, flagver_error *err);
+
+/* What a new version is to hold; canonical, lives as long as the transaction. */
+struct fv_content {
+    flagver_bytes payload;
+    uint32_t reverts_no;
+    uint32_t bits;
+};
+
+/*
+ * Checks a text that somebody wants to write and brings it into canonical form, in
+ * the transaction's arena. A definition is also checked with what it refers to.
+ */
+int fv_record_content(flagver_txn *txn, const struct fv_target *target, const char *json,
+                      size_t length, struct fv_content *ret_content, flagver_error *err);
+
+/* The same for a definition that was checked already together with others. */
+int fv_record_checked(flagver_txn *txn, const char *canonical, size_t length,
+                      struct fv_content *ret_content, flagver_error *err);
+
+int fv_record_create(flagver_txn *txn, const struct fv_target *target,
+                     const struct fv_content *content, struct fv_staged **ret_version,
+                     flagver_error *err);
+int fv_record_edit(flagver_txn *txn, const struct fv_target *target, uint32_t no,
+                   const struct fv_content *content, struct fv_staged **ret_version,
+                   flagver_error *err);
+int fv_record_submit(flagver_txn *txn, const struct fv_target *target, uint32_t no,
+                     struct fv_staged **ret_version, flagver_error *err);
+int fv_record_withdraw(flagver_txn *txn, const struct fv_target *target, uint32_t no,
+                       struct fv_staged **ret_version, flagver_error *err);
+
+/* Create and submit. */
+int fv_record_put(flagver_txn *txn, const struct fv_target *target,
+                  const struct fv_content *content, struct fv_staged **ret_version,
+                  flagver_error *err);
+int fv_record_revert(flagver_txn *txn, const struct fv_target *target, uint32_t no,
+                     struct fv_staged **ret_version, flagver_error *err);
+int fv_record_remove(flagver_txn *txn, const struct fv_target *target,
+                     struct fv_staged **ret_version, flagver_error *err);
+
+/* The version in force, with its payload; FLAGVER_ENOTFOUND also for a tombstone. */
+int fv_record_current(flagver_txn *txn, const struct fv_target *target,
+                      struct fv_staged **ret_version, flagver_error *err);
+
+/* A version of the series as it is in this transaction, with its payload. */
+int fv_record_get(flagver_txn *txn, const struct fv_target *target, uint32_t no,
+                  struct fv_staged **ret_version, flagver_error *err);
+
+#endif
