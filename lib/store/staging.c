@@ -382,8 +382,8 @@ static int hash_leaf(flagver_txn *txn, flagver_leaf_row *row, flagver_error *err
     return fv_txn_digest(txn, parts, 2, row->hash, err);
 }
 
-static int stage_leaf(flagver_txn *txn, struct fv_audit_leaf *leaf, uint64_t no, struct fv_text *encoded,
-                      flagver_error *err)
+static int stage_leaf(flagver_txn *txn, struct fv_audit_leaf *leaf, uint64_t no,
+                      struct fv_text *encoded, flagver_error *err)
 {
     flagver_change change = { .kind = FLAGVER_CHANGE_LEAF };
     flagver_leaf_row *row = fv_arena_allocate_zeroed(&txn->arena, 1, sizeof *row);

@@ -69,12 +69,15 @@ bool fv_store_is_uri(const char *uri)
 
 static void free_store(struct fv_store *store)
 {
+    const flagver_allocator allocator = store->allocator; /* it frees what describes it */
+    const flagver_allocator *memory = store->memory ? &allocator : NULL;
+
     fv_crypto_free(store->crypto);
     pthread_mutex_destroy(&store->ids);
     pthread_mutex_destroy(&store->gate);
     pthread_cond_destroy(&store->passed);
-    fv_release(store->memory, store->uri);
-    fv_release(store->memory, store);
+    fv_release(memory, store->uri);
+    fv_release(memory, store);
 }
 
 static struct fv_store *new_store(const char *uri, const struct fv_store_options *options)
@@ -84,7 +87,10 @@ static struct fv_store *new_store(const char *uri, const struct fv_store_options
 
     if (!store)
         return NULL;
-    store->memory = options->memory;
+    if (options->memory) {
+        store->allocator = *options->memory;
+        store->memory = &store->allocator;
+    }
     atomic_init(&store->references, 1);
     atomic_init(&store->forked, false);
     atomic_init(&store->expired_at, 0);
@@ -110,7 +116,6 @@ int fv_store_open(const char *uri, const struct fv_store_options *options,
                   struct fv_store **ret_store, flagver_error *err)
 {
     flagver_driver_config config = { .size = sizeof config,
-                                     .memory = options->memory,
                                      .read_only = options->read_only,
                                      .no_upgrade = options->no_upgrade };
     const flagver_driver *driver = find_driver(uri, &config.path);
@@ -128,6 +133,7 @@ int fv_store_open(const char *uri, const struct fv_store_options *options,
     if (!store)
         return fv_fail_memory(err);
     config.wait_ms = store->wait_ms;
+    config.memory = store->memory;
     r = driver->open(&config, &store->handle, err);
     if (r < 0) {
         free_store(store);

@@ -25,7 +25,8 @@ struct fv_store {
     atomic_bool forked; /* the process forked and this is the child: hands off */
     const flagver_driver *driver;
     flagver_store *handle;
-    const flagver_allocator *memory;
+    flagver_allocator allocator;     /* a copy, */
+    const flagver_allocator *memory; /* of which this is the address; NULL: malloc */
     char *uri;
     int32_t wait_ms;
     struct fv_crypto *crypto;
@@ -43,7 +44,7 @@ struct fv_store {
 };
 
 struct fv_store_options {
-    const flagver_allocator *memory; /* must outlive the store */
+    const flagver_allocator *memory; /* copied; NULL: malloc */
     int32_t wait_ms;                 /* 0: FV_WAIT_MS */
     bool read_only;
     bool no_upgrade; /* leave the schema alone, whatever it is */

@@ -1,0 +1,224 @@
+#include "engine/feed.h"
+
+#include <string.h>
+
+#include "model/leaf.h"
+#include "util/fail.h"
+
+#define CHUNK 65536
+#define MANY_CHANGES 2000 /* leaves: reading everything takes no longer */
+
+void fv_harvest_init(struct fv_harvest *harvest, const flagver_allocator *memory)
+{
+    *harvest = (struct fv_harvest){ .memory = memory };
+    fv_arena_init(&harvest->arena, memory, CHUNK);
+}
+
+void fv_harvest_clear(struct fv_harvest *harvest)
+{
+    fv_release(harvest->memory, harvest->records);
+    fv_arena_clear(&harvest->arena);
+    fv_harvest_init(harvest, harvest->memory);
+}
+
+int fv_harvest_add(struct fv_harvest *harvest, const struct fv_record *record, flagver_error *err)
+{
+    struct fv_record copy = *record;
+
+    if (!fv_grow(harvest->memory, (void **)&harvest->records, &harvest->capacity, harvest->count,
+                 sizeof *harvest->records))
+        return fv_fail_memory(err);
+    copy.key = fv_arena_string(&harvest->arena, record->key, record->key_length);
+    if (record->text)
+        copy.text = fv_arena_string(&harvest->arena, record->text, record->length);
+    if (!copy.key || (record->text && !copy.text))
+        return fv_fail_memory(err);
+    harvest->records[harvest->count++] = copy;
+    return 0;
+}
+
+/* ---- rows to records ---- */
+
+static int add_row(struct fv_harvest *harvest, const flagver_version_row *row, bool is_segment,
+                   flagver_error *err)
+{
+    bool gone = row->bits & FLAGVER_VERSION_TOMBSTONE;
+    const struct fv_record record = { .is_segment = is_segment,
+                                      .key = row->subject.data,
+                                      .key_length = row->subject.length,
+                                      .text = gone ? NULL : row->payload.data,
+                                      .length = gone ? 0 : row->payload.length,
+                                      .version = row->no };
+
+    return gone && harvest->whole ? 0 : fv_harvest_add(harvest, &record, err);
+}
+
+static int read_rows(struct fv_read *read, const flagver_query *query, bool is_segment,
+                     struct fv_harvest *harvest, flagver_error *err)
+{
+    flagver_row row;
+    int r = fv_read_scan(read, query, err);
+
+    if (r < 0)
+        return r;
+    while ((r = fv_read_next(read, &row, err)) > 0) {
+        r = add_row(harvest, &row.as.version, is_segment, err);
+        if (r < 0)
+            return r;
+    }
+    return r;
+}
+
+static int read_phase(struct fv_read *read, bool is_segment, int64_t as_of,
+                      struct fv_harvest *harvest, flagver_error *err)
+{
+    const flagver_query query = { .kind = FLAGVER_QUERY_VERSIONS,
+                                  .pick = as_of ? FLAGVER_PICK_AS_OF : FLAGVER_PICK_CURRENT,
+                                  .phase = fv_bytes(is_segment ? FLAGVER_PHASE_SEGMENT
+                                                               : FLAGVER_PHASE_FLAG),
+                                  .time = as_of,
+                                  .payload = 1 };
+
+    return read_rows(read, &query, is_segment, harvest, err);
+}
+
+static int read_all(struct fv_read *read, int64_t as_of, struct fv_harvest *harvest,
+                    flagver_error *err)
+{
+    int r;
+
+    harvest->whole = true;
+    r = read_phase(read, true, as_of, harvest, err);
+    return r < 0 ? r : read_phase(read, false, as_of, harvest, err);
+}
+
+int fv_feed_size(const struct fv_tenancy *tenancy, uint64_t *ret_size, flagver_error *err)
+{
+    int r = fv_store_usable(tenancy->store, err);
+
+    return r < 0 ? r
+                 : tenancy->store->driver->changes(tenancy->store->handle,
+                                                   fv_bytes(tenancy->tenant), ret_size, err);
+}
+
+int fv_feed_all(const struct fv_tenancy *tenancy, int64_t as_of, struct fv_harvest *harvest,
+                flagver_error *err)
+{
+    struct fv_read read;
+    int r;
+
+    /* Asked before: what is read then has at least these leaves, and more do no harm. */
+    r = fv_feed_size(tenancy, &harvest->size, err);
+    if (r < 0)
+        return r;
+    r = fv_read_begin(&read, tenancy->store, tenancy->tenant, err);
+    if (r == 0)
+        r = read_all(&read, as_of, harvest, err);
+    fv_read_end(&read);
+    return r;
+}
+
+/* ---- changes ---- */
+
+static bool is_definition(const struct fv_audit_leaf *leaf, bool *ret_segment)
+{
+    static const char flag[] = FLAGVER_PHASE_FLAG, segment[] = FLAGVER_PHASE_SEGMENT;
+
+    *ret_segment = leaf->phase.length == sizeof segment - 1 &&
+                   memcmp(leaf->phase.data, segment, sizeof segment - 1) == 0;
+    return *ret_segment || (leaf->phase.length == sizeof flag - 1 &&
+                            memcmp(leaf->phase.data, flag, sizeof flag - 1) == 0);
+}
+
+/* The keys that leaves are about: "f" or "s" and the key, each once. */
+static int note_leaf(struct fv_map *keys, struct fv_arena *arena, const flagver_leaf_row *row,
+                     flagver_error *err)
+{
+    struct fv_audit_leaf leaf;
+    bool is_segment;
+    char *key;
+
+    if (!fv_leaf_decode(row->leaf.data, row->leaf.length, &leaf))
+        return fv_fail(err, FLAGVER_ECORRUPT, "leaf %llu of the audit log is malformed",
+                       (unsigned long long)row->no);
+    if (leaf.to != FLAGVER_STATE_APPROVED || !is_definition(&leaf, &is_segment))
+        return 0;
+    key = fv_arena_allocate(arena, leaf.subject.length + 1);
+    if (!key)
+        return fv_fail_memory(err);
+    key[0] = is_segment ? 's' : 'f';
+    memcpy(key + 1, leaf.subject.data, leaf.subject.length);
+    return fv_map_add(keys, key, leaf.subject.length + 1) == FV_MAP_NONE ? fv_fail_memory(err) : 0;
+}
+
+static int read_leaves(struct fv_read *read, uint64_t from, struct fv_map *keys,
+                       struct fv_harvest *harvest, flagver_error *err)
+{
+    const flagver_query query = { .kind = FLAGVER_QUERY_LEAVES, .from = from };
+    flagver_row row;
+    int r = fv_read_scan(read, &query, err);
+
+    if (r < 0)
+        return r;
+    harvest->size = from;
+    while ((r = fv_read_next(read, &row, err)) > 0) {
+        r = note_leaf(keys, &harvest->arena, &row.as.leaf, err);
+        if (r < 0)
+            return r;
+        harvest->size = row.as.leaf.no + 1;
+    }
+    return r;
+}
+
+static int read_keys(struct fv_read *read, const struct fv_map *keys, struct fv_harvest *harvest,
+                     flagver_error *err)
+{
+    flagver_query query = { .kind = FLAGVER_QUERY_VERSIONS,
+                            .pick = FLAGVER_PICK_CURRENT,
+                            .payload = 1 };
+    bool is_segment;
+    size_t i;
+    int r = 0;
+
+    for (i = 0; r == 0 && i < keys->count; i++) {
+        is_segment = keys->names[i].text[0] == 's';
+        query.phase = fv_bytes(is_segment ? FLAGVER_PHASE_SEGMENT : FLAGVER_PHASE_FLAG);
+        query.subject = fv_bytes_of(keys->names[i].text + 1, keys->names[i].length - 1);
+        r = read_rows(read, &query, is_segment, harvest, err);
+    }
+    return r;
+}
+
+static int read_changes(struct fv_read *read, uint64_t from, struct fv_harvest *harvest,
+                        flagver_error *err)
+{
+    struct fv_map keys;
+    int r;
+
+    fv_map_init(&keys, harvest->memory);
+    r = read_leaves(read, from, &keys, harvest, err);
+    if (r == 0)
+        r = read_keys(read, &keys, harvest, err);
+    fv_map_clear(&keys);
+    return r;
+}
+
+int fv_feed_since(const struct fv_tenancy *tenancy, uint64_t size, struct fv_harvest *harvest,
+                  flagver_error *err)
+{
+    struct fv_read read;
+    uint64_t now;
+    int r;
+
+    r = fv_feed_size(tenancy, &now, err);
+    if (r < 0)
+        return r;
+    /* A log that got shorter is that of a restored copy. */
+    if (now < size || now - size > MANY_CHANGES)
+        return fv_feed_all(tenancy, 0, harvest, err);
+    r = fv_read_begin(&read, tenancy->store, tenancy->tenant, err);
+    if (r == 0)
+        r = read_changes(&read, size, harvest, err);
+    fv_read_end(&read);
+    return r;
+}

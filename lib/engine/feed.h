@@ -1,0 +1,41 @@
+/*
+ * What a store has to say about flags: all that are in force, or those that
+ * changed since some leaf of the audit log.
+ */
+#ifndef FV_ENGINE_FEED_H
+#define FV_ENGINE_FEED_H
+
+#include "codec/records.h"
+#include "engine/history.h"
+
+/* Records as they were read; texts in the arena. */
+struct fv_harvest {
+    struct fv_record *records;
+    size_t count, capacity;
+    struct fv_arena arena;
+    const flagver_allocator *memory;
+    bool whole;    /* all that are in force; else only what changed, NULL texts are gone */
+    uint64_t size; /* the leaves of the log that are in it, at least */
+};
+
+void fv_harvest_init(struct fv_harvest *harvest, const flagver_allocator *memory);
+void fv_harvest_clear(struct fv_harvest *harvest);
+
+/* One more record, copied. FLAGVER_ENOMEM. */
+int fv_harvest_add(struct fv_harvest *harvest, const struct fv_record *record, flagver_error *err);
+
+/* The number of leaves there are. Cheap. */
+int fv_feed_size(const struct fv_tenancy *tenancy, uint64_t *ret_size, flagver_error *err);
+
+/* All flags and segments in force; those in force at `as_of`, when that is not 0. */
+int fv_feed_all(const struct fv_tenancy *tenancy, int64_t as_of, struct fv_harvest *harvest,
+                flagver_error *err);
+
+/*
+ * What became of the flags and segments that leaves from `size` on are about; all
+ * of them when that is less work.
+ */
+int fv_feed_since(const struct fv_tenancy *tenancy, uint64_t size, struct fv_harvest *harvest,
+                  flagver_error *err);
+
+#endif

@@ -1,0 +1,302 @@
+#include "engine/history.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "codec/diff.h"
+#include "model/leaf.h"
+#include "model/version.h"
+#include "util/fail.h"
+#include "util/text.h"
+
+#define CHUNK 512
+
+/* ---- rows as users see them ---- */
+
+/* NULL for none, and *fine becomes false when memory is short. */
+static const char *text_of(struct fv_arena *arena, flagver_bytes bytes, bool *fine)
+{
+    char *text;
+
+    if (!bytes.data)
+        return NULL;
+    text = fv_arena_string(arena, bytes.data, bytes.length);
+    *fine = *fine && text;
+    return text;
+}
+
+int fv_version_fill(struct fv_arena *arena, const flagver_version_row *row,
+                    flagver_version *ret_version)
+{
+    char id[FV_UUID_TEXT];
+    bool fine = true;
+
+    fv_uuid_text(&row->id, id);
+    *ret_version = (flagver_version){ .phase = text_of(arena, row->phase, &fine),
+                                      .subject = text_of(arena, row->subject, &fine),
+                                      .id = text_of(arena, fv_bytes(id), &fine),
+                                      .no = row->no,
+                                      .parent_no = row->parent_no,
+                                      .base_no = row->base_no,
+                                      .reverts_no = row->reverts_no,
+                                      .superseded_by = row->superseded_by,
+                                      .state = row->state,
+                                      .tombstone = row->bits & FLAGVER_VERSION_TOMBSTONE,
+                                      .rev = row->rev,
+                                      .created_at = row->created_at,
+                                      .submitted_at = row->submitted_at,
+                                      .decided_at = row->decided_at,
+                                      .superseded_at = row->superseded_at,
+                                      .created_by = text_of(arena, row->created_by, &fine),
+                                      .decided_by = text_of(arena, row->decided_by, &fine),
+                                      .note = text_of(arena, row->note, &fine),
+                                      .payload = text_of(arena, row->payload, &fine),
+                                      .payload_length = row->payload.length };
+    memcpy(ret_version->content_hash, row->content_hash, sizeof ret_version->content_hash);
+    return fine ? 0 : FLAGVER_ENOMEM;
+}
+
+struct owned_version {
+    flagver_version version; /* first: what users hold */
+    struct fv_arena arena;
+};
+
+int fv_version_copy(const flagver_version_row *row, flagver_version **ret_version,
+                    flagver_error *err)
+{
+    struct owned_version *owned = malloc(sizeof *owned);
+
+    if (!owned)
+        return fv_fail_memory(err);
+    fv_arena_init(&owned->arena, NULL, CHUNK);
+    if (fv_version_fill(&owned->arena, row, &owned->version) < 0) {
+        fv_version_free(&owned->version);
+        return fv_fail_memory(err);
+    }
+    *ret_version = &owned->version;
+    return 0;
+}
+
+void fv_version_free(flagver_version *version)
+{
+    struct owned_version *owned = (struct owned_version *)version;
+
+    if (!owned)
+        return;
+    fv_arena_clear(&owned->arena);
+    free(owned);
+}
+
+/* ---- one ---- */
+
+static int read_one(struct fv_read *read, const flagver_query *query, bool in_force,
+                    const char *what, flagver_version **ret_version, flagver_error *err)
+{
+    flagver_row row;
+    int r;
+
+    r = fv_read_scan(read, query, err);
+    if (r == 0)
+        r = fv_read_next(read, &row, err);
+    if (r < 0)
+        return r;
+    if (r == 0)
+        return fv_fail(err, FLAGVER_ENOTFOUND, "there is no %.300s", what);
+    if (in_force && row.as.version.bits & FLAGVER_VERSION_TOMBSTONE)
+        return fv_fail(err, FLAGVER_ENOTFOUND, "%.300s was deleted", what);
+    return fv_version_copy(&row.as.version, ret_version, err);
+}
+
+int fv_history_one(const struct fv_tenancy *tenancy, flagver_query *query, bool in_force,
+                   const char *what, flagver_version **ret_version, flagver_error *err)
+{
+    struct fv_read read;
+    int r;
+
+    query->payload = 1;
+    r = fv_read_begin(&read, tenancy->store, tenancy->tenant, err);
+    if (r == 0)
+        r = read_one(&read, query, in_force, what, ret_version, err);
+    fv_read_end(&read);
+    return r;
+}
+
+/* ---- many ---- */
+
+static int visit_rows(struct fv_read *read, bool tombstones, struct fv_arena *arena,
+                      bool (*visit)(void *data, const flagver_version *version), void *data,
+                      flagver_error *err)
+{
+    flagver_version version;
+    flagver_row row;
+    int r;
+
+    while ((r = fv_read_next(read, &row, err)) > 0) {
+        if (!tombstones && row.as.version.bits & FLAGVER_VERSION_TOMBSTONE)
+            continue;
+        fv_arena_reset(arena);
+        if (fv_version_fill(arena, &row.as.version, &version) < 0)
+            return fv_fail_memory(err);
+        if (!visit(data, &version))
+            return 0;
+    }
+    return r;
+}
+
+int fv_history_visit(const struct fv_tenancy *tenancy, const flagver_query *query, bool tombstones,
+                     bool (*visit)(void *data, const flagver_version *version), void *data,
+                     flagver_error *err)
+{
+    struct fv_arena arena;
+    struct fv_read read;
+    int r;
+
+    fv_arena_init(&arena, NULL, CHUNK);
+    r = fv_read_begin(&read, tenancy->store, tenancy->tenant, err);
+    if (r == 0)
+        r = fv_read_scan(&read, query, err);
+    if (r == 0)
+        r = visit_rows(&read, tombstones, &arena, visit, data, err);
+    fv_read_end(&read);
+    fv_arena_clear(&arena);
+    return r;
+}
+
+/* ---- differences ---- */
+
+/* The payload of a number; {} for number 0 and tombstones. */
+static int read_side(struct fv_read *read, flagver_query *query, uint32_t no, struct fv_text *out,
+                     flagver_error *err)
+{
+    flagver_row row;
+    int r;
+
+    if (no) {
+        query->no = no;
+        r = fv_read_scan(read, query, err);
+        if (r == 0)
+            r = fv_read_next(read, &row, err);
+        if (r < 0)
+            return r;
+        if (r == 0)
+            return fv_fail(err, FLAGVER_ENOTFOUND, "\"%.256s\" has no version %u",
+                           (const char *)query->subject.data, (unsigned)no);
+        fv_text_add_bytes(out, row.as.version.payload.data, row.as.version.payload.length);
+    }
+    if (!out->length)
+        fv_text_add(out, "{}");
+    return out->failed ? fv_fail_memory(err) : 0;
+}
+
+static int write_diff(const struct fv_text *from, const struct fv_text *to, int form,
+                      char **ret_text, flagver_error *err)
+{
+    struct fv_text out = FV_TEXT_INIT;
+    int r;
+
+    if (form == FLAGVER_DIFF_MERGE_PATCH)
+        r = fv_diff_merge_patch(from->data, from->length, to->data, to->length, &out, err);
+    else
+        r = fv_diff_lines(from->data, from->length, to->data, to->length, &out, err);
+    if (r == 0) {
+        *ret_text = fv_text_detach(&out);
+        r = *ret_text ? 0 : fv_fail_memory(err);
+    }
+    fv_text_clear(&out);
+    return r;
+}
+
+int fv_history_diff(const struct fv_tenancy *tenancy, const char *phase, const char *subject,
+                    uint32_t from_no, uint32_t to_no, int form, char **ret_text, flagver_error *err)
+{
+    flagver_query query = { .kind = FLAGVER_QUERY_VERSIONS,
+                            .pick = FLAGVER_PICK_NUMBER,
+                            .phase = fv_bytes(phase),
+                            .subject = fv_bytes(subject),
+                            .payload = 1 };
+    struct fv_text from = FV_TEXT_INIT, to = FV_TEXT_INIT;
+    struct fv_read read;
+    int r;
+
+    r = fv_read_begin(&read, tenancy->store, tenancy->tenant, err);
+    if (r == 0)
+        r = read_side(&read, &query, from_no, &from, err);
+    if (r == 0)
+        r = read_side(&read, &query, to_no, &to, err);
+    fv_read_end(&read);
+    if (r == 0)
+        r = write_diff(&from, &to, form, ret_text, err);
+    fv_text_clear(&from);
+    fv_text_clear(&to);
+    return r;
+}
+
+/* ---- the audit log ---- */
+
+static int fill_entry(struct fv_arena *arena, const flagver_leaf_row *row,
+                      flagver_audit_entry *ret_entry, flagver_error *err)
+{
+    struct fv_audit_leaf leaf;
+    bool fine = true;
+
+    if (!fv_leaf_decode(row->leaf.data, row->leaf.length, &leaf) || leaf.leaf_no != row->no)
+        return fv_fail(err, FLAGVER_ECORRUPT, "leaf %llu of the audit log is malformed",
+                       (unsigned long long)row->no);
+    *ret_entry = (flagver_audit_entry){ .no = row->no,
+                                        .time = leaf.time,
+                                        .actor = text_of(arena, leaf.actor, &fine),
+                                        .action = fv_action_name(leaf.action),
+                                        .phase = text_of(arena, leaf.phase, &fine),
+                                        .subject = text_of(arena, leaf.subject, &fine),
+                                        .version_no = leaf.no,
+                                        .supersedes = leaf.supersedes,
+                                        .from = leaf.from,
+                                        .to = leaf.to,
+                                        .bits = leaf.bits };
+    memcpy(ret_entry->content_hash, leaf.content_hash, sizeof leaf.content_hash);
+    memcpy(ret_entry->leaf_hash, row->hash, sizeof row->hash);
+    return fine ? 0 : fv_fail_memory(err);
+}
+
+static int visit_leaves(struct fv_read *read, struct fv_arena *arena,
+                        bool (*visit)(void *data, const flagver_audit_entry *entry), void *data,
+                        uint64_t *next, flagver_error *err)
+{
+    flagver_audit_entry entry;
+    flagver_row row;
+    int r;
+
+    while ((r = fv_read_next(read, &row, err)) > 0) {
+        fv_arena_reset(arena);
+        r = fill_entry(arena, &row.as.leaf, &entry, err);
+        if (r < 0)
+            return r;
+        *next = row.as.leaf.no + 1;
+        if (!visit(data, &entry))
+            return 0;
+    }
+    return r;
+}
+
+int fv_history_log(const struct fv_tenancy *tenancy, uint64_t from, uint32_t limit,
+                   bool (*visit)(void *data, const flagver_audit_entry *entry), void *data,
+                   uint64_t *ret_next, flagver_error *err)
+{
+    const flagver_query query = { .kind = FLAGVER_QUERY_LEAVES, .from = from, .limit = limit };
+    struct fv_arena arena;
+    struct fv_read read;
+    uint64_t next = from;
+    int r;
+
+    fv_arena_init(&arena, NULL, CHUNK);
+    r = fv_read_begin(&read, tenancy->store, tenancy->tenant, err);
+    if (r == 0)
+        r = fv_read_scan(&read, &query, err);
+    if (r == 0)
+        r = visit_leaves(&read, &arena, visit, data, &next, err);
+    fv_read_end(&read);
+    fv_arena_clear(&arena);
+    if (r == 0 && ret_next)
+        *ret_next = next;
+    return r;
+}
