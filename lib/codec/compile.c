@@ -14,6 +14,15 @@ int fv_no_memory(const struct fv_compiling *compiling)
     return fv_fail_memory(compiling->reading->err);
 }
 
+#define SCRATCH_CHUNK 4096
+
+void fv_compiling_init(struct fv_compiling *compiling, const struct fv_reading *reading,
+                       const struct fv_definitions_source *source)
+{
+    *compiling = (struct fv_compiling){ .reading = reading, .source = source };
+    fv_arena_init(&compiling->scratch, source->memory, SCRATCH_CHUNK);
+}
+
 void fv_compiling_clear(struct fv_compiling *compiling)
 {
     fv_release(compiling->source->memory, compiling->leaves);
@@ -186,18 +195,18 @@ static int read_segment(struct fv_compiling *compiling, const struct fv_place *p
 #define SEGMENT_CHUNK 320
 
 int fv_compile_segment(struct fv_compiling *compiling, const struct fv_place *place,
-                       const json_t *value, const char *name, struct fv_segment **ret_segment)
+                       const json_t *value, const char *name, size_t length,
+                       struct fv_segment **ret_segment)
 {
     struct fv_segment *segment;
     struct fv_arena arena;
     int r;
 
-    r = fv_expect_name(compiling->reading, place, name, strlen(name), FV_FLAG_KEY_LIMIT,
-                       "segment name");
+    r = fv_expect_name(compiling->reading, place, name, length, FV_FLAG_KEY_LIMIT, "segment name");
     if (r < 0)
         return r;
     fv_arena_init(&arena, compiling->source->memory, SEGMENT_CHUNK);
-    segment = fv_segment_new(&arena, name, strlen(name));
+    segment = fv_segment_new(&arena, name, length);
     fv_compiling_start(compiling, &arena, NULL);
     r = segment ? read_segment(compiling, place, value, segment) : fv_no_memory(compiling);
     if (r < 0) {
@@ -205,6 +214,25 @@ int fv_compile_segment(struct fv_compiling *compiling, const struct fv_place *pl
         return r;
     }
     segment->leaf_count = compiling->leaf_total;
+    fv_segment_complete(segment, &arena);
+    *ret_segment = segment;
+    return 0;
+}
+
+int fv_compile_malformed_segment(struct fv_compiling *compiling, const char *name, size_t length,
+                                 const char *why, struct fv_segment **ret_segment)
+{
+    struct fv_segment *segment;
+    struct fv_arena arena;
+
+    fv_arena_init(&arena, compiling->source->memory, SEGMENT_CHUNK);
+    segment = fv_segment_new(&arena, name, length);
+    if (segment)
+        segment->why = fv_arena_string(&arena, why, strlen(why));
+    if (!segment || !segment->why) {
+        fv_arena_clear(&arena);
+        return fv_no_memory(compiling);
+    }
     fv_segment_complete(segment, &arena);
     *ret_segment = segment;
     return 0;

@@ -36,6 +36,10 @@ struct fv_compiling {
     const struct fv_bucketing *bucketing; /* made of them when first needed */
 };
 
+/* Prepares for any number of definitions. */
+void fv_compiling_init(struct fv_compiling *compiling, const struct fv_reading *reading,
+                       const struct fv_definitions_source *source);
+
 /* Begins a definition: what another one left behind is reused, not kept. */
 void fv_compiling_start(struct fv_compiling *compiling, struct fv_arena *arena,
                         struct fv_flag *flag);
@@ -45,9 +49,22 @@ void fv_compiling_clear(struct fv_compiling *compiling);
 
 /* Compile one definition into a new flag or segment. */
 int fv_compile_flag(struct fv_compiling *compiling, const struct fv_place *place,
-                    const json_t *value, const char *key, uint32_t slot, struct fv_flag **ret_flag);
+                    const json_t *value, const char *key, size_t length, uint32_t slot,
+                    struct fv_flag **ret_flag);
 int fv_compile_segment(struct fv_compiling *compiling, const struct fv_place *place,
-                       const json_t *value, const char *name, struct fv_segment **ret_segment);
+                       const json_t *value, const char *name, size_t length,
+                       struct fv_segment **ret_segment);
+
+/*
+ * A flag or segment in place of one that could not be compiled. The flag has the
+ * type and variants that `value` gives it, as far as they can be read: so that it
+ * can be forced. `value` may be NULL.
+ */
+int fv_compile_malformed_flag(struct fv_compiling *compiling, const json_t *value, const char *key,
+                              size_t length, uint32_t slot, const char *why,
+                              struct fv_flag **ret_flag);
+int fv_compile_malformed_segment(struct fv_compiling *compiling, const char *name, size_t length,
+                                 const char *why, struct fv_segment **ret_segment);
 
 /* What the environment says about a flag. */
 struct fv_flag_environment {
@@ -65,6 +82,10 @@ int fv_read_flag_environment(struct fv_compiling *compiling, const struct fv_pla
 
 /* The hash of a definition and of the environment it asks for. */
 uint64_t fv_definition_mark(const struct fv_definitions_source *source, const json_t *value);
+
+/* The environment that it asks for mixed into another hash; the same one when it asks for none. */
+uint64_t fv_environment_mark(const struct fv_definitions_source *source, const json_t *value,
+                             uint64_t mark);
 
 /* "if": at most FV_CONDITION_DEPTH all, any and not around a leaf. */
 #define FV_CONDITION_DEPTH 100

@@ -205,10 +205,10 @@ int fv_read_flag_environment(struct fv_compiling *compiling, const struct fv_pla
     return r;
 }
 
-uint64_t fv_definition_mark(const struct fv_definitions_source *source, const json_t *value)
+uint64_t fv_environment_mark(const struct fv_definitions_source *source, const json_t *value,
+                             uint64_t mark)
 {
     const json_t *env = json_object_get(value, "env");
-    uint64_t mark = fv_json_hash(value, FV_HASH_C);
     const char *set;
     int field;
 
@@ -217,4 +217,9 @@ uint64_t fv_definition_mark(const struct fv_definitions_source *source, const js
         mark = fv_hash_mix(mark ^ (set ? fv_hash(set, strlen(set)) : FV_HASH_A), FV_HASH_B);
     }
     return mark;
+}
+
+uint64_t fv_definition_mark(const struct fv_definitions_source *source, const json_t *value)
+{
+    return fv_environment_mark(source, value, fv_json_hash(value, FV_HASH_C));
 }

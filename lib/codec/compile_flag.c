@@ -707,10 +707,10 @@ static size_t extra_room(json_t *const fields[FLAG_FIELDS])
 }
 
 int fv_compile_flag(struct fv_compiling *compiling, const struct fv_place *place,
-                    const json_t *value, const char *key, uint32_t slot, struct fv_flag **ret_flag)
+                    const json_t *value, const char *key, size_t length, uint32_t slot,
+                    struct fv_flag **ret_flag)
 {
     struct parts parts = { .compiling = compiling, .place = place };
-    size_t length = strlen(key);
     struct fv_arena arena;
     bool enabled = true;
     int r;
@@ -738,5 +738,47 @@ int fv_compile_flag(struct fv_compiling *compiling, const struct fv_place *place
     }
     fv_flag_complete(parts.flag, &arena, enabled);
     *ret_flag = parts.flag;
+    return 0;
+}
+
+/* ---- what cannot be compiled ---- */
+
+/* The type and variants, if they are sound. */
+static bool read_what_it_may_serve(struct fv_compiling *compiling, const json_t *value,
+                                   struct fv_flag *flag)
+{
+    const struct fv_reading quiet = { 0 };
+    const struct fv_reading *before = compiling->reading;
+    struct parts parts = { .compiling = compiling, .flag = flag, .body = flag->body };
+    bool sound;
+
+    parts.fields[TYPE] = json_object_get(value, flag_names[TYPE]);
+    parts.fields[VARIANTS] = json_object_get(value, flag_names[VARIANTS]);
+    compiling->reading = &quiet;
+    sound = read_type(&parts) == 0 && read_variants(&parts) == 0;
+    compiling->reading = before;
+    return sound;
+}
+
+int fv_compile_malformed_flag(struct fv_compiling *compiling, const json_t *value, const char *key,
+                              size_t length, uint32_t slot, const char *why,
+                              struct fv_flag **ret_flag)
+{
+    struct fv_arena arena;
+    struct fv_flag *flag;
+
+    fv_arena_init(&arena, compiling->source->memory, fv_flag_chunk(length, strlen(why) + 8));
+    flag = fv_flag_new(&arena, key, length);
+    if (flag) {
+        flag->body->slot = slot;
+        fv_compiling_start(compiling, &arena, flag);
+        if (!read_what_it_may_serve(compiling, value, flag))
+            flag->body->variant_count = 0;
+    }
+    if (!flag || !fv_flag_complete_spoiled(flag, &arena, why)) {
+        fv_arena_clear(&arena);
+        return fv_no_memory(compiling);
+    }
+    *ret_flag = flag;
     return 0;
 }

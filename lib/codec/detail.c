@@ -247,6 +247,11 @@ static void write_settled(struct fv_text *out, const struct fv_flag *flag)
         add_bool(out, "forced", true);
 }
 
+static void write_spoiled(struct fv_text *out, const struct fv_flag *flag)
+{
+    add_string(out, "why", flag->body->why);
+}
+
 static bool says_whether(enum fv_step step)
 {
     return step == FV_STEP_REQUIRES || step == FV_STEP_TARGETS || step == FV_STEP_RULE ||
@@ -257,7 +262,7 @@ static const char *const step_names[] = {
     [FV_STEP_FLAG] = "evaluate",   [FV_STEP_SETTLED] = "settled",   [FV_STEP_REQUIRES] = "requires",
     [FV_STEP_TARGETS] = "targets", [FV_STEP_RULE] = "rule",         [FV_STEP_LEAF] = "condition",
     [FV_STEP_SEGMENT] = "segment", [FV_STEP_SCHEDULE] = "schedule", [FV_STEP_BUCKET] = "bucket",
-    [FV_STEP_SERVED] = "served",
+    [FV_STEP_SERVED] = "served",   [FV_STEP_SPOILED] = "malformed",
 };
 
 static void write_step(const struct fv_explanation *explanation, struct fv_text *out,
@@ -284,6 +289,9 @@ static void write_step(const struct fv_explanation *explanation, struct fv_text 
         break;
     case FV_STEP_SETTLED:
         write_settled(out, event->flag);
+        break;
+    case FV_STEP_SPOILED:
+        write_spoiled(out, event->flag);
         break;
     case FV_STEP_SCHEDULE:
         fv_text_format(out, ",\"threshold\":%u", (unsigned)event->bound);

@@ -180,6 +180,8 @@ int fv_expect_name(const struct fv_reading *reading, const struct fv_place *plac
     if (length < 1 || length > limit)
         return fv_refuse_key(reading, place, "%s is %zu bytes; 1 to %zu allowed", what, length,
                              limit);
+    if (!fv_utf8_valid(name, length)) /* one that did not come out of a JSON text */
+        return fv_refuse_key(reading, place, "%s is not UTF-8", what);
     if (has_control_character(name, length))
         return fv_refuse_key(reading, place, "%s holds a control character", what);
     return 0;

@@ -4,11 +4,11 @@
  *
  * Spoiled, and why, is
  *
- *   a flag or segment whose text is no sound definition, or whose key is none;
- *   one that names a flag, a variant or a segment that is not there; a spoiled
+ * - a flag or segment whose text is no sound definition, or whose key is none;
+ * - one that names a flag, a variant or a segment that is not there; a spoiled
  *   segment counts as not there;
- *   one that depends on itself;
- *   one from which references lead on more than FV_REFERENCE_DEPTH times, or
+ * - one that depends on itself;
+ * - one from which references lead on more than FV_REFERENCE_DEPTH times, or
  *   that could make more than FV_TEST_LIMIT tests. A spoiled flag is an end
  *   there: nothing leads on from it.
  *
@@ -18,13 +18,16 @@
  * all that is there, so a flag recovers when what it missed comes back.
  *
  * Two flags may share the variable that would force them (FLAGVER_FLAG_A_B for
- * "a-b" and "a_b"): both are there, and whoever forces flags asks
- * fv_force_is_shared() first.
+ * "a-b" and "a_b"): both are there, and it forces neither. Whoever forces flags
+ * asks fv_force_is_shared().
  */
 #ifndef FV_CODEC_RECORDS_H
 #define FV_CODEC_RECORDS_H
 
 #include "codec/definitions.h"
+
+/* Records with longer keys, of which no store has any, are as if they were not there. */
+#define FV_RECORD_KEY_LIMIT 512
 
 /* A flag or segment as a store has it. */
 struct fv_record {

@@ -171,9 +171,20 @@ static bool add_range(struct fv_catalog *catalog, struct fv_flag *flag)
     return true;
 }
 
+static bool count_flag(struct fv_catalog *catalog, struct fv_flag *flag)
+{
+    uint32_t number = catalog->latest[flag->body->slot];
+    const struct fv_counter_range *latest = number ? &catalog->ranges[number - 1] : NULL;
+
+    if (!latest || !same_variants(catalog, latest, flag))
+        return add_range(catalog, flag);
+    count_from(flag, latest->first);
+    return true;
+}
+
 int fv_catalog_count(struct fv_catalog *catalog, const struct fv_definitions *definitions)
 {
-    const struct fv_counter_range *latest;
+    const struct fv_world served = fv_definitions_world(definitions);
     struct fv_flag *flag;
     uint32_t slot;
 
@@ -181,13 +192,12 @@ int fv_catalog_count(struct fv_catalog *catalog, const struct fv_definitions *de
         return FLAGVER_ENOMEM;
     for (slot = 0; slot < definitions->flag_count; slot++) {
         flag = definitions->flags[slot];
-        if (!flag || flag->body->counter)
+        if (!flag)
             continue;
-        latest = catalog->latest[slot] ? &catalog->ranges[catalog->latest[slot] - 1] : NULL;
-        if (latest && same_variants(catalog, latest, flag))
-            count_from(flag, latest->first);
-        else if (!add_range(catalog, flag))
+        if (!flag->body->counter && !count_flag(catalog, flag))
             return FLAGVER_ENOMEM;
+        if (!served.flags[slot]->body->counter) /* it stands in for the flag */
+            count_from(served.flags[slot], flag->body->counter);
     }
     return 0;
 }

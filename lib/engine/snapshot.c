@@ -10,10 +10,11 @@ void fv_snapshot_hold(flagver_snapshot *snapshot)
 
 static void release_forced(flagver_snapshot *snapshot)
 {
+    const struct fv_world world = fv_definitions_world(snapshot->definitions);
     uint32_t i;
 
-    for (i = 0; snapshot->forced && i < snapshot->definitions->flag_count; i++)
-        if (snapshot->forced[i] != snapshot->definitions->flags[i])
+    for (i = 0; snapshot->forced && i < world.flag_count; i++)
+        if (snapshot->forced[i] != world.flags[i])
             fv_flag_release(snapshot->forced[i]);
     fv_release(fv_catalog_memory(snapshot->catalog), snapshot->forced);
 }
@@ -37,7 +38,10 @@ void fv_snapshot_release(flagver_snapshot *snapshot)
         destroy(snapshot);
 }
 
-/* The flags as they are served: the definitions' own, or a copy with some of them replaced. */
+/*
+ * The flags as they are served: the definitions' own, or a copy with some of them
+ * replaced. What is forced is the flag as it is defined, spoiled or not.
+ */
 static bool force_flags(flagver_snapshot *snapshot, const struct fv_forcing *forcing)
 {
     const struct fv_definitions *definitions = snapshot->definitions;
@@ -49,7 +53,7 @@ static bool force_flags(flagver_snapshot *snapshot, const struct fv_forcing *for
     if (!snapshot->forced)
         return false;
     if (size)
-        memcpy(snapshot->forced, definitions->flags, size);
+        memcpy(snapshot->forced, snapshot->world.flags, size);
     snapshot->world.flags = snapshot->forced;
 
     for (i = 0; i < definitions->flag_count; i++) {

@@ -9,7 +9,7 @@
  * Recursion follows references from flag to flag and segment to segment. Before
  * the flags got here it was seen that all they refer to is there, that nothing
  * leads back to itself, and that no way is longer than FV_REFERENCE_DEPTH
- * (model/graph.h).
+ * (model/graph.h); flags of which that is not true were replaced by spoiled ones.
  */
 
 static void trace(const struct fv_question *question, const struct fv_trace_event *event)
@@ -218,7 +218,14 @@ static void fetch(const struct fv_flag *flag)
         FV_PREFETCH((const void *)((uintptr_t)flag + (uintptr_t)line * 64));
 }
 
-/* What the flag asks, in order; the first answer counts. */
+static void answer_spoiled(const struct fv_question *question, const struct fv_flag *flag,
+                           struct fv_outcome *outcome)
+{
+    TRACE(question, .step = FV_STEP_SPOILED, .flag = flag);
+    answer_error(outcome, flag->error);
+}
+
+/* What the flag asks, in order; the first answer counts. A spoiled flag asks nothing. */
 static void ask(struct fv_question *question, const struct fv_flag *flag,
                 struct fv_outcome *outcome)
 {
@@ -232,6 +239,8 @@ static void ask(struct fv_question *question, const struct fv_flag *flag,
         return;
     else if (flag->asks & FV_ASKS_SERVE)
         serve(question, &body->serve, FLAGVER_REASON_DEFAULT, NULL, outcome);
+    else if (flag->error)
+        answer_spoiled(question, flag, outcome);
     else
         answer(outcome, body->fallback, FLAGVER_REASON_DEFAULT, NULL);
 }
@@ -239,7 +248,7 @@ static void ask(struct fv_question *question, const struct fv_flag *flag,
 static void decide(struct fv_question *question, const struct fv_flag *flag,
                    struct fv_outcome *outcome)
 {
-    if (!flag->forced && fv_context_is_invalid(question->context)) {
+    if (fv_context_is_invalid(question->context) && !flag->forced && !flag->error) {
         answer_error(outcome, FLAGVER_ERROR_INVALID_CONTEXT);
     } else if (flag->settled) {
         TRACE(question, .step = FV_STEP_SETTLED, .flag = flag);

@@ -17,6 +17,7 @@ struct fv_world {
 enum fv_step {
     FV_STEP_FLAG,     /* the evaluation of `flag` begins */
     FV_STEP_SETTLED,  /* forced, disabled, or nothing to decide: see the outcome */
+    FV_STEP_SPOILED,  /* `flag` cannot be evaluated: its body says why */
     FV_STEP_REQUIRES, /* whether `flag` serves `variant` */
     FV_STEP_TARGETS,  /* whether the targeting key is targeted */
     FV_STEP_RULE,     /* whether the condition of rule `index`, id `name`, holds */

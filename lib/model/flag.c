@@ -68,32 +68,72 @@ void fv_flag_complete(struct fv_flag *flag, struct fv_arena *arena, bool enabled
         settle_on(flag, body->serve.remainder, FLAGVER_REASON_DEFAULT);
 }
 
-struct fv_flag *fv_flag_force(struct fv_flag *origin, uint32_t variant)
+/* False when memory is short; the arena is then as it was. */
+static bool mark_spoiled(struct fv_flag *flag, struct fv_arena *arena, const char *why)
+{
+    flag->error = FLAGVER_ERROR_PARSE_ERROR;
+    flag->variant = FV_NO_VARIANT;
+    flag->body->why = fv_arena_string(arena, why, strlen(why));
+    return flag->body->why != NULL;
+}
+
+bool fv_flag_complete_spoiled(struct fv_flag *flag, struct fv_arena *arena, const char *why)
+{
+    if (!mark_spoiled(flag, arena, why))
+        return false;
+    flag->body->memory = arena->chunks;
+    return true;
+}
+
+/* A small flag that stands in for another one; its caller holds that. */
+static struct fv_flag *new_stand_in(struct fv_flag *origin, struct fv_arena *arena, size_t more)
 {
     const struct fv_flag_body *body = origin->body;
-    struct fv_arena arena;
     struct fv_flag *flag;
 
-    fv_arena_init(&arena, body->memory.memory, fv_flag_chunk(origin->key_length, 0));
-    flag = fv_flag_new(&arena, origin->key, origin->key_length);
-    if (!flag) {
-        fv_arena_clear(&arena);
+    fv_arena_init(arena, body->memory.memory, fv_flag_chunk(origin->key_length, more));
+    flag = fv_flag_new(arena, origin->key, origin->key_length);
+    if (!flag)
         return NULL;
-    }
-
-    flag->served = body->counter + 1 + variant;
-    flag->body->counter = body->counter;
     flag->type = origin->type;
-    flag->forced = true;
-    flag->body->memory = arena.chunks;
+    flag->body->counter = body->counter;
     flag->body->slot = body->slot;
     flag->body->variants = body->variants;
     flag->body->variant_count = body->variant_count;
     flag->body->metadata = body->metadata;
     flag->body->version = body->version;
     flag->body->origin = origin;
+    return flag;
+}
+
+struct fv_flag *fv_flag_force(struct fv_flag *origin, uint32_t variant)
+{
+    struct fv_arena arena;
+    struct fv_flag *flag = new_stand_in(origin, &arena, 0);
+
+    if (!flag) {
+        fv_arena_clear(&arena);
+        return NULL;
+    }
+    flag->served = origin->body->counter + 1 + variant;
+    flag->forced = true;
+    flag->body->memory = arena.chunks;
     fv_flag_hold(origin);
     settle_on(flag, variant, FLAGVER_REASON_STATIC);
+    return flag;
+}
+
+struct fv_flag *fv_flag_spoil(struct fv_flag *origin, const char *why)
+{
+    struct fv_arena arena;
+    struct fv_flag *flag = new_stand_in(origin, &arena, strlen(why) + 8);
+
+    if (!flag || !mark_spoiled(flag, &arena, why)) {
+        fv_arena_clear(&arena);
+        return NULL;
+    }
+    flag->body->memory = arena.chunks;
+    fv_flag_hold(origin);
     return flag;
 }
 
@@ -121,6 +161,7 @@ struct fv_segment *fv_segment_new(struct fv_arena *arena, const char *name, size
     if (!segment)
         return NULL;
     segment->name = fv_arena_string(arena, name, length);
+    segment->name_length = length;
     segment->condition.entry = FV_ANSWER_NO;
     atomic_init(&segment->references, 1);
     return segment->name ? segment : NULL;

@@ -82,7 +82,8 @@ struct fv_flag_body {
     uint32_t on;          /* a boolean's true variant */
     const char *metadata; /* canonical JSON, or NULL */
     int64_t version;
-    struct fv_flag *origin; /* of a forced flag: the flag as defined; held */
+    const char *why;        /* of a spoiled flag; else NULL */
+    struct fv_flag *origin; /* of one that stands in for another, forced or spoiled; held */
 };
 
 enum fv_asks {
@@ -104,6 +105,7 @@ struct fv_flag {
     uint8_t asks;    /* FV_ASKS_… */
     bool forced;     /* settled from outside: not even the context is looked at */
     uint8_t reason;  /* of a settled flag, and so the rest: */
+    uint8_t error;   /* of a spoiled flag: FLAGVER_ERROR_…; it asks nothing, and is not settled */
     uint32_t served; /* index of the counter of its variant */
     uint32_t variant;
     union fv_payload value;
@@ -115,8 +117,10 @@ struct fv_flag {
 struct fv_segment {
     struct fv_chunks memory;
     atomic_uint references;
-    uint64_t mark; /* hash of what it was compiled from: tells what has changed */
+    uint64_t mark;   /* hash of what it was compiled from: tells what has changed */
+    const char *why; /* of a malformed one: it counts as not there; else NULL */
     const char *name;
+    size_t name_length;
     struct fv_keyset include, exclude; /* targeting keys; include wins */
     struct fv_condition condition;
     const struct fv_reference *refs;
@@ -131,11 +135,17 @@ struct fv_segment {
 struct fv_flag *fv_flag_new(struct fv_arena *arena, const char *key, size_t length);
 void fv_flag_complete(struct fv_flag *flag, struct fv_arena *arena, bool enabled);
 
+/* The same for one that is malformed; `why` is copied. False: memory is short. */
+bool fv_flag_complete_spoiled(struct fv_flag *flag, struct fv_arena *arena, const char *why);
+
 /* The size of a first chunk in which the flag and `more` bytes fit. */
 size_t fv_flag_chunk(size_t key_length, size_t more);
 
 /* The same flag, serving one variant to everybody. NULL: memory is short. */
 struct fv_flag *fv_flag_force(struct fv_flag *flag, uint32_t variant);
+
+/* The same flag, spoiled by what it refers to. NULL: memory is short. */
+struct fv_flag *fv_flag_spoil(struct fv_flag *flag, const char *why);
 
 /* The same for segments. */
 struct fv_segment *fv_segment_new(struct fv_arena *arena, const char *name, size_t length);
