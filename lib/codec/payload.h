@@ -19,7 +19,8 @@ int fv_payload_canonical(const char *json, size_t length, struct fv_text *out, f
 
 /*
  * Check the definition of one flag or segment as strictly as in a file, but by
- * itself: whether what it refers to exists is left open. Pointers in errors
+ * itself: whether what it refers to exists is left open, but it may not refer to
+ * itself. Pointers in errors
  * begin at the definition: "line 1, column 18: /percentage: …".
  *
  * @param out        the definition is appended in canonical form; may be NULL
