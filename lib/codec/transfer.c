@@ -8,6 +8,7 @@
 #include "codec/canonical.h"
 #include "codec/json.h"
 #include "codec/reading.h"
+#include "model/version.h"
 #include "util/fail.h"
 #include "util/utf8.h"
 #include "util/uuid.h"
@@ -142,8 +143,6 @@ static int64_t number_of(const struct field *field, const void *at)
     switch (field->type) {
     case NUMBER32:
         return *(const uint32_t *)at;
-    case STATE:
-        return *(const int32_t *)at;
     case COUNT64:
         return (int64_t) * (const uint64_t *)at;
     default:
@@ -168,6 +167,16 @@ static const char *fault_of(const struct field *field, const flagver_bytes *text
     if (field->type == TEXT &&
         (memchr(text->data, 0, text->length) || !fv_utf8_valid(text->data, text->length)))
         return "is not UTF-8";
+    return NULL;
+}
+
+static const char *add_state(struct fv_text *out, int32_t state)
+{
+    const char *name = fv_state_name(state);
+
+    if (!name)
+        return "is none";
+    fv_canonical_string(out, name, strlen(name));
     return NULL;
 }
 
@@ -199,6 +208,8 @@ static const char *add_value(struct fv_text *out, const struct field *field, con
     case HASH:
         add_hex(out, at, 32);
         break;
+    case STATE:
+        return add_state(out, *(const int32_t *)at);
     default:
         fv_canonical_integer(out, number_of(field, at));
     }
@@ -432,14 +443,28 @@ static int read_id(const struct input *input, const struct fv_place *place, cons
     return 0;
 }
 
+static int read_state(const struct input *input, const struct fv_place *place, const json_t *value,
+                      int32_t *ret_state)
+{
+    int r = fv_expect_string(&input->reading, place, value);
+    int32_t state;
+
+    if (r < 0)
+        return r;
+    for (state = 1; fv_state_name(state); state++)
+        if (strcmp(fv_state_name(state), json_string_value(value)) == 0) {
+            *ret_state = state;
+            return 0;
+        }
+    return fv_refuse(&input->reading, place, "\"%.60s\" is no state", json_string_value(value));
+}
+
 static int read_number(const struct input *input, const struct fv_place *place, const json_t *value,
                        const struct field *field, void *at)
 {
     int64_t number = json_integer_value(value);
     int64_t least = field->type == NUMBER64 ? INT64_MIN : 0;
-    int64_t most = field->type == NUMBER32 ? UINT32_MAX
-                   : field->type == STATE  ? INT32_MAX
-                                           : INT64_MAX;
+    int64_t most = field->type == NUMBER32 ? UINT32_MAX : INT64_MAX;
 
     if (!json_is_integer(value))
         return fv_refuse(&input->reading, place, "must be an integer, not %s", fv_json_kind(value));
@@ -448,8 +473,6 @@ static int read_number(const struct input *input, const struct fv_place *place, 
                          "is %" PRId64 "; %" PRId64 " to %" PRId64 " allowed", number, least, most);
     if (field->type == NUMBER32)
         *(uint32_t *)at = (uint32_t)number;
-    else if (field->type == STATE)
-        *(int32_t *)at = (int32_t)number;
     else if (field->type == COUNT64)
         *(uint64_t *)at = (uint64_t)number;
     else
@@ -471,6 +494,8 @@ static int read_value(const struct input *input, const struct fv_place *place, c
         return read_id(input, place, value, at);
     case HASH:
         return read_hash(input, place, value, at);
+    case STATE:
+        return read_state(input, place, value, at);
     default:
         return read_number(input, place, value, field, at);
     }

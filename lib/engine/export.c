@@ -1,0 +1,386 @@
+#define _POSIX_C_SOURCE 200809L /* open() with O_CLOEXEC, fsync() */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "codec/transfer.h"
+#include "engine/transfer.h"
+#include "util/fail.h"
+#include "util/memory.h"
+
+#define FLUSH_AT 65536u
+#define NAMES_CHUNK 4096
+
+/* ---- the file ---- */
+
+struct output {
+    const char *path;      /* what it is going to be called */
+    struct fv_text beside; /* what it is called until it is complete; empty: the same */
+    int file;
+    struct fv_text buffer;
+    struct fv_digest *digest; /* of all lines so far */
+    uint64_t records;
+};
+
+static const char *name_of(const struct output *output)
+{
+    return output->beside.length ? output->beside.data : output->path;
+}
+
+static int fail_io(const struct output *output, flagver_error *err)
+{
+    return fv_fail_errno(err, FLAGVER_EIO, errno, "%.500s", name_of(output));
+}
+
+static int name_beside(struct output *output, struct fv_crypto *crypto, flagver_error *err)
+{
+    uint32_t chance;
+
+    if (!fv_random(crypto, &chance, sizeof chance))
+        return fv_fail(err, FLAGVER_EIO, "the system has no random numbers");
+    fv_text_format(&output->beside, "%s.%08" PRIx32 ".part", output->path, chance);
+    return output->beside.failed ? fv_fail_memory(err) : 0;
+}
+
+/* Replacing a device or a pipe by a file is not what anybody wants. */
+static int check_target(const char *path, flagver_error *err)
+{
+    struct stat status;
+
+    if (stat(path, &status) == 0 && !S_ISREG(status.st_mode))
+        return fv_fail(err, FLAGVER_EIO, "%.500s: not a regular file", path);
+    return 0;
+}
+
+static int open_file(struct output *output, bool replace, flagver_error *err)
+{
+    do
+        output->file = open(name_of(output), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    while (output->file < 0 && errno == EINTR);
+    if (output->file >= 0)
+        return 0;
+    if (errno == EEXIST && !replace)
+        return fv_fail(err, FLAGVER_EEXIST, "%.500s is there already", output->path);
+    return fail_io(output, err);
+}
+
+static int open_output(struct output *output, const char *path, bool replace,
+                       struct fv_crypto *crypto, flagver_error *err)
+{
+    int r = 0;
+
+    *output = (struct output){ .path = path, .file = -1, .beside = FV_TEXT_INIT };
+    output->buffer = (struct fv_text)FV_TEXT_INIT;
+    output->digest = fv_digest_new(crypto);
+    if (!output->digest)
+        return fv_fail_memory(err);
+    fv_digest_start(output->digest);
+    if (replace)
+        r = check_target(path, err);
+    if (r == 0 && replace)
+        r = name_beside(output, crypto, err);
+    return r == 0 ? open_file(output, replace, err) : r;
+}
+
+static int flush(struct output *output, flagver_error *err)
+{
+    const char *at = output->buffer.data, *end = at + output->buffer.length;
+    ssize_t written;
+
+    while (at < end) {
+        written = write(output->file, at, (size_t)(end - at));
+        if (written >= 0)
+            at += written;
+        else if (errno != EINTR)
+            return fail_io(output, err);
+    }
+    fv_text_reset(&output->buffer);
+    return 0;
+}
+
+static int put(struct output *output, const struct fv_transfer *line, flagver_error *err)
+{
+    struct fv_text *buffer = &output->buffer;
+    size_t before = buffer->length;
+    int r;
+
+    r = fv_transfer_write(buffer, line, err);
+    if (r < 0)
+        return r;
+    fv_text_add_char(buffer, '\n');
+    if (buffer->failed)
+        return fv_fail_memory(err);
+    fv_digest_add(output->digest, buffer->data + before, buffer->length - before);
+    output->records++;
+    return buffer->length >= FLUSH_AT ? flush(output, err) : 0;
+}
+
+static int put_header(struct output *output, flagver_error *err)
+{
+    const struct fv_transfer line = { .kind = FV_TRANSFER_HEADER,
+                                      .as.header.form = FV_TRANSFER_FORM };
+    int r = put(output, &line, err);
+
+    output->records = 0;
+    return r;
+}
+
+static int put_end(struct output *output, flagver_error *err)
+{
+    struct fv_transfer line = { .kind = FV_TRANSFER_END, .as.end.records = output->records };
+
+    if (!fv_digest_end(output->digest, line.as.end.sha256))
+        return fv_fail_memory(err);
+    return put(output, &line, err);
+}
+
+/* What a rename has done is lost in a power cut as long as the directory is not written. */
+static int sync_directory(const struct output *output, flagver_error *err)
+{
+    const char *slash = strrchr(output->path, '/');
+    struct fv_text name = FV_TEXT_INIT;
+    int directory, r = 0;
+
+    if (slash)
+        fv_text_add_bytes(&name, output->path, (size_t)(slash - output->path) + 1);
+    else
+        fv_text_add(&name, ".");
+    directory = name.failed ? -1 : open(name.data, O_RDONLY | O_CLOEXEC | O_DIRECTORY);
+    if (name.failed)
+        r = fv_fail_memory(err);
+    else if (directory >= 0 && fsync(directory) < 0 && errno != EINVAL)
+        r = fail_io(output, err);
+    if (directory >= 0)
+        close(directory);
+    fv_text_clear(&name);
+    return r;
+}
+
+static int complete(struct output *output, flagver_error *err)
+{
+    int file = output->file, r;
+
+    r = flush(output, err);
+    if (r < 0)
+        return r;
+    if (fsync(file) < 0)
+        return fail_io(output, err);
+    output->file = -1;
+    if (close(file) < 0 || (output->beside.length && rename(output->beside.data, output->path) < 0))
+        return fail_io(output, err);
+    return sync_directory(output, err);
+}
+
+static void clear_output(struct output *output)
+{
+    if (output->file >= 0)
+        close(output->file);
+    fv_digest_free(output->digest);
+    fv_text_clear(&output->buffer);
+    fv_text_clear(&output->beside);
+}
+
+/* ---- what is in it ---- */
+
+static int put_version(struct output *output, const flagver_version_row *row, flagver_error *err)
+{
+    const struct fv_transfer line = { .kind = FV_TRANSFER_VERSION, .as.version = *row };
+
+    return put(output, &line, err);
+}
+
+/*
+ * Series and versions are two scans of one state, in the same order: the versions of a series
+ * are the next ones of the other scan.
+ */
+static int put_all_series(struct output *output, struct fv_read *read, flagver_cursor *versions,
+                          flagver_error *err)
+{
+    const flagver_driver *driver = read->store->driver;
+    struct fv_transfer line = { .kind = FV_TRANSFER_SERIES };
+    flagver_row series, version;
+    int r, more;
+
+    more = driver->next(versions, &version, err);
+    while (more >= 0 && (r = fv_read_next(read, &series, err)) > 0) {
+        line.as.series = series.as.series;
+        r = put(output, &line, err);
+        while (r == 0 && more > 0 &&
+               memcmp(&version.as.version.series, &series.as.series.id, sizeof(flagver_id)) == 0) {
+            r = put_version(output, &version.as.version, err);
+            if (r == 0)
+                more = driver->next(versions, &version, err);
+        }
+        if (r < 0)
+            return r;
+    }
+    if (more < 0 || r < 0)
+        return more < 0 ? more : r;
+    return more == 0 ? 0
+                     : fv_fail(err, FLAGVER_ECORRUPT, "version %" PRIu32 " of %.*s is of no series",
+                               version.as.version.no, (int)version.as.version.subject.length,
+                               (const char *)version.as.version.subject.data);
+}
+
+static int put_series(struct output *output, struct fv_read *read, flagver_error *err)
+{
+    const flagver_query series = { .kind = FLAGVER_QUERY_SERIES };
+    const flagver_query all = { .kind = FLAGVER_QUERY_VERSIONS,
+                                .pick = FLAGVER_PICK_ALL,
+                                .payload = 1 };
+    const flagver_driver *driver = read->store->driver;
+    flagver_cursor *versions;
+    int r;
+
+    r = fv_read_scan(read, &series, err);
+    if (r == 0)
+        r = driver->scan(read->txn, &all, &versions, err);
+    if (r < 0)
+        return r;
+    r = put_all_series(output, read, versions, err);
+    driver->end_scan(versions);
+    return r;
+}
+
+static int put_leaves(struct output *output, struct fv_read *read, flagver_error *err)
+{
+    const flagver_query leaves = { .kind = FLAGVER_QUERY_LEAVES };
+    struct fv_transfer line = { .kind = FV_TRANSFER_LEAF };
+    flagver_row row;
+    int r;
+
+    r = fv_read_scan(read, &leaves, err);
+    while (r >= 0 && (r = fv_read_next(read, &row, err)) > 0) {
+        line.as.leaf = row.as.leaf;
+        r = put(output, &line, err);
+    }
+    return r;
+}
+
+static int put_tenant(struct output *output, struct fv_store *store, const char *tenant,
+                      flagver_error *err)
+{
+    const struct fv_transfer line = { .kind = FV_TRANSFER_TENANT,
+                                      .as.tenant.name = fv_bytes(tenant) };
+    struct fv_read read;
+    int r;
+
+    r = fv_read_begin(&read, store, tenant, err);
+    if (r < 0)
+        return r;
+    r = put(output, &line, err);
+    if (r == 0)
+        r = put_series(output, &read, err);
+    if (r == 0)
+        r = put_leaves(output, &read, err);
+    fv_read_end(&read);
+    return r;
+}
+
+/* ---- the whole ---- */
+
+/* The tenants to be exported. */
+struct tenants {
+    struct fv_arena arena;
+    const char **names;
+    size_t count, capacity;
+};
+
+static int add_tenant(struct tenants *tenants, flagver_bytes name, flagver_error *err)
+{
+    const char *copy = fv_arena_string(&tenants->arena, name.data, name.length);
+
+    if (!copy || !fv_grow(NULL, (void **)&tenants->names, &tenants->capacity, tenants->count,
+                          sizeof *tenants->names))
+        return fv_fail_memory(err);
+    tenants->names[tenants->count++] = copy;
+    return 0;
+}
+
+static int list_tenants(struct fv_store *store, const char *only, struct tenants *tenants,
+                        flagver_error *err)
+{
+    const flagver_query query = { .kind = FLAGVER_QUERY_TENANTS };
+    const flagver_bytes wanted = fv_bytes(only);
+    struct fv_read read;
+    flagver_row row;
+    int r;
+
+    r = fv_read_begin(&read, store, NULL, err);
+    if (r < 0)
+        return r;
+    r = fv_read_scan(&read, &query, err);
+    while (r >= 0 && (r = fv_read_next(&read, &row, err)) > 0)
+        if (!only || (row.as.tenant.length == wanted.length &&
+                      memcmp(row.as.tenant.data, wanted.data, wanted.length) == 0))
+            r = add_tenant(tenants, row.as.tenant, err);
+    fv_read_end(&read);
+    if (r == 0 && only && !tenants->count)
+        r = fv_fail(err, FLAGVER_ENOTFOUND, "the store has no tenant \"%s\"", only);
+    return r;
+}
+
+static int put_everything(struct output *output, struct fv_store *store,
+                          const struct tenants *tenants, flagver_error *err)
+{
+    size_t i;
+    int r = put_header(output, err);
+
+    for (i = 0; r == 0 && i < tenants->count; i++)
+        r = put_tenant(output, store, tenants->names[i], err);
+    if (r == 0)
+        r = put_end(output, err);
+    return r == 0 ? complete(output, err) : r;
+}
+
+static int write_file(struct fv_store *store, const struct tenants *tenants, const char *path,
+                      bool replace, flagver_error *err)
+{
+    struct output output;
+    int r;
+
+    r = open_output(&output, path, replace, store->crypto, err);
+    if (r == 0) {
+        r = put_everything(&output, store, tenants, err);
+        if (r < 0)
+            unlink(name_of(&output));
+    }
+    clear_output(&output);
+    return r;
+}
+
+int fv_export_store(struct fv_store *store, const char *tenant, const char *path, bool replace,
+                    flagver_error *err)
+{
+    struct tenants tenants = { .count = 0 };
+    int r;
+
+    fv_arena_init(&tenants.arena, NULL, NAMES_CHUNK);
+    r = list_tenants(store, tenant, &tenants, err);
+    if (r == 0)
+        r = write_file(store, &tenants, path, replace, err);
+    free((void *)tenants.names);
+    fv_arena_clear(&tenants.arena);
+    return r;
+}
+
+int fv_export(const char *uri, const char *tenant, const char *path, flagver_error *err)
+{
+    const struct fv_store_options options = { .read_only = true, .no_upgrade = true };
+    struct fv_store *store;
+    int r = tenant ? fv_check_text("tenant", tenant, FV_TENANT_LIMIT, err) : 0;
+
+    if (r == 0)
+        r = fv_store_open(uri, &options, &store, err);
+    if (r < 0)
+        return r;
+    r = fv_export_store(store, tenant, path, true, err);
+    fv_store_release(store);
+    return r;
+}
