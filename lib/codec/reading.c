@@ -187,23 +187,35 @@ int fv_expect_name(const struct fv_reading *reading, const struct fv_place *plac
     return 0;
 }
 
+bool fv_percentage_check(double percentage, uint32_t *ret_threshold,
+                         char words[FV_PERCENTAGE_WORDS])
+{
+    double thousandths;
+
+    if (!(percentage >= 0 && percentage <= 100)) {
+        snprintf(words, FV_PERCENTAGE_WORDS, "percentage is %g; 0 to 100 allowed", percentage);
+        return false;
+    }
+    /* A number of at most three decimals is the double nearest to thousandths / 1000. */
+    thousandths = (double)(int32_t)(percentage * 1000 + 0.5);
+    if (thousandths / 1000 != percentage) {
+        snprintf(words, FV_PERCENTAGE_WORDS, "percentage has more than three decimals");
+        return false;
+    }
+    *ret_threshold = (uint32_t)thousandths;
+    return true;
+}
+
 int fv_read_percentage(const struct fv_reading *reading, const struct fv_place *place,
                        const json_t *value, uint32_t *ret_threshold)
 {
-    double percentage, thousandths;
+    char words[FV_PERCENTAGE_WORDS];
 
     if (!json_is_number(value))
         return fv_refuse(reading, place, "must be a number from 0 to 100, not %s",
                          fv_json_kind(value));
-    percentage = json_number_value(value);
-    if (!(percentage >= 0 && percentage <= 100))
-        return fv_refuse(reading, place, "percentage is %g; 0 to 100 allowed", percentage);
-
-    /* A number of at most three decimals is the double nearest to thousandths / 1000. */
-    thousandths = (double)(int32_t)(percentage * 1000 + 0.5);
-    if (thousandths / 1000 != percentage)
-        return fv_refuse(reading, place, "percentage has more than three decimals");
-    *ret_threshold = (uint32_t)thousandths;
+    if (!fv_percentage_check(json_number_value(value), ret_threshold, words))
+        return fv_refuse(reading, place, "%s", words);
     return 0;
 }
 

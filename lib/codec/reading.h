@@ -63,7 +63,13 @@ int fv_expect_object(const struct fv_reading *reading, const struct fv_place *pl
 int fv_expect_name(const struct fv_reading *reading, const struct fv_place *place, const char *name,
                    size_t length, size_t limit, const char *what);
 
-/* 0 to 100 with at most three decimals, as a threshold of FV_SCALE. */
+/*
+ * 0 to 100 with at most three decimals, as a threshold of FV_SCALE. False for any
+ * other number; `words` then say what is wrong with it.
+ */
+#define FV_PERCENTAGE_WORDS 80
+bool fv_percentage_check(double percentage, uint32_t *ret_threshold,
+                         char words[FV_PERCENTAGE_WORDS]);
 int fv_read_percentage(const struct fv_reading *reading, const struct fv_place *place,
                        const json_t *value, uint32_t *ret_threshold);
 
