@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -12,10 +11,9 @@
 #include "codec/transfer.h"
 #include "engine/transfer.h"
 #include "util/fail.h"
-#include "util/memory.h"
+#include "util/map.h"
 
 #define FLUSH_AT 65536u
-#define NAMES_CHUNK 4096
 
 /* ---- the file ---- */
 
@@ -285,29 +283,9 @@ static int put_tenant(struct output *output, struct fv_store *store, const char 
 
 /* ---- the whole ---- */
 
-/* The tenants to be exported. */
-struct tenants {
-    struct fv_arena arena;
-    const char **names;
-    size_t count, capacity;
-};
-
-static int add_tenant(struct tenants *tenants, flagver_bytes name, flagver_error *err)
-{
-    const char *copy = fv_arena_string(&tenants->arena, name.data, name.length);
-
-    if (!copy || !fv_grow(NULL, (void **)&tenants->names, &tenants->capacity, tenants->count,
-                          sizeof *tenants->names))
-        return fv_fail_memory(err);
-    tenants->names[tenants->count++] = copy;
-    return 0;
-}
-
-static int list_tenants(struct fv_store *store, const char *only, struct tenants *tenants,
-                        flagver_error *err)
+int fv_tenants_list(struct fv_store *store, struct fv_map *names, flagver_error *err)
 {
     const flagver_query query = { .kind = FLAGVER_QUERY_TENANTS };
-    const flagver_bytes wanted = fv_bytes(only);
     struct fv_read read;
     flagver_row row;
     int r;
@@ -317,29 +295,42 @@ static int list_tenants(struct fv_store *store, const char *only, struct tenants
         return r;
     r = fv_read_scan(&read, &query, err);
     while (r >= 0 && (r = fv_read_next(&read, &row, err)) > 0)
-        if (!only || (row.as.tenant.length == wanted.length &&
-                      memcmp(row.as.tenant.data, wanted.data, wanted.length) == 0))
-            r = add_tenant(tenants, row.as.tenant, err);
+        if (fv_map_add(names, row.as.tenant.data, row.as.tenant.length) == FV_MAP_NONE)
+            r = fv_fail_memory(err);
     fv_read_end(&read);
-    if (r == 0 && only && !tenants->count)
-        r = fv_fail(err, FLAGVER_ENOTFOUND, "the store has no tenant \"%s\"", only);
     return r;
 }
 
+/* All tenants' names, or only this one's. */
+static int choose_tenants(struct fv_store *store, const char *only, struct fv_map *names,
+                          flagver_error *err)
+{
+    bool there;
+    int r = fv_tenants_list(store, names, err);
+
+    if (r < 0 || !only)
+        return r;
+    there = fv_map_find(names, only, strlen(only)) != FV_MAP_NONE;
+    fv_map_clear(names);
+    if (!there)
+        return fv_fail(err, FLAGVER_ENOTFOUND, "the store has no tenant \"%s\"", only);
+    return fv_map_add(names, only, strlen(only)) == FV_MAP_NONE ? fv_fail_memory(err) : 0;
+}
+
 static int put_everything(struct output *output, struct fv_store *store,
-                          const struct tenants *tenants, flagver_error *err)
+                          const struct fv_map *tenants, flagver_error *err)
 {
     size_t i;
     int r = put_header(output, err);
 
     for (i = 0; r == 0 && i < tenants->count; i++)
-        r = put_tenant(output, store, tenants->names[i], err);
+        r = put_tenant(output, store, tenants->names[i].text, err);
     if (r == 0)
         r = put_end(output, err);
     return r == 0 ? complete(output, err) : r;
 }
 
-static int write_file(struct fv_store *store, const struct tenants *tenants, const char *path,
+static int write_file(struct fv_store *store, const struct fv_map *tenants, const char *path,
                       bool replace, flagver_error *err)
 {
     struct output output;
@@ -358,15 +349,14 @@ static int write_file(struct fv_store *store, const struct tenants *tenants, con
 int fv_export_store(struct fv_store *store, const char *tenant, const char *path, bool replace,
                     flagver_error *err)
 {
-    struct tenants tenants = { .count = 0 };
+    struct fv_map tenants;
     int r;
 
-    fv_arena_init(&tenants.arena, NULL, NAMES_CHUNK);
-    r = list_tenants(store, tenant, &tenants, err);
+    fv_map_init(&tenants, NULL);
+    r = choose_tenants(store, tenant, &tenants, err);
     if (r == 0)
         r = write_file(store, &tenants, path, replace, err);
-    free((void *)tenants.names);
-    fv_arena_clear(&tenants.arena);
+    fv_map_clear(&tenants);
     return r;
 }
 

@@ -6,6 +6,7 @@
 #define FV_ENGINE_TRANSFER_H
 
 #include "store/store.h"
+#include "util/map.h"
 
 /* As flagver_store_export() and flagver_store_import(). */
 int fv_export(const char *uri, const char *tenant, const char *path, flagver_error *err);
@@ -20,5 +21,8 @@ int fv_export_store(struct fv_store *store, const char *tenant, const char *path
 
 /* Is the file a sound and complete export? As fv_import(), which asks this first. */
 int fv_export_check(const char *path, flagver_error *err);
+
+/* Adds the names of all tenants that have a series or a leaf, in their order. */
+int fv_tenants_list(struct fv_store *store, struct fv_map *names, flagver_error *err);
 
 #endif

@@ -1,0 +1,554 @@
+#define _DEFAULT_SOURCE /* clock_gettime(), statvfs(), faccessat() with AT_EACCESS, S_IWOTH */
+
+#include "engine/doctor.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "codec/records.h"
+#include "engine/feed.h"
+#include "engine/transfer.h"
+#include "flagver/store.h"
+#include "model/datetime.h"
+#include "model/leaf.h"
+#include "util/fail.h"
+
+#define LINE_SIZE 1536
+#define MIB (UINT64_C(1) << 20)
+#define LITTLE_ROOM (256 * MIB)
+#define NO_ROOM (16 * MIB)
+#define LARGE_WAL (64 * MIB)
+#define CLOCK_TOLERANCE_US INT64_C(2000000)
+#define FIRST_YEAR_MS INT64_C(1704067200000) /* 2024: this library is not older */
+#define LAST_YEAR_MS INT64_C(4102444800000)  /* 2100 */
+#define SOME_TENANT "default"
+
+enum { OK = FLAGVER_FINDING_OK, WARNING = FLAGVER_FINDING_WARNING, BAD = FLAGVER_FINDING_ERROR };
+
+struct doctor {
+    void (*visit)(void *data, int finding, const char *line);
+    void *data;
+    int found;
+    bool memory_is_short; /* what was found then says nothing about the store */
+
+    const char *uri;
+    struct fv_store *store;
+    struct fv_map tenants;
+    int64_t newest; /* time of the newest leaf, µs */
+};
+
+static void say(struct doctor *doctor, int finding, const char *format, ...) FV_TEXT_FORMAT(3, 4);
+
+/* One line, whatever names are in it. */
+static void say(struct doctor *doctor, int finding, const char *format, ...)
+{
+    char line[LINE_SIZE], *c;
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    for (c = line; *c; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            *c = '?';
+    doctor->found += finding != OK;
+    if (doctor->visit)
+        doctor->visit(doctor->data, finding, line);
+}
+
+/* What to do about an error of the store. */
+static const char *advice(int code)
+{
+    switch (code) {
+    case FLAGVER_ENOTFOUND:
+        return "check the path, or create the store: flagver init";
+    case FLAGVER_ENOTSUP:
+    case FLAGVER_EINVAL:
+        return "use sqlite:PATH or the name of a registered driver";
+    case FLAGVER_ESCHEMA:
+        return "run: flagver schema up";
+    case FLAGVER_EBUSY:
+        return "look for a process that holds a transaction open, and try again";
+    case FLAGVER_ECORRUPT:
+        return "stop writing to it, keep the file, and import the last good export into a new "
+               "store";
+    default:
+        return "check that the file and its directory can be read and written by this user";
+    }
+}
+
+static void say_error(struct doctor *doctor, const char *what, const flagver_error *error)
+{
+    if (error->code == FLAGVER_ENOMEM)
+        doctor->memory_is_short = true;
+    else
+        say(doctor, error->code == FLAGVER_EBUSY ? WARNING : BAD, "%s: %s; %s", what,
+            error->message, advice(error->code));
+}
+
+/* ---- the store and its schema ---- */
+
+static bool check_open(struct doctor *doctor)
+{
+    const struct fv_store_options options = { .no_upgrade = true };
+    flagver_error error = { .code = 0 };
+
+    if (fv_store_open(doctor->uri, &options, &doctor->store, &error) < 0) {
+        say_error(doctor, "the store cannot be opened", &error);
+        return false;
+    }
+    say(doctor, OK, "%s can be opened", doctor->uri);
+    return true;
+}
+
+static void check_driver(struct doctor *doctor)
+{
+    const flagver_driver *driver = doctor->store->driver;
+    char facts[LINE_SIZE / 2];
+    flagver_error error = { .code = 0 };
+
+    if (driver->describe(doctor->store->handle, facts, sizeof facts, &error) < 0)
+        say_error(doctor, "the driver does not describe the store", &error);
+    else
+        say(doctor, OK, "driver %s: %s", driver->name, facts);
+    if (!(driver->capabilities & FLAGVER_DRIVER_DURABLE))
+        say(doctor, WARNING,
+            "this store may lose commits in a power cut; keep nothing in it that matters");
+}
+
+/* False: there is nothing that could be looked at further. */
+static bool check_version(struct doctor *doctor)
+{
+    flagver_error error = { .code = 0 };
+    uint32_t version;
+
+    if (doctor->store->driver->schema_version(doctor->store->handle, &version, &error) < 0) {
+        say_error(doctor, "the version of the schema cannot be read", &error);
+        return false;
+    }
+    if (version == 0)
+        say(doctor, BAD, "there is no schema; run: flagver schema up");
+    else if (version < FLAGVER_SCHEMA_VERSION)
+        say(doctor, BAD, "the schema has version %u and not %u; run: flagver schema up",
+            (unsigned)version, FLAGVER_SCHEMA_VERSION);
+    else if (version > FLAGVER_SCHEMA_VERSION)
+        say(doctor, WARNING,
+            "the schema has version %u; this library knows %u: bring the library up to date",
+            (unsigned)version, FLAGVER_SCHEMA_VERSION);
+    else
+        say(doctor, OK, "the schema has version %u", (unsigned)version);
+    return version >= FLAGVER_SCHEMA_VERSION;
+}
+
+struct schema_summary {
+    int fine, wrong;
+    char first[512]; /* of what is wrong */
+};
+
+static void count_wrong(void *data, const char *line)
+{
+    struct schema_summary *summary = data;
+
+    if (summary->wrong++ == 0)
+        snprintf(summary->first, sizeof summary->first, "%s", line);
+}
+
+static void count_fine(void *data, const char *line)
+{
+    (void)line;
+    ((struct schema_summary *)data)->fine++;
+}
+
+static void check_schema(struct doctor *doctor)
+{
+    struct schema_summary summary = { .fine = 0 };
+    flagver_error error = { .code = 0 };
+
+    if (doctor->store->driver->schema_verify(doctor->store->handle, count_wrong, count_fine,
+                                             &summary, &error) < 0)
+        say_error(doctor, "the schema cannot be verified", &error);
+    else if (summary.wrong)
+        say(doctor, BAD,
+            "%d of %d parts of the schema are not what they should be, the first: %s; flagver "
+            "schema verify lists them, an export imported into a new store mends them",
+            summary.wrong, summary.wrong + summary.fine, summary.first);
+    else
+        say(doctor, OK, "the schema is whole: %d parts of it were looked at", summary.fine);
+}
+
+/* ---- writing ---- */
+
+static int64_t now_us(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_REALTIME, &time);
+    return (int64_t)time.tv_sec * 1000000 + time.tv_nsec / 1000;
+}
+
+/* Written and deleted, and then not even committed. */
+static int try_to_write(struct fv_store *store, flagver_error *err)
+{
+    const flagver_keyed_row row = { .tenant = fv_bytes(SOME_TENANT),
+                                    .space = fv_bytes("doctor"),
+                                    .key = fv_bytes("write"),
+                                    .rev = 1,
+                                    .time = now_us(),
+                                    .value = fv_bytes("fine") };
+    const flagver_change changes[] = {
+        { .kind = FLAGVER_CHANGE_KEYED, .expect = FLAGVER_EXPECT_ANY, .row.keyed = &row },
+        { .kind = FLAGVER_CHANGE_KEYED_DELETE, .expect = FLAGVER_EXPECT_ANY, .row.keyed = &row },
+    };
+    flagver_driver_txn *txn;
+    int r;
+
+    r = store->driver->begin(store->handle, row.tenant, FLAGVER_MODE_WRITE, &txn, err);
+    if (r < 0)
+        return r;
+    r = store->driver->apply(txn, changes, sizeof changes / sizeof *changes, err);
+    store->driver->rollback(txn);
+    return r;
+}
+
+static void check_writing(struct doctor *doctor)
+{
+    flagver_error error = { .code = 0 };
+
+    if (try_to_write(doctor->store, &error) < 0)
+        say_error(doctor, "the store cannot be written", &error);
+    else
+        say(doctor, OK, "the store can be written");
+}
+
+/* ---- the file, where the store is one ---- */
+
+static void directory_of(const char *path, char *out, size_t size)
+{
+    const char *slash = strrchr(path, '/');
+
+    if (!slash)
+        snprintf(out, size, ".");
+    else
+        snprintf(out, size, "%.*s", (int)(slash - path) + (slash == path), path);
+}
+
+static void check_room(struct doctor *doctor, const char *path, const char *directory)
+{
+    struct statvfs disk;
+    uint64_t room;
+
+    if (statvfs(path, &disk) < 0)
+        return;
+    room = (uint64_t)disk.f_bavail * disk.f_frsize;
+    say(doctor,
+        room < NO_ROOM       ? BAD
+        : room < LITTLE_ROOM ? WARNING
+                             : OK,
+        room < LITTLE_ROOM ? "only %" PRIu64 " MiB are free in %s: make room on the disk"
+                           : "%" PRIu64 " MiB are free in %s",
+        room / MIB, directory);
+}
+
+static void check_permissions(struct doctor *doctor, const char *path, const char *directory,
+                              const struct stat *status)
+{
+    if (faccessat(AT_FDCWD, path, R_OK | W_OK, AT_EACCESS) < 0)
+        say(doctor, BAD, "%s cannot be written by this user: give it rights to the file", path);
+    else if (faccessat(AT_FDCWD, directory, W_OK | X_OK, AT_EACCESS) < 0)
+        say(doctor, BAD,
+            "%s cannot be written by this user: the store keeps its log beside the file, so give "
+            "it rights to the directory",
+            directory);
+    else if (status->st_mode & S_IWOTH)
+        say(doctor, WARNING, "everybody may write %s: chmod o-w it", path);
+    else
+        say(doctor, OK, "%s belongs to those who should write it", path);
+}
+
+static void check_wal(struct doctor *doctor, const char *path)
+{
+    char name[4096];
+    struct stat status;
+
+    if ((size_t)snprintf(name, sizeof name, "%s-wal", path) >= sizeof name ||
+        stat(name, &status) < 0)
+        return;
+    if ((uint64_t)status.st_size > LARGE_WAL)
+        say(doctor, WARNING,
+            "%s has %" PRIu64 " MiB: some reader stays open for so long that the log cannot be "
+            "folded into the store; look for it",
+            name, (uint64_t)status.st_size / MIB);
+}
+
+static void check_file(struct doctor *doctor)
+{
+    const char *path = strchr(doctor->uri, ':') + 1;
+    char directory[4096];
+    struct stat status;
+
+    if (stat(path, &status) < 0 || !S_ISREG(status.st_mode))
+        return;
+    directory_of(path, directory, sizeof directory);
+    check_permissions(doctor, path, directory, &status);
+    check_room(doctor, path, directory);
+    check_wal(doctor, path);
+}
+
+/* ---- the audit log against the versions ---- */
+
+struct tally {
+    uint64_t leaves;
+    uint64_t versions; /* that there are */
+    uint64_t born;     /* that the log tells of */
+};
+
+static bool is_leaf_hash(struct fv_digest *digest, const flagver_leaf_row *row)
+{
+    uint8_t hash[FV_DIGEST_SIZE];
+
+    fv_digest_start(digest);
+    fv_digest_add(digest, "", 1);
+    fv_digest_add(digest, row->leaf.data, row->leaf.length);
+    return fv_digest_end(digest, hash) && memcmp(hash, row->hash, sizeof hash) == 0;
+}
+
+static int look_at_leaf(struct doctor *doctor, struct fv_digest *digest, const char *tenant,
+                        const flagver_leaf_row *row, struct tally *tally, flagver_error *err)
+{
+    struct fv_audit_leaf leaf;
+
+    if (row->no != tally->leaves)
+        return fv_fail(err, FLAGVER_ECORRUPT, "leaf %" PRIu64 " is missing", tally->leaves);
+    if (!fv_leaf_decode(row->leaf.data, row->leaf.length, &leaf))
+        return fv_fail(err, FLAGVER_ECORRUPT, "leaf %" PRIu64 " is malformed", row->no);
+    if (leaf.leaf_no != row->no || leaf.tenant.length != strlen(tenant) ||
+        memcmp(leaf.tenant.data, tenant, leaf.tenant.length) != 0)
+        return fv_fail(err, FLAGVER_ECORRUPT, "leaf %" PRIu64 " belongs elsewhere", row->no);
+    if (!is_leaf_hash(digest, row))
+        return fv_fail(err, FLAGVER_ECORRUPT, "leaf %" PRIu64 " has another hash than is stored",
+                       row->no);
+    tally->leaves++;
+    tally->born += leaf.from == 0;
+    if (leaf.time > doctor->newest)
+        doctor->newest = leaf.time;
+    return 0;
+}
+
+static int count_leaves(struct doctor *doctor, struct fv_read *read, const char *tenant,
+                        struct tally *tally, flagver_error *err)
+{
+    const flagver_query query = { .kind = FLAGVER_QUERY_LEAVES };
+    struct fv_digest *digest = fv_digest_new(doctor->store->crypto);
+    flagver_row row;
+    int r;
+
+    if (!digest)
+        return fv_fail_memory(err);
+    r = fv_read_scan(read, &query, err);
+    while (r >= 0 && (r = fv_read_next(read, &row, err)) > 0)
+        r = look_at_leaf(doctor, digest, tenant, &row.as.leaf, tally, err);
+    fv_digest_free(digest);
+    return r;
+}
+
+static int count_versions(struct fv_read *read, struct tally *tally, flagver_error *err)
+{
+    const flagver_query query = { .kind = FLAGVER_QUERY_SERIES };
+    flagver_row row;
+    int r = fv_read_scan(read, &query, err);
+
+    while (r >= 0 && (r = fv_read_next(read, &row, err)) > 0)
+        tally->versions += row.as.series.last_no;
+    return r;
+}
+
+static int look_at_log(struct doctor *doctor, const char *tenant, struct tally *tally,
+                       flagver_error *err)
+{
+    struct fv_read read;
+    int r;
+
+    r = fv_read_begin(&read, doctor->store, tenant, err);
+    if (r == 0)
+        r = count_leaves(doctor, &read, tenant, tally, err);
+    if (r == 0)
+        r = count_versions(&read, tally, err);
+    if (r == 0 && tally->born != tally->versions)
+        r = fv_fail(err, FLAGVER_ECORRUPT,
+                    "the log tells of %" PRIu64 " versions and the store has %" PRIu64, tally->born,
+                    tally->versions);
+    fv_read_end(&read);
+    return r;
+}
+
+static void check_logs(struct doctor *doctor)
+{
+    uint64_t leaves = 0, versions = 0;
+    flagver_error error = { .code = 0 };
+    char what[FV_TENANT_LIMIT + 64];
+    bool fine = true;
+    size_t i;
+
+    for (i = 0; i < doctor->tenants.count; i++) {
+        struct tally tally = { .leaves = 0 };
+        const char *tenant = doctor->tenants.names[i].text;
+
+        if (look_at_log(doctor, tenant, &tally, &error) < 0) {
+            snprintf(what, sizeof what, "the audit log of tenant \"%s\"", tenant);
+            say_error(doctor, what, &error);
+            fine = false;
+        }
+        leaves += tally.leaves;
+        versions += tally.versions;
+    }
+    if (fine)
+        say(doctor, OK,
+            "%zu tenants, %" PRIu64 " versions, %" PRIu64 " leaves of the audit log: they agree",
+            doctor->tenants.count, versions, leaves);
+}
+
+/* ---- flags ---- */
+
+struct flags {
+    struct fv_map flag_names, segment_names, attribute_names;
+    struct fv_definitions *definitions;
+};
+
+static int compile(struct flags *flags, const struct fv_harvest *harvest, flagver_error *err)
+{
+    const struct fv_definitions_source source = {
+        .flag_names = &flags->flag_names,
+        .segment_names = &flags->segment_names,
+        .attribute_names = &flags->attribute_names,
+    };
+
+    return fv_definitions_from_records(&source, harvest->records, harvest->count,
+                                       &flags->definitions, err);
+}
+
+static void say_spoiled(struct doctor *doctor, const char *tenant, const struct flags *flags,
+                        size_t count)
+{
+    const struct fv_definitions *definitions = flags->definitions;
+    const struct fv_spoiled *first = definitions->spoiled;
+
+    say(doctor, BAD,
+        "tenant \"%s\": %zu of %zu flags and segments cannot be used, the first: %s \"%.*s\": %s; "
+        "put a sound definition or revert to one",
+        tenant, definitions->spoiled_count, count, first->is_segment ? "segment" : "flag",
+        (int)(first->key_length < 256 ? first->key_length : 256), first->key, first->why);
+}
+
+static int look_at_flags(struct doctor *doctor, const char *tenant,
+                         const struct fv_harvest *harvest, bool *ret_fine, flagver_error *err)
+{
+    struct flags flags = { .definitions = NULL };
+    int r;
+
+    fv_map_init(&flags.flag_names, NULL);
+    fv_map_init(&flags.segment_names, NULL);
+    fv_map_init(&flags.attribute_names, NULL);
+    r = compile(&flags, harvest, err);
+    if (r == 0) {
+        *ret_fine = flags.definitions->spoiled_count == 0;
+        if (!*ret_fine)
+            say_spoiled(doctor, tenant, &flags, harvest->count);
+    }
+    fv_definitions_release(flags.definitions);
+    fv_map_clear(&flags.flag_names);
+    fv_map_clear(&flags.segment_names);
+    fv_map_clear(&flags.attribute_names);
+    return r;
+}
+
+static void check_flags(struct doctor *doctor)
+{
+    struct fv_tenancy tenancy = { doctor->store, NULL };
+    flagver_error error = { .code = 0 };
+    bool fine = true, these_fine;
+    struct fv_harvest harvest;
+    size_t count = 0, i;
+    int r;
+
+    for (i = 0; i < doctor->tenants.count; i++) {
+        tenancy.tenant = doctor->tenants.names[i].text;
+        these_fine = false;
+        fv_harvest_init(&harvest, NULL);
+        r = fv_feed_all(&tenancy, 0, &harvest, &error);
+        if (r == 0)
+            r = look_at_flags(doctor, tenancy.tenant, &harvest, &these_fine, &error);
+        if (r < 0)
+            say_error(doctor, "the flags cannot be read", &error);
+        fine = fine && these_fine;
+        count += harvest.count;
+        fv_harvest_clear(&harvest);
+    }
+    if (fine)
+        say(doctor, OK, "%zu flags and segments, all of them sound", count);
+}
+
+/* ---- the clock ---- */
+
+static void check_clock(struct doctor *doctor)
+{
+    int64_t now = now_us();
+    char date[FV_DATETIME_SIZE];
+
+    fv_datetime_format(now / 1000, date);
+    if (now / 1000 < FIRST_YEAR_MS || now / 1000 >= LAST_YEAR_MS)
+        say(doctor, BAD, "the clock says %s: set it", date);
+    else if (now < doctor->newest - CLOCK_TOLERANCE_US)
+        say(doctor, BAD,
+            "the clock says %s, %" PRId64 " s before the newest change in the store: set it, or "
+            "find the machine whose clock is ahead",
+            date, (doctor->newest - now) / 1000000);
+    else
+        say(doctor, OK, "the clock says %s", date);
+}
+
+/* ---- the whole ---- */
+
+static void check_contents(struct doctor *doctor)
+{
+    flagver_error error = { .code = 0 };
+
+    fv_map_init(&doctor->tenants, NULL);
+    if (fv_tenants_list(doctor->store, &doctor->tenants, &error) < 0) {
+        say_error(doctor, "the records cannot be read", &error);
+    } else {
+        check_logs(doctor);
+        check_flags(doctor);
+    }
+    fv_map_clear(&doctor->tenants);
+}
+
+static void look_over(struct doctor *doctor)
+{
+    if (!check_open(doctor))
+        return;
+    check_driver(doctor);
+    check_file(doctor);
+    if (check_version(doctor)) {
+        check_schema(doctor);
+        check_writing(doctor);
+        check_contents(doctor);
+    }
+    check_clock(doctor);
+    fv_store_release(doctor->store);
+}
+
+int fv_doctor(const char *uri, void (*visit)(void *data, int finding, const char *line), void *data,
+              flagver_error *err)
+{
+    struct doctor doctor = { .visit = visit, .data = data, .uri = uri };
+
+    look_over(&doctor);
+    return doctor.memory_is_short ? fv_fail_memory(err) : doctor.found;
+}

@@ -1,0 +1,13 @@
+/*
+ * Is a store fit to be used? One line for each thing that was looked at.
+ */
+#ifndef FV_ENGINE_DOCTOR_H
+#define FV_ENGINE_DOCTOR_H
+
+#include "flagver/base.h"
+
+/* As flagver_store_doctor(). */
+int fv_doctor(const char *uri, void (*visit)(void *data, int finding, const char *line), void *data,
+              flagver_error *err);
+
+#endif
