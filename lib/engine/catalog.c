@@ -38,8 +38,9 @@ int fv_options_read(const flagver_options *options, flagver_options *ret_options
                            "options set a member that version %s does not have", FLAGVER_VERSION);
 
     memcpy(ret_options, options, options->size < known ? options->size : known);
-    if (ret_options->reserved)
-        return fv_fail(err, FLAGVER_EINVAL, "options.reserved is not 0");
+    if (ret_options->wait_ms < 0 || ret_options->poll_ms < 0)
+        return fv_fail(err, FLAGVER_EINVAL, "options.%s is negative",
+                       ret_options->wait_ms < 0 ? "wait_ms" : "poll_ms");
     if (ret_options->allocator &&
         (!ret_options->allocator->allocate || !ret_options->allocator->reallocate ||
          !ret_options->allocator->release))

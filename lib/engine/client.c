@@ -9,12 +9,13 @@
 #include <unistd.h>
 
 #include "codec/json.h"
+#include "codec/records.h"
 #include "engine/reader.h"
 #include "util/fail.h"
 #include "util/text.h"
 
 #define FILE_SCHEME "file:"
-#define MEMORY_SCHEME "definitions:"
+#define GIVEN_SCHEME "definitions:"
 #define BOUND_CHUNK 1024
 
 const flagver_allocator *fv_client_memory(const flagver_client *client)
@@ -63,6 +64,7 @@ static int read_file(const char *path, struct fv_text *text, flagver_error *err)
 struct forcing {
     flagver_client *client;
     const struct fv_environment *environment;
+    const struct fv_definitions *definitions;
     const flagver_snapshot *previous;
     bool warns; /* only where definitions or the environment were read */
 };
@@ -83,23 +85,75 @@ static void warn(flagver_client *client, const char *message)
     fv_text_add_char(&client->warnings, '\n');
 }
 
-/* Ends a call that wrote: gives back the lock, then tells the host. */
-static void unlock_and_tell(flagver_client *client)
+/* What the host is to be told once no lock is held. */
+struct news {
+    struct fv_text warnings;
+    flagver_snapshot *before, *after; /* NULL: nothing was published, or nobody listens */
+};
+
+/* With `writing` held. */
+static struct news take_news(flagver_client *client)
 {
-    struct fv_text warnings = client->warnings;
-    char *line, *end;
+    struct news news = { client->warnings, client->replaced, NULL };
 
     client->warnings = (struct fv_text)FV_TEXT_INIT;
-    pthread_mutex_unlock(&client->writing);
+    client->replaced = NULL;
+    if (news.before) {
+        news.after = client->snapshot;
+        fv_snapshot_hold(news.after);
+    }
+    return news;
+}
 
-    for (line = warnings.data; (end = strchr(line, '\n')); line = end + 1) {
+static void tell_warnings(const flagver_client *client, struct fv_text *warnings)
+{
+    char *line, *end;
+
+    for (line = warnings->data; (end = strchr(line, '\n')); line = end + 1) {
         *end = 0;
         client->log(client->log_data, FLAGVER_LOG_WARNING, line);
     }
-    fv_text_clear(&warnings);
+    fv_text_clear(warnings);
 }
 
-static void warn_of_variable(void *data, const char *message)
+static void tell_news(flagver_client *client, struct news *news)
+{
+    tell_warnings(client, &news->warnings);
+    if (news->before)
+        fv_listeners_tell(&client->listeners, news->before, news->after);
+    fv_snapshot_release(news->before);
+    fv_snapshot_release(news->after);
+}
+
+/* Ends a call that wrote: gives back the lock, then tells the host. */
+static void unlock_and_tell(flagver_client *client)
+{
+    struct news news = take_news(client);
+
+    pthread_mutex_unlock(&client->writing);
+    tell_news(client, &news);
+}
+
+void fv_client_tell(flagver_client *client)
+{
+    pthread_mutex_lock(&client->writing);
+    unlock_and_tell(client);
+}
+
+void fv_client_tell_health(flagver_client *client, const flagver_error *error)
+{
+    char message[FLAGVER_MESSAGE_SIZE + 64];
+
+    if (!client->log)
+        return;
+    if (error)
+        snprintf(message, sizeof message, "flags stay as they were: %s", error->message);
+    else
+        snprintf(message, sizeof message, "flags are kept up to date again");
+    client->log(client->log_data, FLAGVER_LOG_WARNING, message);
+}
+
+static void warn_of(void *data, const char *message)
 {
     warn(data, message);
 }
@@ -109,13 +163,15 @@ static const char *forced_variant(const struct forcing *forcing, const struct fv
     const flagver_client *client = forcing->client;
     char variable[sizeof FV_FORCE_PREFIX + FV_FLAG_KEY_LIMIT] = FV_FORCE_PREFIX;
     uint32_t number = fv_map_find(&client->override_keys, flag->key, flag->key_length);
+    const char *name;
 
     if (number != FV_MAP_NONE && client->overrides[number].variant)
         return client->overrides[number].variant;
     if (!forcing->environment->forces)
         return NULL;
     fv_force_variable(flag->key, flag->key_length, variable + sizeof FV_FORCE_PREFIX - 1);
-    return fv_environment_get((void *)forcing->environment, variable);
+    name = fv_environment_get((void *)forcing->environment, variable);
+    return name && fv_force_is_shared(forcing->definitions, flag) ? NULL : name;
 }
 
 /* The forced flag of the snapshot before, when it still says the same. */
@@ -197,14 +253,19 @@ static void publish(flagver_client *client, flagver_snapshot *snapshot)
     client->snapshot = snapshot;
     atomic_store_explicit(&client->generation, fv_next_generation(), memory_order_release);
     pthread_mutex_unlock(&client->publishing);
-    fv_snapshot_release(old);
+
+    /* The oldest one since the listeners were told last. */
+    if (old && !client->replaced && fv_listeners_any(&client->listeners))
+        client->replaced = old;
+    else
+        fv_snapshot_release(old);
 }
 
 /* A snapshot of these definitions with what is forced; publishes it. */
 static int take(flagver_client *client, struct fv_definitions *definitions,
                 const struct fv_environment *environment, bool warns, flagver_error *err)
 {
-    struct forcing forcing = { client, environment, client->snapshot, warns };
+    struct forcing forcing = { client, environment, definitions, client->snapshot, warns };
     const struct fv_forcing hook = { force, &forcing };
     bool forces = client->override_keys.count || environment->forces;
     flagver_snapshot *snapshot;
@@ -219,32 +280,28 @@ static int take(flagver_client *client, struct fv_definitions *definitions,
     return 0;
 }
 
-/* Reads a text with an environment and makes it the client's state: all or nothing. */
-static int read_text(flagver_client *client, const char *text, size_t length, bool merge,
-                     struct fv_environment *environment, flagver_error *err)
+static struct fv_definitions_source source_of(flagver_client *client,
+                                              struct fv_environment *environment,
+                                              const struct fv_listener *listener)
 {
-    const struct fv_listener ignored = { warn_of_variable, client };
-    struct fv_definitions_source source = {
-        .text = text,
-        .length = length,
-        .name = client->path,
-        .memory = fv_client_memory(client),
-        .flag_names = &client->catalog->flag_names,
-        .segment_names = &client->catalog->segment_names,
-        .attribute_names = &client->catalog->attribute_names,
-        .current = client->definitions,
-        .merge = merge,
-        .variable = fv_environment_get,
-        .variable_data = environment,
-        .ignored = &ignored,
-    };
-    struct fv_definitions *definitions;
-    int r;
+    return (struct fv_definitions_source){ .name = client->path,
+                                           .memory = fv_client_memory(client),
+                                           .flag_names = &client->catalog->flag_names,
+                                           .segment_names = &client->catalog->segment_names,
+                                           .attribute_names = &client->catalog->attribute_names,
+                                           .current = client->definitions,
+                                           .variable = fv_environment_get,
+                                           .variable_data = environment,
+                                           .ignored = listener,
+                                           .spoiled = listener };
+}
 
-    r = fv_definitions_read(&source, &definitions, err);
-    if (r < 0)
-        return r;
-    r = take(client, definitions, environment, true, err);
+/* Makes definitions the client's state, or frees them. */
+static int settle(flagver_client *client, struct fv_definitions *definitions,
+                  const struct fv_environment *environment, flagver_error *err)
+{
+    int r = take(client, definitions, environment, true, err);
+
     if (r < 0) {
         fv_definitions_release(definitions);
         return r;
@@ -252,6 +309,35 @@ static int read_text(flagver_client *client, const char *text, size_t length, bo
     fv_definitions_release(client->definitions);
     client->definitions = definitions;
     return 0;
+}
+
+/* Reads a text with an environment and makes it the client's state: all or nothing. */
+static int read_text(flagver_client *client, const char *text, size_t length, bool merge,
+                     struct fv_environment *environment, flagver_error *err)
+{
+    const struct fv_listener listener = { warn_of, client };
+    struct fv_definitions_source source = source_of(client, environment, &listener);
+    struct fv_definitions *definitions;
+    int r;
+
+    source.text = text;
+    source.length = length;
+    source.merge = merge;
+    r = fv_definitions_read(&source, &definitions, err);
+    return r < 0 ? r : settle(client, definitions, environment, err);
+}
+
+static int read_records(flagver_client *client, const struct fv_harvest *harvest,
+                        struct fv_environment *environment, flagver_error *err)
+{
+    const struct fv_listener listener = { warn_of, client };
+    struct fv_definitions_source source = source_of(client, environment, &listener);
+    struct fv_definitions *definitions;
+    int r;
+
+    source.merge = !harvest->whole;
+    r = fv_definitions_from_records(&source, harvest->records, harvest->count, &definitions, err);
+    return r < 0 ? r : settle(client, definitions, environment, err);
 }
 
 static int copy_environment(const flagver_client *client, struct fv_environment *environment,
@@ -298,8 +384,8 @@ static int refresh_file(flagver_client *client, struct fv_environment *environme
  * variable keep the values it had then. What the environment forces is looked
  * at anew.
  */
-static int refresh_memory(flagver_client *client, struct fv_environment *environment,
-                          flagver_error *err)
+static int refresh_given(flagver_client *client, struct fv_environment *environment,
+                         flagver_error *err)
 {
     static const char nothing[] = "{}";
 
@@ -308,23 +394,81 @@ static int refresh_memory(flagver_client *client, struct fv_environment *environ
     return take(client, client->definitions, environment, true, err);
 }
 
-int fv_client_refresh(flagver_client *client, flagver_error *err)
+/* Runs `read` with the environment as it is now, which is then the client's. */
+static int with_environment(flagver_client *client,
+                            int (*read)(flagver_client *client, struct fv_environment *environment,
+                                        const void *data, flagver_error *err),
+                            const void *data, flagver_error *err)
 {
     struct fv_environment environment;
     int r;
 
-    pthread_mutex_lock(&client->writing);
     r = copy_environment(client, &environment, err);
-    if (r == 0) {
-        r = client->path ? refresh_file(client, &environment, err)
-                         : refresh_memory(client, &environment, err);
-        if (r == 0) {
-            fv_environment_clear(&client->environment);
-            client->environment = environment;
-        } else {
-            fv_environment_clear(&environment);
-        }
+    if (r < 0)
+        return r;
+    r = read(client, &environment, data, err);
+    if (r < 0) {
+        fv_environment_clear(&environment);
+        return r;
     }
+    fv_environment_clear(&client->environment);
+    client->environment = environment;
+    return 0;
+}
+
+static int refresh_local(flagver_client *client, struct fv_environment *environment,
+                         const void *unused, flagver_error *err)
+{
+    (void)unused;
+    return client->path ? refresh_file(client, environment, err)
+                        : refresh_given(client, environment, err);
+}
+
+static int refresh_records(flagver_client *client, struct fv_environment *environment,
+                           const void *harvest, flagver_error *err)
+{
+    return read_records(client, harvest, environment, err);
+}
+
+int fv_client_take_records(flagver_client *client, const struct fv_harvest *harvest,
+                           bool environment, flagver_error *err)
+{
+    int r;
+
+    pthread_mutex_lock(&client->writing);
+    if (environment)
+        r = with_environment(client, refresh_records, harvest, err);
+    else
+        r = read_records(client, harvest, &client->environment, err);
+    pthread_mutex_unlock(&client->writing);
+    return r;
+}
+
+bool fv_client_environment_changed(flagver_client *client)
+{
+    struct fv_environment environment;
+    bool changed;
+
+    if (copy_environment(client, &environment, NULL) < 0)
+        return true; /* memory is short: so it will turn out to be where it matters */
+    pthread_mutex_lock(&client->writing);
+    changed = environment.mark != client->environment.mark;
+    pthread_mutex_unlock(&client->writing);
+    fv_environment_clear(&environment);
+    return changed;
+}
+
+int fv_client_refresh(flagver_client *client, flagver_error *err)
+{
+    int r;
+
+    if (client->stored) {
+        r = fv_stored_refresh(client->stored, true, err);
+        fv_client_tell(client);
+        return r;
+    }
+    pthread_mutex_lock(&client->writing);
+    r = with_environment(client, refresh_local, NULL, err);
     unlock_and_tell(client);
     return r;
 }
@@ -334,9 +478,9 @@ int fv_client_load(flagver_client *client, const char *json, size_t length, bool
 {
     int r;
 
-    if (client->path)
+    if (client->path || client->stored)
         return fv_fail(err, FLAGVER_ENOTSUP, "the definitions of this client are those of %.500s",
-                       client->path);
+                       client->path ? client->path : client->stored->uri);
     pthread_mutex_lock(&client->writing);
     r = read_text(client, json, length, merge, &client->environment, err);
     unlock_and_tell(client);
@@ -345,16 +489,18 @@ int fv_client_load(flagver_client *client, const char *json, size_t length, bool
 
 /* ---- opening and closing ---- */
 
-static int parse_uri(flagver_client *client, const char *uri, flagver_error *err)
+static int refuse_uri(const char *uri, flagver_error *err)
+{
+    return fv_fail(err, FLAGVER_ENOTSUP,
+                   "\"%.200s\" is no URI this version knows; known are sqlite:PATH, memory:, "
+                   "file:PATH, definitions: and registered drivers",
+                   uri);
+}
+
+static int set_path(flagver_client *client, const char *uri, flagver_error *err)
 {
     const char *path = uri + sizeof FILE_SCHEME - 1;
 
-    if (strcmp(uri, MEMORY_SCHEME) == 0)
-        return 0;
-    if (strncmp(uri, FILE_SCHEME, sizeof FILE_SCHEME - 1) != 0)
-        return fv_fail(
-            err, FLAGVER_ENOTSUP,
-            "\"%.200s\" is no URI this version knows; known are sqlite:PATH, memory:, file:PATH, definitions:", uri);
     if (!*path)
         return fv_fail(err, FLAGVER_EINVAL, "the path in \"%s\" is empty", uri);
     client->path = fv_allocate(fv_client_memory(client), strlen(path) + 1);
@@ -364,13 +510,29 @@ static int parse_uri(flagver_client *client, const char *uri, flagver_error *err
     return 0;
 }
 
+/* A tenant of a store that another client has open shares it. */
+static int set_source(flagver_client *client, const char *uri, const flagver_options *options,
+                      struct fv_store *shared, flagver_error *err)
+{
+    if (strcmp(uri, GIVEN_SCHEME) == 0)
+        return 0;
+    if (strncmp(uri, FILE_SCHEME, sizeof FILE_SCHEME - 1) == 0)
+        return set_path(client, uri, err);
+    if (!fv_store_is_uri(uri))
+        return refuse_uri(uri, err);
+    return fv_stored_new(client, uri, options, shared, &client->stored, err);
+}
+
 static void free_client(flagver_client *client)
 {
     struct fv_catalog *catalog = client->catalog;
     const flagver_allocator *memory = fv_client_memory(client);
     size_t i;
 
+    fv_stored_free(client->stored);
     fv_readers_free(client);
+    fv_listeners_clear(&client->listeners);
+    fv_snapshot_release(client->replaced);
     fv_snapshot_release(client->snapshot);
     fv_definitions_release(client->definitions);
     fv_environment_clear(&client->environment);
@@ -405,6 +567,8 @@ static flagver_client *new_client(const flagver_options *options)
     client->log = options->log;
     client->log_data = options->log_data;
     client->no_environment = options->no_environment != 0;
+    client->host_clock = options->clock != NULL;
+    fv_listeners_init(&client->listeners, fv_catalog_memory(catalog));
     if (options->hook) {
         client->hook = *options->hook;
         client->hooked = true;
@@ -419,25 +583,34 @@ static flagver_client *new_client(const flagver_options *options)
     return client;
 }
 
-int fv_client_open(const char *uri, const flagver_options *options, flagver_client **ret_client,
-                   flagver_error *err)
+/* The first state, and then what goes on beside the host's threads. */
+static int start(flagver_client *client, flagver_error *err)
 {
-    flagver_options checked;
-    flagver_client *client;
     int r;
 
-    r = fv_options_read(options, &checked, err);
+    r = client->stored ? fv_stored_start(client->stored, err) : fv_client_refresh(client, err);
     if (r < 0)
         return r;
-    client = new_client(&checked);
+    if (!fv_registry_add(client))
+        return fv_fail_memory(err);
+    fv_client_tell(client);
+    r = client->stored ? fv_stored_run(client->stored, err) : 0;
+    if (r < 0)
+        fv_registry_remove(client);
+    return r;
+}
+
+static int open_client(const char *uri, const flagver_options *options, struct fv_store *shared,
+                       flagver_client **ret_client, flagver_error *err)
+{
+    flagver_client *client = new_client(options);
+    int r;
+
     if (!client)
         return fv_fail_memory(err);
-
-    r = parse_uri(client, uri, err);
+    r = set_source(client, uri, options, shared, err);
     if (r == 0)
-        r = fv_client_refresh(client, err);
-    if (r == 0 && !fv_registry_add(client))
-        r = fv_fail_memory(err);
+        r = start(client, err);
     if (r < 0) {
         free_client(client);
         return r;
@@ -446,10 +619,69 @@ int fv_client_open(const char *uri, const flagver_options *options, flagver_clie
     return 0;
 }
 
+int fv_client_open(const char *uri, const flagver_options *options, flagver_client **ret_client,
+                   flagver_error *err)
+{
+    flagver_options checked;
+    int r = fv_options_read(options, &checked, err);
+
+    return r < 0 ? r : open_client(uri, &checked, NULL, ret_client, err);
+}
+
+int fv_client_tenant(flagver_client *client, const char *tenant, flagver_client **ret_client,
+                     flagver_error *err)
+{
+    const struct fv_stored *stored = client->stored;
+    flagver_options options = { .size = sizeof options,
+                                .allocator = fv_client_memory(client),
+                                .log = client->log,
+                                .log_data = client->log_data,
+                                .hook = client->hooked ? &client->hook : NULL,
+                                .no_environment = client->no_environment,
+                                .tenant = tenant };
+    struct fv_store *store;
+    int r;
+
+    if (!stored)
+        return fv_client_has_no_store(err);
+    if (client->host_clock) {
+        options.clock = client->catalog->clock;
+        options.clock_data = client->catalog->clock_data;
+    }
+    options.background = stored->background;
+    options.wait_ms = stored->wait_ms;
+    options.poll_ms = stored->poll_ms;
+    r = fv_stored_hold(client->stored, &store, err);
+    if (r < 0)
+        return r;
+    r = open_client(stored->uri, &options, store, ret_client, err);
+    fv_store_release(store);
+    return r;
+}
+
+int fv_client_has_no_store(flagver_error *err)
+{
+    return fv_fail(err, FLAGVER_ENOTSUP,
+                   "this client has no store; open sqlite:PATH, memory: or a registered driver's");
+}
+
+int fv_client_reopen(flagver_client *client, flagver_error *err)
+{
+    int r;
+
+    if (!client->stored)
+        return fv_client_has_no_store(err);
+    r = fv_stored_reopen(client->stored, err);
+    fv_client_tell(client);
+    return r;
+}
+
 void fv_client_close(flagver_client *client)
 {
     if (!client)
         return;
+    if (client->stored)
+        fv_stored_stop(client->stored);
     fv_registry_remove(client);
     free_client(client);
 }

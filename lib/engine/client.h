@@ -1,6 +1,6 @@
 /*
- * The client: where definitions come from, what overrides them, and which
- * snapshot is current.
+ * The client: where definitions come from (a file, the host, a store), what
+ * overrides them, and which snapshot is current.
  *
  * Writers (refresh, load, override, bind) take turns by `writing`. Publishing
  * a snapshot is a change of one pointer and one number under `publishing`,
@@ -13,7 +13,9 @@
 #include <pthread.h>
 
 #include "engine/environment.h"
+#include "engine/listener.h"
 #include "engine/snapshot.h"
+#include "engine/stored.h"
 
 struct fv_reader;
 
@@ -38,11 +40,15 @@ struct flagver_client {
     struct fv_catalog *catalog;
     void (*log)(void *data, int level, const char *message);
     void *log_data;
-    char *path; /* of the definitions file; NULL: "definitions:" */
+    char *path;               /* of the definitions file, or NULL */
+    struct fv_stored *stored; /* the way to a store, or NULL */
     bool no_environment;
+    bool host_clock;
+    struct fv_listeners listeners;
 
     pthread_mutex_t writing;
-    struct fv_text warnings; /* for the host's log, a line each */
+    struct fv_text warnings;    /* for the host's log, a line each */
+    flagver_snapshot *replaced; /* the last state that listeners know of; NULL: they know all */
     struct fv_environment environment;
     struct fv_definitions *definitions; /* as defined: no flag is forced; NULL at first */
     uint64_t file_mark;                 /* hash of the file's text */
@@ -67,7 +73,29 @@ const flagver_allocator *fv_client_memory(const flagver_client *client);
 int fv_client_open(const char *uri, const flagver_options *options, flagver_client **ret_client,
                    flagver_error *err);
 void fv_client_close(flagver_client *client);
+int fv_client_tenant(flagver_client *client, const char *tenant, flagver_client **ret_client,
+                     flagver_error *err);
+int fv_client_reopen(flagver_client *client, flagver_error *err);
 int fv_client_refresh(flagver_client *client, flagver_error *err);
+
+/* FLAGVER_ENOTSUP, worded. */
+int fv_client_has_no_store(flagver_error *err);
+
+/* ---- for clients of a store ---- */
+
+/*
+ * Make records the client's state, with the environment read anew or as it was. Who
+ * is to be told of it is told by fv_client_tell(), when no lock is held any more.
+ */
+int fv_client_take_records(flagver_client *client, const struct fv_harvest *harvest,
+                           bool environment, flagver_error *err);
+void fv_client_tell(flagver_client *client);
+
+/* Is the process's environment another one than at the last refresh? */
+bool fv_client_environment_changed(flagver_client *client);
+
+/* A line for the host's log: refreshing fails from now on, or (NULL) works again. */
+void fv_client_tell_health(flagver_client *client, const flagver_error *error);
 int fv_client_load(flagver_client *client, const char *json, size_t length, bool merge,
                    flagver_error *err);
 int fv_client_override(flagver_client *client, const char *key, const char *variant,

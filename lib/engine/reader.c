@@ -51,6 +51,18 @@ static void after_fork(void)
     pthread_mutex_unlock(&registry_lock);
 }
 
+static void in_child(void)
+{
+    flagver_client *client;
+
+    for (client = registry; client; client = client->next_client) {
+        fv_listeners_forked(&client->listeners);
+        if (client->stored)
+            fv_stored_forked(client->stored);
+    }
+    after_fork();
+}
+
 static void thread_ends(void *unused)
 {
     (void)unused;
@@ -60,7 +72,7 @@ static void thread_ends(void *unused)
 static void prepare(void)
 {
     prepared_well = pthread_key_create(&thread_key, thread_ends) == 0 &&
-                    pthread_atfork(before_fork, after_fork, after_fork) == 0;
+                    pthread_atfork(before_fork, after_fork, in_child) == 0;
 }
 
 /* ---- the registry ---- */

@@ -1,0 +1,535 @@
+#define _GNU_SOURCE /* timerfd, clock_gettime */
+
+#include "engine/stored.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "engine/cache.h"
+#include "engine/client.h"
+#include "util/fail.h"
+
+#define POLL_MS 250
+#define CACHE_PAUSE_MS 5000 /* the cache file is written so often at most while flags change */
+
+static int64_t system_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* ---- new and free ---- */
+
+static bool copy_text(const flagver_allocator *memory, const char *text, char **ret_copy)
+{
+    if (!text)
+        return true;
+    *ret_copy = fv_allocate(memory, strlen(text) + 1);
+    if (*ret_copy)
+        memcpy(*ret_copy, text, strlen(text) + 1);
+    return *ret_copy != NULL;
+}
+
+/* A store that is away for now is no reason not to start where a cache file may help. */
+static bool may_be_away(int code)
+{
+    return code == FLAGVER_EUNAVAILABLE || code == FLAGVER_EBUSY || code == FLAGVER_EIO;
+}
+
+static int open_store(const struct fv_stored *stored, struct fv_store **ret_store,
+                      flagver_error *err)
+{
+    const struct fv_store_options options = { .memory = stored->memory,
+                                              .wait_ms = stored->wait_ms };
+
+    return fv_store_open(stored->uri, &options, ret_store, err);
+}
+
+static void init_locks(struct fv_stored *stored)
+{
+    pthread_condattr_t monotonic;
+
+    pthread_mutex_init(&stored->refreshing, NULL);
+    pthread_mutex_init(&stored->status, NULL);
+    pthread_mutex_init(&stored->waking, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&stored->woken, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+}
+
+void fv_stored_free(struct fv_stored *stored)
+{
+    if (!stored)
+        return;
+    fv_store_release(stored->store);
+    if (stored->descriptor >= 0)
+        close(stored->descriptor);
+    fv_release(stored->memory, stored->uri);
+    fv_release(stored->memory, stored->tenant);
+    fv_release(stored->memory, stored->cache_file);
+    pthread_mutex_destroy(&stored->refreshing);
+    pthread_mutex_destroy(&stored->status);
+    pthread_mutex_destroy(&stored->waking);
+    pthread_cond_destroy(&stored->woken);
+    fv_release(stored->memory, stored);
+}
+
+static void set_error(struct fv_stored *stored, int code, const flagver_error *error);
+
+static int fill(struct fv_stored *stored, const char *uri, const flagver_options *options,
+                struct fv_store *shared, flagver_error *err)
+{
+    flagver_error error = { .code = 0 };
+    int r;
+
+    if (!copy_text(stored->memory, uri, &stored->uri) ||
+        !copy_text(stored->memory, options->tenant ? options->tenant : "default",
+                   &stored->tenant) ||
+        !copy_text(stored->memory, options->cache_file, &stored->cache_file))
+        return fv_fail_memory(err);
+    r = fv_check_text("tenant", stored->tenant, FV_TENANT_LIMIT, err);
+    if (r < 0)
+        return r;
+    if (shared) {
+        fv_store_hold(shared);
+        stored->store = shared;
+        return 0;
+    }
+    r = open_store(stored, &stored->store, &error);
+    if (r < 0 && stored->cache_file && may_be_away(r)) {
+        set_error(stored, r, &error);
+        return 0;
+    }
+    if (r < 0 && err)
+        *err = error;
+    return r;
+}
+
+int fv_stored_new(flagver_client *client, const char *uri, const flagver_options *options,
+                  struct fv_store *shared, struct fv_stored **ret_stored, flagver_error *err)
+{
+    const flagver_allocator *memory = fv_client_memory(client);
+    struct fv_stored *stored = fv_allocate_zeroed(memory, 1, sizeof *stored);
+    int r;
+
+    if (!stored)
+        return fv_fail_memory(err);
+    stored->client = client;
+    stored->memory = memory;
+    stored->wait_ms = options->wait_ms;
+    stored->poll_ms = options->poll_ms > 0 ? options->poll_ms : POLL_MS;
+    stored->background = options->background != 0;
+    stored->descriptor = -1;
+    init_locks(stored);
+    r = fill(stored, uri, options, shared, err);
+    if (r < 0) {
+        fv_stored_free(stored);
+        return r;
+    }
+    *ret_stored = stored;
+    return 0;
+}
+
+/* ---- status ---- */
+
+/* Keeps the moment at which the trouble began; true when it is news. */
+static bool note_error(struct fv_stored *stored, int code, const flagver_error *error)
+{
+    bool news;
+
+    pthread_mutex_lock(&stored->status);
+    news = stored->error.code != code;
+    if (news)
+        stored->error_ms = system_ms();
+    if (code == 0)
+        stored->error.code = 0;
+    else if (error->code == code)
+        stored->error = *error;
+    else
+        fv_fail(&stored->error, code, "%s", flagver_strerror(code));
+    if (code == 0)
+        stored->refreshed_ms = system_ms();
+    pthread_mutex_unlock(&stored->status);
+    return news;
+}
+
+static void set_error(struct fv_stored *stored, int code, const flagver_error *error)
+{
+    note_error(stored, code, error);
+}
+
+int fv_stored_hold(struct fv_stored *stored, struct fv_store **ret_store, flagver_error *err)
+{
+    int r = 0;
+
+    pthread_mutex_lock(&stored->status);
+    if (stored->forked)
+        r = fv_fail(err, FLAGVER_EFORKED,
+                    "%.300s was opened before the process forked; flagver_client_reopen() it",
+                    stored->uri);
+    else if (!stored->store)
+        r = fv_fail(err, FLAGVER_EUNAVAILABLE, "%.600s", stored->error.message);
+    if (r == 0) {
+        fv_store_hold(stored->store);
+        *ret_store = stored->store;
+    }
+    pthread_mutex_unlock(&stored->status);
+    return r;
+}
+
+/* The same, and a store that was away when the client started is opened now if it is back. */
+static int hold_or_open(struct fv_stored *stored, struct fv_store **ret_store, flagver_error *err)
+{
+    struct fv_store *opened = NULL;
+    int r = 0;
+
+    pthread_mutex_lock(&stored->status);
+    if (!stored->store && !stored->forked) {
+        pthread_mutex_unlock(&stored->status);
+        r = open_store(stored, &opened, err);
+        pthread_mutex_lock(&stored->status);
+        if (r == 0)
+            stored->store = opened;
+    }
+    pthread_mutex_unlock(&stored->status);
+    return r < 0 ? r : fv_stored_hold(stored, ret_store, err);
+}
+
+/* ---- the cache file ---- */
+
+/* The hash of the log's last leaf, by which a cache is known to be of this very log. */
+static int read_last_leaf(const struct fv_tenancy *tenancy, uint64_t size, uint8_t out[32],
+                          flagver_error *err)
+{
+    const flagver_query query = { .kind = FLAGVER_QUERY_LEAVES, .from = size - 1, .limit = 1 };
+    struct fv_read read;
+    flagver_row row;
+    int r;
+
+    memset(out, 0, 32);
+    if (size == 0)
+        return 0;
+    r = fv_read_begin(&read, tenancy->store, tenancy->tenant, err);
+    if (r == 0)
+        r = fv_read_scan(&read, &query, err);
+    if (r == 0)
+        r = fv_read_next(&read, &row, err);
+    if (r > 0)
+        memcpy(out, row.as.leaf.hash, 32);
+    fv_read_end(&read);
+    return r < 0 ? r : 0;
+}
+
+/* It is only a cache: what goes wrong here is not worth an error. */
+static void write_cache(struct fv_stored *stored, const struct fv_tenancy *tenancy)
+{
+    struct fv_cache_mark mark = { .uri = stored->uri, .tenant = stored->tenant };
+    struct fv_harvest harvest;
+
+    fv_harvest_init(&harvest, stored->memory);
+    if (fv_feed_all(tenancy, 0, &harvest, NULL) == 0 &&
+        read_last_leaf(tenancy, harvest.size, mark.leaf, NULL) == 0) {
+        mark.size = harvest.size;
+        if (fv_cache_write(stored->cache_file, &mark, &harvest, NULL) == 0)
+            stored->cached_size = harvest.size;
+    }
+    stored->cached_ms = fv_monotonic_ms();
+    fv_harvest_clear(&harvest);
+}
+
+static void cache_sometimes(struct fv_stored *stored, const struct fv_tenancy *tenancy)
+{
+    if (stored->cache_file && stored->cached_size != stored->size &&
+        (!stored->cached_ms || fv_monotonic_ms() - stored->cached_ms >= CACHE_PAUSE_MS))
+        write_cache(stored, tenancy);
+}
+
+/* Makes the cached flags the client's; false: there are none that can be used. */
+static bool start_from_cache(struct fv_stored *stored)
+{
+    struct fv_cache_mark mark = { .uri = stored->uri, .tenant = stored->tenant };
+    struct fv_harvest harvest;
+
+    fv_harvest_init(&harvest, stored->memory);
+    if (fv_cache_read(stored->cache_file, &mark, &harvest, NULL) == 0 &&
+        fv_client_take_records(stored->client, &harvest, true, NULL) == 0) {
+        stored->size = stored->cached_size = mark.size;
+        memcpy(stored->leaf, mark.leaf, sizeof stored->leaf);
+        stored->known = true;
+        stored->confirmed = false;
+    }
+    fv_harvest_clear(&harvest);
+    return stored->known;
+}
+
+/* Is the log that our flags are of the one that the store has? Else all is read anew. */
+static int confirm(struct fv_stored *stored, const struct fv_tenancy *tenancy, flagver_error *err)
+{
+    uint8_t leaf[32];
+    uint64_t size;
+    int r;
+
+    r = fv_feed_size(tenancy, &size, err);
+    if (r == 0 && size >= stored->size)
+        r = read_last_leaf(tenancy, stored->size, leaf, err);
+    if (r < 0)
+        return r;
+    stored->known = size >= stored->size && memcmp(leaf, stored->leaf, sizeof leaf) == 0;
+    stored->confirmed = true;
+    return 0;
+}
+
+/* ---- refreshing ---- */
+
+static int take_harvest(struct fv_stored *stored, const struct fv_tenancy *tenancy, bool whole,
+                        bool environment, flagver_error *err)
+{
+    struct fv_harvest harvest;
+    int r;
+
+    fv_harvest_init(&harvest, stored->memory);
+    r = whole ? fv_feed_all(tenancy, 0, &harvest, err)
+              : fv_feed_since(tenancy, stored->size, &harvest, err);
+    if (r == 0)
+        r = fv_client_take_records(stored->client, &harvest, environment, err);
+    if (r == 0) {
+        stored->size = harvest.size;
+        stored->known = stored->confirmed = true;
+    }
+    fv_harvest_clear(&harvest);
+    return r;
+}
+
+static int catch_up(struct fv_stored *stored, const struct fv_tenancy *tenancy, bool environment,
+                    flagver_error *err)
+{
+    bool changed = environment && fv_client_environment_changed(stored->client);
+    uint64_t size;
+    int r;
+
+    if (stored->known && !stored->confirmed) {
+        r = confirm(stored, tenancy, err);
+        if (r < 0)
+            return r;
+    }
+    /* What names a variable has to be read anew when variables have changed. */
+    if (!stored->known || changed)
+        return take_harvest(stored, tenancy, true, environment, err);
+    r = fv_feed_size(tenancy, &size, err);
+    if (r < 0 || size == stored->size)
+        return r;
+    return take_harvest(stored, tenancy, false, environment, err);
+}
+
+static void drain_descriptor(const struct fv_stored *stored)
+{
+    uint64_t ticks;
+
+    if (stored->descriptor >= 0 && read(stored->descriptor, &ticks, sizeof ticks) < 0)
+        return; /* it has not ticked: there is nothing to drain */
+}
+
+static int refresh(struct fv_stored *stored, bool environment, flagver_error *err)
+{
+    struct fv_tenancy tenancy = { .tenant = stored->tenant };
+    int r;
+
+    drain_descriptor(stored);
+    r = hold_or_open(stored, &tenancy.store, err);
+    if (r < 0)
+        return r;
+    r = catch_up(stored, &tenancy, environment, err);
+    if (r == 0)
+        cache_sometimes(stored, &tenancy);
+    fv_store_release(tenancy.store);
+    return r;
+}
+
+int fv_stored_refresh(struct fv_stored *stored, bool environment, flagver_error *err)
+{
+    flagver_error error = { .code = 0 };
+    bool news;
+    int r;
+
+    pthread_mutex_lock(&stored->refreshing);
+    r = refresh(stored, environment, &error);
+    news = note_error(stored, r, &error);
+    pthread_mutex_unlock(&stored->refreshing);
+    if (news)
+        fv_client_tell_health(stored->client, r < 0 ? &error : NULL);
+    if (r < 0 && err)
+        *err = error;
+    return r;
+}
+
+int fv_stored_start(struct fv_stored *stored, flagver_error *err)
+{
+    flagver_error error = { .code = 0 };
+    bool cached;
+    int r;
+
+    pthread_mutex_lock(&stored->refreshing);
+    cached = stored->cache_file && start_from_cache(stored);
+    r = refresh(stored, true, &error);
+    note_error(stored, r, &error);
+    pthread_mutex_unlock(&stored->refreshing);
+    if (r < 0 && cached && may_be_away(r)) {
+        fv_client_tell_health(stored->client, &error);
+        return 0;
+    }
+    if (r < 0 && err)
+        *err = error;
+    return r;
+}
+
+/* ---- the refresher's thread ---- */
+
+static void sleep_until_due(struct fv_stored *stored)
+{
+    int64_t due = fv_monotonic_ms() + stored->poll_ms;
+    struct timespec time = { (time_t)(due / 1000), (long)(due % 1000) * 1000000 };
+
+    pthread_mutex_lock(&stored->waking);
+    while (!stored->stop && !stored->hurry && fv_monotonic_ms() < due)
+        pthread_cond_timedwait(&stored->woken, &stored->waking, &time);
+    stored->hurry = false;
+    pthread_mutex_unlock(&stored->waking);
+}
+
+static bool is_stopped(struct fv_stored *stored)
+{
+    bool stop;
+
+    pthread_mutex_lock(&stored->waking);
+    stop = stored->stop;
+    pthread_mutex_unlock(&stored->waking);
+    return stop;
+}
+
+/* Transactions that are open for too long are taken back here, too. */
+static void tick(struct fv_stored *stored)
+{
+    struct fv_store *store;
+
+    if (fv_stored_hold(stored, &store, NULL) < 0)
+        return;
+    fv_gate_tick(store);
+    fv_store_release(store);
+}
+
+static void *run(void *data)
+{
+    struct fv_stored *stored = data;
+
+    while (!is_stopped(stored)) {
+        fv_stored_refresh(stored, false, NULL);
+        fv_client_tell(stored->client);
+        tick(stored);
+        sleep_until_due(stored);
+    }
+    return NULL;
+}
+
+/* The host's signals are for the host's threads. */
+int fv_stored_run(struct fv_stored *stored, flagver_error *err)
+{
+    sigset_t all, before;
+    int r;
+
+    if (!stored->background || stored->runs)
+        return 0;
+    stored->stop = false;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    r = pthread_create(&stored->thread, NULL, run, stored);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    stored->runs = r == 0;
+    return r == 0 ? 0 : fv_fail_errno(err, FLAGVER_ENOMEM, r, "no thread for the refresher");
+}
+
+void fv_stored_stop(struct fv_stored *stored)
+{
+    if (!stored->runs)
+        return;
+    pthread_mutex_lock(&stored->waking);
+    stored->stop = true;
+    pthread_cond_signal(&stored->woken);
+    pthread_mutex_unlock(&stored->waking);
+    pthread_join(stored->thread, NULL);
+    stored->runs = false;
+}
+
+void fv_stored_hurry(void *data)
+{
+    struct fv_stored *stored = data;
+
+    pthread_mutex_lock(&stored->waking);
+    stored->hurry = true;
+    pthread_cond_signal(&stored->woken);
+    pthread_mutex_unlock(&stored->waking);
+}
+
+/* ---- fork ---- */
+
+/* No other thread came along; whatever it had locked is locked for good, so all is made anew. */
+void fv_stored_forked(struct fv_stored *stored)
+{
+    init_locks(stored);
+    stored->forked = true;
+    stored->runs = false;
+    if (stored->store)
+        atomic_store(&stored->store->forked, true);
+}
+
+int fv_stored_reopen(struct fv_stored *stored, flagver_error *err)
+{
+    struct fv_store *opened, *old;
+    int r;
+
+    r = open_store(stored, &opened, err);
+    if (r < 0)
+        return r;
+    fv_stored_stop(stored);
+    pthread_mutex_lock(&stored->refreshing);
+    pthread_mutex_lock(&stored->status);
+    old = stored->store;
+    stored->store = opened;
+    stored->forked = false;
+    pthread_mutex_unlock(&stored->status);
+    stored->known = false;
+    pthread_mutex_unlock(&stored->refreshing);
+    fv_store_release(old);
+    r = fv_stored_refresh(stored, true, err);
+    return r < 0 ? r : fv_stored_run(stored, err);
+}
+
+/* ---- the descriptor ---- */
+
+int fv_stored_descriptor(struct fv_stored *stored, flagver_error *err)
+{
+    const struct itimerspec ticks = {
+        .it_interval = { stored->poll_ms / 1000, (long)(stored->poll_ms % 1000) * 1000000 },
+        .it_value = { stored->poll_ms / 1000, (long)(stored->poll_ms % 1000) * 1000000 }
+    };
+    int r = 0;
+
+    if (stored->background)
+        return fv_fail(err, FLAGVER_ENOTSUP, "the client refreshes by itself");
+    pthread_mutex_lock(&stored->refreshing);
+    if (stored->descriptor < 0) {
+        stored->descriptor = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+        if (stored->descriptor < 0 || timerfd_settime(stored->descriptor, 0, &ticks, NULL) < 0)
+            r = fv_fail_errno(err, FLAGVER_EIO, errno, "no timer");
+    }
+    if (r == 0)
+        r = stored->descriptor;
+    pthread_mutex_unlock(&stored->refreshing);
+    return r;
+}

@@ -1,0 +1,77 @@
+/*
+ * Clients whose flags live in a store: how they start, keep up with what other
+ * processes change, and bear with a store that is away.
+ *
+ * Asking the store takes `refreshing`, one thread at a time, and may take long;
+ * nobody who evaluates ever waits for it. What is found is then made the client's
+ * state under its own locks (engine/client.h). Lock order: `refreshing`, those of the
+ * client, `status`.
+ */
+#ifndef FV_ENGINE_STORED_H
+#define FV_ENGINE_STORED_H
+
+#include <pthread.h>
+
+#include "engine/environment.h"
+#include "engine/feed.h"
+#include "engine/history.h"
+
+struct fv_stored {
+    flagver_client *client;
+    const flagver_allocator *memory;
+    char *uri, *tenant, *cache_file; /* cache_file: or NULL */
+    int32_t wait_ms, poll_ms;
+    bool background;
+
+    pthread_mutex_t refreshing; /* over what follows */
+    uint64_t size;              /* of the log that the client's flags are of */
+    uint8_t leaf[32];           /* hash of its last leaf */
+    bool known;                 /* the client has flags of this store */
+    bool confirmed;             /* and the store, not only a cache file, has said so */
+    uint64_t cached_size;       /* of the log that the cache file is of */
+    int64_t cached_ms;          /* when it was written, monotonic */
+
+    pthread_mutex_t status; /* over what follows */
+    struct fv_store *store; /* NULL: could not be opened yet */
+    flagver_error error;    /* code 0: all is well */
+    int64_t error_ms;       /* since when, by the system's clock */
+    int64_t refreshed_ms;   /* when the flags were last known to be the latest; 0: never */
+    bool forked;
+
+    pthread_mutex_t waking; /* of the refresher's thread */
+    pthread_cond_t woken;
+    bool runs, stop, hurry;
+    pthread_t thread;
+
+    int descriptor; /* flagver_client_fd(); -1: none was asked for */
+};
+
+/*
+ * Make one: of a URI, or of another client's store. Nothing is asked of the store
+ * yet but to be opened, and that may fail for now where there is a cache file.
+ */
+int fv_stored_new(flagver_client *client, const char *uri, const flagver_options *options,
+                  struct fv_store *shared, struct fv_stored **ret_stored, flagver_error *err);
+void fv_stored_free(struct fv_stored *stored); /* NULL is fine; the refresher has been stopped */
+
+/* Fill the client for the first time. */
+int fv_stored_start(struct fv_stored *stored, flagver_error *err);
+
+/* Catch up with the store; with `environment` that is read anew, too. */
+int fv_stored_refresh(struct fv_stored *stored, bool environment, flagver_error *err);
+
+/* The background refresher. Starting one that runs, or stopping none, is fine. */
+int fv_stored_run(struct fv_stored *stored, flagver_error *err);
+void fv_stored_stop(struct fv_stored *stored);
+void fv_stored_hurry(void *stored); /* somebody has committed something */
+
+/* The store, held; it is to be released. */
+int fv_stored_hold(struct fv_stored *stored, struct fv_store **ret_store, flagver_error *err);
+
+/* In the child of a fork, and the way back to a store. */
+void fv_stored_forked(struct fv_stored *stored);
+int fv_stored_reopen(struct fv_stored *stored, flagver_error *err);
+
+int fv_stored_descriptor(struct fv_stored *stored, flagver_error *err);
+
+#endif
