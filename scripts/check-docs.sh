@@ -15,6 +15,8 @@
 #   ```sh norun, ```console norun
 #                      is not looked at; one of the two words has to be there
 #
+# docs/errors.md is what scripts/errors-doc.sh makes of the headers today.
+#
 # Commands run in a fresh directory per document, where what an earlier block
 # made is still there, with the built `flagver` in PATH. Blocks in other
 # languages are text.
@@ -215,6 +217,8 @@ for document in README.md docs/*.md; do
     done
     check_links "$document"
 done
+
+[ "$root" != "$here" ] || CC=$CC "$here/scripts/errors-doc.sh" --check || failed=1
 
 echo "$documents documents: $compiled blocks compiled, $ran commands and programs run, $links links"
 [ $((compiled + ran)) -gt 0 ] || complain "nothing was compiled or run"
