@@ -1,5 +1,6 @@
 #include "flagver/client.h"
 
+#include "api/drivers.h"
 #include "engine/client.h"
 #include "engine/reader.h"
 #include "util/fail.h"
@@ -9,7 +10,61 @@ int flagver_open(const char *uri, const flagver_options *options, flagver_client
 {
     if (!uri || !ret_client)
         return fv_fail(err, FLAGVER_EINVAL, "%s is NULL", uri ? "ret_client" : "uri");
+    fv_drivers_prepare();
     return fv_client_open(uri, options, ret_client, err);
+}
+
+int flagver_client_tenant(flagver_client *client, const char *tenant, flagver_client **ret_client,
+                          flagver_error *err)
+{
+    if (!client || !tenant || !ret_client)
+        return fv_fail(err, FLAGVER_EINVAL, "%s is NULL",
+                       !client   ? "client"
+                       : !tenant ? "tenant"
+                                 : "ret_client");
+    return fv_client_tenant(client, tenant, ret_client, err);
+}
+
+int flagver_client_reopen(flagver_client *client, flagver_error *err)
+{
+    return client ? fv_client_reopen(client, err) : fv_fail(err, FLAGVER_EINVAL, "client is NULL");
+}
+
+int flagver_client_fd(flagver_client *client, flagver_error *err)
+{
+    if (!client)
+        return fv_fail(err, FLAGVER_EINVAL, "client is NULL");
+    return client->stored ? fv_stored_descriptor(client->stored, err) : fv_client_has_no_store(err);
+}
+
+int flagver_client_listen(flagver_client *client,
+                          void (*changed)(void *data, const char *const *keys, size_t count),
+                          void *data, flagver_error *err)
+{
+    if (!client || !changed)
+        return fv_fail(err, FLAGVER_EINVAL, "%s is NULL", client ? "changed" : "client");
+    return fv_listeners_add(&client->listeners, changed, data, err);
+}
+
+void flagver_client_unlisten(flagver_client *client, int listener)
+{
+    if (client)
+        fv_listeners_remove(&client->listeners, listener);
+}
+
+int flagver_client_health(flagver_client *client, char **ret_json, flagver_error *err)
+{
+    if (!client || !ret_json)
+        return fv_fail(err, FLAGVER_EINVAL, "%s is NULL", client ? "ret_json" : "client");
+    return fv_client_health(client, ret_json, err);
+}
+
+int flagver_snapshot_at(flagver_client *client, int64_t time, flagver_snapshot **ret_snapshot,
+                        flagver_error *err)
+{
+    if (!client || !ret_snapshot)
+        return fv_fail(err, FLAGVER_EINVAL, "%s is NULL", client ? "ret_snapshot" : "client");
+    return fv_client_snapshot_at(client, time, ret_snapshot, err);
 }
 
 void flagver_close(flagver_client *client)

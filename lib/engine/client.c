@@ -665,6 +665,14 @@ int fv_client_has_no_store(flagver_error *err)
                    "this client has no store; open sqlite:PATH, memory: or a registered driver's");
 }
 
+int fv_client_tenancy(flagver_client *client, struct fv_tenancy *ret_tenancy, flagver_error *err)
+{
+    if (!client->stored)
+        return fv_client_has_no_store(err);
+    ret_tenancy->tenant = client->stored->tenant;
+    return fv_stored_hold(client->stored, &ret_tenancy->store, err);
+}
+
 int fv_client_reopen(flagver_client *client, flagver_error *err)
 {
     int r;

@@ -81,6 +81,14 @@ int fv_client_refresh(flagver_client *client, flagver_error *err);
 /* FLAGVER_ENOTSUP, worded. */
 int fv_client_has_no_store(flagver_error *err);
 
+/* Whose records a client reads, and where; the store is held and to be released. */
+int fv_client_tenancy(flagver_client *client, struct fv_tenancy *ret_tenancy, flagver_error *err);
+
+/* As flagver_snapshot_at() and flagver_client_health(). */
+int fv_client_snapshot_at(flagver_client *client, int64_t time, flagver_snapshot **ret_snapshot,
+                          flagver_error *err);
+int fv_client_health(flagver_client *client, char **ret_json, flagver_error *err);
+
 /* ---- for clients of a store ---- */
 
 /*

@@ -69,27 +69,55 @@ static int read_rows(struct fv_read *read, const flagver_query *query, bool is_s
     return r;
 }
 
-static int read_phase(struct fv_read *read, bool is_segment, int64_t as_of,
-                      struct fv_harvest *harvest, flagver_error *err)
+static flagver_query query_of(bool is_segment, int64_t as_of)
 {
-    const flagver_query query = { .kind = FLAGVER_QUERY_VERSIONS,
-                                  .pick = as_of ? FLAGVER_PICK_AS_OF : FLAGVER_PICK_CURRENT,
-                                  .phase = fv_bytes(is_segment ? FLAGVER_PHASE_SEGMENT
-                                                               : FLAGVER_PHASE_FLAG),
-                                  .time = as_of,
-                                  .payload = 1 };
-
-    return read_rows(read, &query, is_segment, harvest, err);
+    return (
+        flagver_query){ .kind = FLAGVER_QUERY_VERSIONS,
+                        .pick = as_of ? FLAGVER_PICK_AS_OF : FLAGVER_PICK_CURRENT,
+                        .phase = fv_bytes(is_segment ? FLAGVER_PHASE_SEGMENT : FLAGVER_PHASE_FLAG),
+                        .time = as_of,
+                        .payload = 1 };
 }
 
 static int read_all(struct fv_read *read, int64_t as_of, struct fv_harvest *harvest,
                     flagver_error *err)
 {
+    const flagver_query segments = query_of(true, as_of), flags = query_of(false, as_of);
     int r;
 
     harvest->whole = true;
-    r = read_phase(read, true, as_of, harvest, err);
-    return r < 0 ? r : read_phase(read, false, as_of, harvest, err);
+    r = read_rows(read, &segments, true, harvest, err);
+    return r < 0 ? r : read_rows(read, &flags, false, harvest, err);
+}
+
+static int read_in(flagver_txn *txn, bool is_segment, struct fv_harvest *harvest,
+                   flagver_error *err)
+{
+    const flagver_driver *driver = fv_txn_driver(txn);
+    const flagver_query query = query_of(is_segment, 0);
+    flagver_cursor *cursor;
+    flagver_row row;
+    int r;
+
+    r = fv_txn_scan(txn, &query, &cursor, err);
+    if (r < 0)
+        return r;
+    while ((r = driver->next(cursor, &row, err)) > 0) {
+        r = add_row(harvest, &row.as.version, is_segment, err);
+        if (r < 0)
+            break;
+    }
+    driver->end_scan(cursor);
+    return r;
+}
+
+int fv_feed_in(flagver_txn *txn, struct fv_harvest *harvest, flagver_error *err)
+{
+    int r;
+
+    harvest->whole = true;
+    r = read_in(txn, true, harvest, err);
+    return r < 0 ? r : read_in(txn, false, harvest, err);
 }
 
 int fv_feed_size(const struct fv_tenancy *tenancy, uint64_t *ret_size, flagver_error *err)

@@ -7,6 +7,7 @@
 
 #include "codec/records.h"
 #include "engine/history.h"
+#include "store/transaction.h"
 
 /* Records as they were read; texts in the arena. */
 struct fv_harvest {
@@ -30,6 +31,9 @@ int fv_feed_size(const struct fv_tenancy *tenancy, uint64_t *ret_size, flagver_e
 /* All flags and segments in force; those in force at `as_of`, when that is not 0. */
 int fv_feed_all(const struct fv_tenancy *tenancy, int64_t as_of, struct fv_harvest *harvest,
                 flagver_error *err);
+
+/* The same as this transaction sees them. */
+int fv_feed_in(flagver_txn *txn, struct fv_harvest *harvest, flagver_error *err);
 
 /*
  * What became of the flags and segments that leaves from `size` on are about; all

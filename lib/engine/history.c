@@ -123,15 +123,16 @@ int fv_history_one(const struct fv_tenancy *tenancy, flagver_query *query, bool 
 
 /* ---- many ---- */
 
-static int visit_rows(struct fv_read *read, bool tombstones, struct fv_arena *arena,
+static int visit_rows(struct fv_read *read, bool tombstones, uint32_t limit, struct fv_arena *arena,
                       bool (*visit)(void *data, const flagver_version *version), void *data,
                       flagver_error *err)
 {
     flagver_version version;
     flagver_row row;
-    int r;
+    uint32_t visited = 0;
+    int r = 1;
 
-    while ((r = fv_read_next(read, &row, err)) > 0) {
+    while ((!limit || visited < limit) && (r = fv_read_next(read, &row, err)) > 0) {
         if (!tombstones && row.as.version.bits & FLAGVER_VERSION_TOMBSTONE)
             continue;
         fv_arena_reset(arena);
@@ -139,24 +140,28 @@ static int visit_rows(struct fv_read *read, bool tombstones, struct fv_arena *ar
             return fv_fail_memory(err);
         if (!visit(data, &version))
             return 0;
+        visited++;
     }
-    return r;
+    return r < 0 ? r : 0;
 }
 
 int fv_history_visit(const struct fv_tenancy *tenancy, const flagver_query *query, bool tombstones,
                      bool (*visit)(void *data, const flagver_version *version), void *data,
                      flagver_error *err)
 {
+    flagver_query all = *query;
     struct fv_arena arena;
     struct fv_read read;
     int r;
 
+    if (!tombstones)
+        all.limit = 0; /* those that are left out do not count */
     fv_arena_init(&arena, NULL, CHUNK);
     r = fv_read_begin(&read, tenancy->store, tenancy->tenant, err);
     if (r == 0)
-        r = fv_read_scan(&read, query, err);
+        r = fv_read_scan(&read, &all, err);
     if (r == 0)
-        r = visit_rows(&read, tombstones, &arena, visit, data, err);
+        r = visit_rows(&read, tombstones, query->limit, &arena, visit, data, err);
     fv_read_end(&read);
     fv_arena_clear(&arena);
     return r;

@@ -32,6 +32,7 @@ struct fv_catalog {
     flagver_allocator allocator;
     int64_t (*clock)(void *data);
     void *clock_data;
+    int64_t stopped_ms; /* of a clock that stands still, for snapshots of the past */
 
     struct fv_map flag_names, segment_names, variant_names, attribute_names;
     struct fv_arena arena;

@@ -156,6 +156,7 @@ static bool note_error(struct fv_stored *stored, int code, const flagver_error *
         fv_fail(&stored->error, code, "%s", flagver_strerror(code));
     if (code == 0)
         stored->refreshed_ms = system_ms();
+    stored->shown_size = stored->size;
     pthread_mutex_unlock(&stored->status);
     return news;
 }

@@ -36,6 +36,7 @@ struct fv_stored {
     flagver_error error;    /* code 0: all is well */
     int64_t error_ms;       /* since when, by the system's clock */
     int64_t refreshed_ms;   /* when the flags were last known to be the latest; 0: never */
+    uint64_t shown_size;    /* `size`, for those who must not wait for `refreshing` */
     bool forked;
 
     pthread_mutex_t waking; /* of the refresher's thread */

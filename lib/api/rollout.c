@@ -1,0 +1,375 @@
+#include "flagver/rollout.h"
+
+#include <string.h>
+
+#include "api/writing.h"
+#include "codec/edit.h"
+#include "engine/client.h"
+#include "engine/rollout.h"
+#include "util/fail.h"
+
+static int finish(struct fv_writing *writing, int r, const struct fv_staged *version,
+                  uint32_t *ret_no, flagver_error *err)
+{
+    r = fv_writing_leave(writing, r, version, err);
+    if (r == 0 && ret_no)
+        *ret_no = writing->no;
+    return r;
+}
+
+/* ---- whole definitions ---- */
+
+static int put(flagver_txn *txn, const char *phase, const char *key, const char *json,
+               size_t length, const flagver_write_options *options, uint32_t *ret_no,
+               flagver_error *err)
+{
+    struct fv_staged *version = NULL;
+    struct fv_content content;
+    struct fv_writing writing;
+    int r;
+
+    if (!json)
+        return fv_fail(err, FLAGVER_EINVAL, "json is NULL");
+    r = fv_writing_begin(&writing, "put", txn, phase, key, options, err);
+    if (r < 0)
+        return r;
+    fv_writing_add(&writing, json, length);
+    r = fv_writing_enter(&writing, err);
+    if (r < 0)
+        return r;
+    if (!writing.replayed)
+        r = fv_record_content(txn, &writing.target, json, length, &content, err);
+    if (r == 0)
+        r = fv_record_put(txn, &writing.target, &content, &version, err);
+    return finish(&writing, r, version, ret_no, err);
+}
+
+int flagver_flag_put(flagver_txn *txn, const char *key, const char *json, size_t length,
+                     const flagver_write_options *options, uint32_t *ret_no, flagver_error *err)
+{
+    return put(txn, FLAGVER_PHASE_FLAG, key, json, length, options, ret_no, err);
+}
+
+int flagver_segment_put(flagver_txn *txn, const char *name, const char *json, size_t length,
+                        const flagver_write_options *options, uint32_t *ret_no, flagver_error *err)
+{
+    return put(txn, FLAGVER_PHASE_SEGMENT, name, json, length, options, ret_no, err);
+}
+
+static int revert(flagver_txn *txn, const char *phase, const char *key, uint32_t no,
+                  const flagver_write_options *options, uint32_t *ret_no, flagver_error *err)
+{
+    struct fv_staged *version = NULL;
+    struct fv_writing writing;
+    int r;
+
+    r = fv_writing_begin(&writing, "revert", txn, phase, key, options, err);
+    if (r < 0)
+        return r;
+    fv_writing_add(&writing, &no, sizeof no);
+    r = fv_writing_enter(&writing, err);
+    if (r < 0)
+        return r;
+    if (!writing.replayed)
+        r = fv_record_revert(txn, &writing.target, no, &version, err);
+    return finish(&writing, r, version, ret_no, err);
+}
+
+int flagver_flag_revert(flagver_txn *txn, const char *key, uint32_t no,
+                        const flagver_write_options *options, uint32_t *ret_no, flagver_error *err)
+{
+    return revert(txn, FLAGVER_PHASE_FLAG, key, no, options, ret_no, err);
+}
+
+int flagver_segment_revert(flagver_txn *txn, const char *name, uint32_t no,
+                           const flagver_write_options *options, uint32_t *ret_no,
+                           flagver_error *err)
+{
+    return revert(txn, FLAGVER_PHASE_SEGMENT, name, no, options, ret_no, err);
+}
+
+static int take_off(flagver_txn *txn, const char *phase, const char *key,
+                    const flagver_write_options *options, uint32_t *ret_no, flagver_error *err)
+{
+    struct fv_staged *version = NULL;
+    struct fv_writing writing;
+    int r;
+
+    r = fv_writing_begin(&writing, "remove", txn, phase, key, options, err);
+    if (r == 0)
+        r = fv_writing_enter(&writing, err);
+    if (r < 0)
+        return r;
+    if (!writing.replayed)
+        r = fv_record_remove(txn, &writing.target, &version, err);
+    return finish(&writing, r, version, ret_no, err);
+}
+
+int flagver_flag_delete(flagver_txn *txn, const char *key, const flagver_write_options *options,
+                        uint32_t *ret_no, flagver_error *err)
+{
+    return take_off(txn, FLAGVER_PHASE_FLAG, key, options, ret_no, err);
+}
+
+int flagver_segment_delete(flagver_txn *txn, const char *name, const flagver_write_options *options,
+                           uint32_t *ret_no, flagver_error *err)
+{
+    return take_off(txn, FLAGVER_PHASE_SEGMENT, name, options, ret_no, err);
+}
+
+/* ---- changes of a flag ---- */
+
+static int edit_flag(struct fv_writing *writing, const struct fv_edit *edit, uint32_t *ret_no,
+                     flagver_error *err)
+{
+    struct fv_staged *version = NULL;
+    int r;
+
+    r = fv_writing_enter(writing, err);
+    if (r < 0)
+        return r;
+    if (!writing->replayed)
+        r = fv_rollout_edit(writing->txn, &writing->target, edit, &version, err);
+    return finish(writing, r, version, ret_no, err);
+}
+
+static int begin_flag(struct fv_writing *writing, const char *name, flagver_txn *txn,
+                      const char *key, const flagver_write_options *options, flagver_error *err)
+{
+    return fv_writing_begin(writing, name, txn, FLAGVER_PHASE_FLAG, key, options, err);
+}
+
+static int edit_enabled(const void *data, const char *text, size_t length, struct fv_text *out,
+                        flagver_error *err)
+{
+    return fv_edit_enabled(text, length, *(const bool *)data, out, err);
+}
+
+static int set_enabled(flagver_txn *txn, const char *key, bool enabled,
+                       const flagver_write_options *options, uint32_t *ret_no, flagver_error *err)
+{
+    const struct fv_edit edit = { edit_enabled, &enabled };
+    struct fv_writing writing;
+    int r = begin_flag(&writing, enabled ? "enable" : "disable", txn, key, options, err);
+
+    return r < 0 ? r : edit_flag(&writing, &edit, ret_no, err);
+}
+
+int flagver_flag_enable(flagver_txn *txn, const char *key, const flagver_write_options *options,
+                        uint32_t *ret_no, flagver_error *err)
+{
+    return set_enabled(txn, key, true, options, ret_no, err);
+}
+
+int flagver_flag_disable(flagver_txn *txn, const char *key, const flagver_write_options *options,
+                         uint32_t *ret_no, flagver_error *err)
+{
+    return set_enabled(txn, key, false, options, ret_no, err);
+}
+
+static int edit_ramp(const void *data, const char *text, size_t length, struct fv_text *out,
+                     flagver_error *err)
+{
+    return fv_edit_ramp(text, length, *(const double *)data, false, out, err);
+}
+
+int flagver_flag_ramp(flagver_txn *txn, const char *key, double percentage,
+                      const flagver_write_options *options, uint32_t *ret_no, flagver_error *err)
+{
+    const struct fv_edit edit = { edit_ramp, &percentage };
+    struct fv_writing writing;
+    int r = begin_flag(&writing, "ramp", txn, key, options, err);
+
+    if (r < 0)
+        return r;
+    fv_writing_add(&writing, &percentage, sizeof percentage);
+    return edit_flag(&writing, &edit, ret_no, err);
+}
+
+static int edit_release(const void *unused, const char *text, size_t length, struct fv_text *out,
+                        flagver_error *err)
+{
+    struct fv_text ramped = FV_TEXT_INIT;
+    int r;
+
+    (void)unused;
+    r = fv_edit_ramp(text, length, 100, true, &ramped, err);
+    if (r == 0)
+        r = fv_edit_enabled(ramped.data, ramped.length, true, out, err);
+    fv_text_clear(&ramped);
+    return r;
+}
+
+int flagver_flag_release(flagver_txn *txn, const char *key, const flagver_write_options *options,
+                         uint32_t *ret_no, flagver_error *err)
+{
+    const struct fv_edit edit = { edit_release, NULL };
+    struct fv_writing writing;
+    int r = begin_flag(&writing, "release", txn, key, options, err);
+
+    return r < 0 ? r : edit_flag(&writing, &edit, ret_no, err);
+}
+
+struct beta {
+    bool add;
+    const char *const *users;
+    size_t count;
+};
+
+static int edit_beta(const void *data, const char *text, size_t length, struct fv_text *out,
+                     flagver_error *err)
+{
+    const struct beta *beta = data;
+
+    return fv_edit_beta(text, length, beta->add, beta->users, beta->count, out, err);
+}
+
+/* The users as one text, for the digest of what was asked. */
+static int join(const struct beta *beta, struct fv_text *out, flagver_error *err)
+{
+    size_t i;
+
+    if (beta->count && !beta->users)
+        return fv_fail(err, FLAGVER_EINVAL, "users is NULL");
+    for (i = 0; i < beta->count; i++) {
+        if (!beta->users[i])
+            return fv_fail(err, FLAGVER_EINVAL, "users[%zu] is NULL", i);
+        fv_text_add_bytes(out, beta->users[i], strlen(beta->users[i]) + 1);
+    }
+    return out->failed ? fv_fail_memory(err) : 0;
+}
+
+static int change_beta(flagver_txn *txn, const char *key, const struct beta *beta,
+                       const flagver_write_options *options, uint32_t *ret_no, flagver_error *err)
+{
+    const struct fv_edit edit = { edit_beta, beta };
+    struct fv_text users = FV_TEXT_INIT;
+    struct fv_writing writing;
+    int r;
+
+    r = begin_flag(&writing, beta->add ? "beta add" : "beta remove", txn, key, options, err);
+    if (r == 0)
+        r = join(beta, &users, err);
+    if (r == 0) {
+        fv_writing_add(&writing, users.data, users.length);
+        r = edit_flag(&writing, &edit, ret_no, err);
+    }
+    fv_text_clear(&users);
+    return r;
+}
+
+int flagver_flag_beta_add(flagver_txn *txn, const char *key, const char *const *users, size_t count,
+                          const flagver_write_options *options, uint32_t *ret_no,
+                          flagver_error *err)
+{
+    const struct beta beta = { true, users, count };
+
+    return change_beta(txn, key, &beta, options, ret_no, err);
+}
+
+int flagver_flag_beta_remove(flagver_txn *txn, const char *key, const char *const *users,
+                             size_t count, const flagver_write_options *options, uint32_t *ret_no,
+                             flagver_error *err)
+{
+    const struct beta beta = { false, users, count };
+
+    return change_beta(txn, key, &beta, options, ret_no, err);
+}
+
+static int edit_schedule(const void *data, const char *text, size_t length, struct fv_text *out,
+                         flagver_error *err)
+{
+    const struct fv_words *schedule = data;
+
+    return fv_edit_schedule(text, length, schedule->data, schedule->length, out, err);
+}
+
+int flagver_flag_schedule(flagver_txn *txn, const char *key, const char *json, size_t length,
+                          const flagver_write_options *options, uint32_t *ret_no,
+                          flagver_error *err)
+{
+    const struct fv_words schedule = { json, length };
+    const struct fv_edit edit = { edit_schedule, &schedule };
+    struct fv_writing writing;
+    int r = begin_flag(&writing, "schedule", txn, key, options, err);
+
+    if (r < 0)
+        return r;
+    fv_writing_add(&writing, json, length);
+    return edit_flag(&writing, &edit, ret_no, err);
+}
+
+/* ---- flags as code ---- */
+
+static int enter(flagver_client *client, struct fv_tenancy *ret_tenancy, flagver_error *err)
+{
+    if (!client)
+        return fv_fail(err, FLAGVER_EINVAL, "client is NULL");
+    return fv_client_tenancy(client, ret_tenancy, err);
+}
+
+int flagver_flags_plan(flagver_client *client, const char *json, size_t length, const char *name,
+                       bool prune, void (*visit)(void *data, const flagver_plan_step *step),
+                       void *data, flagver_error *err)
+{
+    const struct fv_rollout_file file = { json, length, name, prune };
+    struct fv_tenancy tenancy;
+    int r;
+
+    if (!json)
+        return fv_fail(err, FLAGVER_EINVAL, "json is NULL");
+    r = enter(client, &tenancy, err);
+    if (r < 0)
+        return r;
+    r = fv_rollout_plan(&tenancy, &file, visit, data, err);
+    fv_store_release(tenancy.store);
+    return r;
+}
+
+/* Not of one record, so it has a frame of its own; what came of it is the number of steps. */
+static int apply(flagver_txn *txn, const struct fv_rollout_file *file,
+                 const flagver_write_options *options, flagver_error *err)
+{
+    const struct fv_words words[] = { { "apply", 5 },
+                                      { file->json, file->length },
+                                      { &file->prune, sizeof file->prune } };
+    uint32_t count = 0;
+    int r;
+
+    r = fv_txn_replay(txn, words, sizeof words / sizeof *words, &count, err);
+    if (r != 0)
+        return r < 0 ? r : (int)count;
+    r = fv_rollout_apply(txn, file, options, err);
+    if (r >= 0)
+        fv_txn_record(txn, (uint32_t)r);
+    return r;
+}
+
+int flagver_flags_apply(flagver_txn *txn, const char *json, size_t length, const char *name,
+                        bool prune, const flagver_write_options *options, flagver_error *err)
+{
+    const struct fv_rollout_file file = { json, length, name, prune };
+    int r;
+
+    if (!txn || !json)
+        return fv_fail(err, FLAGVER_EINVAL, "%s is NULL", txn ? "json" : "txn");
+    r = fv_txn_enter(txn, err);
+    if (r < 0)
+        return r;
+    return fv_txn_leave(txn, apply(txn, &file, options, err), err);
+}
+
+int flagver_flags_export(flagver_client *client, char **ret_json, flagver_error *err)
+{
+    struct fv_tenancy tenancy;
+    int r;
+
+    if (!ret_json)
+        return fv_fail(err, FLAGVER_EINVAL, "ret_json is NULL");
+    r = enter(client, &tenancy, err);
+    if (r < 0)
+        return r;
+    r = fv_rollout_export(&tenancy, ret_json, err);
+    fv_store_release(tenancy.store);
+    return r;
+}

@@ -1,0 +1,98 @@
+#include "flagver/txn.h"
+
+#include "engine/client.h"
+#include "store/transaction.h"
+#include "util/fail.h"
+
+static int64_t host_time(void *data)
+{
+    const flagver_client *client = data;
+
+    return client->catalog->clock(client->catalog->clock_data) * 1000;
+}
+
+/* Where a client's transactions go; its store is held. */
+static int source_of(flagver_client *client, struct fv_txn_source *ret_source, flagver_error *err)
+{
+    struct fv_store *store;
+    int r;
+
+    if (!client)
+        return fv_fail(err, FLAGVER_EINVAL, "client is NULL");
+    if (!client->stored)
+        return fv_client_has_no_store(err);
+    r = fv_stored_hold(client->stored, &store, err);
+    if (r < 0)
+        return r;
+    *ret_source = (struct fv_txn_source){ .store = store,
+                                          .memory = store->memory,
+                                          .tenant = client->stored->tenant,
+                                          .clock = client->host_clock ? host_time : NULL,
+                                          .clock_data = client,
+                                          .committed = fv_stored_hurry,
+                                          .data = client->stored };
+    return 0;
+}
+
+static int begin(flagver_client *client, const flagver_adoption *adoption,
+                 const flagver_actor *actor, const flagver_txn_options *options,
+                 flagver_txn **ret_txn, flagver_error *err)
+{
+    struct fv_txn_source source;
+    int r;
+
+    if (!ret_txn)
+        return fv_fail(err, FLAGVER_EINVAL, "ret_txn is NULL");
+    r = source_of(client, &source, err);
+    if (r < 0)
+        return r;
+    r = fv_txn_begin(&source, actor, options, adoption, ret_txn, err);
+    fv_store_release(source.store);
+    return r;
+}
+
+int flagver_txn_begin(flagver_client *client, const flagver_actor *actor,
+                      const flagver_txn_options *options, flagver_txn **ret_txn, flagver_error *err)
+{
+    return begin(client, NULL, actor, options, ret_txn, err);
+}
+
+int flagver_txn_begin_on(flagver_client *client, void *connection, const void *library,
+                         int32_t library_version, const flagver_actor *actor,
+                         const flagver_txn_options *options, flagver_txn **ret_txn,
+                         flagver_error *err)
+{
+    const flagver_adoption adoption = { connection, library, library_version };
+
+    if (!connection)
+        return fv_fail(err, FLAGVER_EINVAL, "connection is NULL");
+    return begin(client, &adoption, actor, options, ret_txn, err);
+}
+
+int flagver_txn_commit(flagver_txn *txn, flagver_error *err)
+{
+    return txn ? fv_txn_commit(txn, err) : fv_fail(err, FLAGVER_EINVAL, "txn is NULL");
+}
+
+void flagver_txn_free(flagver_txn *txn)
+{
+    fv_txn_free(txn);
+}
+
+int flagver_txn_run(flagver_client *client, const flagver_actor *actor,
+                    const flagver_txn_options *options,
+                    int (*run)(void *data, flagver_txn *txn, flagver_error *err), void *data,
+                    flagver_error *err)
+{
+    struct fv_txn_source source;
+    int r;
+
+    if (!run)
+        return fv_fail(err, FLAGVER_EINVAL, "run is NULL");
+    r = source_of(client, &source, err);
+    if (r < 0)
+        return r;
+    r = fv_txn_run(&source, actor, options, run, data, err);
+    fv_store_release(source.store);
+    return r;
+}

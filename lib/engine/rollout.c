@@ -1,0 +1,155 @@
+#include "engine/rollout.h"
+
+#include <string.h>
+
+#include "codec/plan.h"
+#include "engine/feed.h"
+#include "util/fail.h"
+
+int fv_rollout_edit(flagver_txn *txn, const struct fv_target *target, const struct fv_edit *edit,
+                    struct fv_staged **ret_version, flagver_error *err)
+{
+    struct fv_text changed = FV_TEXT_INIT;
+    struct fv_content content;
+    struct fv_staged *current;
+    int r;
+
+    r = fv_record_current(txn, target, &current, err);
+    if (r == 0)
+        r = edit->edit(edit->data, current->row.payload.data, current->row.payload.length, &changed,
+                       err);
+    if (r == 0)
+        r = fv_record_content(txn, target, changed.data, changed.length, &content, err);
+    if (r == 0)
+        r = fv_record_put(txn, target, &content, ret_version, err);
+    fv_text_clear(&changed);
+    return r;
+}
+
+/* ---- files ---- */
+
+static int make_plan(const struct fv_rollout_file *file, const struct fv_harvest *harvest,
+                     struct fv_plan_steps *ret_steps, flagver_error *err)
+{
+    const struct fv_plan_request request = { .text = file->json,
+                                             .length = file->length,
+                                             .name = file->name,
+                                             .records = harvest->records,
+                                             .count = harvest->count,
+                                             .prune = file->prune };
+
+    return fv_plan_make(&request, ret_steps, err);
+}
+
+static flagver_plan_step public_step(const struct fv_plan_step *step)
+{
+    static const int32_t actions[] = { [FV_PLAN_CREATE] = FLAGVER_PLAN_CREATE,
+                                       [FV_PLAN_CHANGE] = FLAGVER_PLAN_CHANGE,
+                                       [FV_PLAN_DELETE] = FLAGVER_PLAN_DELETE };
+
+    return (flagver_plan_step){ .action = actions[step->action],
+                                .segment = step->is_segment,
+                                .key = step->key,
+                                .current_no = (uint32_t)step->version,
+                                .difference = step->diff };
+}
+
+int fv_rollout_plan(const struct fv_tenancy *tenancy, const struct fv_rollout_file *file,
+                    void (*visit)(void *data, const flagver_plan_step *step), void *data,
+                    flagver_error *err)
+{
+    struct fv_plan_steps plan;
+    struct fv_harvest harvest;
+    flagver_plan_step step;
+    size_t i;
+    int r;
+
+    fv_harvest_init(&harvest, NULL);
+    r = fv_feed_all(tenancy, 0, &harvest, err);
+    if (r == 0)
+        r = make_plan(file, &harvest, &plan, err);
+    fv_harvest_clear(&harvest);
+    if (r < 0)
+        return r;
+    for (i = 0; visit && i < plan.count; i++) {
+        step = public_step(&plan.steps[i]);
+        visit(data, &step);
+    }
+    r = (int)plan.count;
+    fv_plan_clear(&plan);
+    return r;
+}
+
+/* The steps were checked together, so each of them is written as it is. */
+static int do_step(flagver_txn *txn, const struct fv_plan_step *step,
+                   const flagver_write_options *options, flagver_error *err)
+{
+    const struct fv_content tombstone = { .payload = fv_bytes(""),
+                                          .bits = FLAGVER_VERSION_TOMBSTONE };
+    struct fv_content content = tombstone;
+    struct fv_staged *version;
+    struct fv_target target;
+    int r;
+
+    r = fv_record_target(step->is_segment ? FLAGVER_PHASE_SEGMENT : FLAGVER_PHASE_FLAG, step->key,
+                         options, &target, err);
+    if (r == 0 && step->text)
+        r = fv_record_checked(txn, step->text, step->length, &content, err);
+    return r < 0 ? r : fv_record_put(txn, &target, &content, &version, err);
+}
+
+static int do_plan(flagver_txn *txn, const struct fv_rollout_file *file,
+                   const struct fv_harvest *harvest, const flagver_write_options *options,
+                   flagver_error *err)
+{
+    struct fv_plan_steps plan;
+    size_t i;
+    int r;
+
+    r = make_plan(file, harvest, &plan, err);
+    if (r < 0)
+        return r;
+    for (i = 0; r == 0 && i < plan.count; i++)
+        r = do_step(txn, &plan.steps[i], options, err);
+    if (r == 0)
+        r = (int)plan.count;
+    fv_plan_clear(&plan);
+    return r;
+}
+
+int fv_rollout_apply(flagver_txn *txn, const struct fv_rollout_file *file,
+                     const flagver_write_options *options, flagver_error *err)
+{
+    struct fv_harvest harvest;
+    int r;
+
+    fv_harvest_init(&harvest, NULL);
+    r = fv_feed_in(txn, &harvest, err);
+    if (r == 0)
+        r = do_plan(txn, file, &harvest, options, err);
+    fv_harvest_clear(&harvest);
+    return r;
+}
+
+int fv_rollout_export(const struct fv_tenancy *tenancy, char **ret_json, flagver_error *err)
+{
+    struct fv_text json = FV_TEXT_INIT;
+    struct fv_harvest harvest;
+    char *text;
+    int r;
+
+    fv_harvest_init(&harvest, NULL);
+    r = fv_feed_all(tenancy, 0, &harvest, err);
+    if (r == 0)
+        r = fv_definitions_export(harvest.records, harvest.count, &json, err);
+    fv_harvest_clear(&harvest);
+    if (r == 0) {
+        text = fv_text_detach(&json);
+        if (text)
+            *ret_json = text;
+        else
+            r = fv_fail_memory(err);
+    }
+    fv_text_clear(&json);
+    return r;
+}
