@@ -17,6 +17,7 @@ libdir = $(exec_prefix)/lib
 includedir = $(prefix)/include
 pkgconfigdir = $(libdir)/pkgconfig
 man1dir = $(prefix)/share/man/man1
+completionsdir = $(prefix)/share/bash-completion/completions
 docdir = $(prefix)/share/doc/flagver
 
 PKG_CONFIG ?= pkg-config
@@ -231,9 +232,10 @@ install: all
 	$(INSTALL) -d $(DESTDIR)$(docdir)
 	$(INSTALL) -m 644 $(DOCUMENTS) $(DESTDIR)$(docdir)
 ifneq ($(CLI),)
-	$(INSTALL) -d $(DESTDIR)$(bindir) $(DESTDIR)$(man1dir)
+	$(INSTALL) -d $(DESTDIR)$(bindir) $(DESTDIR)$(man1dir) $(DESTDIR)$(completionsdir)
 	$(INSTALL) -m 755 $(BUILD)/install/flagver $(DESTDIR)$(bindir)
 	$(INSTALL) -m 644 $(MANUALS) $(DESTDIR)$(man1dir)
+	$(INSTALL) -m 644 completions/flagver.bash $(DESTDIR)$(completionsdir)/flagver
 endif
 	@# Programs find a library in /usr/local/lib only once ldconfig has seen it.
 	@[ -n "$(DESTDIR)" ] || PATH="$$PATH:/usr/sbin:/sbin" ldconfig 2>/dev/null || true
@@ -244,6 +246,7 @@ uninstall:
 	    $(DESTDIR)$(libdir)/libflagver.a $(DESTDIR)$(libdir)/libflagver.so \
 	    $(DESTDIR)$(libdir)/$(SONAME) $(DESTDIR)$(libdir)/libflagver.so.$(VERSION) \
 	    $(DESTDIR)$(pkgconfigdir)/flagver.pc $(DESTDIR)$(bindir)/flagver \
+	    $(DESTDIR)$(completionsdir)/flagver \
 	    $(addprefix $(DESTDIR)$(man1dir)/,$(notdir $(MANUALS))) \
 	    $(addprefix $(DESTDIR)$(docdir)/,$(notdir $(DOCUMENTS)))
 	[ ! -d $(DESTDIR)$(docdir) ] || rmdir $(DESTDIR)$(docdir)

@@ -4,20 +4,20 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "asking.h"
 #include "commands.h"
 #include "input.h"
 #include "json.h"
 #include "line.h"
 #include "output.h"
 
-static int answer(flagver_client *client, const struct cli_line *line, flagver_error *err)
+static int answer(const struct cli_asking *asking, const struct cli_line *line, flagver_error *err)
 {
     flagver_detail detail = { .size = sizeof detail };
     char *json;
     int r;
 
-    if (flagver_flag_evaluate(client, line->flag, line->flag_length, line->context, line->type,
-                              &detail))
+    if (cli_ask(asking, line->flag, line->flag_length, line->context, line->type, &detail))
         cli_serve_default(&detail, line->fallback, line->fallback_length);
     r = flagver_detail_json(&detail, &json, err);
     if (r < 0)
@@ -44,7 +44,7 @@ static void complain(json_int_t number, const char *why)
 }
 
 /* Returns CLI_DONE, CLI_INVALID when the line was bad, or what ends the batch. */
-static int take(flagver_client *client, json_int_t number, const char *text, size_t length)
+static int take(const struct cli_asking *asking, json_int_t number, const char *text, size_t length)
 {
     struct cli_line line;
     flagver_error error;
@@ -52,7 +52,7 @@ static int take(flagver_client *client, json_int_t number, const char *text, siz
 
     r = cli_line_read(&line, text, length, &error);
     if (r == 0)
-        r = answer(client, &line, &error);
+        r = answer(asking, &line, &error);
     else if (r == FLAGVER_EPARSE)
         complain(number, error.message);
     cli_line_clear(&line);
@@ -63,14 +63,14 @@ static int take(flagver_client *client, json_int_t number, const char *text, siz
 }
 
 /* Answers all lines that have been read. */
-static int take_all(flagver_client *client, struct cli_lines *lines, json_int_t *number)
+static int take_all(const struct cli_asking *asking, struct cli_lines *lines, json_int_t *number)
 {
     int status = CLI_DONE, r;
     const char *text;
     size_t length;
 
     while (cli_lines_next(lines, &text, &length)) {
-        r = take(client, ++*number, text, length);
+        r = take(asking, ++*number, text, length);
         if (r == CLI_INVALID)
             status = r;
         else if (r != CLI_DONE)
@@ -79,7 +79,7 @@ static int take_all(flagver_client *client, struct cli_lines *lines, json_int_t 
     return status;
 }
 
-int cli_batch_run(flagver_client *client)
+int cli_batch_run(const struct cli_asking *asking)
 {
     struct cli_lines lines = { .fd = STDIN_FILENO };
     int status = CLI_DONE, r, taken;
@@ -92,7 +92,7 @@ int cli_batch_run(flagver_client *client)
             status = CLI_INVALID;
             break;
         }
-        taken = take_all(client, &lines, &number);
+        taken = take_all(asking, &lines, &number);
         if (taken != CLI_DONE)
             status = taken;
         if (taken == CLI_UNAVAILABLE)

@@ -6,16 +6,54 @@
 
 #include <flagver.h>
 
+#include "asking.h"
 #include "request.h"
 
+/* eval.c, lint.c */
 int cli_flag_eval(const struct cli_request *request);
 int cli_flag_explain(const struct cli_request *request);
 int cli_flag_lint(const struct cli_request *request);
+
+/* record_read.c: of flags and segments */
+int cli_record_get(const struct cli_request *request);
+int cli_record_list(const struct cli_request *request);
+int cli_record_history(const struct cli_request *request);
+int cli_record_diff(const struct cli_request *request);
+
+/* record_write.c: of flags and segments */
+int cli_record_put(const struct cli_request *request);
+int cli_record_revert(const struct cli_request *request);
+int cli_record_delete(const struct cli_request *request);
+
+/* record_write.c: of flags alone */
+int cli_flag_enable(const struct cli_request *request);
+int cli_flag_disable(const struct cli_request *request);
+int cli_flag_ramp(const struct cli_request *request);
+int cli_flag_release(const struct cli_request *request);
+int cli_flag_beta_add(const struct cli_request *request);
+int cli_flag_beta_rm(const struct cli_request *request);
+int cli_flag_schedule(const struct cli_request *request);
+
+/* plan.c */
+int cli_flag_plan(const struct cli_request *request);
+int cli_flag_apply(const struct cli_request *request);
+int cli_flag_export(const struct cli_request *request);
+
+/* schema.c, upkeep.c, init.c */
+int cli_schema_status(const struct cli_request *request);
+int cli_schema_up(const struct cli_request *request);
+int cli_schema_down(const struct cli_request *request);
+int cli_schema_verify(const struct cli_request *request);
+int cli_doctor(const struct cli_request *request);
+int cli_health(const struct cli_request *request);
+int cli_export(const struct cli_request *request);
+int cli_import(const struct cli_request *request);
+int cli_init(const struct cli_request *request);
 
 /* What an evaluation that ended in an error serves: the caller's default, a JSON text or NULL. */
 void cli_serve_default(flagver_detail *detail, const char *json, size_t length);
 
 /* flag eval --batch: answers the lines of standard input. */
-int cli_batch_run(flagver_client *client);
+int cli_batch_run(const struct cli_asking *asking);
 
 #endif

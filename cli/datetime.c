@@ -1,5 +1,8 @@
 #include "datetime.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';
@@ -42,18 +45,18 @@ static bool days_of(int year, int month, int day, int64_t *ret_days)
     return true;
 }
 
-/* A fraction of a second in ms, further digits cut; 0 where there is none. */
-static bool read_fraction(const char **at, int *ret_ms)
+/* A fraction of a second in µs, further digits cut; 0 where there is none. */
+static bool read_fraction(const char **at, int *ret_us)
 {
-    int place = 100;
+    int place = 100000;
 
-    *ret_ms = 0;
+    *ret_us = 0;
     if (!skip(at, '.', '.'))
         return true;
     if (!is_digit(**at))
         return false;
     for (; is_digit(**at); ++*at, place /= 10)
-        *ret_ms += (**at - '0') * place;
+        *ret_us += (**at - '0') * place;
     return true;
 }
 
@@ -72,9 +75,9 @@ static bool read_offset(const char **at, int *ret_minutes)
     return true;
 }
 
-bool cli_datetime_parse(const char *text, int64_t *ret_ms)
+bool cli_datetime_parse(const char *text, int64_t *ret_us)
 {
-    int year, month, day, hour, minute, second, ms, offset;
+    int year, month, day, hour, minute, second, us, offset;
     const char *at = text;
     int64_t days;
 
@@ -85,9 +88,46 @@ bool cli_datetime_parse(const char *text, int64_t *ret_ms)
     if (!number(&at, 2, 0, 23, &hour) || !skip(&at, ':', ':') || !number(&at, 2, 0, 59, &minute) ||
         !skip(&at, ':', ':') || !number(&at, 2, 0, 59, &second))
         return false;
-    if (!read_fraction(&at, &ms) || !read_offset(&at, &offset) || *at)
+    if (!read_fraction(&at, &us) || !read_offset(&at, &offset) || *at)
         return false;
 
-    *ret_ms = (((days * 24 + hour) * 60 + minute - offset) * 60 + second) * 1000 + ms;
+    *ret_us = (((days * 24 + hour) * 60 + minute - offset) * 60 + second) * 1000000 + us;
     return true;
+}
+
+static int64_t floor_of(int64_t value, int64_t unit)
+{
+    return value / unit - (value % unit < 0);
+}
+
+int64_t cli_milliseconds(int64_t us)
+{
+    return floor_of(us, 1000);
+}
+
+/* The date that is so many days after 1970-01-01. */
+static void date_of(int64_t days, int *ret_year, int *ret_month, int *ret_day)
+{
+    int64_t first;
+
+    /* A guess that is at most one too high or too low. */
+    *ret_year = (int)(1970 + floor_of(days * 400, 146097));
+    while (days_of(*ret_year + 1, 1, 1, &first) && first <= days)
+        ++*ret_year;
+    while (days_of(*ret_year, 1, 1, &first) && first > days)
+        --*ret_year;
+    for (*ret_month = 12; days_of(*ret_year, *ret_month, 1, &first) && first > days;)
+        --*ret_month;
+    *ret_day = (int)(days - first) + 1;
+}
+
+void cli_datetime_print(int64_t us, char text[CLI_DATETIME_SIZE])
+{
+    int64_t days = floor_of(us, INT64_C(86400000000));
+    int64_t rest = us - days * INT64_C(86400000000);
+    int seconds = (int)(rest / 1000000), year, month, day;
+
+    date_of(days, &year, &month, &day);
+    snprintf(text, CLI_DATETIME_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", year, month, day,
+             seconds / 3600, seconds / 60 % 60, seconds % 60, (int)(rest % 1000000));
 }

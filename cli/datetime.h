@@ -1,5 +1,5 @@
 /*
- * Points in time on the command line.
+ * Points in time on the command line and in what is printed: RFC 3339.
  */
 #ifndef CLI_DATETIME_H
 #define CLI_DATETIME_H
@@ -8,10 +8,18 @@
 #include <stdint.h>
 
 /*
- * RFC 3339, as in definitions: years 1 to 9999, "T" or "t" between date and
- * time, "Z", "z" or an offset at the end, no leap second, digits beyond the
- * milliseconds cut off.
+ * As in definitions: years 1 to 9999, "T" or "t" between date and time, "Z", "z"
+ * or an offset at the end, no leap second. In microseconds since 1970, further
+ * digits cut off.
  */
-bool cli_datetime_parse(const char *text, int64_t *ret_ms);
+bool cli_datetime_parse(const char *text, int64_t *ret_us);
+
+/* The millisecond that a microsecond belongs to. */
+int64_t cli_milliseconds(int64_t us);
+
+#define CLI_DATETIME_SIZE 64
+
+/* UTC with all six digits, so that what is printed can be asked for with --at. */
+void cli_datetime_print(int64_t us, char text[CLI_DATETIME_SIZE]);
 
 #endif

@@ -95,6 +95,17 @@ int cli_read_file(const char *path, char **ret_text, size_t *ret_length)
     return r;
 }
 
+int cli_read_operand(const char *path, const char **ret_name, char **ret_text, size_t *ret_length)
+{
+    int r = cli_read_file(path, ret_text, ret_length);
+
+    *ret_name = strcmp(path, "-") == 0 ? "<stdin>" : path;
+    if (r == 0)
+        return 0;
+    cli_complain(*ret_name, "%s", strerror(r));
+    return CLI_INVALID;
+}
+
 bool cli_lines_next(struct cli_lines *lines, const char **ret_line, size_t *ret_length)
 {
     const char *from = lines->data + lines->searched, *newline = NULL;

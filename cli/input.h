@@ -22,6 +22,9 @@ char *cli_copy(const char *bytes, size_t length); /* with a NUL behind */
  */
 int cli_read_file(const char *path, char **ret_text, size_t *ret_length);
 
+/* The same for an operand; `*ret_name` is what to call it. Returns 0, or CLI_INVALID having said why. */
+int cli_read_operand(const char *path, const char **ret_name, char **ret_text, size_t *ret_length);
+
 /* Lines of a descriptor: begun with all but `fd` zero. */
 struct cli_lines {
     int fd;

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <jansson.h>
 
@@ -22,5 +23,20 @@ char *cli_json_write(const json_t *value, size_t flags);
 
 bool cli_is_json(const char *text, size_t length);
 bool cli_is_utf8(const char *text);
+
+/* Values for documents: null for a NULL text or one that is no UTF-8, for number 0, for time 0. */
+json_t *cli_json_text(const char *text);
+json_t *cli_json_number(uint32_t number);
+json_t *cli_json_time(int64_t us);
+json_t *cli_json_lines(const char *text); /* an array of its lines */
+
+/* Print a document on one line and free it. NULL: there was no memory for it. */
+void cli_print_document(json_t *document);
+
+/* The same with one more member, which is JSON text: its numbers stay as they are written. */
+void cli_print_document_with(json_t *document, const char *name, const char *json);
+
+/* JSON text without spaces as people read it: indented, but what fits on a line stays on one. */
+void cli_print_indented(const char *json, size_t length);
 
 #endif

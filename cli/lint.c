@@ -37,31 +37,16 @@ static int lint_for_people(const char *name, const char *text, size_t length)
     return count ? CLI_FOUND : CLI_DONE;
 }
 
-/* A name that is not UTF-8 cannot be spelled in JSON. */
-static char *report_of(const char *name, json_t *warnings)
-{
-    json_t *file = json_string(name), *report;
-    char *text;
-
-    report = json_pack("{s:o, s:O}", "file", file ? file : json_null(), "warnings", warnings);
-    text = cli_json_write(report, JSON_COMPACT);
-    json_decref(report);
-    return text;
-}
-
 static int lint_for_programs(const char *name, const char *text, size_t length)
 {
     json_t *warnings = json_array();
     flagver_error error;
-    char *report;
     int count;
 
     count = flagver_definitions_lint(text, length, name, collect_warning, warnings, &error);
-    if (count >= 0) {
-        report = report_of(name, warnings);
-        cli_print("%s\n", report);
-        free(report);
-    }
+    if (count >= 0)
+        cli_print_document(
+            json_pack("{s:o, s:O}", "file", cli_json_text(name), "warnings", warnings));
     json_decref(warnings);
     if (count < 0)
         return cli_fail(NULL, &error);
@@ -70,20 +55,14 @@ static int lint_for_programs(const char *name, const char *text, size_t length)
 
 int cli_flag_lint(const struct cli_request *request)
 {
-    const char *path, *name;
+    const char *name;
     size_t length;
     char *text;
     int r;
 
-    r = cli_request_operand(request, &path);
+    r = cli_read_operand(cli_request_operand(request, 0), &name, &text, &length);
     if (r)
         return r;
-    name = strcmp(path, "-") == 0 ? "<stdin>" : path;
-    r = cli_read_file(path, &text, &length);
-    if (r > 0) {
-        cli_complain(name, "%s", strerror(r));
-        return CLI_INVALID;
-    }
 
     if (request->values[CLI_JSON])
         r = lint_for_programs(name, text, length);

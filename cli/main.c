@@ -6,22 +6,295 @@
 #include "output.h"
 #include "request.h"
 
-#define EVALUATION (CLI_BIT(CLI_DEFINITIONS) | CLI_BIT(CLI_CONTEXT) | CLI_BIT(CLI_AT))
+/* Who asks flags, and who changes something. */
+#define ASKING (CLI_BIT(CLI_DEFINITIONS) | CLI_BIT(CLI_CONTEXT) | CLI_BIT(CLI_AT))
+#define WRITING (CLI_BIT(CLI_NOTE) | CLI_BIT(CLI_EXPECT) | CLI_BIT(CLI_IDEMPOTENCY_KEY))
+#define APPLYING (CLI_BIT(CLI_NOTE) | CLI_BIT(CLI_IDEMPOTENCY_KEY))
 
-static const struct cli_command commands[] = {
+/* What flags and segments have in common. */
+#define PUT_MANUAL                                                                     \
+    "Create it or replace it by the definition in FILE, or on standard input for -:\n" \
+    "one JSON object as behind its key in a definitions file."
+#define GET_MANUAL                                                                   \
+    "Print the definition in force, that of version NO, or that of the time --at.\n" \
+    "--json prints the version: who made it, when, why."
+#define HISTORY_MANUAL "Print the versions, the newest first. What was deleted has its history too."
+#define DIFF_MANUAL                                                                     \
+    "Print what changed from version FROM to version TO, a line each. Without TO: to\n" \
+    "the version in force; without FROM: what that one changed. 0 stands for nothing."
+#define REVERT_MANUAL "Put what version NO said, as a new version."
+#define DELETE_MANUAL                                                                     \
+    "Delete it. The history stays, and revert brings it back. Refused as long as flags\n" \
+    "or segments refer to it (exit status 5)."
+
+const struct cli_command cli_commands[] = {
+    {
+        .name = "init",
+        .operands = "",
+        .summary = "set a store up; again is harmless",
+        .options = CLI_BIT(CLI_LOAD) | CLI_BIT(CLI_ENABLE),
+        .manual = "Make the store or upgrade its schema, verify it, load the definitions of\n"
+                  "--load that are not there yet, switch on the flag of --enable, and say what\n"
+                  "comes next. What people have changed, deleted or switched off since is left\n"
+                  "alone, and said.\n"
+                  "\n"
+                  "Exit status: 1 when the schema is not what it should be.",
+        .run = cli_init,
+    },
+    {
+        .name = "schema status",
+        .operands = "",
+        .summary = "is the schema up to date",
+        .manual = "Print the version of the store's schema and the one that is needed.\n"
+                  "\n"
+                  "Exit status: 1 when they differ, or there is no store.",
+        .run = cli_schema_status,
+    },
+    {
+        .name = "schema up",
+        .operands = "",
+        .summary = "make or upgrade the schema",
+        .manual = "Make the schema, or upgrade it. Doing it twice is harmless.",
+        .run = cli_schema_up,
+    },
+    {
+        .name = "schema down",
+        .operands = "[VERSION]",
+        .summary = "take the schema down",
+        .options = CLI_BIT(CLI_BACKUP) | CLI_BIT(CLI_NO_BACKUP),
+        .manual = "Take the schema down to VERSION, or by one; 0 removes it with all that is in\n"
+                  "it. Before that everything is exported into the file of --backup, which must\n"
+                  "not be there yet, and the export is checked. One of --backup and --no-backup\n"
+                  "is needed.",
+        .run = cli_schema_down,
+    },
+    {
+        .name = "schema verify",
+        .operands = "",
+        .summary = "is the schema whole",
+        .manual = "Look at every table, column, index, constraint and trigger of the store, and\n"
+                  "print a line for each.\n"
+                  "\n"
+                  "Exit status: 1 when something is missing or different.",
+        .run = cli_schema_verify,
+    },
+    {
+        .name = "doctor",
+        .operands = "",
+        .summary = "checks before a deployment",
+        .manual = "Look the store over: can it be opened and written, is its schema whole, is\n"
+                  "there room on the disk, are its flags well-formed. A line for each, which\n"
+                  "says what to do where something is wrong.\n"
+                  "\n"
+                  "Exit status: 1 when something is.",
+        .run = cli_doctor,
+    },
+    {
+        .name = "health",
+        .operands = "",
+        .summary = "does the store answer",
+        .manual = "Open the store, read its flags, and say how it is.\n"
+                  "\n"
+                  "Exit status: 7 when it does not answer; --json prints an object all the same.",
+        .run = cli_health,
+    },
+    {
+        .name = "export",
+        .operands = "FILE",
+        .summary = "write all records into a file",
+        .manual = "Write everything in the store into FILE, with a checksum: versions, authors,\n"
+                  "times, the audit log. With --tenant (or FLAGVER_TENANT) of that tenant only.",
+        .run = cli_export,
+    },
+    {
+        .name = "import",
+        .operands = "FILE",
+        .summary = "bring such a file into a store",
+        .manual = "Bring an export into a store in which its tenants have no records yet. The\n"
+                  "file is checked first; one that is damaged changes nothing.",
+        .run = cli_import,
+    },
+    {
+        .name = "flag put",
+        .operands = "KEY FILE",
+        .summary = "create or replace a flag",
+        .options = WRITING,
+        .manual = PUT_MANUAL,
+        .run = cli_record_put,
+    },
+    {
+        .name = "flag get",
+        .operands = "KEY [NO]",
+        .summary = "print its definition",
+        .options = CLI_BIT(CLI_AT),
+        .manual = GET_MANUAL,
+        .run = cli_record_get,
+    },
+    {
+        .name = "flag list",
+        .operands = "",
+        .summary = "print all flags",
+        .options = CLI_BIT(CLI_AT),
+        .manual = "Print the flags in force, or those of the time --at, in byte order of their\n"
+                  "keys. --json prints a line each, with the definition.",
+        .run = cli_record_list,
+    },
+    {
+        .name = "flag enable",
+        .operands = "KEY",
+        .summary = "switch a flag on",
+        .options = WRITING,
+        .manual = "Switch a flag on.",
+        .run = cli_flag_enable,
+    },
+    {
+        .name = "flag disable",
+        .operands = "KEY",
+        .summary = "switch it off, at once and for everybody",
+        .options = WRITING,
+        .manual = "Switch a flag off: everybody gets its off variant. Applications that refresh\n"
+                  "in the background see it within a second.",
+        .run = cli_flag_disable,
+    },
+    {
+        .name = "flag ramp",
+        .operands = "KEY PERCENT",
+        .summary = "serve it to so many percent",
+        .options = WRITING,
+        .manual = "Serve a boolean flag to PERCENT of the users, 0 to 100 with at most three\n"
+                  "decimals, in place of its percentage, split or schedule. Beta users stay in,\n"
+                  "and while the percentage rises nobody drops out.",
+        .run = cli_flag_ramp,
+    },
+    {
+        .name = "flag release",
+        .operands = "KEY",
+        .summary = "serve it to everybody",
+        .options = WRITING,
+        .manual = "Serve a boolean flag to everybody: 100 percent, no beta list, enabled.",
+        .run = cli_flag_release,
+    },
+    {
+        .name = "flag beta add",
+        .operands = "KEY USER...",
+        .summary = "add users to the beta list",
+        .options = WRITING,
+        .manual = "Add users to the beta list of a boolean flag. Who is on it stays on it.",
+        .run = cli_flag_beta_add,
+    },
+    {
+        .name = "flag beta rm",
+        .operands = "KEY USER...",
+        .summary = "take users off the beta list",
+        .options = WRITING,
+        .manual = "Take users off the beta list of a boolean flag. Who is not on it does no harm.",
+        .run = cli_flag_beta_rm,
+    },
+    {
+        .name = "flag schedule",
+        .operands = "KEY [FILE]",
+        .summary = "let it rise by the calendar",
+        .options = WRITING | CLI_BIT(CLI_CLEAR),
+        .manual = "Give a boolean flag the schedule in FILE, or on standard input for -, in\n"
+                  "place of its percentage, split or schedule:\n"
+                  "  {\"steps\": [{\"at\": \"2026-03-01T00:00:00Z\", \"percentage\": 10}, ...]}\n"
+                  "--clear, without FILE, takes the schedule away.",
+        .run = cli_flag_schedule,
+    },
+    {
+        .name = "flag history",
+        .operands = "KEY",
+        .summary = "print its versions",
+        .manual = HISTORY_MANUAL,
+        .run = cli_record_history,
+    },
+    {
+        .name = "flag diff",
+        .operands = "KEY [FROM [TO]]",
+        .summary = "print what changed",
+        .options = CLI_BIT(CLI_MERGE_PATCH),
+        .manual = DIFF_MANUAL,
+        .run = cli_record_diff,
+    },
+    {
+        .name = "flag revert",
+        .operands = "KEY NO",
+        .summary = "put what a version said",
+        .options = WRITING,
+        .manual = REVERT_MANUAL,
+        .run = cli_record_revert,
+    },
+    {
+        .name = "flag delete",
+        .operands = "KEY",
+        .summary = "delete a flag; its history stays",
+        .options = WRITING,
+        .manual = DELETE_MANUAL,
+        .run = cli_record_delete,
+    },
+    {
+        .name = "flag lint",
+        .operands = "FILE",
+        .summary = "look for mistakes in definitions",
+        .manual = "Check the definitions in FILE, or on standard input for -, and print what is\n"
+                  "allowed but hardly meant, one line each.\n"
+                  "\n"
+                  "Exit status: 1 when there are such lines, 6 when the file is malformed.",
+        .run = cli_flag_lint,
+    },
+    {
+        .name = "flag plan",
+        .operands = "FILE",
+        .summary = "what applying definitions would change",
+        .options = CLI_BIT(CLI_PRUNE),
+        .manual = "Print what would change in the store if the definitions in FILE, or on\n"
+                  "standard input for -, were applied. With --prune that deletes flags and\n"
+                  "segments that the file does not have.\n"
+                  "\n"
+                  "Exit status: 1 when something would change.",
+        .run = cli_flag_plan,
+    },
+    {
+        .name = "flag apply",
+        .operands = "FILE",
+        .summary = "change it",
+        .options = APPLYING | CLI_BIT(CLI_PRUNE),
+        .manual = "Make the changes that flag plan prints, all of them or none. Applying the same\n"
+                  "file again changes nothing.",
+        .run = cli_flag_apply,
+    },
+    {
+        .name = "flag import",
+        .operands = "FILE",
+        .summary = "the same, and never delete",
+        .options = APPLYING,
+        .manual = "Bring the definitions in FILE, or on standard input for -, into the store:\n"
+                  "what is there under the same key is replaced.",
+        .run = cli_flag_apply,
+    },
+    {
+        .name = "flag export",
+        .operands = "",
+        .summary = "print all flags as a definitions file",
+        .manual = "Print all flags and segments in force as a definitions file, one a line. What\n"
+                  "flag apply makes of it is the same again.",
+        .run = cli_flag_export,
+    },
     {
         .name = "flag eval",
-        .operand = "KEY",
+        .operands = "[KEY]",
         .summary = "what a flag serves to a context",
-        .options = EVALUATION | CLI_BIT(CLI_TYPE) | CLI_BIT(CLI_DEFAULT) | CLI_BIT(CLI_BATCH),
+        .options = ASKING | CLI_BIT(CLI_TYPE) | CLI_BIT(CLI_DEFAULT) | CLI_BIT(CLI_BATCH),
         .manual =
-            "Print what the flag KEY serves to a context, and why.\n"
+            "Print what the flag KEY serves to a context, and why. The flags are those in the\n"
+            "store, with --at those of that time, or those of --definitions.\n"
             "\n"
             "With --batch there is no KEY. Each line of standard input is an object\n"
             "  {\"flag\": KEY, \"context\": {...}, \"type\": TYPE, \"default\": JSON}\n"
             "of which \"flag\" and \"context\" are needed. Each is answered with one line, in\n"
             "order: the result as --json prints it, or {\"line\": NUMBER, \"error\": WHY} for\n"
-            "a line that is no such object.\n"
+            "a line that is no such object. Flags that change in the store meanwhile are\n"
+            "noticed.\n"
             "\n"
             "Exit status: 3 when there is no such flag, 6 for any other error; the default is\n"
             "printed all the same. With --batch errors are results, and 6 means a bad line.",
@@ -29,42 +302,93 @@ static const struct cli_command commands[] = {
     },
     {
         .name = "flag explain",
-        .operand = "KEY",
+        .operands = "KEY",
         .summary = "why it serves that, step by step",
-        .options = EVALUATION,
-        .manual = "Print what the flag KEY serves to a context and the steps that led there.\n"
+        .options = ASKING,
+        .manual = "Print what the flag KEY serves to a context and the steps that led there. The\n"
+                  "flags come from where flag eval takes them.\n"
                   "\n"
                   "Exit status: as flag eval.",
         .run = cli_flag_explain,
     },
     {
-        .name = "flag lint",
-        .operand = "FILE",
-        .summary = "look for mistakes in definitions",
-        .options = 0,
-        .manual = "Check the definitions in FILE, or on standard input for -, and print what is\n"
-                  "allowed but hardly meant, one line each.\n"
-                  "\n"
-                  "Exit status: 1 when there are such lines, 6 when the file is malformed.",
-        .run = cli_flag_lint,
+        .name = "segment put",
+        .operands = "NAME FILE",
+        .summary = "create or replace a segment",
+        .options = WRITING,
+        .manual = PUT_MANUAL,
+        .run = cli_record_put,
+    },
+    {
+        .name = "segment get",
+        .operands = "NAME [NO]",
+        .summary = "print its definition",
+        .options = CLI_BIT(CLI_AT),
+        .manual = GET_MANUAL,
+        .run = cli_record_get,
+    },
+    {
+        .name = "segment list",
+        .operands = "",
+        .summary = "print all segments",
+        .options = CLI_BIT(CLI_AT),
+        .manual = "Print the segments in force, or those of the time --at, in byte order of their\n"
+                  "names. --json prints a line each, with the definition.",
+        .run = cli_record_list,
+    },
+    {
+        .name = "segment history",
+        .operands = "NAME",
+        .summary = "print its versions",
+        .manual = HISTORY_MANUAL,
+        .run = cli_record_history,
+    },
+    {
+        .name = "segment diff",
+        .operands = "NAME [FROM [TO]]",
+        .summary = "print what changed",
+        .options = CLI_BIT(CLI_MERGE_PATCH),
+        .manual = DIFF_MANUAL,
+        .run = cli_record_diff,
+    },
+    {
+        .name = "segment revert",
+        .operands = "NAME NO",
+        .summary = "put what a version said",
+        .options = WRITING,
+        .manual = REVERT_MANUAL,
+        .run = cli_record_revert,
+    },
+    {
+        .name = "segment delete",
+        .operands = "NAME",
+        .summary = "delete a segment; its history stays",
+        .options = WRITING,
+        .manual = DELETE_MANUAL,
+        .run = cli_record_delete,
     },
     { .name = NULL },
 };
+
+static int run(const struct cli_request *request)
+{
+    if (request->values[CLI_HELP])
+        cli_request_help(request);
+    else if (request->values[CLI_VERSION])
+        cli_print("flagver %s (libflagver %s)\n", FLAGVER_VERSION, flagver_version_string());
+    else
+        return request->command->run(request);
+    return CLI_DONE;
+}
 
 int main(int argc, char **argv)
 {
     struct cli_request request;
     int status;
 
-    status = cli_request_parse(&request, commands, argc, argv);
-    if (status != CLI_DONE)
-        return status;
-
-    if (request.values[CLI_HELP])
-        cli_request_help(&request, commands);
-    else if (request.values[CLI_VERSION])
-        cli_print("flagver %s (libflagver %s)\n", FLAGVER_VERSION, flagver_version_string());
-    else
-        status = request.command->run(&request);
-    return cli_finish(status);
+    status = cli_request_parse(&request, argc, argv);
+    if (status == CLI_DONE)
+        status = cli_finish(run(&request));
+    cli_request_clear(&request);
+    return status;
 }

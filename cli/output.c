@@ -1,3 +1,5 @@
+#define _POSIX_C_SOURCE 200809L
+
 #include "output.h"
 
 #include <errno.h>
@@ -5,7 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "input.h"
 #include "json.h"
 
 /* Longer ones are cut off. */
@@ -14,22 +18,44 @@
 /* The first error of standard output: stdio remembers that there was one, not which. */
 static int output_error;
 
+/* Does a line of cli_progress() stand on the terminal? */
+static bool in_progress;
+
+static const struct {
+    int code;
+    int status;
+} statuses[] = {
+    { FLAGVER_OK, CLI_DONE },
+    { FLAGVER_EINVAL, CLI_INVALID },
+    { FLAGVER_ENOMEM, CLI_UNAVAILABLE },
+    { FLAGVER_ENOTFOUND, CLI_NOT_FOUND },
+    { FLAGVER_EPARSE, CLI_INVALID },
+    { FLAGVER_EIO, CLI_UNAVAILABLE },
+    { FLAGVER_ENOTSUP, CLI_INVALID },
+    { FLAGVER_EBUSY, CLI_UNAVAILABLE },
+    { FLAGVER_EEXIST, CLI_CONFLICT },
+    { FLAGVER_ECONFLICT, CLI_CONFLICT },
+    { FLAGVER_ESTALE, CLI_CONFLICT },
+    { FLAGVER_ESTATE, CLI_CONFLICT },
+    { FLAGVER_EFROZEN, CLI_CONFLICT },
+    { FLAGVER_EPHASE, CLI_CONFLICT },
+    { FLAGVER_EIDEM, CLI_CONFLICT },
+    { FLAGVER_ESCHEMA, CLI_UNAVAILABLE },
+    { FLAGVER_EUNAVAILABLE, CLI_UNAVAILABLE },
+    { FLAGVER_EUNKNOWN, CLI_UNKNOWN },
+    { FLAGVER_ECORRUPT, CLI_UNAVAILABLE },
+    { FLAGVER_EFORKED, CLI_UNAVAILABLE },
+    { FLAGVER_ETIMEDOUT, CLI_UNAVAILABLE },
+};
+
 int cli_status_of(int code)
 {
-    switch (code) {
-    case FLAGVER_OK:
-        return CLI_DONE;
-    case FLAGVER_EINVAL:
-    case FLAGVER_ENOTSUP:
-        return CLI_USAGE;
-    case FLAGVER_ENOTFOUND:
-        return CLI_NOT_FOUND;
-    case FLAGVER_EPARSE:
-    case FLAGVER_EIO: /* of a file that the caller named */
-        return CLI_INVALID;
-    default:
-        return CLI_UNAVAILABLE;
-    }
+    size_t i;
+
+    for (i = 0; i < sizeof statuses / sizeof statuses[0]; i++)
+        if (statuses[i].code == code)
+            return statuses[i].status;
+    return CLI_UNAVAILABLE;
 }
 
 static void remember_error(int failed)
@@ -38,14 +64,47 @@ static void remember_error(int failed)
         output_error = errno ? errno : EIO;
 }
 
+static void print_list(const char *format, va_list arguments)
+{
+    errno = 0;
+    remember_error(vprintf(format, arguments) < 0);
+}
+
 void cli_print(const char *format, ...)
 {
     va_list arguments;
 
     va_start(arguments, format);
-    errno = 0;
-    remember_error(vprintf(format, arguments) < 0);
+    print_list(format, arguments);
     va_end(arguments);
+}
+
+/* NO_COLOR counts when it is there and not empty (no-color.org). */
+static bool is_coloured(void)
+{
+    const char *refused = getenv("NO_COLOR"), *terminal = getenv("TERM");
+
+    return isatty(STDOUT_FILENO) && (!refused || !*refused) && terminal &&
+           strcmp(terminal, "dumb") != 0;
+}
+
+void cli_print_styled(enum cli_style style, const char *format, ...)
+{
+    static const char *const numbers[] = { [CLI_PLAIN] = "0",
+                                           [CLI_BOLD] = "1",
+                                           [CLI_GREEN] = "32",
+                                           [CLI_YELLOW] = "33",
+                                           [CLI_RED] = "31" };
+    bool coloured = style != CLI_PLAIN && is_coloured();
+    va_list arguments;
+
+    if (coloured)
+        cli_print("\033[%sm", numbers[style]);
+    va_start(arguments, format);
+    print_list(format, arguments);
+    va_end(arguments);
+    if (coloured)
+        cli_print("\033[0m");
 }
 
 void cli_write(const char *bytes, size_t length)
@@ -59,6 +118,19 @@ bool cli_flush(void)
     errno = 0;
     remember_error(fflush(stdout) != 0);
     return output_error == 0;
+}
+
+void cli_print_changes(const char *indent, const char *text)
+{
+    enum cli_style style;
+    size_t length;
+
+    for (; *text; text += length + (text[length] == '\n')) {
+        length = strcspn(text, "\n");
+        style = *text == '+' ? CLI_GREEN : *text == '-' ? CLI_RED : CLI_YELLOW;
+        cli_print_styled(style, "%s%.*s", indent, (int)length, text);
+        cli_print("\n");
+    }
 }
 
 /* As in canonical JSON: the fewest digits that read back the same. */
@@ -88,23 +160,37 @@ static bool has_control_character(const char *bytes, size_t length)
     return false;
 }
 
-static void print_string(const char *bytes, size_t length)
+static char *quoted(const char *bytes, size_t length)
 {
     size_t flags = has_control_character(bytes, length) ? JSON_ENSURE_ASCII : 0;
     json_t *string = json_stringn(bytes, length);
     char *text = cli_json_write(string, JSON_ENCODE_ANY | flags);
 
-    cli_print("%s", text ? text : "\"\"");
-    free(text);
     json_decref(string);
+    return text ? text : cli_copy("\"\"", 2);
+}
+
+char *cli_readable(const char *text)
+{
+    size_t length = strlen(text);
+
+    return has_control_character(text, length) ? quoted(text, length) : cli_copy(text, length);
 }
 
 void cli_print_name(const char *name)
 {
-    if (has_control_character(name, strlen(name)))
-        print_string(name, strlen(name));
-    else
-        cli_print("%s", name);
+    char *text = cli_readable(name);
+
+    cli_print("%s", text);
+    free(text);
+}
+
+static void print_string(const char *bytes, size_t length)
+{
+    char *text = quoted(bytes, length);
+
+    cli_print("%s", text);
+    free(text);
 }
 
 void cli_print_value(const flagver_value *value)
@@ -130,6 +216,15 @@ void cli_print_value(const flagver_value *value)
     }
 }
 
+void cli_progress(const char *what)
+{
+    if (in_progress)
+        fputs("\r\033[K", stderr);
+    in_progress = what && isatty(STDERR_FILENO);
+    if (in_progress)
+        fprintf(stderr, "%s ...", what);
+}
+
 void cli_complain_list(const char *what, const char *format, va_list arguments)
 {
     char line[COMPLAINT_SIZE], *c;
@@ -143,6 +238,7 @@ void cli_complain_list(const char *what, const char *format, va_list arguments)
     for (c = line; *c; c++)
         if ((*c > 0 && *c < 0x20) || *c == 0x7f)
             *c = '?';
+    cli_progress(NULL);
     fprintf(stderr, "%s\n", line);
 }
 
@@ -155,14 +251,32 @@ void cli_complain(const char *what, const char *format, ...)
     va_end(arguments);
 }
 
+void cli_warn(void *data, int level, const char *message)
+{
+    (void)data;
+    cli_complain(level == FLAGVER_LOG_WARNING ? "warning" : NULL, "%s", message);
+}
+
 int cli_fail(const char *what, const flagver_error *err)
 {
     cli_complain(what, "%s", err->message);
     return cli_status_of(err->code);
 }
 
+int cli_fail_in(const char *file, const flagver_error *err)
+{
+    int line, column, length = 0;
+
+    /* The library does not know the file's name. */
+    if (sscanf(err->message, "line %d, column %d: %n", &line, &column, &length) < 2 || !length)
+        return cli_fail(file, err);
+    cli_complain(NULL, "%s:%d:%d: %s", file, line, column, err->message + length);
+    return cli_status_of(err->code);
+}
+
 int cli_finish(int status)
 {
+    cli_progress(NULL);
     /* Some file systems tell of a full disk only when the file is closed. */
     cli_flush();
     errno = 0;

@@ -30,7 +30,17 @@ int cli_status_of(int code);
 void cli_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void cli_write(const char *bytes, size_t length);
 
-/* A name as people read it: as a JSON string only when it has control characters in it. */
+/* Terminals only, and only while NO_COLOR is not set; plain text everywhere else. */
+enum cli_style { CLI_PLAIN, CLI_BOLD, CLI_GREEN, CLI_YELLOW, CLI_RED };
+
+void cli_print_styled(enum cli_style style, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* The lines of a FLAGVER_DIFF_LINES text, each behind `indent`. */
+void cli_print_changes(const char *indent, const char *text);
+
+/* A text as people read it: as a JSON string only when it has control characters in it. */
+char *cli_readable(const char *text); /* freed with free() */
 void cli_print_name(const char *name);
 
 /* A value as people read it: JSON on one line. */
@@ -39,13 +49,22 @@ void cli_print_value(const flagver_value *value);
 /* Hands to the reader what has been written. False when that is impossible. */
 bool cli_flush(void);
 
+/* Says on a terminal what takes its time; the next complaint or cli_progress(NULL) wipes it away. */
+void cli_progress(const char *what);
+
 /* "flagver: what: why" on standard error; `what` may be NULL. */
 void cli_complain(const char *what, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void cli_complain_list(const char *what, const char *format, va_list arguments)
     __attribute__((format(printf, 2, 0)));
 
+/* For flagver_options.log. */
+void cli_warn(void *data, int level, const char *message);
+
 /* Complains with the words of `err`; returns the exit status for it. */
 int cli_fail(const char *what, const flagver_error *err);
+
+/* The same about a text that came from this file. */
+int cli_fail_in(const char *file, const flagver_error *err);
 
 /*
  * The end of standard output: `status`, or CLI_UNAVAILABLE with a complaint

@@ -2,26 +2,36 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "input.h"
 #include "output.h"
 
-#define EVERYWHERE (CLI_BIT(CLI_JSON) | CLI_BIT(CLI_HELP) | CLI_BIT(CLI_VERSION))
-
-static const struct option {
-    const char *name;
-    const char *value; /* what it takes, NULL: nothing */
-    const char *summary;
-} options[CLI_OPTION_COUNT] = {
+const struct cli_option_form cli_options[CLI_OPTION_COUNT] = {
+    [CLI_STORE] = { "store", "URI", "the store, such as sqlite:flagver.db" },
+    [CLI_TENANT] = { "tenant", "TENANT", "whose records" },
+    [CLI_ACTOR] = { "actor", "ID", "who acts" },
+    [CLI_ROLE] = { "role", "ROLE", "what the actor may call itself; as often as needed" },
+    [CLI_JSON] = { "json", NULL, "print JSON" },
+    [CLI_HELP] = { "help", NULL, "print this text" },
+    [CLI_VERSION] = { "version", NULL, "print the version" },
     [CLI_DEFINITIONS] = { "definitions", "FILE", "take the flags from this file" },
     [CLI_BATCH] = { "batch", NULL, "answer each line of standard input" },
     [CLI_CONTEXT] = { "context", "JSON", "for whom: {\"targetingKey\": \"user42\", ...}" },
     [CLI_AT] = { "at", "TIME", "as of this time, such as 2026-01-31T12:00:00Z" },
     [CLI_TYPE] = { "type", "TYPE", "boolean, string, integer, double or json" },
     [CLI_DEFAULT] = { "default", "JSON", "the value when the flag gives none" },
-    [CLI_JSON] = { "json", NULL, "print JSON" },
-    [CLI_HELP] = { "help", NULL, "print this text" },
-    [CLI_VERSION] = { "version", NULL, "print the version" },
+    [CLI_NOTE] = { "note", "TEXT", "why; kept with the version" },
+    [CLI_EXPECT] = { "expect", "NO", "only if this version is in force, or none" },
+    [CLI_IDEMPOTENCY_KEY] = { "idempotency-key", "KEY", "makes doing it twice harmless" },
+    [CLI_PRUNE] = { "prune", NULL, "delete what the file does not have" },
+    [CLI_MERGE_PATCH] = { "merge-patch", NULL, "as an RFC 7396 merge patch" },
+    [CLI_CLEAR] = { "clear", NULL, "take the schedule away" },
+    [CLI_LOAD] = { "load", "FILE", "definitions to begin with" },
+    [CLI_ENABLE] = { "enable", "KEY", "switch this flag on" },
+    [CLI_BACKUP] = { "backup", "FILE", "export everything into this file first" },
+    [CLI_NO_BACKUP] = { "no-backup", NULL, "without one" },
 };
 
 /* How many of the words spell the command's name; `whole` when all of the name is there. */
@@ -40,37 +50,44 @@ static int match(const char *name, char *const *words, int count, bool *ret_whol
     return i;
 }
 
+static void drop_operands(struct cli_request *request, int count)
+{
+    request->operands += count;
+    request->operand_count -= count;
+}
+
 /* Finds the command, or else the group, that the words name; takes them off the operands. */
-static void find_command(struct cli_request *request, const struct cli_command *commands)
+static void find_command(struct cli_request *request)
 {
     const struct cli_command *command;
+    int used, most = 0, i;
     bool whole;
-    int used;
 
-    for (command = commands; command->name; command++) {
+    for (command = cli_commands; command->name; command++) {
         used = match(command->name, request->operands, request->operand_count, &whole);
         if (whole) {
             request->command = command;
-            request->operands += used;
-            request->operand_count -= used;
+            drop_operands(request, used);
             return;
         }
-        if (used > 0)
-            request->group = request->operands[0];
+        if (used > most)
+            most = used;
     }
-    if (request->group) {
-        request->operands++;
-        request->operand_count--;
+    /* The words are those of some name, so they fit. */
+    for (i = 0; i < most; i++) {
+        strcat(request->group, i ? " " : "");
+        strcat(request->group, request->operands[i]);
     }
+    drop_operands(request, most);
 }
 
 int cli_request_refuse(const struct cli_request *request, const char *format, ...)
 {
+    const char *group = request->group[0] ? request->group : NULL;
     va_list arguments;
 
     va_start(arguments, format);
-    cli_complain_list(request->command ? request->command->name : request->group, format,
-                      arguments);
+    cli_complain_list(request->command ? request->command->name : group, format, arguments);
     va_end(arguments);
     return CLI_USAGE;
 }
@@ -80,7 +97,7 @@ static int option_of(const char *name, size_t length)
     int i;
 
     for (i = 0; i < CLI_OPTION_COUNT; i++)
-        if (strlen(options[i].name) == length && memcmp(options[i].name, name, length) == 0)
+        if (strlen(cli_options[i].name) == length && memcmp(cli_options[i].name, name, length) == 0)
             return i;
     return -1;
 }
@@ -95,7 +112,7 @@ struct mistake {
 /* Takes the option at argv[0] and perhaps its value behind it; returns how many words that were. */
 static int take_option(struct cli_request *request, char **argv, struct mistake *mistake)
 {
-    const char *name = argv[0] + 2, *equals = strchr(argv[0], '=');
+    const char *name = argv[0] + 2, *equals = strchr(argv[0], '='), *value;
     size_t length = equals && equals > name ? (size_t)(equals - name) : strlen(name);
     int option = argv[0][1] == '-' ? option_of(name, length) : -1;
 
@@ -107,18 +124,21 @@ static int take_option(struct cli_request *request, char **argv, struct mistake 
         mistake->why = "is no option; see flagver --help";
         return 1;
     }
-    if (equals && !options[option].value) {
+    if (equals && !cli_options[option].value) {
         mistake->why = "takes no value";
         return 1;
     }
-    if (options[option].value && !equals && (!argv[1] || strncmp(argv[1], "--", 2) == 0)) {
+    if (cli_options[option].value && !equals && (!argv[1] || strncmp(argv[1], "--", 2) == 0)) {
         mistake->why = "needs a value";
         return 1;
     }
 
     mistake->option = NULL;
-    request->values[option] = !options[option].value ? "" : equals ? equals + 1 : argv[1];
-    return options[option].value && !equals ? 2 : 1;
+    value = !cli_options[option].value ? "" : equals ? equals + 1 : argv[1];
+    request->values[option] = value;
+    if (option == CLI_ROLE)
+        request->roles[request->role_count++] = value;
+    return cli_options[option].value && !equals ? 2 : 1;
 }
 
 static int check_options(const struct cli_request *request)
@@ -126,19 +146,43 @@ static int check_options(const struct cli_request *request)
     int i;
 
     for (i = 0; i < CLI_OPTION_COUNT; i++)
-        if (request->values[i] && !((request->command->options | EVERYWHERE) & CLI_BIT(i)))
-            return cli_request_refuse(request, "takes no --%s", options[i].name);
+        if (request->values[i] && !((request->command->options | CLI_EVERYWHERE) & CLI_BIT(i)))
+            return cli_request_refuse(request, "takes no --%s", cli_options[i].name);
     return 0;
 }
 
-int cli_request_parse(struct cli_request *request, const struct cli_command *commands, int argc,
-                      char **argv)
+/* The words of "KEY [FROM [TO]]" against what was given. */
+static int check_operands(const struct cli_request *request)
+{
+    const char *form = request->command->operands, *word = form;
+    int given = request->operand_count, place;
+    size_t length;
+
+    for (place = 0; *word; place++) {
+        length = strcspn(word, " ");
+        if (place >= given && word[0] != '[')
+            return cli_request_refuse(request, "no %.*s given", (int)strcspn(word, " ."), word);
+        if (length > 3 && memcmp(word + length - 3, "...", 3) == 0)
+            return 0;
+        word += length + (word[length] == ' ');
+    }
+    if (given <= place)
+        return 0;
+    if (place == 0)
+        return cli_request_refuse(request, "takes no operand; \"%s\" is too much",
+                                  request->operands[0]);
+    return cli_request_refuse(request, "takes %s; \"%s\" is too much", form,
+                              request->operands[place]);
+}
+
+int cli_request_parse(struct cli_request *request, int argc, char **argv)
 {
     struct mistake mistake = { NULL, 0, NULL };
     bool only_operands = false;
     int i = 1;
 
     *request = (struct cli_request){ .operands = argv + 1 };
+    request->roles = cli_allocate((size_t)argc * sizeof *request->roles);
     while (i < argc) {
         if (only_operands || argv[i][0] != '-' || !argv[i][1])
             request->operands[request->operand_count++] = argv[i++];
@@ -147,77 +191,32 @@ int cli_request_parse(struct cli_request *request, const struct cli_command *com
         else
             i += take_option(request, argv + i, &mistake);
     }
+    if (request->operand_count && strcmp(request->operands[0], "help") == 0) {
+        request->values[CLI_HELP] = "";
+        drop_operands(request, 1);
+    }
 
-    find_command(request, commands);
+    find_command(request);
     if (mistake.option)
         return cli_request_refuse(request, "%.*s %s", mistake.length, mistake.option, mistake.why);
-    if (request->values[CLI_HELP] || request->values[CLI_VERSION])
-        return 0;
     if (!request->command && request->operand_count)
         return cli_request_refuse(request, "no command \"%s\"; see flagver --help",
                                   request->operands[0]);
+    if (request->values[CLI_HELP] || request->values[CLI_VERSION])
+        return 0;
     if (!request->command)
         return cli_request_refuse(request, "no command; see flagver --help");
-    return check_options(request);
+    i = check_options(request);
+    return i ? i : check_operands(request);
 }
 
-int cli_request_operand(const struct cli_request *request, const char **ret_operand)
+void cli_request_clear(struct cli_request *request)
 {
-    if (request->operand_count == 0)
-        return cli_request_refuse(request, "no %s given", request->command->operand);
-    if (request->operand_count > 1)
-        return cli_request_refuse(request, "one %s only; \"%s\" is too much",
-                                  request->command->operand, request->operands[1]);
-    *ret_operand = request->operands[0];
-    return 0;
+    free(request->roles);
+    request->roles = NULL;
 }
 
-static void print_options(unsigned set)
+const char *cli_request_operand(const struct cli_request *request, int index)
 {
-    char left[64];
-    int i;
-
-    cli_print("\nOptions:\n");
-    for (i = 0; i < CLI_OPTION_COUNT; i++) {
-        if (!(set & CLI_BIT(i)))
-            continue;
-        snprintf(left, sizeof left, "--%s %s", options[i].name,
-                 options[i].value ? options[i].value : "");
-        cli_print("  %-20s %s\n", left, options[i].summary);
-    }
-}
-
-static void command_help(const struct cli_command *command)
-{
-    cli_print("usage: flagver %s [OPTION]... %s\n\n%s\n", command->name, command->operand,
-              command->manual);
-    print_options(command->options | EVERYWHERE);
-}
-
-void cli_request_help(const struct cli_request *request, const struct cli_command *commands)
-{
-    const char *group = request->group;
-    const struct cli_command *command;
-    unsigned set = EVERYWHERE;
-    char left[64];
-    bool whole;
-
-    if (request->command) {
-        command_help(request->command);
-        return;
-    }
-
-    cli_print("usage: flagver [OPTION]... %s%sCOMMAND\n\nCommands:\n", group ? group : "",
-              group ? " " : "");
-    for (command = commands; command->name; command++) {
-        if (group && !match(command->name, (char *const *)&group, 1, &whole))
-            continue;
-        snprintf(left, sizeof left, "%s %s", command->name, command->operand);
-        cli_print("  %-20s %s\n", left, command->summary);
-        set |= command->options;
-    }
-    print_options(set);
-    cli_print("\n\"flagver COMMAND --help\" says more about one of them.\n"
-              "Exit status: 0 done, 1 the check found something, 2 usage, 3 not found,\n"
-              "6 invalid input, 7 memory or output unavailable.\n");
+    return index < request->operand_count ? request->operands[index] : NULL;
 }

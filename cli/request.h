@@ -3,65 +3,100 @@
  *
  * Options may stand anywhere, as --name=value or --name value; after "--" all
  * words are operands. A word that begins with "--" is taken as a value only
- * behind "=", so that a forgotten value is noticed. Given twice, the last counts.
+ * behind "=", so that a forgotten value is noticed. Given twice, the last counts,
+ * except for --role.
  */
 #ifndef CLI_REQUEST_H
 #define CLI_REQUEST_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum cli_option {
+    /* Those that stand behind every command. */
+    CLI_STORE,
+    CLI_TENANT,
+    CLI_ACTOR,
+    CLI_ROLE,
+    CLI_JSON,
+    CLI_HELP,
+    CLI_VERSION,
+    /* Those of some commands. */
     CLI_DEFINITIONS,
     CLI_BATCH,
     CLI_CONTEXT,
     CLI_AT,
     CLI_TYPE,
     CLI_DEFAULT,
-    CLI_JSON,
-    CLI_HELP,
-    CLI_VERSION,
+    CLI_NOTE,
+    CLI_EXPECT,
+    CLI_IDEMPOTENCY_KEY,
+    CLI_PRUNE,
+    CLI_MERGE_PATCH,
+    CLI_CLEAR,
+    CLI_LOAD,
+    CLI_ENABLE,
+    CLI_BACKUP,
+    CLI_NO_BACKUP,
     CLI_OPTION_COUNT
 };
 
-#define CLI_BIT(option) (1u << (option))
+#define CLI_BIT(option) (UINT64_C(1) << (option))
+
+/* The options of every command. */
+#define CLI_EVERYWHERE (CLI_BIT(CLI_VERSION + 1) - 1)
 
 struct cli_request;
 
 struct cli_command {
-    const char *name;    /* its words: "flag eval" */
-    const char *operand; /* the one that it takes: "KEY" */
-    const char *summary; /* half a line */
-    const char *manual;  /* what --help says beyond that, lines */
-    unsigned options;    /* CLI_BIT of each that it understands */
+    const char *name;     /* its words: "flag eval" */
+    const char *operands; /* "KEY [FROM [TO]]", "KEY USER..."; "" for none */
+    const char *summary;  /* half a line */
+    const char *manual;   /* what --help says beyond that, lines */
+    uint64_t options;     /* CLI_BIT of each that it understands, beyond CLI_EVERYWHERE */
     int (*run)(const struct cli_request *request);
 };
 
+/* All commands; ends with one without a name. */
+extern const struct cli_command cli_commands[];
+
+struct cli_option_form {
+    const char *name;
+    const char *value; /* what it takes, NULL: nothing */
+    const char *summary;
+};
+
+extern const struct cli_option_form cli_options[CLI_OPTION_COUNT];
+
 struct cli_request {
     const struct cli_command *command;    /* NULL: none, which --help and --version allow */
-    const char *group;                    /* without a command, the group that was named, or NULL */
+    char group[64];                       /* without a command, the words that begin some, or "" */
     const char *values[CLI_OPTION_COUNT]; /* NULL: not given; "" where it takes none */
+    const char **roles;                   /* each --role */
+    size_t role_count;
     char **operands;
     int operand_count;
 };
 
 /*
- * Take a command line apart; `argv` is reordered and referred to. `commands`
- * ends with one without a name.
+ * Take a command line apart; `argv` is reordered and referred to. The number of operands
+ * is what the command wants. Cleared with cli_request_clear() in any case.
  *
  * Returns 0, or CLI_USAGE after having said what is wrong.
  */
-int cli_request_parse(struct cli_request *request, const struct cli_command *commands, int argc,
-                      char **argv);
+int cli_request_parse(struct cli_request *request, int argc, char **argv);
 
-/* The only operand. Returns 0, or CLI_USAGE after having said what is wrong. */
-int cli_request_operand(const struct cli_request *request, const char **ret_operand);
+void cli_request_clear(struct cli_request *request);
+
+/* An operand, NULL where there is none. */
+const char *cli_request_operand(const struct cli_request *request, int index);
 
 /* Says "flagver: flag eval: why" on standard error and returns CLI_USAGE. */
 int cli_request_refuse(const struct cli_request *request, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* What --help prints: about the command, the group of commands, or all of it. */
-void cli_request_help(const struct cli_request *request, const struct cli_command *commands);
+void cli_request_help(const struct cli_request *request);
 
 #endif

@@ -1,98 +1,25 @@
-#define _POSIX_C_SOURCE 200809L
-
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <flagver.h>
 
+#include "asking.h"
 #include "commands.h"
-#include "datetime.h"
 #include "explain.h"
 #include "input.h"
 #include "json.h"
 #include "line.h"
 #include "output.h"
 
-/* What eval and explain work with. */
-struct asking {
-    flagver_client *client;
-    flagver_context *context;
-    int64_t now; /* what --at says, else when the program began */
-};
-
-static int64_t now(void)
+static int read_context(const struct cli_request *request, flagver_context **ret_context)
 {
-    struct timespec time;
-
-    clock_gettime(CLOCK_REALTIME, &time);
-    return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
-}
-
-static int64_t stopped_clock(void *data)
-{
-    return *(const int64_t *)data;
-}
-
-static void warn(void *data, int level, const char *message)
-{
-    (void)data;
-    cli_complain(level == FLAGVER_LOG_WARNING ? "warning" : NULL, "%s", message);
-}
-
-static int read_context(const char *json, flagver_context **ret_context)
-{
+    const char *json = request->values[CLI_CONTEXT];
     flagver_error error;
 
+    *ret_context = NULL;
     if (!json || flagver_context_from_json(json, strlen(json), ret_context, &error) == 0)
         return 0;
     return cli_fail("--context", &error);
-}
-
-static int open_client(struct asking *asking, const char *path, bool clock_runs)
-{
-    flagver_options options = { .size = sizeof options, .log = warn };
-    size_t length = strlen(path);
-    flagver_error error;
-    char *uri;
-    int r;
-
-    if (!clock_runs) {
-        options.clock = stopped_clock;
-        options.clock_data = &asking->now;
-    }
-    uri = cli_allocate(length + sizeof "file:");
-    memcpy(uri, "file:", 5);
-    memcpy(uri + 5, path, length + 1);
-    r = flagver_open(uri, &options, &asking->client, &error);
-    free(uri);
-    return r < 0 ? cli_fail(NULL, &error) : 0;
-}
-
-/* Returns 0 or an exit status; to be ended in any case. */
-static int begin(struct asking *asking, const struct cli_request *request)
-{
-    const char *at = request->values[CLI_AT], *definitions = request->values[CLI_DEFINITIONS];
-    int r;
-
-    *asking = (struct asking){ .now = now() };
-    if (!definitions)
-        return cli_request_refuse(request, "--definitions FILE is missing");
-    if (at && !cli_datetime_parse(at, &asking->now))
-        return cli_request_refuse(request,
-                                  "--at %s is no RFC 3339 time such as 2026-01-31T12:00:00Z", at);
-
-    r = read_context(request->values[CLI_CONTEXT], &asking->context);
-    if (r)
-        return r;
-    /* Only a batch takes so long that it matters. */
-    return open_client(asking, definitions, request->values[CLI_BATCH] && !at);
-}
-
-static void end(struct asking *asking)
-{
-    flagver_context_free(asking->context);
-    flagver_close(asking->client);
 }
 
 void cli_serve_default(flagver_detail *detail, const char *json, size_t length)
@@ -176,30 +103,16 @@ static void print_line(const flagver_detail *detail)
     cli_print(")\n");
 }
 
-static int serve(const struct asking *asking, const char *key, int type, const char *fallback,
-                 bool json)
-{
-    flagver_detail detail = { .size = sizeof detail };
-    int r = CLI_DONE;
-
-    if (flagver_flag_evaluate(asking->client, key, strlen(key), asking->context, type, &detail))
-        cli_serve_default(&detail, fallback, fallback ? strlen(fallback) : 0);
-    if (json)
-        r = print_json(&detail);
-    else
-        print_line(&detail);
-    return r ? r : conclude(key, detail.error);
-}
-
 static int read_key(const struct cli_request *request, const char **ret_key)
 {
-    int r = cli_request_operand(request, ret_key);
-
-    if (r == 0 && !cli_is_utf8(*ret_key)) {
+    *ret_key = cli_request_operand(request, 0);
+    if (!*ret_key)
+        return cli_request_refuse(request, "no KEY given");
+    if (!cli_is_utf8(*ret_key)) {
         cli_complain(request->command->name, "the KEY is not UTF-8");
         return CLI_INVALID;
     }
-    return r;
+    return 0;
 }
 
 static int read_type(const struct cli_request *request, int *ret_type)
@@ -234,24 +147,63 @@ static int read_default(const struct cli_request *request, char **ret_text)
     return 0;
 }
 
-static int eval_one(const struct cli_request *request, const char *key)
+/* What eval asks for besides the key. */
+struct question {
+    const char *key;
+    flagver_context *context;
+    char *fallback; /* JSON text or NULL */
+    int type;
+};
+
+static int read_question(const struct cli_request *request, struct question *question)
 {
-    struct asking asking;
-    char *fallback;
-    int type, r;
+    int r;
 
-    r = read_type(request, &type);
-    if (r)
-        return r;
-    r = read_default(request, &fallback);
-    if (r)
-        return r;
-
-    r = begin(&asking, request);
+    *question = (struct question){ .key = NULL };
+    r = read_key(request, &question->key);
     if (r == 0)
-        r = serve(&asking, key, type, fallback, request->values[CLI_JSON] != NULL);
-    end(&asking);
-    free(fallback);
+        r = read_type(request, &question->type);
+    if (r == 0)
+        r = read_default(request, &question->fallback);
+    return r ? r : read_context(request, &question->context);
+}
+
+static void clear_question(struct question *question)
+{
+    free(question->fallback);
+    flagver_context_free(question->context);
+}
+
+static int serve(const struct cli_asking *asking, const struct question *question, bool json)
+{
+    flagver_detail detail = { .size = sizeof detail };
+    const char *fallback = question->fallback;
+    int r = CLI_DONE;
+
+    if (cli_ask(asking, question->key, strlen(question->key), question->context, question->type,
+                &detail))
+        cli_serve_default(&detail, fallback, fallback ? strlen(fallback) : 0);
+    if (json)
+        r = print_json(&detail);
+    else
+        print_line(&detail);
+    return r ? r : conclude(question->key, detail.error);
+}
+
+static int eval_one(const struct cli_request *request)
+{
+    struct question question;
+    struct cli_asking asking;
+    int r;
+
+    r = read_question(request, &question);
+    if (r == 0) {
+        r = cli_asking_begin(&asking, request, false);
+        if (r == 0)
+            r = serve(&asking, &question, request->values[CLI_JSON] != NULL);
+        cli_asking_end(&asking);
+    }
+    clear_question(&question);
     return r;
 }
 
@@ -261,7 +213,7 @@ static int eval_batch(const struct cli_request *request)
         enum cli_option option;
         const char *name;
     } of_lines[] = { { CLI_CONTEXT, "context" }, { CLI_TYPE, "type" }, { CLI_DEFAULT, "default" } };
-    struct asking asking;
+    struct cli_asking asking;
     size_t i;
     int r;
 
@@ -274,36 +226,30 @@ static int eval_batch(const struct cli_request *request)
             return cli_request_refuse(request, "with --batch each line has its own \"%s\"",
                                       of_lines[i].name);
 
-    r = begin(&asking, request);
+    r = cli_asking_begin(&asking, request, true);
     if (r == 0)
-        r = cli_batch_run(asking.client);
-    end(&asking);
+        r = cli_batch_run(&asking);
+    cli_asking_end(&asking);
     return r;
 }
 
 int cli_flag_eval(const struct cli_request *request)
 {
-    const char *key;
-    int r;
-
-    if (request->values[CLI_BATCH])
-        return eval_batch(request);
-    r = read_key(request, &key);
-    return r ? r : eval_one(request, key);
+    return request->values[CLI_BATCH] ? eval_batch(request) : eval_one(request);
 }
 
-static int explain(const struct asking *asking, const char *key, bool as_json)
+static int explain(const struct cli_asking *asking, const char *key, flagver_context *context,
+                   bool as_json)
 {
     flagver_detail detail = { .size = sizeof detail };
     flagver_error error;
     char *json;
 
-    if (flagver_flag_explain(asking->client, key, strlen(key), asking->context, &json, &error) < 0)
+    if (cli_ask_why(asking, key, context, &json, &error) < 0)
         return cli_fail(NULL, &error);
 
     /* The same again, because the clock stands still. */
-    flagver_flag_evaluate(asking->client, key, strlen(key), asking->context, FLAGVER_TYPE_ANY,
-                          &detail);
+    cli_ask(asking, key, strlen(key), context, FLAGVER_TYPE_ANY, &detail);
     if (as_json) {
         cli_print("%s\n", json);
     } else {
@@ -316,17 +262,21 @@ static int explain(const struct asking *asking, const char *key, bool as_json)
 
 int cli_flag_explain(const struct cli_request *request)
 {
-    struct asking asking;
+    flagver_context *context = NULL;
+    struct cli_asking asking;
     const char *key;
     int r;
 
     r = read_key(request, &key);
+    if (r == 0)
+        r = read_context(request, &context);
     if (r)
         return r;
 
-    r = begin(&asking, request);
+    r = cli_asking_begin(&asking, request, false);
     if (r == 0)
-        r = explain(&asking, key, request->values[CLI_JSON] != NULL);
-    end(&asking);
+        r = explain(&asking, key, context, request->values[CLI_JSON] != NULL);
+    cli_asking_end(&asking);
+    flagver_context_free(context);
     return r;
 }

@@ -1,0 +1,115 @@
+#define _POSIX_C_SOURCE 200809L
+
+#include "asking.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "datetime.h"
+#include "input.h"
+#include "output.h"
+#include "store.h"
+
+static int64_t now_us(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_REALTIME, &time);
+    return (int64_t)time.tv_sec * 1000000 + time.tv_nsec / 1000;
+}
+
+static int64_t stopped_clock(void *data)
+{
+    return *(const int64_t *)data;
+}
+
+int cli_read_at(const struct cli_request *request, int64_t *ret_us)
+{
+    const char *at = request->values[CLI_AT];
+
+    if (at && !cli_datetime_parse(at, ret_us))
+        return cli_request_refuse(request,
+                                  "--at %s is no RFC 3339 time such as 2026-01-31T12:00:00Z", at);
+    return 0;
+}
+
+static int open_file(struct cli_asking *asking, const char *path, flagver_options *options)
+{
+    size_t length = strlen(path);
+    flagver_error error;
+    char *uri;
+    int r;
+
+    options->log = cli_warn;
+    uri = cli_allocate(length + sizeof "file:");
+    memcpy(uri, "file:", 5);
+    memcpy(uri + 5, path, length + 1);
+    r = flagver_open(uri, options, &asking->client, &error);
+    free(uri);
+    if (r == 0)
+        return 0;
+    r = cli_fail(NULL, &error);
+    return error.code == FLAGVER_EIO ? CLI_INVALID : r;
+}
+
+static int open_past(struct cli_asking *asking, const struct cli_request *request, int64_t us)
+{
+    flagver_options options = { .size = sizeof options, .no_environment = 1 };
+    flagver_error error;
+    int r = cli_store_read(request, &options, &asking->client);
+
+    if (r)
+        return r;
+    if (flagver_snapshot_at(asking->client, us, &asking->snapshot, &error) < 0)
+        return cli_fail(NULL, &error);
+    return 0;
+}
+
+int cli_asking_begin(struct cli_asking *asking, const struct cli_request *request, bool stream)
+{
+    const char *at = request->values[CLI_AT], *definitions = request->values[CLI_DEFINITIONS];
+    flagver_options options = { .size = sizeof options };
+    int64_t us = now_us();
+    int r;
+
+    *asking = (struct cli_asking){ .client = NULL };
+    r = cli_read_at(request, &us);
+    if (r)
+        return r;
+    asking->now = cli_milliseconds(us);
+    if (at && !definitions)
+        return open_past(asking, request, us);
+
+    if (at || !stream) {
+        options.clock = stopped_clock;
+        options.clock_data = &asking->now;
+    }
+    if (definitions)
+        return open_file(asking, definitions, &options);
+    options.background = stream;
+    return cli_store_read(request, &options, &asking->client);
+}
+
+void cli_asking_end(struct cli_asking *asking)
+{
+    flagver_snapshot_free(asking->snapshot);
+    flagver_close(asking->client);
+}
+
+int cli_ask(const struct cli_asking *asking, const char *key, size_t length,
+            flagver_context *context, int type, flagver_detail *detail)
+{
+    return asking->snapshot
+               ? flagver_snapshot_evaluate(asking->snapshot, key, length, context, type, detail)
+               : flagver_flag_evaluate(asking->client, key, length, context, type, detail);
+}
+
+int cli_ask_why(const struct cli_asking *asking, const char *key, flagver_context *context,
+                char **ret_json, flagver_error *err)
+{
+    return asking->snapshot
+               ? flagver_snapshot_explain(asking->snapshot, key, strlen(key), context, ret_json,
+                                          err)
+               : flagver_flag_explain(asking->client, key, strlen(key), context, ret_json, err);
+}

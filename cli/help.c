@@ -1,0 +1,67 @@
+#include "request.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "output.h"
+
+/* The left columns of commands and options; what is beside them stays within 80. */
+#define COMMAND_WIDTH 31
+#define OPTION_WIDTH 22
+
+static void print_options(const char *title, uint64_t set)
+{
+    char left[64];
+    int i;
+
+    cli_print("\n%s:\n", title);
+    for (i = 0; i < CLI_OPTION_COUNT; i++) {
+        if (!(set & CLI_BIT(i)))
+            continue;
+        snprintf(left, sizeof left, "--%s %s", cli_options[i].name,
+                 cli_options[i].value ? cli_options[i].value : "");
+        cli_print("  %-*s %s\n", OPTION_WIDTH, left, cli_options[i].summary);
+    }
+}
+
+static void command_help(const struct cli_command *command)
+{
+    cli_print("usage: flagver %s [OPTION]...%s%s\n\n%s\n", command->name,
+              *command->operands ? " " : "", command->operands, command->manual);
+    if (command->options)
+        print_options("Options", command->options);
+    print_options("Options of every command", CLI_EVERYWHERE);
+}
+
+static void print_command(const struct cli_command *command)
+{
+    char left[64];
+
+    snprintf(left, sizeof left, "%s %s", command->name, command->operands);
+    cli_print("  %-*s %s\n", COMMAND_WIDTH, left, command->summary);
+}
+
+void cli_request_help(const struct cli_request *request)
+{
+    size_t length = strlen(request->group);
+    const struct cli_command *command;
+
+    if (request->command) {
+        command_help(request->command);
+        return;
+    }
+
+    cli_print("usage: flagver [OPTION]... %s%sCOMMAND\n\nCommands:\n", request->group,
+              length ? " " : "");
+    for (command = cli_commands; command->name; command++)
+        if (strncmp(command->name, request->group, length) == 0 &&
+            (!length || command->name[length] == ' '))
+            print_command(command);
+    print_options("Options of every command", CLI_EVERYWHERE);
+    cli_print("\n\"flagver help COMMAND\" says which others it takes, and more about it.\n"
+              "Environment: FLAGVER_STORE, FLAGVER_TENANT and FLAGVER_ACTOR stand for the\n"
+              "options of these names.\n"
+              "Exit status: 0 done, 1 the check found something, 2 usage, 3 not found,\n"
+              "4 denied, 5 conflict, 6 invalid input, 7 store or output unavailable,\n"
+              "8 outcome unknown.\n");
+}

@@ -1,0 +1,410 @@
+/* Setting a store up, as often as one likes: what people changed since stays as they left it. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "commands.h"
+#include "datetime.h"
+#include "input.h"
+#include "json.h"
+#include "output.h"
+#include "record.h"
+#include "store.h"
+
+struct setup {
+    const struct cli_request *request;
+    const char *uri;
+    bool as_json;
+    json_t *document; /* what --json prints */
+    flagver_client *client;
+
+    /* --load */
+    const char *name; /* of the file; NULL: none */
+    char *text;
+    size_t length;
+    json_t *records;                 /* {"flag": {KEY: record}, "segment": {NAME: record}} */
+    json_t *loaded, *present, *kept; /* documents */
+};
+
+static const struct cli_kind *const kinds[] = { &cli_segment_kind, &cli_flag_kind };
+static const char *const sections[] = { "segments", "flags" };
+#define KIND_COUNT 2
+
+/* One line for people about one step. */
+static void tell(const struct setup *setup, const char *step, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void tell(const struct setup *setup, const char *step, const char *format, ...)
+{
+    char line[FLAGVER_MESSAGE_SIZE];
+    va_list arguments;
+
+    if (setup->as_json)
+        return;
+    va_start(arguments, format);
+    vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    cli_print_styled(CLI_BOLD, "%-8s", step);
+    cli_print_name(line);
+    cli_print("\n");
+}
+
+static void note(struct setup *setup, const char *name, json_t *value)
+{
+    if (json_object_set_new(setup->document, name, value) < 0)
+        cli_out_of_memory();
+}
+
+/* ---- the schema ---- */
+
+static int migrate(struct setup *setup)
+{
+    uint32_t version, wanted;
+    flagver_error error;
+
+    if (cli_store_version(setup->uri, &version, &wanted, &error) < 0)
+        return cli_store_fail(setup->uri, &error);
+    note(setup, "installed", json_boolean(version > 0));
+    note(setup, "from", json_integer(version));
+    note(setup, "version", json_integer(version > wanted ? version : wanted));
+    if (version)
+        tell(setup, "store", "%s is there, schema version %u", setup->uri, (unsigned)version);
+    else
+        tell(setup, "store", "%s is not there yet", setup->uri);
+
+    if (version < wanted && flagver_schema_up(setup->uri, &error) < 0)
+        return cli_store_fail(setup->uri, &error);
+    if (version < wanted)
+        tell(setup, "migrate", "to schema version %u", (unsigned)wanted);
+    else
+        tell(setup, "migrate", "nothing to do");
+    return CLI_DONE;
+}
+
+struct verification {
+    struct setup *setup;
+    size_t count;
+};
+
+static void take_check(void *data, bool fine, const char *line)
+{
+    struct verification *verification = data;
+
+    verification->count++;
+    if (!fine)
+        cli_complain(verification->setup->uri, "%s", line);
+}
+
+static int verify(struct setup *setup)
+{
+    struct verification verification = { .setup = setup };
+    flagver_error error;
+    int wrong;
+
+    wrong = flagver_schema_verify(setup->uri, take_check, &verification, &error);
+    if (wrong < 0)
+        return cli_store_fail(setup->uri, &error);
+    note(setup, "checked", json_integer((json_int_t)verification.count));
+    note(setup, "wrong", json_integer(wrong));
+    if (wrong) {
+        tell(setup, "verify", "%d of %zu things are wrong; nothing was loaded", wrong,
+             verification.count);
+        return CLI_FOUND;
+    }
+    tell(setup, "verify", "%zu things looked at, all are as they should be", verification.count);
+    return CLI_DONE;
+}
+
+/* ---- --load ---- */
+
+/* Before anything is touched, so that a typo in the file leaves no half of a set-up behind. */
+static int read_definitions(struct setup *setup)
+{
+    const char *path = setup->request->values[CLI_LOAD];
+    flagver_error error;
+    int r;
+
+    if (!path)
+        return 0;
+    r = cli_read_operand(path, &setup->name, &setup->text, &setup->length);
+    if (r)
+        return r;
+    if (flagver_definitions_lint(setup->text, setup->length, setup->name, NULL, NULL, &error) < 0)
+        return cli_fail(NULL, &error);
+    return 0;
+}
+
+static bool remember_record(void *data, const flagver_version *version)
+{
+    json_t *definition = cli_version_definition(version);
+
+    if (json_object_set_new(data, version->subject,
+                            json_pack("{s:I, s:b, s:o, s:o}", "no", (json_int_t)version->no,
+                                      "deleted", version->tombstone, "by",
+                                      cli_json_text(version->created_by), "definition",
+                                      definition ? definition : json_null())) < 0)
+        cli_out_of_memory();
+    return true;
+}
+
+/* All that is there and all that has been deleted. */
+static int read_records(struct setup *setup)
+{
+    flagver_list_options options = { .size = sizeof options, .payload = 1, .all = 1 };
+    flagver_error error;
+    json_t *records;
+    size_t i;
+
+    setup->records = json_object();
+    for (i = 0; i < KIND_COUNT; i++) {
+        records = json_object();
+        if (json_object_set_new(setup->records, kinds[i]->name, records) < 0)
+            cli_out_of_memory();
+        if (flagver_version_list(setup->client, kinds[i]->phase, &options, remember_record, records,
+                                 &error) < 0)
+            return cli_fail(setup->uri, &error);
+    }
+    return 0;
+}
+
+/* What is not there yet stays among the definitions to be loaded; what was there is left alone. */
+static void sort_out(struct setup *setup, const struct cli_kind *kind, json_t *definitions)
+{
+    json_t *records = json_object_get(setup->records, kind->name), *definition, *record, *entry;
+    const char *key;
+    void *next;
+
+    json_object_foreach_safe(definitions, next, key, definition)
+    {
+        record = json_object_get(records, key);
+        entry = json_pack("{s:o}", kind->name, cli_json_text(key));
+        if (!record && !json_is_null(definition)) {
+            json_array_append_new(setup->loaded, entry);
+            continue;
+        }
+        if (!record) {
+            json_decref(entry);
+        } else if (json_equal(json_object_get(record, "definition"), definition)) {
+            json_array_append_new(setup->present, entry);
+        } else {
+            json_object_update(entry, record);
+            json_object_del(entry, "definition");
+            json_array_append_new(setup->kept, entry);
+        }
+        json_object_del(definitions, key);
+    }
+}
+
+/* The definitions that are new. */
+static char *new_definitions(struct setup *setup)
+{
+    json_error_t place;
+    json_t *file = cli_json_read(setup->text, setup->length, JSON_REJECT_DUPLICATES, &place);
+    char *text;
+    size_t i;
+
+    for (i = 0; i < KIND_COUNT; i++)
+        sort_out(setup, kinds[i], json_object_get(file, sections[i]));
+    text = cli_json_write(file, JSON_COMPACT);
+    json_decref(file);
+    return text;
+}
+
+static int apply(void *data, flagver_txn *txn, flagver_error *err)
+{
+    flagver_write_options options = { .size = sizeof options, .note = "flagver init" };
+    const char *text = data;
+    int r = flagver_flags_apply(txn, text, strlen(text), NULL, false, &options, err);
+
+    return r < 0 ? r : 0;
+}
+
+static void tell_kept(const struct setup *setup)
+{
+    const json_t *entry, *name, *by;
+    size_t i, j;
+
+    json_array_foreach(setup->kept, i, entry)
+    {
+        by = json_object_get(entry, "by");
+        for (j = 0; j < KIND_COUNT; j++) {
+            name = json_object_get(entry, kinds[j]->name);
+            if (name)
+                tell(setup, "", "left alone: %s %s, %s in version %" JSON_INTEGER_FORMAT " by %s",
+                     kinds[j]->name, json_string_value(name),
+                     json_is_true(json_object_get(entry, "deleted")) ? "deleted" : "changed",
+                     json_integer_value(json_object_get(entry, "no")), json_string_value(by));
+        }
+    }
+}
+
+static int load(struct setup *setup)
+{
+    flagver_error error;
+    char *text;
+    int r = 0;
+
+    if (!setup->name)
+        return 0;
+    r = read_records(setup);
+    if (r)
+        return r;
+    text = new_definitions(setup);
+    if (json_array_size(setup->loaded) &&
+        cli_transact(setup->request, setup->client, apply, text, &error) < 0)
+        r = cli_fail(setup->name, &error);
+    free(text);
+    if (r)
+        return r;
+    tell(setup, "load", "%s: %zu loaded, %zu there already, %zu left alone", setup->name,
+         json_array_size(setup->loaded), json_array_size(setup->present),
+         json_array_size(setup->kept));
+    tell_kept(setup);
+    return 0;
+}
+
+/* ---- --enable ---- */
+
+/* What the history says about a flag that is to be on. */
+struct switching {
+    const char *key;
+    bool exists, is_on, was_on;
+    uint32_t no;
+    char by[FLAGVER_ACTOR_LIMIT + 1], at[CLI_DATETIME_SIZE]; /* of the version in force */
+};
+
+static bool look_back(void *data, const flagver_version *version)
+{
+    json_t *definition = cli_version_definition(version);
+    struct switching *switching = data;
+    bool on = definition && !json_is_false(json_object_get(definition, "enabled"));
+
+    if (definition && version->state == FLAGVER_STATE_APPROVED) {
+        switching->exists = true;
+        switching->is_on = on;
+        switching->no = version->no;
+        snprintf(switching->by, sizeof switching->by, "%s", version->created_by);
+        cli_datetime_print(version->created_at, switching->at);
+    } else if (version->state == FLAGVER_STATE_SUPERSEDED) {
+        switching->was_on = switching->was_on || on;
+    }
+    json_decref(definition);
+    return !switching->is_on;
+}
+
+static int switch_on(void *data, flagver_txn *txn, flagver_error *err)
+{
+    struct switching *switching = data;
+    flagver_write_options options = { .size = sizeof options,
+                                      .note = "flagver init",
+                                      .expect_no = switching->no };
+
+    return flagver_flag_enable(txn, switching->key, &options, &switching->no, err);
+}
+
+/*
+ * Somebody who switched the flag off, in an emergency perhaps, does not expect
+ * that the next run of a set-up script switches it on again.
+ */
+static int enable(struct setup *setup)
+{
+    flagver_list_options options = { .size = sizeof options, .payload = 1, .backwards = 1 };
+    struct switching switching = { .key = setup->request->values[CLI_ENABLE] };
+    flagver_error error;
+    bool changed;
+
+    if (!switching.key)
+        return 0;
+    if (flagver_version_history(setup->client, FLAGVER_PHASE_FLAG, switching.key, &options,
+                                look_back, &switching, &error) < 0)
+        return cli_fail(switching.key, &error);
+    if (!switching.exists) {
+        cli_complain(switching.key, "no such flag");
+        return CLI_NOT_FOUND;
+    }
+
+    changed = !switching.is_on && !switching.was_on;
+    if (changed && cli_transact(setup->request, setup->client, switch_on, &switching, &error) < 0)
+        return cli_fail(switching.key, &error);
+    note(setup, "enable",
+         json_pack("{s:o, s:I, s:b, s:b}", "flag", cli_json_text(switching.key), "no",
+                   (json_int_t)switching.no, "on", changed || switching.is_on, "changed", changed));
+    if (changed)
+        tell(setup, "enable", "%s: version %u", switching.key, (unsigned)switching.no);
+    else if (switching.is_on)
+        tell(setup, "enable", "%s is on already, version %u", switching.key,
+             (unsigned)switching.no);
+    else
+        tell(setup, "enable", "left alone: %s was switched off by %s at %s; flag enable does it",
+             switching.key, switching.by, switching.at);
+    return 0;
+}
+
+/* ---- all of it ---- */
+
+static void tell_next(const struct setup *setup)
+{
+    const char *store = setup->request->values[CLI_STORE];
+    const char *option = store ? " --store " : "";
+
+    if (!store)
+        store = "";
+    tell(setup, "next", "flagver%s%s flag list", option, store);
+    tell(setup, "", "flagver%s%s flag put KEY FILE, flag ramp KEY PERCENT", option, store);
+    tell(setup, "", "in the application: flagver_open(\"%s\", ...)", setup->uri);
+}
+
+static int set_up(struct setup *setup)
+{
+    flagver_error error;
+    int r;
+
+    r = read_definitions(setup);
+    if (r == 0)
+        r = migrate(setup);
+    if (r == 0)
+        r = verify(setup);
+    if (r)
+        return r;
+
+    if (cli_store_open(setup->request, setup->uri, true, NULL, &setup->client, &error) < 0)
+        return cli_store_fail(setup->uri, &error);
+    r = load(setup);
+    if (r == 0)
+        r = enable(setup);
+    if (r == 0)
+        tell_next(setup);
+    return r;
+}
+
+int cli_init(const struct cli_request *request)
+{
+    struct setup setup = { .request = request, .as_json = request->values[CLI_JSON] != NULL };
+    int r;
+
+    r = cli_store_uri(request, &setup.uri);
+    if (r)
+        return r;
+    setup.loaded = json_array();
+    setup.present = json_array();
+    setup.kept = json_array();
+    setup.document = json_pack("{s:o, s:o, s:O, s:O, s:O, s:n}", "store", cli_json_text(setup.uri),
+                               "file", cli_json_text(request->values[CLI_LOAD]), "loaded",
+                               setup.loaded, "present", setup.present, "leftAlone", setup.kept,
+                               "enable");
+    if (!setup.document)
+        cli_out_of_memory();
+
+    r = set_up(&setup);
+    if (setup.as_json && (r == CLI_DONE || r == CLI_FOUND))
+        cli_print_document(json_incref(setup.document));
+    flagver_close(setup.client);
+    json_decref(setup.document);
+    json_decref(setup.loaded);
+    json_decref(setup.present);
+    json_decref(setup.kept);
+    json_decref(setup.records);
+    free(setup.text);
+    return r;
+}

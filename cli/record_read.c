@@ -1,0 +1,418 @@
+/* What is in a store: one flag or segment, all of them, what they said before. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "asking.h"
+#include "commands.h"
+#include "datetime.h"
+#include "json.h"
+#include "output.h"
+#include "record.h"
+#include "store.h"
+#include "table.h"
+
+/* What the reading commands begin with. */
+struct reading {
+    const struct cli_kind *kind;
+    const char *key; /* NULL: all */
+    flagver_client *client;
+    bool as_json;
+};
+
+static int begin(struct reading *reading, const struct cli_request *request)
+{
+    *reading = (struct reading){ .kind = cli_kind_of(request),
+                                 .key = cli_request_operand(request, 0),
+                                 .as_json = request->values[CLI_JSON] != NULL };
+    return cli_store_read(request, NULL, &reading->client);
+}
+
+static int missing(const struct reading *reading)
+{
+    cli_complain(reading->key, "no such %s", reading->kind->name);
+    return CLI_NOT_FOUND;
+}
+
+static int fail(const struct reading *reading, const flagver_error *err)
+{
+    return cli_fail(reading->key ? reading->key : reading->kind->name, err);
+}
+
+/* ---- get ---- */
+
+static int read_no(const struct cli_request *request, int index, uint32_t least, uint32_t *ret_no)
+{
+    const char *text = cli_request_operand(request, index);
+
+    if (text && !cli_parse_number(text, least, ret_no))
+        return cli_request_refuse(request, "%s is no version's number", text);
+    return 0;
+}
+
+static void print_version(const struct reading *reading, const flagver_version *version)
+{
+    if (reading->as_json)
+        cli_print_document_with(cli_version_document(reading->kind, version), "definition",
+                                version->payload);
+    else
+        cli_print_indented(version->payload, version->payload_length);
+}
+
+/* The version of this number, of this time, or the one in force. */
+static int get(const struct reading *reading, uint32_t no, const int64_t *at)
+{
+    const char *phase = reading->kind->phase, *key = reading->key;
+    flagver_version *version = NULL;
+    flagver_error error;
+    int r;
+
+    if (no)
+        r = flagver_version_get(reading->client, phase, key, no, &version, &error);
+    else if (at)
+        r = flagver_version_as_of(reading->client, phase, key, *at, &version, &error);
+    else
+        r = flagver_version_current(reading->client, phase, key, &version, &error);
+    if (r < 0)
+        return fail(reading, &error);
+
+    if (version->tombstone) {
+        cli_complain(key, "version %u says that it is deleted", (unsigned)no);
+        r = CLI_NOT_FOUND;
+    } else {
+        print_version(reading, version);
+    }
+    flagver_version_free(version);
+    return r;
+}
+
+int cli_record_get(const struct cli_request *request)
+{
+    bool has_time = request->values[CLI_AT] != NULL;
+    struct reading reading;
+    uint32_t no = 0;
+    int64_t at = 0;
+    int r;
+
+    r = read_no(request, 1, 1, &no);
+    if (r == 0)
+        r = cli_read_at(request, &at);
+    if (r)
+        return r;
+    if (no && has_time)
+        return cli_request_refuse(request, "a version's number and --at exclude each other");
+
+    r = begin(&reading, request);
+    if (r == 0)
+        r = get(&reading, no, has_time ? &at : NULL);
+    flagver_close(reading.client);
+    return r;
+}
+
+/* ---- list ---- */
+
+struct listing {
+    const struct reading *reading;
+    struct cli_table table; /* for people */
+    bool found;             /* anything */
+};
+
+static void add_time(struct cli_table *table, int64_t us)
+{
+    char text[CLI_DATETIME_SIZE];
+
+    cli_datetime_print(us, text);
+    cli_table_add(table, us ? text : NULL);
+}
+
+/* What decides about a flag, in words: "2 beta users, 1 rule, 25 %". */
+struct summary {
+    char text[256];
+    size_t length;
+};
+
+static void add_part(struct summary *summary, const char *part)
+{
+    int length = snprintf(summary->text + summary->length, sizeof summary->text - summary->length,
+                          "%s%s", summary->length ? ", " : "", part);
+
+    summary->length += (size_t)length;
+}
+
+static void add_count(struct summary *summary, size_t count, const char *what)
+{
+    char part[64];
+
+    snprintf(part, sizeof part, "%zu %s%s", count, what, count == 1 ? "" : "s");
+    if (count)
+        add_part(summary, part);
+}
+
+static size_t count_targets(json_t *definition)
+{
+    json_t *targets = json_object_get(definition, "targets"), *keys;
+    const char *variant;
+    size_t count = 0;
+
+    json_object_foreach(targets, variant, keys) count += json_array_size(keys);
+    return count;
+}
+
+/* Of a flag with nothing to decide, the variant that it serves. */
+static void summarise(struct summary *summary, json_t *definition)
+{
+    const json_t *percentage = json_object_get(definition, "percentage");
+    const char *variant = json_string_value(json_object_get(definition, "default"));
+    char part[64];
+
+    add_count(summary, json_array_size(json_object_get(definition, "beta")), "beta user");
+    add_count(summary, count_targets(definition), "target");
+    add_count(summary, json_array_size(json_object_get(definition, "rules")), "rule");
+    if (percentage) {
+        snprintf(part, sizeof part, "%g %%", json_number_value(percentage));
+        add_part(summary, part);
+    }
+    if (json_object_get(definition, "split"))
+        add_part(summary, "split");
+    if (json_object_get(definition, "schedule"))
+        add_part(summary, "schedule");
+    if (!summary->length)
+        snprintf(summary->text, sizeof summary->text, "%s", variant ? variant : "everybody");
+}
+
+static void list_flag(struct cli_table *table, json_t *definition)
+{
+    const json_t *enabled = json_object_get(definition, "enabled");
+    struct summary summary = { .length = 0 };
+
+    summarise(&summary, definition);
+    cli_table_add(table, json_string_value(json_object_get(definition, "type")));
+    cli_table_add(table, json_is_false(enabled) ? "off" : "on");
+    cli_table_add(table, summary.text);
+}
+
+static bool list_one(void *data, const flagver_version *version)
+{
+    struct listing *listing = data;
+    const struct reading *reading = listing->reading;
+    json_t *definition;
+
+    if (reading->as_json) {
+        print_version(reading, version);
+        return true;
+    }
+    cli_table_add(&listing->table, version->subject);
+    if (reading->kind == &cli_flag_kind) {
+        definition = cli_version_definition(version);
+        list_flag(&listing->table, definition);
+        json_decref(definition);
+    }
+    cli_table_format(&listing->table, "%u", (unsigned)version->no);
+    add_time(&listing->table, version->created_at);
+    cli_table_add(&listing->table, version->created_by);
+    return true;
+}
+
+static void add_heading(struct cli_table *table, const char *const *words)
+{
+    for (; *words; words++, table->columns++)
+        cli_table_add(table, *words);
+}
+
+static int list(const struct reading *reading, int64_t as_of)
+{
+    static const char *const flag_words[] = { "FLAG", "TYPE",    "STATE", "SERVES",
+                                              "NO",   "CHANGED", "BY",    NULL };
+    static const char *const segment_words[] = { "SEGMENT", "NO", "CHANGED", "BY", NULL };
+    flagver_list_options options = { .size = sizeof options, .payload = 1, .as_of = as_of };
+    struct listing listing = { .reading = reading };
+    flagver_error error;
+    int r;
+
+    add_heading(&listing.table, reading->kind == &cli_flag_kind ? flag_words : segment_words);
+    r = flagver_version_list(reading->client, reading->kind->phase, &options, list_one, &listing,
+                             &error);
+    cli_table_print(&listing.table);
+    return r < 0 ? fail(reading, &error) : CLI_DONE;
+}
+
+int cli_record_list(const struct cli_request *request)
+{
+    struct reading reading;
+    int64_t at = 0;
+    int r;
+
+    r = cli_read_at(request, &at);
+    if (r)
+        return r;
+    /* To the library 0 is now. */
+    if (request->values[CLI_AT] && at == 0)
+        at = -1;
+    r = begin(&reading, request);
+    if (r == 0)
+        r = list(&reading, at);
+    flagver_close(reading.client);
+    return r;
+}
+
+/* ---- history ---- */
+
+/* "superseded, reverts 2" */
+static void add_state(struct cli_table *table, const flagver_version *version)
+{
+    char reverts[32] = "";
+
+    if (version->reverts_no)
+        snprintf(reverts, sizeof reverts, ", reverts %u", (unsigned)version->reverts_no);
+    cli_table_format(table, "%s%s%s", flagver_state_name(version->state),
+                     version->tombstone ? ", deleted" : "", reverts);
+}
+
+static bool tell_one(void *data, const flagver_version *version)
+{
+    struct listing *listing = data;
+
+    listing->found = true;
+    if (listing->reading->as_json) {
+        cli_print_document(cli_version_document(listing->reading->kind, version));
+        return true;
+    }
+    cli_table_format(&listing->table, "%u", (unsigned)version->no);
+    add_state(&listing->table, version);
+    add_time(&listing->table, version->created_at);
+    cli_table_add(&listing->table, version->created_by);
+    cli_table_add(&listing->table, version->note);
+    return true;
+}
+
+static int history(const struct reading *reading)
+{
+    static const char *const words[] = { "NO", "STATE", "CREATED", "BY", "NOTE", NULL };
+    flagver_list_options options = { .size = sizeof options, .backwards = 1 };
+    struct listing listing = { .reading = reading };
+    flagver_error error;
+    int r;
+
+    add_heading(&listing.table, words);
+    r = flagver_version_history(reading->client, reading->kind->phase, reading->key, &options,
+                                tell_one, &listing, &error);
+    cli_table_print(&listing.table);
+    if (r < 0)
+        return fail(reading, &error);
+    return listing.found ? CLI_DONE : missing(reading);
+}
+
+int cli_record_history(const struct cli_request *request)
+{
+    struct reading reading;
+    int r = begin(&reading, request);
+
+    if (r == 0)
+        r = history(&reading);
+    flagver_close(reading.client);
+    return r;
+}
+
+/* ---- diff ---- */
+
+/* From which version to which; without numbers, the last change that came into force. */
+struct span {
+    uint32_t from, to;
+    bool has_from, has_to;
+};
+
+static bool find_last(void *data, const flagver_version *version)
+{
+    struct span *span = data;
+
+    if (version->state != FLAGVER_STATE_APPROVED)
+        return true;
+    span->to = version->no;
+    span->has_to = true;
+    if (!span->has_from)
+        span->from = version->base_no;
+    span->has_from = true;
+    return false;
+}
+
+static int complete(const struct reading *reading, struct span *span)
+{
+    flagver_list_options options = { .size = sizeof options, .backwards = 1 };
+    flagver_error error;
+
+    if (span->has_to)
+        return 0;
+    if (flagver_version_history(reading->client, reading->kind->phase, reading->key, &options,
+                                find_last, span, &error) < 0)
+        return fail(reading, &error);
+    return span->has_to ? 0 : missing(reading);
+}
+
+static int get_diff(const struct reading *reading, const struct span *span, int form,
+                    char **ret_text, flagver_error *err)
+{
+    return flagver_version_diff(reading->client, reading->kind->phase, reading->key, span->from,
+                                span->to, form, ret_text, err);
+}
+
+/* There are changes that no merge patch can make; programs get null for it then. */
+static int print_document(const struct reading *reading, const struct span *span)
+{
+    char *lines = NULL, *patch = NULL;
+    flagver_error error;
+    int r;
+
+    r = get_diff(reading, span, FLAGVER_DIFF_LINES, &lines, &error);
+    if (r == 0)
+        r = get_diff(reading, span, FLAGVER_DIFF_MERGE_PATCH, &patch, &error);
+    if (r == FLAGVER_ENOTSUP)
+        r = 0;
+    if (r == 0)
+        cli_print_document_with(json_pack("{s:o, s:I, s:I, s:o}", reading->kind->name,
+                                          cli_json_text(reading->key), "from",
+                                          (json_int_t)span->from, "to", (json_int_t)span->to,
+                                          "changes", cli_json_lines(lines)),
+                                "mergePatch", patch ? patch : "null");
+    flagver_string_free(lines);
+    flagver_string_free(patch);
+    return r < 0 ? fail(reading, &error) : CLI_DONE;
+}
+
+static int print_text(const struct reading *reading, const struct span *span, bool patch)
+{
+    flagver_error error;
+    char *text;
+
+    if (get_diff(reading, span, patch ? FLAGVER_DIFF_MERGE_PATCH : FLAGVER_DIFF_LINES, &text,
+                 &error) < 0)
+        return fail(reading, &error);
+    if (patch)
+        cli_print("%s\n", text);
+    else
+        cli_print_changes("", text);
+    flagver_string_free(text);
+    return CLI_DONE;
+}
+
+int cli_record_diff(const struct cli_request *request)
+{
+    struct span span = { .has_from = request->operand_count > 1,
+                         .has_to = request->operand_count > 2 };
+    struct reading reading;
+    int r;
+
+    r = read_no(request, 1, 0, &span.from);
+    if (r == 0)
+        r = read_no(request, 2, 0, &span.to);
+    if (r)
+        return r;
+
+    r = begin(&reading, request);
+    if (r == 0)
+        r = complete(&reading, &span);
+    if (r == 0)
+        r = reading.as_json ? print_document(&reading, &span)
+                            : print_text(&reading, &span, request->values[CLI_MERGE_PATCH]);
+    flagver_close(reading.client);
+    return r;
+}

@@ -1,0 +1,237 @@
+/* Changing one flag or segment in a store: each command is a transaction of one operation. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "commands.h"
+#include "input.h"
+#include "json.h"
+#include "output.h"
+#include "record.h"
+#include "store.h"
+
+/* One operation and what it needs. */
+struct change {
+    int (*make)(struct change *change, flagver_txn *txn, flagver_error *err);
+    const struct cli_kind *kind;
+    const char *key;
+    flagver_write_options options;
+
+    const char *file; /* where the text comes from; NULL: no text */
+    char *text;
+    size_t length;
+    double percentage;
+    uint32_t to;
+    const char *const *users;
+    size_t user_count;
+
+    uint32_t no; /* of the version that came of it */
+};
+
+static int run(void *data, flagver_txn *txn, flagver_error *err)
+{
+    struct change *change = data;
+
+    return change->make(change, txn, err);
+}
+
+static void print_change(const struct change *change, bool as_json)
+{
+    if (as_json) {
+        cli_print_document(json_pack("{s:o, s:I}", change->kind->name, cli_json_text(change->key),
+                                     "no", (json_int_t)change->no));
+        return;
+    }
+    cli_print_name(change->key);
+    cli_print(": version %u\n", (unsigned)change->no);
+}
+
+/* Makes the change in a transaction of its own and prints what came of it. */
+static int carry_out(const struct cli_request *request, struct change *change)
+{
+    flagver_client *client;
+    flagver_error error;
+    int r;
+
+    change->kind = cli_kind_of(request);
+    change->key = cli_request_operand(request, 0);
+    r = cli_write_options(request, &change->options);
+    if (r)
+        return r;
+    r = cli_store_write(request, &client);
+    if (r)
+        return r;
+
+    r = cli_transact(request, client, run, change, &error);
+    flagver_close(client);
+    if (r < 0)
+        return change->file && r == FLAGVER_EPARSE ? cli_fail_in(change->file, &error)
+                                                   : cli_fail(change->key, &error);
+    print_change(change, request->values[CLI_JSON] != NULL);
+    return CLI_DONE;
+}
+
+/* ---- flags and segments ---- */
+
+static int put(struct change *change, flagver_txn *txn, flagver_error *err)
+{
+    return change->kind->put(txn, change->key, change->text, change->length, &change->options,
+                             &change->no, err);
+}
+
+int cli_record_put(const struct cli_request *request)
+{
+    struct change change = { .make = put };
+    int r;
+
+    r = cli_read_operand(cli_request_operand(request, 1), &change.file, &change.text,
+                         &change.length);
+    if (r)
+        return r;
+    r = carry_out(request, &change);
+    free(change.text);
+    return r;
+}
+
+static int revert(struct change *change, flagver_txn *txn, flagver_error *err)
+{
+    return change->kind->revert(txn, change->key, change->to, &change->options, &change->no, err);
+}
+
+int cli_record_revert(const struct cli_request *request)
+{
+    const char *no = cli_request_operand(request, 1);
+    struct change change = { .make = revert };
+
+    if (!cli_parse_number(no, 1, &change.to))
+        return cli_request_refuse(request, "%s is no version's number", no);
+    return carry_out(request, &change);
+}
+
+static int delete (struct change *change, flagver_txn *txn, flagver_error *err)
+{
+    return change->kind->remove(txn, change->key, &change->options, &change->no, err);
+}
+
+int cli_record_delete(const struct cli_request *request)
+{
+    struct change change = { .make = delete };
+
+    return carry_out(request, &change);
+}
+
+/* ---- flags alone ---- */
+
+static int enable(struct change *change, flagver_txn *txn, flagver_error *err)
+{
+    return flagver_flag_enable(txn, change->key, &change->options, &change->no, err);
+}
+
+static int disable(struct change *change, flagver_txn *txn, flagver_error *err)
+{
+    return flagver_flag_disable(txn, change->key, &change->options, &change->no, err);
+}
+
+static int ramp(struct change *change, flagver_txn *txn, flagver_error *err)
+{
+    return flagver_flag_ramp(txn, change->key, change->percentage, &change->options, &change->no,
+                             err);
+}
+
+static int release(struct change *change, flagver_txn *txn, flagver_error *err)
+{
+    return flagver_flag_release(txn, change->key, &change->options, &change->no, err);
+}
+
+static int beta_add(struct change *change, flagver_txn *txn, flagver_error *err)
+{
+    return flagver_flag_beta_add(txn, change->key, change->users, change->user_count,
+                                 &change->options, &change->no, err);
+}
+
+static int beta_remove(struct change *change, flagver_txn *txn, flagver_error *err)
+{
+    return flagver_flag_beta_remove(txn, change->key, change->users, change->user_count,
+                                    &change->options, &change->no, err);
+}
+
+static int schedule(struct change *change, flagver_txn *txn, flagver_error *err)
+{
+    return flagver_flag_schedule(txn, change->key, change->text, change->length, &change->options,
+                                 &change->no, err);
+}
+
+int cli_flag_enable(const struct cli_request *request)
+{
+    struct change change = { .make = enable };
+
+    return carry_out(request, &change);
+}
+
+int cli_flag_disable(const struct cli_request *request)
+{
+    struct change change = { .make = disable };
+
+    return carry_out(request, &change);
+}
+
+int cli_flag_ramp(const struct cli_request *request)
+{
+    const char *text = cli_request_operand(request, 1);
+    struct change change = { .make = ramp };
+    size_t digits = strspn(text, "0123456789.");
+    char *end;
+
+    change.percentage = strtod(text, &end);
+    if (!digits || text[digits] || end != text + digits)
+        return cli_request_refuse(request, "%s is no percentage from 0 to 100", text);
+    return carry_out(request, &change);
+}
+
+int cli_flag_release(const struct cli_request *request)
+{
+    struct change change = { .make = release };
+
+    return carry_out(request, &change);
+}
+
+/* All operands behind the key. */
+static int carry_out_for_users(const struct cli_request *request, struct change *change)
+{
+    change->users = (const char *const *)request->operands + 1;
+    change->user_count = (size_t)request->operand_count - 1;
+    return carry_out(request, change);
+}
+
+int cli_flag_beta_add(const struct cli_request *request)
+{
+    struct change change = { .make = beta_add };
+
+    return carry_out_for_users(request, &change);
+}
+
+int cli_flag_beta_rm(const struct cli_request *request)
+{
+    struct change change = { .make = beta_remove };
+
+    return carry_out_for_users(request, &change);
+}
+
+int cli_flag_schedule(const struct cli_request *request)
+{
+    const char *file = cli_request_operand(request, 1);
+    bool clear = request->values[CLI_CLEAR] != NULL;
+    struct change change = { .make = schedule };
+    int r;
+
+    if (clear == (file != NULL))
+        return cli_request_refuse(request, "needs either a FILE or --clear");
+    if (file) {
+        r = cli_read_operand(file, &change.file, &change.text, &change.length);
+        if (r)
+            return r;
+    }
+    r = carry_out(request, &change);
+    free(change.text);
+    return r;
+}

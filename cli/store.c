@@ -1,0 +1,175 @@
+#define _POSIX_C_SOURCE 200809L
+
+#include "store.h"
+
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "input.h"
+#include "output.h"
+
+#define DEFAULT_STORE "sqlite:flagver.db"
+
+/* An option, or else the variable, of which an empty one is none. */
+static const char *setting(const struct cli_request *request, enum cli_option option,
+                           const char *variable)
+{
+    const char *value = request->values[option];
+
+    if (value)
+        return value;
+    value = getenv(variable);
+    return value && *value ? value : NULL;
+}
+
+/* Does the text begin with "name:", as drivers' names are spelled? */
+static bool has_scheme(const char *text)
+{
+    size_t length = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789+-.");
+
+    return length > 0 && text[length] == ':' && text[0] >= 'a';
+}
+
+int cli_store_uri(const struct cli_request *request, const char **ret_uri)
+{
+    const char *uri = setting(request, CLI_STORE, "FLAGVER_STORE");
+
+    *ret_uri = uri ? uri : DEFAULT_STORE;
+    if (has_scheme(*ret_uri))
+        return 0;
+    cli_complain(request->values[CLI_STORE] ? "--store" : "FLAGVER_STORE",
+                 "\"%s\" is no URI; an SQLite file is sqlite:%s", *ret_uri,
+                 **ret_uri ? *ret_uri : "FILE");
+    return CLI_USAGE;
+}
+
+const char *cli_store_tenant(const struct cli_request *request)
+{
+    return setting(request, CLI_TENANT, "FLAGVER_TENANT");
+}
+
+int cli_store_version(const char *uri, uint32_t *ret_version, uint32_t *ret_wanted,
+                      flagver_error *err)
+{
+    int r;
+
+    *ret_version = 0;
+    *ret_wanted = FLAGVER_SCHEMA_VERSION;
+    r = flagver_schema_version(uri, ret_version, ret_wanted, err);
+    return r == FLAGVER_ENOTFOUND ? 0 : r;
+}
+
+/* A store that is not there is nothing that was looked for in one. */
+static int missing(flagver_error *err)
+{
+    err->code = FLAGVER_EUNAVAILABLE;
+    snprintf(err->message, sizeof err->message,
+             "there is no such store; \"flagver init\" makes one");
+    return err->code;
+}
+
+int cli_store_fail(const char *uri, flagver_error *err)
+{
+    if (err->code == FLAGVER_ENOTFOUND)
+        missing(err);
+    return cli_fail(uri, err);
+}
+
+int cli_store_open(const struct cli_request *request, const char *uri, bool create,
+                   const flagver_options *options, flagver_client **ret_client, flagver_error *err)
+{
+    flagver_options filled = { .size = sizeof filled };
+    uint32_t version, wanted;
+
+    /* What is no store, or cannot be looked at, opening it finds out with better words. */
+    if (!create && cli_store_version(uri, &version, &wanted, err) == 0 && version == 0)
+        return missing(err);
+
+    if (options)
+        filled = *options;
+    filled.tenant = cli_store_tenant(request);
+    filled.log = cli_warn;
+    return flagver_open(uri, &filled, ret_client, err);
+}
+
+static int open_store(const struct cli_request *request, bool create,
+                      const flagver_options *options, flagver_client **ret_client)
+{
+    flagver_error error;
+    const char *uri;
+    int r = cli_store_uri(request, &uri);
+
+    if (r == 0 && cli_store_open(request, uri, create, options, ret_client, &error) < 0)
+        r = cli_store_fail(uri, &error);
+    return r;
+}
+
+int cli_store_read(const struct cli_request *request, const flagver_options *options,
+                   flagver_client **ret_client)
+{
+    return open_store(request, false, options, ret_client);
+}
+
+int cli_store_write(const struct cli_request *request, flagver_client **ret_client)
+{
+    return open_store(request, true, NULL, ret_client);
+}
+
+bool cli_parse_number(const char *text, uint32_t least, uint32_t *ret_number)
+{
+    uint64_t number = 0;
+    const char *c;
+
+    for (c = text; *c >= '0' && *c <= '9' && number < FLAGVER_EXPECT_NONE; c++)
+        number = number * 10 + (uint64_t)(*c - '0');
+    *ret_number = (uint32_t)number;
+    return c > text && !*c && number >= least && number < FLAGVER_EXPECT_NONE;
+}
+
+int cli_write_options(const struct cli_request *request, flagver_write_options *ret_options)
+{
+    const char *expect = request->values[CLI_EXPECT];
+
+    *ret_options = (flagver_write_options){ .size = sizeof *ret_options,
+                                            .note = request->values[CLI_NOTE] };
+    if (expect && strcmp(expect, "none") == 0)
+        ret_options->expect_no = FLAGVER_EXPECT_NONE;
+    else if (expect && !cli_parse_number(expect, 1, &ret_options->expect_no))
+        return cli_request_refuse(request, "--expect %s is neither a version's number nor none",
+                                  expect);
+    return 0;
+}
+
+/* The login name; without one (a bare number in a container) the number. */
+static const char *login_name(char *room, size_t size)
+{
+    const struct passwd *entry;
+
+    if (getlogin_r(room, size) == 0 && *room)
+        return room;
+    entry = getpwuid(getuid());
+    if (entry && entry->pw_name && *entry->pw_name)
+        return entry->pw_name;
+    snprintf(room, size, "uid:%lu", (unsigned long)getuid());
+    return room;
+}
+
+int cli_transact(const struct cli_request *request, flagver_client *client,
+                 int (*run)(void *data, flagver_txn *txn, flagver_error *err), void *data,
+                 flagver_error *err)
+{
+    flagver_txn_options options = { .size = sizeof options,
+                                    .idempotency_key = request->values[CLI_IDEMPOTENCY_KEY] };
+    flagver_actor actor = { .size = sizeof actor,
+                            .id = setting(request, CLI_ACTOR, "FLAGVER_ACTOR"),
+                            .roles = request->roles,
+                            .role_count = request->role_count };
+    char room[FLAGVER_ACTOR_LIMIT + 1];
+
+    if (!actor.id)
+        actor.id = login_name(room, sizeof room);
+    return flagver_txn_run(client, &actor, &options, run, data, err);
+}

@@ -1,0 +1,143 @@
+# bash completion for flagver(1)                              -*- shell-script -*-
+
+# NAME|OPERANDS|OPTIONS of every command; the tests hold this against --help.
+_flagver_commands() {
+    cat <<'END'
+init||--load --enable
+schema status||
+schema up||
+schema down|[VERSION]|--backup --no-backup
+schema verify||
+doctor||
+health||
+export|FILE|
+import|FILE|
+flag put|KEY FILE|--note --expect --idempotency-key
+flag get|KEY [NO]|--at
+flag list||--at
+flag enable|KEY|--note --expect --idempotency-key
+flag disable|KEY|--note --expect --idempotency-key
+flag ramp|KEY PERCENT|--note --expect --idempotency-key
+flag release|KEY|--note --expect --idempotency-key
+flag beta add|KEY USER...|--note --expect --idempotency-key
+flag beta rm|KEY USER...|--note --expect --idempotency-key
+flag schedule|KEY [FILE]|--note --expect --idempotency-key --clear
+flag history|KEY|
+flag diff|KEY [FROM [TO]]|--merge-patch
+flag revert|KEY NO|--note --expect --idempotency-key
+flag delete|KEY|--note --expect --idempotency-key
+flag lint|FILE|
+flag plan|FILE|--prune
+flag apply|FILE|--note --idempotency-key --prune
+flag import|FILE|--note --idempotency-key
+flag export||
+flag eval|[KEY]|--definitions --batch --context --at --type --default
+flag explain|KEY|--definitions --context --at
+segment put|NAME FILE|--note --expect --idempotency-key
+segment get|NAME [NO]|--at
+segment list||--at
+segment history|NAME|
+segment diff|NAME [FROM [TO]]|--merge-patch
+segment revert|NAME NO|--note --expect --idempotency-key
+segment delete|NAME|--note --expect --idempotency-key
+END
+}
+
+_flagver_everywhere='--store --tenant --actor --role --json --help --version'
+
+# Options that take no value.
+_flagver_is_switch() {
+    case $1 in
+    --json | --help | --version | --batch | --prune | --merge-patch | --clear | --no-backup) ;;
+    *) return 1 ;;
+    esac
+}
+
+_flagver_files() {
+    compopt -o filenames 2>/dev/null
+    mapfile -t COMPREPLY < <(compgen -f -- "$1")
+}
+
+# The keys in the store that the command line names: flag or segment.
+_flagver_keys() {
+    local kind=$1 keys
+    keys=$("${words[0]}" "${where[@]}" "$kind" list --json 2>/dev/null |
+        sed -n 's/^{"'"$kind"'":"\([^"\\ ]*\)",.*/\1/p')
+    mapfile -t COMPREPLY < <(compgen -W "$keys" -- "$2")
+}
+
+_flagver_value() {
+    case $1 in
+    --definitions | --load | --backup) _flagver_files "$2" ;;
+    --enable) _flagver_keys flag "$2" ;;
+    --store) mapfile -t COMPREPLY < <(compgen -W 'sqlite: memory:' -- "$2") ;;
+    --type) mapfile -t COMPREPLY < <(compgen -W 'boolean string integer double json' -- "$2") ;;
+    --expect) mapfile -t COMPREPLY < <(compgen -W 'none' -- "$2") ;;
+    esac
+}
+
+# The command that the words in `given` begin with: name, operands, options, and how many
+# words it has; or, while there is none yet, the words that may follow.
+_flagver_find() {
+    local line form flags rest parts given_text="${given[*]}"
+    name='' operands='' options='' used=0 next=
+    while IFS='|' read -r line form flags; do
+        if [[ "$given_text " == "$line "* ]]; then
+            name=$line operands=$form options=$flags
+            read -ra parts <<<"$line"
+            used=${#parts[@]}
+        elif [[ -z $given_text || $line == "$given_text "* ]]; then
+            rest=${line#"${given_text:+$given_text }"}
+            next+="${rest%% *} "
+        fi
+    done < <(_flagver_commands)
+}
+
+_flagver() {
+    local cur prev words cword i word
+    local given=() where=() name operands options used next form
+    COMPREPLY=()
+    if declare -F _get_comp_words_by_ref >/dev/null; then
+        _get_comp_words_by_ref -n =: cur prev words cword
+    else
+        cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
+        words=("${COMP_WORDS[@]}") cword=$COMP_CWORD
+    fi
+
+    for ((i = 1; i < cword; i++)); do
+        word=${words[i]}
+        if [[ $word != -* ]]; then
+            given+=("$word")
+        elif [[ $word == --* && $word != *=* ]] && ! _flagver_is_switch "$word"; then
+            ((++i < cword)) || break
+            [[ $word != --store && $word != --tenant ]] || where+=("$word" "${words[i]}")
+        elif [[ $word == --store=* || $word == --tenant=* ]]; then
+            where+=("$word")
+        fi
+    done
+    [[ ${given[0]-} != help ]] || given=("${given[@]:1}")
+    _flagver_find
+
+    if [[ $cur == --*=* ]]; then
+        _flagver_value "${cur%%=*}" "${cur#*=}"
+        COMPREPLY=("${COMPREPLY[@]/#/${cur%%=*}=}")
+    elif [[ $prev == --* && $prev != *=* ]] && ! _flagver_is_switch "$prev"; then
+        _flagver_value "$prev" "$cur"
+    elif [[ $cur == -* ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$options $_flagver_everywhere" -- "$cur")
+    elif [[ -z $name ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$next" -- "$cur" | sort -u)
+    else
+        read -ra form <<<"${operands//[][]/}"
+        case ${form[${#given[@]} - used]-} in
+        KEY) _flagver_keys flag "$cur" ;;
+        NAME) _flagver_keys segment "$cur" ;;
+        FILE) _flagver_files "$cur" ;;
+        esac
+    fi
+    if declare -F __ltrim_colon_completions >/dev/null; then
+        __ltrim_colon_completions "$cur"
+    fi
+}
+
+complete -F _flagver flagver
