@@ -25,12 +25,7 @@ static bool is_continuation(char c)
     return ((unsigned char)c & 0xC0) == 0x80;
 }
 
-/*
- * Copies a text into `out`, which has `room` bytes and one for the NUL. When it
- * is longer, the first `head` bytes and as many of the last as fit are kept
- * with "…" between them, and no character is cut apart.
- */
-static void shorten(char *out, size_t room, size_t head, const char *text, size_t length)
+void fv_json_shorten(char *out, size_t room, size_t head, const char *text, size_t length)
 {
     static const char dots[] = "\xE2\x80\xA6";
     const size_t width = sizeof dots - 1;
@@ -70,14 +65,14 @@ static int fail_at(flagver_error *err, const char *name, const struct fv_positio
     if (!*pointer)
         pointer = "(root)";
     room = ROOM - smaller(name_length + strlen(pointer), PLACE_ROOM);
-    shorten(words, room, room, why, strlen(why));
+    fv_json_shorten(words, room, room, why, strlen(why));
 
     /* Of a file's name the end says most; of a pointer both ends do. */
     room = ROOM - strlen(words);
     share = room - smaller(strlen(pointer), room / 2);
-    shorten(file, share, 0, name ? name : "", name_length);
+    fv_json_shorten(file, share, 0, name ? name : "", name_length);
     room -= strlen(file);
-    shorten(value, room, room / 2, pointer, strlen(pointer));
+    fv_json_shorten(value, room, room / 2, pointer, strlen(pointer));
 
     if (name)
         fv_fail(err, FLAGVER_EPARSE, "%s:%d:%d: %s: %s", file, (int)place->line, (int)place->column,
@@ -162,7 +157,7 @@ static const char *token_text(const struct reader *reader, char out[64])
 {
     const struct fv_token *token = &reader->scan.token;
 
-    shorten(out, 63, 48, reader->scan.text + token->start, token->end - token->start);
+    fv_json_shorten(out, 63, 48, reader->scan.text + token->start, token->end - token->start);
     return out;
 }
 

@@ -45,6 +45,13 @@ int fv_json_parse(const char *text, size_t length, const char *name, json_t **re
                   flagver_error *err);
 
 /*
+ * Copies a text into `out`, which has `room` bytes and one for the NUL. When it
+ * is longer, the first `head` bytes and as many of the last as fit are kept
+ * with "…" between them, and no character is cut apart.
+ */
+void fv_json_shorten(char *out, size_t room, size_t head, const char *text, size_t length);
+
+/*
  * Word an error about a value inside a text that was parsed. `pointer` names
  * the value; `at_key` points at its key instead ("unknown key").
  *
