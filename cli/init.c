@@ -213,7 +213,9 @@ static char *new_definitions(struct setup *setup)
 
 static int apply(void *data, flagver_txn *txn, flagver_error *err)
 {
-    flagver_write_options options = { .size = sizeof options, .note = "flagver init" };
+    flagver_write_options options = { .size = sizeof options,
+                                      .note = "flagver init",
+                                      .expect_no = FLAGVER_EXPECT_NONE };
     const char *text = data;
     int r = flagver_flags_apply(txn, text, strlen(text), NULL, false, &options, err);
 
@@ -253,7 +255,7 @@ static int load(struct setup *setup)
     text = new_definitions(setup);
     if (json_array_size(setup->loaded) &&
         cli_transact(setup->request, setup->client, apply, text, &error) < 0)
-        r = cli_fail(setup->name, &error);
+        r = cli_fail_from(setup->name, &error);
     free(text);
     if (r)
         return r;

@@ -23,9 +23,9 @@
     "Print what changed from version FROM to version TO, a line each. Without TO: to\n" \
     "the version in force; without FROM: what that one changed. 0 stands for nothing."
 #define REVERT_MANUAL "Put what version NO said, as a new version."
-#define DELETE_MANUAL                                                                     \
-    "Delete it. The history stays, and revert brings it back. Refused as long as flags\n" \
-    "or segments refer to it (exit status 5)."
+#define DELETE_MANUAL                                                               \
+    "Delete it. The history stays, and revert brings it back. Refused as long as\n" \
+    "flags or segments refer to it (exit status 5)."
 
 const struct cli_command cli_commands[] = {
     {

@@ -263,14 +263,31 @@ int cli_fail(const char *what, const flagver_error *err)
     return cli_status_of(err->code);
 }
 
+/* How long the place before the words is; the library does not know the file's name. */
+static int read_place(const flagver_error *err, int *ret_line, int *ret_column)
+{
+    int length = 0;
+
+    if (sscanf(err->message, "line %d, column %d: %n", ret_line, ret_column, &length) < 2)
+        return 0;
+    return length;
+}
+
 int cli_fail_in(const char *file, const flagver_error *err)
 {
-    int line, column, length = 0;
+    int line, column, length = read_place(err, &line, &column);
 
-    /* The library does not know the file's name. */
-    if (sscanf(err->message, "line %d, column %d: %n", &line, &column, &length) < 2 || !length)
+    if (!length)
         return cli_fail(file, err);
     cli_complain(NULL, "%s:%d:%d: %s", file, line, column, err->message + length);
+    return cli_status_of(err->code);
+}
+
+int cli_fail_from(const char *file, const flagver_error *err)
+{
+    int line, column;
+
+    cli_complain(file, "%s", err->message + read_place(err, &line, &column));
     return cli_status_of(err->code);
 }
 

@@ -63,8 +63,10 @@ void cli_warn(void *data, int level, const char *message);
 /* Complains with the words of `err`; returns the exit status for it. */
 int cli_fail(const char *what, const flagver_error *err);
 
-/* The same about a text that came from this file. */
+/* The same about a text that came from this file; and about one that was made of it, so that line
+ * and column mean nothing to anybody. */
 int cli_fail_in(const char *file, const flagver_error *err);
+int cli_fail_from(const char *file, const flagver_error *err);
 
 /*
  * The end of standard output: `status`, or CLI_UNAVAILABLE with a complaint

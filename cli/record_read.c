@@ -28,9 +28,9 @@ static int begin(struct reading *reading, const struct cli_request *request)
     return cli_store_read(request, NULL, &reading->client);
 }
 
-static int missing(const struct reading *reading)
+static int missing(const struct reading *reading, const char *when)
 {
-    cli_complain(reading->key, "no such %s", reading->kind->name);
+    cli_complain(reading->key, "no such %s%s", reading->kind->name, when);
     return CLI_NOT_FOUND;
 }
 
@@ -73,6 +73,8 @@ static int get(const struct reading *reading, uint32_t no, const int64_t *at)
         r = flagver_version_as_of(reading->client, phase, key, *at, &version, &error);
     else
         r = flagver_version_current(reading->client, phase, key, &version, &error);
+    if (r == FLAGVER_ENOTFOUND)
+        return missing(reading, no ? " or version" : at ? " at that time" : "");
     if (r < 0)
         return fail(reading, &error);
 
@@ -299,7 +301,7 @@ static int history(const struct reading *reading)
     cli_table_print(&listing.table);
     if (r < 0)
         return fail(reading, &error);
-    return listing.found ? CLI_DONE : missing(reading);
+    return listing.found ? CLI_DONE : missing(reading, "");
 }
 
 int cli_record_history(const struct cli_request *request)
@@ -345,7 +347,7 @@ static int complete(const struct reading *reading, struct span *span)
     if (flagver_version_history(reading->client, reading->kind->phase, reading->key, &options,
                                 find_last, span, &error) < 0)
         return fail(reading, &error);
-    return span->has_to ? 0 : missing(reading);
+    return span->has_to ? 0 : missing(reading, "");
 }
 
 static int get_diff(const struct reading *reading, const struct span *span, int form,

@@ -35,6 +35,12 @@ static int run(void *data, flagver_txn *txn, flagver_error *err)
     return change->make(change, txn, err);
 }
 
+static int schedule(struct change *change, flagver_txn *txn, flagver_error *err)
+{
+    return flagver_flag_schedule(txn, change->key, change->text, change->length, &change->options,
+                                 &change->no, err);
+}
+
 static void print_change(const struct change *change, bool as_json)
 {
     if (as_json) {
@@ -44,6 +50,16 @@ static void print_change(const struct change *change, bool as_json)
     }
     cli_print_name(change->key);
     cli_print(": version %u\n", (unsigned)change->no);
+}
+
+static int fail(const struct change *change, const flagver_error *err)
+{
+    if (!change->file || err->code != FLAGVER_EPARSE)
+        return cli_fail(change->key, err);
+    /* A schedule is put into the definition, and that is looked at. */
+    if (change->make == schedule && strstr(err->message, ": /schedule"))
+        return cli_fail_from(change->file, err);
+    return cli_fail_in(change->file, err);
 }
 
 /* Makes the change in a transaction of its own and prints what came of it. */
@@ -65,8 +81,7 @@ static int carry_out(const struct cli_request *request, struct change *change)
     r = cli_transact(request, client, run, change, &error);
     flagver_close(client);
     if (r < 0)
-        return change->file && r == FLAGVER_EPARSE ? cli_fail_in(change->file, &error)
-                                                   : cli_fail(change->key, &error);
+        return fail(change, &error);
     print_change(change, request->values[CLI_JSON] != NULL);
     return CLI_DONE;
 }
@@ -153,12 +168,6 @@ static int beta_remove(struct change *change, flagver_txn *txn, flagver_error *e
 {
     return flagver_flag_beta_remove(txn, change->key, change->users, change->user_count,
                                     &change->options, &change->no, err);
-}
-
-static int schedule(struct change *change, flagver_txn *txn, flagver_error *err)
-{
-    return flagver_flag_schedule(txn, change->key, change->text, change->length, &change->options,
-                                 &change->no, err);
 }
 
 int cli_flag_enable(const struct cli_request *request)
