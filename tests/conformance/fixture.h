@@ -1,0 +1,211 @@
+/*
+ * What the files of the conformance suite share: a store for each test, rows that
+ * are right unless a test makes them wrong, and what reads them back.
+ *
+ * Every test begins with an empty store of its own in `conform.store`.
+ */
+#ifndef FLAGVER_CONFORMANCE_FIXTURE_H
+#define FLAGVER_CONFORMANCE_FIXTURE_H
+
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conformance.h"
+
+#define CONFORM_PATH_SIZE 1024
+#define CONFORM_WAIT_MS 20000 /* of stores that should get a lock */
+#define CONFORM_SHORT_MS 50   /* of stores that should not */
+
+struct conform {
+    const struct flagver_conformance *target;
+    const flagver_driver *driver;
+    char path[CONFORM_PATH_SIZE];
+    flagver_store *store;
+};
+
+extern struct conform conform;
+extern flagver_error conform_error; /* the calls under test report into this */
+
+/* ---- assertions ---- */
+
+#define assert_ok(call)                                                                 \
+    do {                                                                                \
+        int assert_result_;                                                             \
+        memset(&conform_error, 0, sizeof conform_error);                                \
+        assert_result_ = (call);                                                        \
+        ck_assert_msg(assert_result_ == 0, "%s returned %d: %s", #call, assert_result_, \
+                      conform_error.message);                                           \
+    } while (0)
+
+/* The call returns this code and says why. */
+#define assert_fails(expected, call)                                                           \
+    do {                                                                                       \
+        int assert_result_;                                                                    \
+        memset(&conform_error, 0, sizeof conform_error);                                       \
+        assert_result_ = (call);                                                               \
+        ck_assert_msg(assert_result_ == (expected), "%s returned %d instead of %s: %s", #call, \
+                      assert_result_, #expected, conform_error.message);                       \
+        conform_check_words(assert_result_, #call);                                            \
+    } while (0)
+
+/* The call breaks a rule of `what`, which a driver refuses with one of two codes. */
+#define assert_refused(call, what)                                                               \
+    do {                                                                                         \
+        int assert_result_;                                                                      \
+        memset(&conform_error, 0, sizeof conform_error);                                         \
+        assert_result_ = (call);                                                                 \
+        ck_assert_msg(assert_result_ == FLAGVER_ECORRUPT || assert_result_ == FLAGVER_ECONFLICT, \
+                      "%s: %s returned %d instead of ECORRUPT or ECONFLICT: %s", (what), #call,  \
+                      assert_result_, conform_error.message);                                    \
+        conform_check_words(assert_result_, #call);                                              \
+    } while (0)
+
+void conform_check_words(int code, const char *call);
+
+/* ---- which cases there are ---- */
+
+/* What a case needs of the driver and its places; several can be or-ed. */
+#define NEEDS_REOPEN 1u       /* two stores on one path, one after the other */
+#define NEEDS_PROCESSES 2u    /* two stores on one path at once */
+#define NEEDS_MANY_WRITERS 4u /* two transactions that write in one store */
+#define NEEDS_LOSING 8u       /* lose_place */
+
+/* A case whose tests begin with a store; conform_add() adds one, or says that it is left out. */
+TCase *conform_tcase(Suite *suite, const char *name);
+void conform_add(TCase *tcase, unsigned needs, const TTest *test);
+
+/* ---- stores and transactions ---- */
+
+flagver_store *conform_open(int32_t wait_ms); /* another store on conform.path, with its schema */
+void conform_close(flagver_store *store);
+
+/* Of the tenant that most tests use, and of any. */
+#define TENANT "tenant"
+flagver_driver_txn *conform_write(void);
+flagver_driver_txn *conform_read(void);
+flagver_driver_txn *conform_begin(flagver_store *store, const char *tenant, int mode);
+void conform_commit(flagver_driver_txn *txn);
+void conform_rollback(flagver_driver_txn *txn);
+
+/* ---- rows ---- */
+
+flagver_bytes conform_text(const char *text);        /* NULL: none */
+bool conform_same(flagver_bytes a, flagver_bytes b); /* none is not empty */
+flagver_id conform_id(unsigned number);
+
+/* A series without versions, of TENANT. Its id is made of `number`. */
+flagver_series_row conform_series(unsigned number, const char *phase, const char *subject);
+
+/*
+ * Version `no` of it in this state: with what belongs to the state, and with times of
+ * 1000 × no and shortly after. Its id and its payload's are made of the series' id and `no`.
+ */
+flagver_version_row conform_version(const flagver_series_row *series, uint32_t no, int32_t state);
+flagver_payload_row conform_payload(const flagver_version_row *version, const char *body);
+flagver_leaf_row conform_leaf(uint64_t no, const char *leaf);
+flagver_keyed_row conform_keyed(const char *space, const char *key, int64_t rev, const char *value);
+
+/* ---- changes ---- */
+
+/* Changes to be applied at once. Rows are copied, the texts in them are not. */
+#define CONFORM_BATCH 64
+struct conform_batch {
+    flagver_change changes[CONFORM_BATCH];
+    union {
+        flagver_series_row series;
+        flagver_payload_row payload;
+        flagver_version_row version;
+        flagver_leaf_row leaf;
+        flagver_keyed_row keyed;
+    } rows[CONFORM_BATCH];
+    size_t count;
+};
+
+void conform_add_series(struct conform_batch *batch, flagver_series_row row, int64_t expect);
+void conform_add_payload(struct conform_batch *batch, flagver_payload_row row);
+void conform_add_version(struct conform_batch *batch, int32_t kind, flagver_version_row row,
+                         int64_t expect);
+void conform_add_leaf(struct conform_batch *batch, flagver_leaf_row row);
+void conform_add_keyed(struct conform_batch *batch, int32_t kind, flagver_keyed_row row,
+                       int64_t expect);
+
+/* Hand the changes to the driver and empty the batch. */
+int conform_apply(flagver_driver_txn *txn, struct conform_batch *batch);
+
+/*
+ * Add the next version of a series, born as a draft (or RECORDED), with all that belongs to
+ * it; `series` is brought up to date. The payload's body is `body`.
+ */
+flagver_version_row conform_next_version(flagver_driver_txn *txn, flagver_series_row *series,
+                                         int32_t state, const char *body);
+
+/* Write this version again in another state; superseded: by `superseded_by`. */
+int conform_move(flagver_driver_txn *txn, flagver_version_row *version, int32_t state,
+                 uint32_t superseded_by);
+
+/* Approve a version of the series: the one that was current is superseded. */
+void conform_approve(flagver_driver_txn *txn, flagver_series_row *series,
+                     flagver_version_row *current, flagver_version_row *next);
+
+/* A series with one draft in a transaction of its own; what there is of it in the end. */
+flagver_series_row conform_draft(unsigned number, const char *phase, const char *subject,
+                                 flagver_version_row *ret_version);
+
+/* ---- reading ---- */
+
+/* Rows with texts of their own. */
+struct conform_rows {
+    flagver_row *rows;
+    void **blocks;
+    size_t count, block_count;
+};
+
+void conform_scan(flagver_driver_txn *txn, const flagver_query *query,
+                  struct conform_rows *ret_rows);
+void conform_free(struct conform_rows *rows);
+size_t conform_count(flagver_driver_txn *txn, const flagver_query *query);
+
+flagver_query conform_all_versions(void); /* of the tenant, with payloads */
+flagver_query conform_versions_of(const flagver_series_row *series);
+flagver_query conform_all_series(void);
+flagver_query conform_all_leaves(void);
+flagver_query conform_keyed_of(const char *space, const char *key); /* key NULL: all */
+
+/* The one row that such a query finds. */
+void conform_one(flagver_driver_txn *txn, const flagver_query *query,
+                 struct conform_rows *ret_rows);
+
+void conform_check_series(const flagver_series_row *got, const flagver_series_row *wanted);
+/* With the names of the series; payloads are not looked at. */
+void conform_check_version(const flagver_version_row *got, const flagver_version_row *wanted,
+                           const flagver_series_row *series);
+void conform_check_keyed(const flagver_keyed_row *got, const flagver_keyed_row *wanted);
+
+/* Nothing of any tenant that these tests write to is there. */
+void conform_check_empty(flagver_store *store);
+
+/* ---- threads and processes ---- */
+
+/* Who writes in a store of a driver with ONE_WRITER goes through here. */
+void conform_enter(void);
+void conform_leave(void);
+
+/*
+ * Run `body` in a child process and wait for it; what it returned. It must not use
+ * Check's assertions: it says what is wrong with conform_complain() and returns 1.
+ */
+int conform_in_child(int (*body)(void *data), void *data);
+int conform_complain(const char *what);
+
+/* ---- the cases ---- */
+
+void conform_store_cases(Suite *suite);
+void conform_row_cases(Suite *suite);
+void conform_rule_cases(Suite *suite);
+void conform_query_cases(Suite *suite);
+void conform_transaction_cases(Suite *suite);
+void conform_thread_cases(Suite *suite);
+void conform_process_cases(Suite *suite);
+
+#endif
