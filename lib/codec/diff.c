@@ -158,9 +158,6 @@ int fv_diff_merge_patch(const char *a, size_t a_length, const char *b, size_t b_
 
 /* ---- lines ---- */
 
-/* How deep changes are told apart; what nests deeper is told as a whole. */
-#define DIFF_DEPTH 50
-
 #define VALUE_ROOM 200
 #define VALUE_HEAD 140
 
@@ -493,9 +490,9 @@ static int diff_values(struct diff *diff, const struct fv_place *place, const js
 {
     if (!a || !b)
         return add_line(diff, place, a, b);
-    if (depth < DIFF_DEPTH && json_is_object(a) && json_is_object(b))
+    if (depth < FV_DIFF_DEPTH && json_is_object(a) && json_is_object(b))
         return diff_objects(diff, place, a, b, depth + 1);
-    if (depth < DIFF_DEPTH && json_is_array(a) && json_is_array(b))
+    if (depth < FV_DIFF_DEPTH && json_is_array(a) && json_is_array(b))
         return diff_arrays(diff, place, a, b, depth + 1);
     return json_equal(a, b) ? 0 : add_line(diff, place, a, b);
 }

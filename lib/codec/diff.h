@@ -43,11 +43,12 @@ int fv_diff_merge_patch(const char *a, size_t a_length, const char *b, size_t b_
  * added (with its new one); objects and arrays first in pairs, as changed. Of
  * something that moved it is told that it went here and came there. Beyond
  * FV_DIFF_CELLS pairs that would have to be compared elements are matched by
- * their index.
+ * their index; what nests deeper than FV_DIFF_DEPTH is told as a whole.
  *
  * @return 0, FLAGVER_EPARSE (a text is no JSON), FLAGVER_ENOMEM
  */
 #define FV_DIFF_CELLS 250000u
+#define FV_DIFF_DEPTH 50
 int fv_diff_lines(const char *a, size_t a_length, const char *b, size_t b_length,
                   struct fv_text *out, flagver_error *err);
 

@@ -148,6 +148,13 @@ void fv_gather_put_segment(struct fv_gathering *gathering, uint32_t slot,
     *place = segment;
 }
 
+int fv_compare_keys(const char *a, size_t a_length, const char *b, size_t b_length)
+{
+    int order = memcmp(a, b, a_length < b_length ? a_length : b_length);
+
+    return order ? order : (a_length > b_length) - (a_length < b_length);
+}
+
 /* ---- beginning and end ---- */
 
 static int begin_merge(struct fv_gathering *gathering)

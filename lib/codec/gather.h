@@ -55,6 +55,9 @@ int fv_gather_settle(struct fv_gathering *gathering, bool strict);
 int fv_definitions_read_tree(const struct fv_definitions_source *source, const json_t *root,
                              struct fv_definitions **ret_definitions, flagver_error *err);
 
+/* Byte order; of two that begin alike the shorter comes first. */
+int fv_compare_keys(const char *a, size_t a_length, const char *b, size_t b_length);
+
 /* Refuses the definition that has the problem. */
 int fv_refuse_problem(const struct fv_reading *reading, const struct fv_graph_problem *problem);
 

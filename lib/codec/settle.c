@@ -81,15 +81,10 @@ int fv_refuse_problem(const struct fv_reading *reading, const struct fv_graph_pr
 static int compare_spoiled(const void *a, const void *b)
 {
     const struct fv_spoiled *left = a, *right = b;
-    size_t shorter = left->key_length < right->key_length ? left->key_length : right->key_length;
-    int order;
 
     if (left->is_segment != right->is_segment)
         return left->is_segment ? 1 : -1;
-    order = memcmp(left->key, right->key, shorter);
-    if (order)
-        return order;
-    return (left->key_length > right->key_length) - (left->key_length < right->key_length);
+    return fv_compare_keys(left->key, left->key_length, right->key, right->key_length);
 }
 
 /* The same flag or segment in another list; NULL: it was not spoiled there. */
