@@ -28,7 +28,7 @@ int fv_examiner_line(struct fv_examiner *examiner, const struct fv_transfer_plac
                      const char *text, size_t length, const struct fv_transfer **ret_line,
                      flagver_error *err);
 
-/* There are no more lines; `place` is that of the last. FLAGVER_EPARSE: there should be. */
+/* There are no more lines. FLAGVER_EPARSE: there should be one at `place`. */
 int fv_examiner_end(const struct fv_examiner *examiner, const struct fv_transfer_place *place,
                     flagver_error *err);
 

@@ -39,6 +39,7 @@ static int go_through(struct fv_lines *lines,
         if (r == 0 && take)
             r = take(data, line, err);
     }
+    place.number = lines->number + 1;
     if (r == 0)
         r = fv_examiner_end(examiner, &place, err);
     fv_examiner_free(examiner);

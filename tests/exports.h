@@ -1,0 +1,337 @@
+/*
+ * What tests of exports share: a folder for stores and files, and a sheet on which an
+ * export is written line by line, sound or not, and sealed with the right checksum.
+ */
+#ifndef FLAGVER_TESTS_EXPORTS_H
+#define FLAGVER_TESTS_EXPORTS_H
+
+#include <dirent.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "codec/transfer.h"
+#include "crypto/crypto.h"
+#include "model/leaf.h"
+#include "seed.h"
+#include "store/store.h"
+#include "support.h"
+
+#define COUNT(table) ((int)(sizeof(table) / sizeof(table)[0]))
+
+/* ---- a folder of the test's own ---- */
+
+static char folder[64] MAYBE_UNUSED;
+
+static inline void make_folder(void)
+{
+    strcpy(folder, "/dev/shm/flagver-XXXXXX");
+    if (!mkdtemp(folder)) {
+        strcpy(folder, "/tmp/flagver-XXXXXX");
+        ck_assert_ptr_nonnull(mkdtemp(folder));
+    }
+}
+
+/* A name in the folder behind `scheme`; good until the fourth call from here. */
+static inline const char *in_folder(const char *scheme, const char *name)
+{
+    static char names[4][128];
+    static int turn;
+    char *out = names[turn++ % 4];
+
+    snprintf(out, sizeof names[0], "%s%s/%s", scheme, folder, name);
+    return out;
+}
+
+#define FILE_NAMED(name) in_folder("", name)
+#define STORE_NAMED(name) in_folder("sqlite:", name)
+
+static inline bool is_there(const char *name)
+{
+    return access(FILE_NAMED(name), F_OK) == 0;
+}
+
+/* Files in the folder whose names contain this. */
+static inline int count_files(const char *part)
+{
+    DIR *directory = opendir(folder);
+    struct dirent *entry;
+    int count = 0;
+
+    ck_assert_ptr_nonnull(directory);
+    while ((entry = readdir(directory)))
+        count += entry->d_name[0] != '.' && strstr(entry->d_name, part) != NULL;
+    closedir(directory);
+    return count;
+}
+
+static inline void remove_folder(void)
+{
+    DIR *directory = opendir(folder);
+    struct dirent *entry;
+
+    while (directory && (entry = readdir(directory)))
+        if (entry->d_name[0] != '.')
+            remove(FILE_NAMED(entry->d_name));
+    if (directory)
+        closedir(directory);
+    rmdir(folder);
+}
+
+static inline void write_bytes(const char *name, const char *bytes, size_t length)
+{
+    FILE *file = fopen(FILE_NAMED(name), "w");
+
+    ck_assert_ptr_nonnull(file);
+    ck_assert_uint_eq(fwrite(bytes, 1, length, file), length);
+    ck_assert_int_eq(fclose(file), 0);
+}
+
+static inline struct fv_text read_bytes(const char *name)
+{
+    struct fv_text text = FV_TEXT_INIT;
+    FILE *file = fopen(FILE_NAMED(name), "r");
+    char piece[4096];
+    size_t got;
+
+    ck_assert_msg(file != NULL, "%s is not there", name);
+    while ((got = fread(piece, 1, sizeof piece, file)) > 0)
+        fv_text_add_bytes(&text, piece, got);
+    fclose(file);
+    return text;
+}
+
+static inline void assert_same_files(const char *name, const char *other)
+{
+    struct fv_text one = read_bytes(name), two = read_bytes(other);
+
+    ck_assert_msg(one.length == two.length && memcmp(one.data, two.data, one.length) == 0,
+                  "%s and %s differ:\n%.3000s\n---\n%.3000s", name, other, one.data, two.data);
+    fv_text_clear(&one);
+    fv_text_clear(&two);
+}
+
+/* ---- a sheet ---- */
+
+struct sheet {
+    struct fv_crypto *crypto;
+    struct fv_digest *digest;
+    struct fv_text text;
+    uint64_t records;
+    uint32_t last_id;
+    const char *tenant;
+    uint64_t leaves;
+};
+
+static inline void sha256(struct sheet *sheet, const char *prefix, flagver_bytes bytes,
+                          uint8_t out[32])
+{
+    fv_digest_start(sheet->digest);
+    fv_digest_add(sheet->digest, prefix, prefix ? 1 : 0);
+    fv_digest_add(sheet->digest, bytes.data, bytes.length);
+    ck_assert(fv_digest_end(sheet->digest, out));
+}
+
+static inline void add_line(struct sheet *sheet, const struct fv_transfer *line)
+{
+    assert_ok(fv_transfer_write(&sheet->text, line, &error));
+    fv_text_add_char(&sheet->text, '\n');
+    sheet->records += line->kind != FV_TRANSFER_HEADER;
+}
+
+static inline struct sheet new_sheet(void)
+{
+    const struct fv_transfer header = { .kind = FV_TRANSFER_HEADER,
+                                        .as.header.form = FV_TRANSFER_FORM };
+    struct sheet sheet = { .crypto = fv_crypto_new(), .text = FV_TEXT_INIT };
+
+    ck_assert_ptr_nonnull(sheet.crypto);
+    sheet.digest = fv_digest_new(sheet.crypto);
+    add_line(&sheet, &header);
+    return sheet;
+}
+
+static inline void clear_sheet(struct sheet *sheet)
+{
+    fv_text_clear(&sheet->text);
+    fv_digest_free(sheet->digest);
+    fv_crypto_free(sheet->crypto);
+}
+
+/* Adds the last line. */
+static inline void seal(struct sheet *sheet)
+{
+    struct fv_transfer line = { .kind = FV_TRANSFER_END, .as.end.records = sheet->records };
+
+    sha256(sheet, NULL, fv_bytes_of(sheet->text.data, sheet->text.length), line.as.end.sha256);
+    add_line(sheet, &line);
+}
+
+static inline void save_sheet(const struct sheet *sheet, const char *name)
+{
+    ck_assert(!sheet->text.failed);
+    write_bytes(name, sheet->text.data, sheet->text.length);
+}
+
+static inline flagver_id next_id(struct sheet *sheet)
+{
+    uint32_t number = ++sheet->last_id;
+    flagver_id id = { { 0x01, 0x90, 0, 0, 0, 0, 0x70, 0, 0x80 } };
+
+    id.bytes[12] = (uint8_t)(number >> 24);
+    id.bytes[13] = (uint8_t)(number >> 16);
+    id.bytes[14] = (uint8_t)(number >> 8);
+    id.bytes[15] = (uint8_t)number;
+    return id;
+}
+
+static inline void add_tenant(struct sheet *sheet, const char *name)
+{
+    const struct fv_transfer line = { .kind = FV_TRANSFER_TENANT,
+                                      .as.tenant.name = fv_bytes(name) };
+
+    sheet->tenant = name;
+    sheet->leaves = 0;
+    add_line(sheet, &line);
+}
+
+/* ---- series and versions ---- */
+
+#define SOME_TIME INT64_C(1767225600000000) /* µs; 2026 */
+
+static inline int64_t created(uint32_t no)
+{
+    return SOME_TIME + (int64_t)no * 1000;
+}
+
+static inline int64_t decided(uint32_t no)
+{
+    return created(no) + 500;
+}
+
+static inline flagver_id add_series(struct sheet *sheet, const char *phase, const char *subject,
+                                    uint32_t last_no, uint32_t current_no)
+{
+    struct fv_transfer line = { .kind = FV_TRANSFER_SERIES };
+    flagver_series_row *row = &line.as.series;
+
+    row->id = next_id(sheet);
+    row->phase = fv_bytes(phase);
+    row->subject = fv_bytes(subject);
+    row->last_no = last_no;
+    row->current_no = current_no;
+    row->rev = last_no + 2;
+    row->changed_at = decided(last_no);
+    add_line(sheet, &line);
+    return row->id;
+}
+
+/* A version as a life through legal states leaves it; `by`: what superseded it. */
+static inline flagver_version_row version_row(struct sheet *sheet, uint32_t no, int32_t state,
+                                              uint32_t by, flagver_bytes payload)
+{
+    static const int64_t revs[] = { 0, 1, 2, 2, 3, 3, 2, 1 };
+    flagver_version_row row = { .no = no,
+                                .id = next_id(sheet),
+                                .payload_id = next_id(sheet),
+                                .state = state,
+                                .superseded_by = by,
+                                .rev = revs[state],
+                                .created_at = created(no),
+                                .created_by = fv_bytes("alice"),
+                                .payload = payload };
+    bool is_decided = state == FLAGVER_STATE_APPROVED || state == FLAGVER_STATE_SUPERSEDED ||
+                      state == FLAGVER_STATE_REJECTED;
+
+    if (state == FLAGVER_STATE_SUBMITTED || is_decided)
+        row.submitted_at = decided(no) - 1;
+    if (is_decided) {
+        row.decided_at = decided(no);
+        row.decided_by = fv_bytes("bob");
+    }
+    if (by)
+        row.superseded_at = decided(by);
+    sha256(sheet, NULL, payload, row.content_hash);
+    return row;
+}
+
+static inline void add_row(struct sheet *sheet, const flagver_version_row *row)
+{
+    const struct fv_transfer line = { .kind = FV_TRANSFER_VERSION, .as.version = *row };
+
+    add_line(sheet, &line);
+}
+
+static inline void add_version(struct sheet *sheet, uint32_t no, int32_t state, uint32_t by,
+                               const char *payload)
+{
+    flagver_version_row row = version_row(sheet, no, state, by, fv_bytes(payload));
+
+    add_row(sheet, &row);
+}
+
+static inline void add_leaf(struct sheet *sheet, const char *phase, const char *subject,
+                            uint32_t no, int64_t time)
+{
+    struct fv_transfer line = { .kind = FV_TRANSFER_LEAF, .as.leaf.no = sheet->leaves };
+    const struct fv_audit_leaf leaf = { .tenant = fv_bytes(sheet->tenant),
+                                        .leaf_no = sheet->leaves++,
+                                        .time = time,
+                                        .actor = fv_bytes("alice"),
+                                        .action = FV_ACTION_CREATE,
+                                        .phase = fv_bytes(phase),
+                                        .subject = fv_bytes(subject),
+                                        .no = no,
+                                        .to = FLAGVER_STATE_DRAFT,
+                                        .rev = 1 };
+    struct fv_text encoded = FV_TEXT_INIT;
+
+    fv_leaf_encode(&leaf, &encoded);
+    line.as.leaf.leaf = fv_bytes_of(encoded.data, encoded.length);
+    sha256(sheet, "", line.as.leaf.leaf, line.as.leaf.hash);
+    add_line(sheet, &line);
+    fv_text_clear(&encoded);
+}
+
+/* Two tenants, every state, a tombstone, an encrypted payload, an empty series, logs. */
+static inline struct sheet base_sheet(void)
+{
+    struct sheet sheet = new_sheet();
+    flagver_version_row row;
+
+    add_tenant(&sheet, "default");
+    add_series(&sheet, "flagver.flag", "a", 4, 3);
+    add_version(&sheet, 1, FLAGVER_STATE_SUPERSEDED, 2, "{\"type\":\"boolean\"}");
+    add_version(&sheet, 2, FLAGVER_STATE_SUPERSEDED, 3, "{\"a\":2}");
+    row = version_row(&sheet, 3, FLAGVER_STATE_APPROVED, 0, fv_bytes("{\"a\":3}"));
+    row.parent_no = row.base_no = 2;
+    row.reverts_no = 1;
+    row.rev = 7;
+    row.note = fv_bytes("because \"x\"\nand y");
+    add_row(&sheet, &row);
+    add_version(&sheet, 4, FLAGVER_STATE_DRAFT, 0, "{\"a\":4}");
+    add_series(&sheet, "flagver.flag", "b", 5, 5);
+    add_version(&sheet, 1, FLAGVER_STATE_REJECTED, 0, "1");
+    add_version(&sheet, 2, FLAGVER_STATE_WITHDRAWN, 0, "2");
+    add_version(&sheet, 3, FLAGVER_STATE_SUBMITTED, 0, "3");
+    row = version_row(&sheet, 4, FLAGVER_STATE_DRAFT, 0, fv_bytes_of("\1\0\xff", 3));
+    row.payload_key = 9;
+    row.payload_salt = fv_bytes_of("\0salt", 5);
+    add_row(&sheet, &row);
+    row = version_row(&sheet, 5, FLAGVER_STATE_APPROVED, 0, fv_bytes(""));
+    row.bits = FLAGVER_VERSION_TOMBSTONE;
+    add_row(&sheet, &row);
+    add_series(&sheet, "notes", "n", 2, 2);
+    add_version(&sheet, 1, FLAGVER_STATE_RECORDED, 0, "\"first\"");
+    add_version(&sheet, 2, FLAGVER_STATE_RECORDED, 0, "\"second\"");
+    add_leaf(&sheet, "flagver.flag", "a", 1, created(1));
+    add_leaf(&sheet, "flagver.flag", "a", 2, created(2));
+    add_leaf(&sheet, "flagver.flag", "b", 1, created(1));
+    add_tenant(&sheet, "other");
+    add_series(&sheet, "notes", "nothing", 0, 0);
+    add_leaf(&sheet, "notes", "gone", 1, created(1));
+    seal(&sheet);
+    return sheet;
+}
+
+#endif

@@ -1,0 +1,964 @@
+/*
+ * Copies of stores: what an export looks like, that an import of it is the same store,
+ * and that no file that is unsound in any way changes anything.
+ */
+#define _POSIX_C_SOURCE 200809L /* mkdtemp() */
+#include "exports.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+
+#include "engine/examine.h"
+#include "engine/lines.h"
+#include "engine/transfer.h"
+#include "flagver/rollout.h"
+#include "flagver/store.h"
+#include "flagver/flag.h"
+
+/* ---- helpers ---- */
+
+static void import_ok(const char *store, const char *file)
+{
+    assert_ok(flagver_store_import(STORE_NAMED(store), FILE_NAMED(file), &error));
+}
+
+static void export_ok(const char *store, const char *file)
+{
+    assert_ok(flagver_store_export(STORE_NAMED(store), NULL, FILE_NAMED(file), &error));
+}
+
+/* The file is refused, with a message that begins with its name, and no store is made. */
+static void assert_refused(const char *file)
+{
+    assert_fails(FLAGVER_EPARSE,
+                 flagver_store_import(STORE_NAMED("refused"), FILE_NAMED(file), &error));
+    ck_assert_msg(strncmp(error.message, FILE_NAMED(file), strlen(FILE_NAMED(file))) == 0, "%s",
+                  error.message);
+    ck_assert_int_ge(error.line, 1);
+    ck_assert(!is_there("refused"));
+}
+
+static void assert_round_trip(const char *file)
+{
+    import_ok("copy", file);
+    export_ok("copy", "again");
+    assert_same_files(file, "again");
+    import_ok("copy-of-copy", "again");
+    export_ok("copy-of-copy", "third");
+    assert_same_files(file, "third");
+}
+
+/* ---- what comes in goes out ---- */
+
+START_TEST(every_state_survives_a_round_trip)
+{
+    struct sheet sheet = base_sheet();
+
+    save_sheet(&sheet, "base");
+    clear_sheet(&sheet);
+    assert_round_trip("base");
+}
+END_TEST
+
+START_TEST(an_empty_export_is_an_export)
+{
+    struct sheet sheet = new_sheet();
+
+    seal(&sheet);
+    save_sheet(&sheet, "empty");
+    clear_sheet(&sheet);
+    assert_round_trip("empty");
+}
+END_TEST
+
+START_TEST(the_largest_payload_survives)
+{
+    struct sheet sheet = new_sheet();
+    char *payload = malloc(FLAGVER_PAYLOAD_LIMIT);
+    flagver_version_row row;
+    size_t i;
+
+    ck_assert_ptr_nonnull(payload);
+    for (i = 0; i < FLAGVER_PAYLOAD_LIMIT; i++)
+        payload[i] = i % 3 == 0 ? '"' : i % 3 == 1 ? '\\' : 'x';
+    add_tenant(&sheet, "default");
+    add_series(&sheet, "notes", "large", 1, 0);
+    row = version_row(&sheet, 1, FLAGVER_STATE_DRAFT, 0,
+                      fv_bytes_of(payload, FLAGVER_PAYLOAD_LIMIT));
+    add_row(&sheet, &row);
+    seal(&sheet);
+    save_sheet(&sheet, "large");
+    clear_sheet(&sheet);
+    free(payload);
+
+    import_ok("copy", "large");
+    export_ok("copy", "again");
+    assert_same_files("large", "again");
+}
+END_TEST
+
+START_TEST(a_payload_beyond_the_limit_is_refused)
+{
+    struct sheet sheet = new_sheet();
+    char *payload = calloc(1, FLAGVER_PAYLOAD_LIMIT + 1);
+    flagver_version_row row;
+
+    ck_assert_ptr_nonnull(payload);
+    memset(payload, 'x', FLAGVER_PAYLOAD_LIMIT + 1);
+    add_tenant(&sheet, "default");
+    add_series(&sheet, "notes", "large", 1, 0);
+    row = version_row(&sheet, 1, FLAGVER_STATE_DRAFT, 0,
+                      fv_bytes_of(payload, FLAGVER_PAYLOAD_LIMIT + 1));
+    add_row(&sheet, &row);
+    seal(&sheet);
+    save_sheet(&sheet, "large");
+    clear_sheet(&sheet);
+    free(payload);
+    assert_refused("large");
+    assert_words(":4: the payload is 16777217 bytes; at most 16777216 allowed");
+}
+END_TEST
+
+START_TEST(a_line_beyond_the_limit_is_refused_and_not_kept)
+{
+    size_t size = FV_TRANSFER_LINE_LIMIT + 100000;
+    char *bytes = malloc(size);
+
+    ck_assert_ptr_nonnull(bytes);
+    memset(bytes, 'x', size);
+    write_bytes("long", bytes, size);
+    free(bytes);
+    assert_refused("long");
+    assert_words("longer than any");
+}
+END_TEST
+
+/* ---- random stores ---- */
+
+/* In byte order. */
+static const char *const texts[] = {
+    "a", "a/b", "ab", "b", "caf\xc3\xa9", "quote \" and \\ slash", "zz", "\xf0\x9f\x8f\xb3"
+};
+static const char *const payloads[] = { "{}", "{\"a\":[1,2.5,null]}", "\"\xe2\x82\xac\"",
+                                        "\"\\u0007\\\\\"", "true" };
+
+static flagver_bytes random_payload(struct seed *seed, char bytes[32])
+{
+    size_t length = seed_below(seed, 32), i;
+
+    if (seed_below(seed, 4))
+        return fv_bytes(payloads[seed_below(seed, COUNT(payloads))]);
+    for (i = 0; i < length; i++)
+        bytes[i] = (char)seed_below(seed, 256);
+    return fv_bytes_of(bytes, length);
+}
+
+static void add_random_version(struct sheet *sheet, struct seed *seed, uint32_t no, int32_t state,
+                               uint32_t by)
+{
+    char bytes[32];
+    flagver_version_row row = version_row(sheet, no, state, by, random_payload(seed, bytes));
+
+    row.rev += seed_below(seed, 4);
+    row.parent_no = seed_below(seed, no);
+    row.base_no = seed_below(seed, no);
+    row.reverts_no = seed_below(seed, no);
+    if (seed_below(seed, 3) == 0)
+        row.note = fv_bytes(texts[seed_below(seed, COUNT(texts))]);
+    if (seed_below(seed, 5) == 0)
+        row.payload_key = 1 + seed_below(seed, 3);
+    if (row.payload_key && seed_below(seed, 2))
+        row.payload_salt = fv_bytes_of("\0\1\2", seed_below(seed, 4));
+    if (!row.payload_key && seed_below(seed, 6) == 0) {
+        row.bits = FLAGVER_VERSION_TOMBSTONE;
+        row.payload = fv_bytes("");
+        sha256(sheet, NULL, row.payload, row.content_hash);
+    }
+    add_row(sheet, &row);
+}
+
+static void add_random_series(struct sheet *sheet, struct seed *seed, const char *phase,
+                              const char *subject)
+{
+    static const int32_t open[] = { FLAGVER_STATE_DRAFT, FLAGVER_STATE_SUBMITTED,
+                                    FLAGVER_STATE_REJECTED, FLAGVER_STATE_WITHDRAWN };
+    uint32_t last = seed_below(seed, 9), next[10] = { 0 }, current = 0, no;
+    bool in_force[10] = { false }, recorded = seed_below(seed, 4) == 0;
+
+    for (no = last; no > 0; no--) {
+        in_force[no] = !recorded && seed_below(seed, 2);
+        next[no] = in_force[no] ? no : no < last ? next[no + 1] : 0;
+        if (in_force[no] && no > current)
+            current = no;
+    }
+    add_series(sheet, phase, subject, last, recorded ? last : current);
+    for (no = 1; no <= last; no++)
+        add_random_version(sheet, seed, no,
+                           recorded        ? FLAGVER_STATE_RECORDED
+                           : !in_force[no] ? open[seed_below(seed, COUNT(open))]
+                           : no == current ? FLAGVER_STATE_APPROVED
+                                           : FLAGVER_STATE_SUPERSEDED,
+                           in_force[no] && no < current ? next[no + 1] : 0);
+}
+
+static void add_random_tenant(struct sheet *sheet, struct seed *seed, const char *name)
+{
+    static const char *const phases[] = { "flagver.flag", "notes", "plan" };
+    uint32_t leaves = 1 + seed_below(seed, 5), i;
+    int phase, subject;
+
+    add_tenant(sheet, name);
+    for (phase = 0; phase < COUNT(phases); phase++)
+        for (subject = 0; subject < COUNT(texts); subject++)
+            if (seed_below(seed, 3) == 0)
+                add_random_series(sheet, seed, phases[phase], texts[subject]);
+    for (i = 0; i < leaves; i++)
+        add_leaf(sheet, "notes", texts[seed_below(seed, COUNT(texts))], 1, created(i));
+}
+
+START_TEST(whatever_is_sound_survives_a_round_trip)
+{
+    struct seed seed = seed_new((uint64_t)_i);
+    struct sheet sheet = new_sheet();
+    int i;
+
+    for (i = 0; i < COUNT(texts); i++)
+        if (seed_below(&seed, 3) == 0)
+            add_random_tenant(&sheet, &seed, texts[i]);
+    seal(&sheet);
+    save_sheet(&sheet, "random");
+    clear_sheet(&sheet);
+    assert_round_trip("random");
+}
+END_TEST
+
+/* ---- damage ---- */
+
+START_TEST(a_file_that_ends_early_changes_nothing)
+{
+    struct sheet sheet = base_sheet();
+    const char *at = sheet.text.data, *end = at + sheet.text.length;
+
+    for (; at < end; at = (const char *)memchr(at, '\n', (size_t)(end - at)) + 1) {
+        write_bytes("cut", sheet.text.data, (size_t)(at - sheet.text.data));
+        assert_refused("cut"); /* behind a line */
+        write_bytes("cut", sheet.text.data, (size_t)(at - sheet.text.data) + 20);
+        assert_refused("cut"); /* inside of one */
+    }
+    write_bytes("cut", sheet.text.data, sheet.text.length - 1);
+    assert_refused("cut");
+    assert_words("ends inside this line");
+    clear_sheet(&sheet);
+}
+END_TEST
+
+/* Bits in random places; TEST_SEED says where. */
+START_TEST(a_file_with_a_flipped_bit_changes_nothing)
+{
+    struct seed seed = seed_new((uint64_t)_i);
+    struct sheet sheet = base_sheet();
+    size_t at;
+    int i;
+
+    for (i = 0; i < 60; i++) {
+        at = seed_below(&seed, (uint32_t)sheet.text.length);
+        sheet.text.data[at] = (char)(sheet.text.data[at] ^ 1 << seed_below(&seed, 8));
+        save_sheet(&sheet, "flipped");
+        assert_refused("flipped");
+        clear_sheet(&sheet);
+        sheet = base_sheet();
+    }
+    clear_sheet(&sheet);
+}
+END_TEST
+
+START_TEST(a_file_with_changed_lines_changes_nothing)
+{
+    struct seed seed = seed_new((uint64_t)_i);
+    struct sheet sheet = base_sheet();
+    struct fv_text text = FV_TEXT_INIT;
+    const char *lines[64], *at = sheet.text.data;
+    uint32_t count = 0, from, to, i;
+
+    while (*at) {
+        lines[count++] = at;
+        at = strchr(at, '\n') + 1;
+    }
+    lines[count] = at;
+    from = seed_below(&seed, count);
+    do
+        to = seed_below(&seed, count);
+    while (to == from);
+    for (i = 0; i < count; i++) { /* one line stands where another one was, or is left out */
+        if (i == to)
+            fv_text_add_bytes(&text, lines[from], (size_t)(lines[from + 1] - lines[from]));
+        if (i != from)
+            fv_text_add_bytes(&text, lines[i], (size_t)(lines[i + 1] - lines[i]));
+    }
+    if (text.length == sheet.text.length && memcmp(text.data, sheet.text.data, text.length) == 0)
+        fv_text_add(&text, "\n"); /* it was its neighbour's place: another change will do */
+    write_bytes("moved", text.data, text.length);
+    assert_refused("moved");
+    fv_text_clear(&text);
+    clear_sheet(&sheet);
+}
+END_TEST
+
+/* ---- contradictions: every row is sealed with the right checksum ---- */
+
+struct tampering {
+    const char *label;
+    int line;            /* of base_sheet() … */
+    const char *find;    /* … in which this, or all of it (NULL), … */
+    const char *replace; /* … gives way to this; NULL: the line goes */
+    int reported;
+    const char *words;
+};
+
+static const struct tampering tamperings[] = {
+    { "not JSON", 4, "{\"version\"", "{version", 4, "" },
+    { "no line of ours", 4, NULL, "{\"x\":1}", 4, "is no line of an export" },
+    { "no object", 4, NULL, "[]", 4, "is no line of an export" },
+    { "an empty line", 4, NULL, "", 4, "empty" },
+    { "an unknown member", 4, "\"no\":1", "\"no\":1,\"now\":2", 4, "unknown key \"now\"" },
+    { "two members", 4, "{\"version\"", "{\"leaf\":1,\"version\"", 4, "unknown key" },
+    { "no member", 4, "\"no\":1,", "", 4, "no is missing" },
+    { "no id", 3, "\"id\":\"01900000-0000-7000-8000-000000000001\",", "", 3, "id is missing" },
+    { "no payload", 4, "\"payload\":\"{\\\"type\\\":\\\"boolean\\\"}\",", "", 4,
+      "payload is missing" },
+    { "an odd payload", 4, "\"{\\\"type\\\":\\\"boolean\\\"}\"", "{}", 4, "hex is missing" },
+    { "a payload that is a number", 9, "\"payload\":\"1\"", "\"payload\":1", 9,
+      "must be a string, not an integer" },
+    { "a text that is a number", 4, "\"alice\"", "7", 4, "must be a string" },
+    { "a number that is a text", 4, "\"no\":1", "\"no\":\"1\"", 4, "must be an integer" },
+    { "a fraction", 4, "\"no\":1", "\"no\":1.0", 4, "must be an integer" },
+    { "a number that is too large", 4, "\"no\":1", "\"no\":4294967296", 4, "allowed" },
+    { "a number below zero", 4, "\"no\":1", "\"no\":-1", 4, "0 to 4294967295 allowed" },
+    { "no state", 4, "\"superseded\"", "\"superb\"", 4, "\"superb\" is no state" },
+    { "no UUID", 4, "000000000002\"", "00000000000g\"", 4, "is no UUID" },
+    { "a hash that is short", 4, "\"content_hash\":\"7c", "\"content_hash\":\"", 4,
+      "a SHA-256 is 32" },
+    { "a hash of odd length", 4, "\"content_hash\":\"7c", "\"content_hash\":\"7", 4,
+      "pairs of the digits" },
+    { "capitals in a hash", 4, "\"content_hash\":\"7cb", "\"content_hash\":\"7CB", 4,
+      "pairs of the digits" },
+    { "capitals in a UUID", 8, "00000000000a\"", "00000000000A\"", 8, "spells it" },
+    { "spaces", 4, ",\"no\":1", ", \"no\":1", 4, "spells it" },
+    { "another order", 4, "\"no\":1,", "", 4, "missing" },
+    { "a zero that says nothing", 4, "\"no\":1,", "\"no\":1,\"parent_no\":0,", 4, "spells it" },
+    { "an escape too many", 4, "alice", "\\u0061lice", 4, "byte 139 of the line is not as" },
+    { "hexadecimal digits for a text", 9, "\"payload\":\"1\"", "\"payload\":{\"hex\":\"31\"}", 9,
+      "spells it" },
+    { "a text for secret bytes", 12, "{\"hex\":\"0100ff\"}", "\"x\"", 12, "spells it" },
+
+    { "no header", 1, NULL, NULL, 1, "the header is missing" },
+    { "two headers", 2, NULL, "{\"flagver\":\"export\",\"form\":1}", 2, "a second header" },
+    { "another form", 1, "1", "2", 1, "the export is of form 2; this library reads form 1" },
+    { "a header without form", 1, ",\"form\":1", "", 1, "form is missing" },
+    { "another file of ours", 1, "export", "import", 1, "must be \"export\"" },
+    { "no tenant", 2, NULL, NULL, 2, "a series stands where none belongs" },
+    { "a leaf without a tenant", 2, NULL,
+      "{\"leaf\":{\"hash\":\"db80476173de6db79bbe4c1aaffa8d7e35817085573485f143e4753ffba8d7d9\","
+      "\"leaf\":\"01\",\"no\":0}}",
+      2, "outside of any tenant" },
+    { "a tenant twice", 20, "other", "default", 20, "not in order" },
+    { "tenants out of order", 20, "other", "a", 20, "not in order" },
+    { "a tenant without anything", 20, NULL, "{\"tenant\":\"e\"}\n{\"tenant\":\"other\"}", 21,
+      "tenant \"e\" has neither" },
+    { "a tenant without anything at the end", 22, NULL, "{\"tenant\":\"z\"}", 23,
+      "tenant \"z\" has neither" },
+    { "a tenant's name with a tab", 20, "other", "ot\\ther", 20, "control character" },
+    { "a tenant without a name", 20, "other", "", 20, "tenant is 0 bytes; 1 to 128 allowed" },
+    { "a version without a series", 3, NULL, NULL, 3, "outside of any series" },
+    { "a gap", 5, NULL, NULL, 5, "version 3 stands where 2 belongs" },
+    { "the first missing", 4, NULL, NULL, 4, "version 2 stands where 1 belongs" },
+    { "the last missing", 7, NULL, NULL, 7, "\"a\" ends with version 3 of 4" },
+    { "all missing", 15, NULL, NULL, 15, "version 2 stands where 1 belongs" },
+    { "one too many", 3, "\"last_no\":4", "\"last_no\":3", 7, "beyond last_no 3" },
+    { "series out of order", 14, "\"notes\"", "\"a\"", 14, "not in order" },
+    { "subjects out of order", 8, "\"subject\":\"b\"", "\"subject\":\"A\"", 8, "not in order" },
+    { "a series twice", 8, "\"subject\":\"b\"", "\"subject\":\"a\"", 8, "not in order" },
+    { "a series behind the log", 19, NULL,
+      "{\"series\":{\"id\":\"01900000-0000-7000-8000-0000000000ff\",\"phase\":\"z\",\"rev\":1,"
+      "\"subject\":\"z\"}}",
+      19, "a series stands where none belongs" },
+    { "a leaf missing", 18, NULL, NULL, 18, "leaf 2 stands where 1 belongs" },
+    { "no subject", 14, "\"subject\":\"n\"", "\"subject\":\"\"", 14, "subject is 0 bytes" },
+    { "a subject with a line end", 14, "\"subject\":\"n\"", "\"subject\":\"n\\n\"", 14,
+      "control character" },
+    { "a long phase", 14, "\"notes\"",
+      "\"nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn\"", 14,
+      "phase is 65 bytes; 1 to 64 allowed" },
+    { "a nobody", 4, "\"alice\"", "\"\"", 4, "created_by is 0 bytes" },
+    { "a strange judge", 4, "\"bob\"", "\"\\u0001\"", 4, "decided_by has a control character" },
+
+    { "a series too fresh", 3, "\"rev\":6", "\"rev\":3", 3, "at least last_no, 4" },
+    { "too fresh for its state", 4, "\"rev\":3", "\"rev\":2", 4, "was written 3 times or more" },
+    { "current is another", 3, "\"current_no\":3", "\"current_no\":2", 8,
+      "current_no of series \"a\" is 2; what its versions say is 3" },
+    { "current is none", 3, "\"current_no\":3,", "", 8, "is 0; what its versions say is 3" },
+    { "current is not the newest record", 14, "\"current_no\":2", "\"current_no\":1", 17,
+      "what its versions say is 2" },
+    { "approved twice", 5,
+      "\"superseded\",\"submitted_at\":1767225600002499,\"superseded_at\":"
+      "1767225600003500,\"superseded_by\":3",
+      "\"approved\",\"submitted_at\":1767225600002499", 6,
+      "version 2 is approved and so is this one" },
+    { "superseded by nobody", 4, ",\"superseded_by\":2", "", 4,
+      "what is superseded, and nothing else" },
+    { "superseded at no time", 4, "\"superseded_at\":1767225600002500,", "", 4,
+      "what is superseded, and nothing else" },
+    { "approved and superseded", 6, "1767225600003499", "1767225600003499,\"superseded_by\":4", 6,
+      "what is superseded, and nothing else" },
+    { "superseded by the wrong one", 4, "\"superseded_by\":2", "\"superseded_by\":3", 5,
+      "version 1 was superseded by 3, not by this one" },
+    { "superseded by itself", 4, "\"superseded_by\":2", "\"superseded_by\":1", 4,
+      "superseded_by is 1; 2 to 4 allowed" },
+    { "superseded by what is not there", 4, "\"superseded_by\":2", "\"superseded_by\":5", 4,
+      "superseded_by is 5; 2 to 4 allowed" },
+    { "superseded by a draft", 6, "\"approved\",\"submitted_at\":1767225600003499",
+      "\"superseded\",\"submitted_at\":1767225600003499,\"superseded_at\":1767225600004500,"
+      "\"superseded_by\":4",
+      8, "version 3 of \"a\" was superseded by 4, which was never in force" },
+    { "superseded before it was decided", 4, "\"superseded_at\":1767225600002500",
+      "\"superseded_at\":1767225600001500", 4, "superseded_at is not later than decided_at" },
+    { "two in force at once", 4, "\"superseded_at\":1767225600002500",
+      "\"superseded_at\":1767225600002501", 5, "it was decided before version 1 was superseded" },
+    { "approved by nobody", 6, "\"decided_by\":\"bob\",", "", 6, "has decided_at and decided_by" },
+    { "rejected at no time", 9, "\"decided_at\":1767225600001500,", "", 9,
+      "what is rejected has decided_at" },
+    { "its own parent", 6, "\"parent_no\":2", "\"parent_no\":3", 6, "must be less than no, 3" },
+    { "based on a later one", 6, "\"base_no\":2", "\"base_no\":4", 6, "must be less than no, 3" },
+    { "reverts itself", 6, "\"reverts_no\":1", "\"reverts_no\":3", 6, "must be less than no, 3" },
+    { "a record among drafts", 7, "\"draft\"", "\"recorded\"", 7, "do not go together" },
+    { "a draft among records", 16, "\"recorded\"", "\"draft\"", 16, "do not go together" },
+
+    { "another payload", 9, "\"payload\":\"1\"", "\"payload\":\"9\"", 9,
+      "the content_hash is not that of the contents" },
+    { "another hash", 9, "\"content_hash\":\"6b", "\"content_hash\":\"6c", 9, "content_hash" },
+    { "a tombstone with a payload", 13, "\"payload\":\"\"", "\"payload\":\"x\"", 13,
+      "a tombstone has no payload" },
+    { "a salt without a key", 9, "\"rev\":3", "\"rev\":3,\"salt\":\"00\"", 9,
+      "there is a salt but no key" },
+    { "one id for two versions", 5, "000000000004\"", "000000000002\"", 5,
+      "the version's id stands for two things" },
+    { "one id for two payloads", 10, "00000000000e\"", "000000000003\"", 10,
+      "the payload's id stands for two things" },
+    { "one id for two series", 8, "00000000000a\"", "000000000001\"", 8,
+      "the series' id stands for two things" },
+    { "a leaf that is none", 17, "\"leaf\":\"0101", "\"leaf\":\"0201", 17, "leaf 0 is malformed" },
+    { "a leaf with more behind it", 17, "\",\"no\":0", "00\",\"no\":0", 17, "leaf 0 is malformed" },
+    { "another leaf's hash", 18, "\"hash\":\"72", "\"hash\":\"73", 18,
+      "the hash is not that of the contents" },
+    { "a leaf with another number", 17, "64656661756c740000000000000000",
+      "64656661756c740000000000000001", 17, "leaf 0 was made for another number or tenant" },
+    { "a leaf of another tenant", 17, "64656661756c74", "64656661756c75", 17,
+      "leaf 0 was made for another number or tenant" },
+};
+
+/* The base sheet's text with one change, sealed again. */
+static void save_tampered(const struct tampering *row)
+{
+    struct sheet base = base_sheet(), sheet = new_sheet();
+    const char *at = base.text.data, *end, *found;
+    int number = 0;
+
+    fv_text_reset(&sheet.text);
+    while (strncmp(at, "{\"records\"", 10) != 0) {
+        end = strchr(at, '\n') + 1;
+        number++;
+        if (number != row->line) {
+            fv_text_add_bytes(&sheet.text, at, (size_t)(end - at));
+        } else if (row->find) {
+            found = strstr(at, row->find);
+            ck_assert_msg(found && found < end, "%s: nothing to replace", row->label);
+            fv_text_add_bytes(&sheet.text, at, (size_t)(found - at));
+            fv_text_add(&sheet.text, row->replace);
+            found += strlen(row->find);
+            fv_text_add_bytes(&sheet.text, found, (size_t)(end - found));
+        } else if (row->replace) {
+            fv_text_add(&sheet.text, row->replace);
+            fv_text_add_char(&sheet.text, '\n');
+        }
+        at = end;
+    }
+    for (at = sheet.text.data, sheet.records = (uint64_t)-1; *at; at++)
+        sheet.records += *at == '\n';
+    seal(&sheet);
+    save_sheet(&sheet, "tampered");
+    clear_sheet(&sheet);
+    clear_sheet(&base);
+}
+
+START_TEST(a_file_that_contradicts_itself_changes_nothing)
+{
+    const struct tampering *row = &tamperings[_i];
+    char place[96];
+
+    save_tampered(row);
+    assert_refused("tampered");
+    snprintf(place, sizeof place, "%s:%d:", FILE_NAMED("tampered"), row->reported);
+    ck_assert_msg(strncmp(error.message, place, strlen(place)) == 0, "%s: %s", row->label,
+                  error.message);
+    ck_assert_int_eq(error.line, row->reported);
+    assert_words(row->words);
+}
+END_TEST
+
+START_TEST(the_last_line_counts_and_closes)
+{
+    struct sheet sheet = base_sheet();
+    char *last = strstr(sheet.text.data, "{\"records\":21,");
+    struct fv_text longer = FV_TEXT_INIT;
+
+    ck_assert_ptr_nonnull(last);
+    last[11] = '1';
+    save_sheet(&sheet, "miscounted");
+    assert_refused("miscounted");
+    assert_words(":23: there are 21 records; 11 are announced");
+
+    last[11] = '2';
+    last = strstr(last, "sha256\":\"") + 9;
+    *last = *last == '0' ? '1' : '0';
+    save_sheet(&sheet, "other");
+    assert_refused("other");
+    assert_words(":23: the checksum is not that of the lines before");
+    clear_sheet(&sheet);
+
+    sheet = base_sheet();
+    fv_text_add_bytes(&longer, sheet.text.data, sheet.text.length);
+    fv_text_add(&longer, "{\"tenant\":\"zzz\"}\n");
+    write_bytes("longer", longer.data, longer.length);
+    assert_refused("longer");
+    assert_words(":24: something follows the last line");
+    fv_text_add(&longer, "{\"tenant\":\"zzz\"}");
+    write_bytes("longer", longer.data, longer.length);
+    assert_refused("longer");
+    fv_text_clear(&longer);
+    clear_sheet(&sheet);
+}
+END_TEST
+
+START_TEST(long_names_leave_room_for_the_reason)
+{
+    struct fv_transfer_place place = { NULL, UINT64_MAX };
+    char name[3000];
+    size_t i;
+
+    for (i = 0; i + 2 < sizeof name; i += 2)
+        memcpy(name + i, "\xc3\xa9", 3); /* é: no character is cut apart */
+    place.name = name;
+    ck_assert_int_eq(fv_transfer_refuse(&error, &place, "the reason is %d", 7), FLAGVER_EPARSE);
+    assert_words(":18446744073709551615: the reason is 7");
+    ck_assert_int_eq((unsigned char)error.message[0], 0xc3);
+    ck_assert_int_eq(error.line, INT32_MAX);
+
+    ck_assert_int_eq(fv_transfer_refuse(&error, &place, "%.2000s", name), FLAGVER_EPARSE);
+    ck_assert_int_eq((unsigned char)error.message[strlen(error.message) - 1], 0xa9);
+    ck_assert_int_eq(fv_transfer_refuse(NULL, &place, "nobody listens"), FLAGVER_EPARSE);
+}
+END_TEST
+
+/* ---- rows that cannot be written ---- */
+
+START_TEST(a_row_that_is_not_whole_is_not_exported)
+{
+    struct sheet sheet = new_sheet();
+    struct fv_transfer line = { .kind = FV_TRANSFER_VERSION };
+    struct fv_text out = FV_TEXT_INIT;
+
+    line.as.version = version_row(&sheet, 3, FLAGVER_STATE_DRAFT, 0, fv_bytes("1"));
+    line.as.version.phase = fv_bytes("notes");
+    line.as.version.subject = fv_bytes("n");
+    assert_ok(fv_transfer_write(&out, &line, &error));
+
+    line.as.version.created_by = fv_bytes("\xff");
+    assert_fails(FLAGVER_ECORRUPT, fv_transfer_write(&out, &line, &error));
+    assert_words("version 3 of notes n: created_by is not UTF-8");
+    line.as.version.created_by = fv_bytes_of("a\0b", 3);
+    assert_fails(FLAGVER_ECORRUPT, fv_transfer_write(&out, &line, &error));
+    line.as.version.created_by = fv_bytes("a");
+    line.as.version.payload = fv_bytes(NULL);
+    assert_fails(FLAGVER_ECORRUPT, fv_transfer_write(&out, &line, &error));
+    assert_words("payload is missing");
+    line.as.version.payload = fv_bytes("1");
+    line.as.version.state = 8;
+    assert_fails(FLAGVER_ECORRUPT, fv_transfer_write(&out, &line, &error));
+    assert_words("state is none");
+
+    line = (struct fv_transfer){ .kind = FV_TRANSFER_TENANT };
+    assert_fails(FLAGVER_ECORRUPT, fv_transfer_write(&out, &line, &error));
+    line = (struct fv_transfer){ .kind = FV_TRANSFER_LEAF, .as.leaf.no = 5 };
+    assert_fails(FLAGVER_ECORRUPT, fv_transfer_write(&out, &line, &error));
+    assert_words("leaf 5: leaf is missing");
+    fv_text_clear(&out);
+    clear_sheet(&sheet);
+}
+END_TEST
+
+/* ---- stores that were written by clients ---- */
+
+#define ACTOR(name) (&(flagver_actor){ .size = sizeof(flagver_actor), .id = (name) })
+
+static flagver_client *open_store(const char *name, const char *tenant)
+{
+    const flagver_options options = { .size = sizeof options,
+                                      .tenant = tenant,
+                                      .no_environment = 1 };
+    flagver_client *client;
+
+    assert_ok(flagver_open(STORE_NAMED(name), &options, &client, &error));
+    return client;
+}
+
+static flagver_txn *begin(flagver_client *client, const char *actor)
+{
+    flagver_txn *txn;
+
+    assert_ok(flagver_txn_begin(client, ACTOR(actor), NULL, &txn, &error));
+    return txn;
+}
+
+static void commit(flagver_txn *txn)
+{
+    assert_ok(flagver_txn_commit(txn, &error));
+    flagver_txn_free(txn);
+}
+
+static void put(flagver_txn *txn, const char *key, const char *json)
+{
+    assert_ok(flagver_flag_put(txn, key, json, strlen(json), NULL, NULL, &error));
+}
+
+/* Flags with a history: ramps, a revert, a deletion, drafts, one given up. */
+static void live(flagver_client *client)
+{
+    static const char json[] = "{\"type\":\"boolean\",\"percentage\":10}";
+    const flagver_write_options said = { .size = sizeof said, .note = "why \"not\"?\n" };
+    flagver_txn *txn = begin(client, "alice");
+    flagver_version *draft;
+
+    put(txn, "checkout", json);
+    put(txn, "old", json);
+    put(txn, "checkout", "{\"type\":\"boolean\",\"beta\":[\"bob\"]}");
+    assert_ok(
+        flagver_segment_put(txn, "staff", "{\"include\":[\"carol\"]}", 21, NULL, NULL, &error));
+    commit(txn);
+    txn = begin(client, "bob");
+    assert_ok(flagver_flag_ramp(txn, "checkout", 25, &said, NULL, &error));
+    assert_ok(flagver_flag_revert(txn, "checkout", 1, NULL, NULL, &error));
+    assert_ok(flagver_flag_delete(txn, "old", NULL, NULL, &error));
+    assert_ok(flagver_version_create(txn, FLAGVER_PHASE_FLAG, "checkout", json, strlen(json), NULL,
+                                     NULL, &error));
+    assert_ok(flagver_version_create(txn, FLAGVER_PHASE_FLAG, "draft", json, strlen(json), &said,
+                                     &draft, &error));
+    assert_ok(flagver_version_edit(txn, FLAGVER_PHASE_FLAG, "draft", draft->no, json, strlen(json),
+                                   NULL, NULL, &error));
+    assert_ok(
+        flagver_version_withdraw(txn, FLAGVER_PHASE_FLAG, "draft", draft->no, NULL, NULL, &error));
+    flagver_version_free(draft);
+    commit(txn);
+}
+
+START_TEST(a_store_that_was_lived_in_survives_a_round_trip)
+{
+    flagver_client *client = open_store("store", NULL), *other = open_store("store", "staging");
+
+    live(client);
+    live(other);
+    live(client);
+    export_ok("store", "file"); /* while they are open */
+    flagver_close(client);
+    flagver_close(other);
+    export_ok("store", "closed");
+    assert_same_files("file", "closed");
+    assert_round_trip("file");
+}
+END_TEST
+
+static void assert_version(flagver_client *client, const char *key, uint32_t no, int32_t state)
+{
+    flagver_version *version;
+
+    assert_ok(flagver_version_get(client, FLAGVER_PHASE_FLAG, key, no, &version, &error));
+    ck_assert_int_eq(version->state, state);
+    flagver_version_free(version);
+}
+
+START_TEST(life_goes_on_in_an_imported_store)
+{
+    static const char json[] = "{\"type\":\"boolean\"}";
+    flagver_context *context = flagver_context_new("bob");
+    flagver_client *client = open_store("store", NULL);
+    flagver_txn *txn;
+    uint32_t no;
+
+    live(client);
+    flagver_close(client);
+    export_ok("store", "file");
+    import_ok("copy", "file");
+
+    client = open_store("copy", NULL);
+    ck_assert(flagver_flag_bool(client, "checkout", context, true) ==
+              (flagver_flag_bool(client, "checkout", context, false)));
+    ck_assert_uint_eq(flagver_client_generation(client) > 0, 1);
+    txn = begin(client, "carol");
+    assert_ok(flagver_flag_put(txn, "checkout", json, strlen(json), NULL, &no, &error));
+    ck_assert_uint_eq(no, 6); /* four that were in force, and a draft */
+    assert_ok(flagver_flag_put(txn, "old", json, strlen(json), NULL, &no, &error));
+    ck_assert_uint_eq(no, 3); /* put, deleted */
+    commit(txn);
+    assert_version(client, "checkout", 4, FLAGVER_STATE_SUPERSEDED);
+    assert_version(client, "checkout", 5, FLAGVER_STATE_DRAFT);
+    assert_version(client, "draft", 1, FLAGVER_STATE_WITHDRAWN);
+    flagver_close(client);
+    flagver_context_free(context);
+    export_ok("copy", "longer");
+    assert_ok(fv_export_check(FILE_NAMED("longer"), &error));
+}
+END_TEST
+
+START_TEST(one_tenant_can_be_exported_alone)
+{
+    struct sheet sheet = base_sheet();
+    struct fv_text text;
+
+    save_sheet(&sheet, "base");
+    clear_sheet(&sheet);
+    import_ok("store", "base");
+    assert_ok(flagver_store_export(STORE_NAMED("store"), "other", FILE_NAMED("one"), &error));
+    text = read_bytes("one");
+    ck_assert_ptr_null(strstr(text.data, "default"));
+    ck_assert_ptr_nonnull(strstr(text.data, "{\"records\":3,"));
+    fv_text_clear(&text);
+    import_ok("only", "one");
+    export_ok("only", "again");
+    assert_same_files("one", "again");
+}
+END_TEST
+
+START_TEST(what_is_not_there_cannot_be_exported)
+{
+    struct sheet sheet = base_sheet();
+
+    save_sheet(&sheet, "base");
+    import_ok("store", "base");
+    assert_fails(FLAGVER_ENOTFOUND,
+                 flagver_store_export(STORE_NAMED("store"), "nobody", FILE_NAMED("new"), &error));
+    assert_words("no tenant \"nobody\"");
+    assert_fails(FLAGVER_EINVAL,
+                 flagver_store_export(STORE_NAMED("store"), "", FILE_NAMED("new"), &error));
+    assert_fails(FLAGVER_ENOTFOUND,
+                 flagver_store_export(STORE_NAMED("nowhere"), NULL, FILE_NAMED("new"), &error));
+    assert_fails(FLAGVER_ENOTSUP, flagver_store_export("x:y", NULL, FILE_NAMED("new"), &error));
+    assert_fails(FLAGVER_EINVAL, flagver_store_export(NULL, NULL, FILE_NAMED("new"), &error));
+    assert_fails(FLAGVER_EINVAL, flagver_store_export(STORE_NAMED("store"), NULL, NULL, &error));
+    ck_assert(!is_there("new"));
+    ck_assert(!is_there("nowhere"));
+    clear_sheet(&sheet);
+}
+END_TEST
+
+START_TEST(an_export_replaces_a_file_when_it_is_complete)
+{
+    struct sheet sheet = base_sheet();
+
+    save_sheet(&sheet, "base");
+    clear_sheet(&sheet);
+    import_ok("store", "base");
+    write_bytes("file", "something else", 14);
+    assert_fails(FLAGVER_ENOTFOUND,
+                 flagver_store_export(STORE_NAMED("store"), "nobody", FILE_NAMED("file"), &error));
+    ck_assert_uint_eq(read_bytes("file").length, 14);
+    export_ok("store", "file");
+    assert_same_files("file", "base");
+    ck_assert_int_eq(count_files(".part"), 0);
+}
+END_TEST
+
+START_TEST(an_export_goes_into_a_file_or_nowhere)
+{
+    struct sheet sheet = base_sheet();
+
+    save_sheet(&sheet, "base");
+    clear_sheet(&sheet);
+    import_ok("store", "base");
+    assert_fails(FLAGVER_EIO,
+                 flagver_store_export(STORE_NAMED("store"), NULL, "/dev/null", &error));
+    assert_words("/dev/null: not a regular file");
+    assert_fails(FLAGVER_EIO, flagver_store_export(STORE_NAMED("store"), NULL, folder, &error));
+    assert_fails(FLAGVER_EIO, flagver_store_export(STORE_NAMED("store"), NULL,
+                                                   FILE_NAMED("no/such/folder"), &error));
+    ck_assert_int_eq(error.native, ENOENT);
+    /* A disk without room. */
+    ck_assert_int_eq(symlink("/dev/full", FILE_NAMED("full")), 0);
+    assert_fails(FLAGVER_EIO,
+                 flagver_store_export(STORE_NAMED("store"), NULL, FILE_NAMED("full"), &error));
+    ck_assert_int_eq(count_files(".part"), 0);
+}
+END_TEST
+
+START_TEST(a_file_that_cannot_be_read_is_no_export)
+{
+    assert_fails(FLAGVER_EIO,
+                 flagver_store_import(STORE_NAMED("s"), FILE_NAMED("missing"), &error));
+    ck_assert_int_eq(error.native, ENOENT);
+    assert_fails(FLAGVER_EIO, flagver_store_import(STORE_NAMED("s"), folder, &error));
+    ck_assert_int_eq(mkfifo(FILE_NAMED("pipe"), 0600), 0);
+    assert_fails(FLAGVER_EIO, flagver_store_import(STORE_NAMED("s"), FILE_NAMED("pipe"), &error));
+    assert_words("not a regular file");
+    assert_fails(FLAGVER_EINVAL, flagver_store_import(STORE_NAMED("s"), NULL, &error));
+    assert_fails(FLAGVER_EINVAL, flagver_store_import(NULL, FILE_NAMED("x"), &error));
+    ck_assert(!is_there("s"));
+}
+END_TEST
+
+START_TEST(an_import_needs_empty_tenants_and_else_changes_none)
+{
+    struct sheet sheet = base_sheet();
+    flagver_client *client;
+
+    save_sheet(&sheet, "base");
+    clear_sheet(&sheet);
+
+    /* The first tenant of the file is empty, the second is not. */
+    client = open_store("store", "other");
+    live(client);
+    flagver_close(client);
+    export_ok("store", "before");
+    assert_fails(FLAGVER_EEXIST,
+                 flagver_store_import(STORE_NAMED("store"), FILE_NAMED("base"), &error));
+    assert_words("tenant \"other\" has records already");
+    export_ok("store", "after");
+    assert_same_files("before", "after");
+
+    /* A log alone is a record, too. */
+    sheet = new_sheet();
+    add_tenant(&sheet, "other");
+    add_leaf(&sheet, "notes", "n", 1, created(1));
+    seal(&sheet);
+    save_sheet(&sheet, "log");
+    clear_sheet(&sheet);
+    import_ok("logged", "log");
+    assert_fails(FLAGVER_EEXIST,
+                 flagver_store_import(STORE_NAMED("logged"), FILE_NAMED("base"), &error));
+
+    /* Tenants that are not in the file are in nobody's way. */
+    client = open_store("beside", "third");
+    live(client);
+    flagver_close(client);
+    import_ok("beside", "base");
+    assert_ok(flagver_store_export(STORE_NAMED("beside"), "other", FILE_NAMED("one"), &error));
+    import_ok("fresh", "one");
+    assert_fails(FLAGVER_EEXIST,
+                 flagver_store_import(STORE_NAMED("beside"), FILE_NAMED("base"), &error));
+}
+END_TEST
+
+START_TEST(a_store_that_cannot_be_opened_takes_nothing)
+{
+    struct sheet sheet = base_sheet();
+
+    save_sheet(&sheet, "base");
+    clear_sheet(&sheet);
+    assert_fails(FLAGVER_ENOTSUP, flagver_store_import("x:y", FILE_NAMED("base"), &error));
+    assert_fails(FLAGVER_ENOTSUP, flagver_store_import("definitions:", FILE_NAMED("base"), &error));
+    ck_assert_int_lt(
+        flagver_store_import(STORE_NAMED("no/such/folder"), FILE_NAMED("base"), &error), 0);
+}
+END_TEST
+
+/* ---- lines of a file ---- */
+
+START_TEST(lines_are_read_whatever_their_length)
+{
+    static const size_t lengths[] = { 0, 1, 16383, 16384, 16385, 65536, 200000, 3 };
+    struct fv_text text = FV_TEXT_INIT;
+    struct fv_lines lines;
+    const char *line;
+    size_t length, i;
+    int round;
+
+    for (i = 0; i < COUNT(lengths); i++) {
+        for (length = 0; length < lengths[i]; length++)
+            fv_text_add_char(&text, (char)('a' + length % 26));
+        fv_text_add_char(&text, '\n');
+    }
+    write_bytes("lines", text.data, text.length);
+    fv_text_clear(&text);
+
+    assert_ok(fv_lines_open(&lines, FILE_NAMED("lines"), 200000, &error));
+    for (round = 0; round < 2; round++) {
+        for (i = 0; i < COUNT(lengths); i++) {
+            ck_assert_int_eq(fv_lines_next(&lines, &line, &length, &error), 1);
+            ck_assert_uint_eq(length, lengths[i]);
+            ck_assert_uint_eq(lines.number, i + 1);
+            if (length)
+                ck_assert_int_eq(line[length - 1], (char)('a' + (length - 1) % 26));
+        }
+        ck_assert_int_eq(fv_lines_next(&lines, &line, &length, &error), 0);
+        ck_assert_int_eq(fv_lines_next(&lines, &line, &length, &error), 0);
+        assert_ok(fv_lines_rewind(&lines, &error));
+    }
+    fv_lines_close(&lines);
+
+    assert_ok(fv_lines_open(&lines, FILE_NAMED("lines"), 100000, &error));
+    for (i = 0; i < 6; i++)
+        ck_assert_int_eq(fv_lines_next(&lines, &line, &length, &error), 1);
+    assert_fails(FLAGVER_EPARSE, fv_lines_next(&lines, &line, &length, &error));
+    assert_words(":7: ");
+    fv_lines_close(&lines);
+}
+END_TEST
+
+static TCase *new_case(Suite *suite, const char *name)
+{
+    TCase *tests = tcase_create(name);
+
+    tcase_add_checked_fixture(tests, make_folder, remove_folder);
+    tcase_set_timeout(tests, 60);
+    suite_add_tcase(suite, tests);
+    return tests;
+}
+
+static Suite *transfer_suite(void)
+{
+    Suite *suite = suite_create("transfer");
+    TCase *tests;
+
+    tests = new_case(suite, "round trips");
+    tcase_add_test(tests, every_state_survives_a_round_trip);
+    tcase_add_test(tests, an_empty_export_is_an_export);
+    tcase_add_test(tests, the_largest_payload_survives);
+    tcase_add_loop_test(tests, whatever_is_sound_survives_a_round_trip, 0, 12);
+
+    tests = new_case(suite, "damage");
+    tcase_add_test(tests, a_payload_beyond_the_limit_is_refused);
+    tcase_add_test(tests, a_line_beyond_the_limit_is_refused_and_not_kept);
+    tcase_add_test(tests, a_file_that_ends_early_changes_nothing);
+    tcase_add_loop_test(tests, a_file_with_a_flipped_bit_changes_nothing, 0, 5);
+    tcase_add_loop_test(tests, a_file_with_changed_lines_changes_nothing, 0, 30);
+    tcase_add_loop_test(tests, a_file_that_contradicts_itself_changes_nothing, 0,
+                        COUNT(tamperings));
+    tcase_add_test(tests, the_last_line_counts_and_closes);
+    tcase_add_test(tests, long_names_leave_room_for_the_reason);
+    tcase_add_test(tests, a_row_that_is_not_whole_is_not_exported);
+
+    tests = new_case(suite, "stores");
+    tcase_add_test(tests, a_store_that_was_lived_in_survives_a_round_trip);
+    tcase_add_test(tests, life_goes_on_in_an_imported_store);
+    tcase_add_test(tests, one_tenant_can_be_exported_alone);
+    tcase_add_test(tests, what_is_not_there_cannot_be_exported);
+    tcase_add_test(tests, an_export_replaces_a_file_when_it_is_complete);
+    tcase_add_test(tests, an_export_goes_into_a_file_or_nowhere);
+    tcase_add_test(tests, a_file_that_cannot_be_read_is_no_export);
+    tcase_add_test(tests, an_import_needs_empty_tenants_and_else_changes_none);
+    tcase_add_test(tests, a_store_that_cannot_be_opened_takes_nothing);
+    tcase_add_test(tests, lines_are_read_whatever_their_length);
+    return suite;
+}
+
+int main(void)
+{
+    return run_suite(transfer_suite());
+}
