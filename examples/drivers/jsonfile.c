@@ -114,7 +114,10 @@ static const struct field series_fields[] = {
     FIELD(series, rev, INT64),   FIELD(series, changed_at, INT64), NO_MORE,
 };
 
-/* The first three are of the series: they are read but not written. */
+/* As many as the names of a series, with which both rows begin. */
+#define NAMES 3
+
+/* The names are the series': they are read but not written. */
 static const struct field version_fields[] = {
     FIELD(version, tenant, TEXT),
     FIELD(version, phase, TEXT),
@@ -815,7 +818,7 @@ static int lock(flagver_driver_txn *txn, flagver_series_row *series, size_t coun
             return no_memory(err);
         found = find(txn->state, "series", by_name, like, &at);
         if (found)
-            from_json(series_fields, found, &series[i], NULL, err);
+            from_json(series_fields + NAMES, found, &series[i], NULL, err);
         else
             series[i].rev = 0;
         json_decref(like);
@@ -957,7 +960,7 @@ static const char *wrong_with(const json_t *state, const json_t *series, const j
 static json_t *version_to_json(const json_t *state, json_t *tenant, const flagver_version_row *row,
                                json_t **ret_series)
 {
-    json_t *fresh = to_json(tenant, version_fields + 3, row);
+    json_t *fresh = to_json(tenant, version_fields + NAMES, row);
 
     *ret_series = refer(state, "series", fresh, "series");
     if (*ret_series &&
