@@ -31,7 +31,7 @@ struct fv_examiner {
     struct fv_crypto *crypto;
     struct fv_digest *whole, *part;
     struct fv_arena arena; /* what the line holds */
-    struct fv_map ids;     /* of this tenant */
+    struct fv_map ids;
     struct fv_transfer line;
     enum fv_transfer_kind last; /* kind of the line before */
     bool begun;
@@ -165,8 +165,10 @@ static int check_state(const struct fv_examiner *examiner, const flagver_version
         return refuse(examiner,
                       "rev is %" PRId64 "; what is %s was written %" PRId64 " times or more",
                       version->rev, fv_state_name(state), states[state].least_rev);
-    if (states[state].decided && (!version->decided_at || !version->decided_by.data))
-        return refuse(examiner, "what is %s has decided_at and decided_by", fv_state_name(state));
+    if (states[state].decided && !version->decided_at)
+        return refuse(examiner, "what is %s has decided_at", fv_state_name(state));
+    if ((version->decided_at != 0) != (version->decided_by.data != NULL))
+        return refuse(examiner, "decided_at and decided_by go together");
     if (states[state].superseded != (version->superseded_by != 0) ||
         states[state].superseded != (version->superseded_at != 0))
         return refuse(examiner, "what is superseded, and nothing else, has superseded_by and "
@@ -376,7 +378,6 @@ static int check_tenant(struct fv_examiner *examiner, flagver_bytes name)
     memcpy(examiner->tenant, tenant, sizeof tenant);
     examiner->series = (struct series){ .last_no = 0 };
     examiner->leaf_count = 0;
-    fv_map_clear(&examiner->ids);
     return 0;
 }
 
