@@ -135,6 +135,7 @@ void fv_gather_put_flag(struct fv_gathering *gathering, uint32_t slot, struct fv
     struct fv_flag **place = &gathering->result->flags[slot];
 
     gathering->names_changed |= flag && !fv_gather_current_flag(gathering, slot);
+    gathering->malformed |= flag && flag->error;
     fv_flag_release(*place);
     *place = flag;
 }
@@ -144,6 +145,7 @@ void fv_gather_put_segment(struct fv_gathering *gathering, uint32_t slot,
 {
     struct fv_segment **place = &gathering->result->segments[slot];
 
+    gathering->malformed |= segment && segment->why;
     fv_segment_release(*place);
     *place = segment;
 }
@@ -164,6 +166,7 @@ static int begin_merge(struct fv_gathering *gathering)
     uint32_t i;
     int r;
 
+    gathering->malformed = current->spoiled_count > 0;
     r = cover_slots(gathering, current->flag_count, current->segment_count);
     if (r < 0)
         return r;

@@ -17,6 +17,7 @@ struct fv_gathering {
     struct fv_reading reading; /* the text at hand */
     flagver_error *err;        /* of the whole */
     bool names_changed;        /* a flag is there whose key was not */
+    bool malformed;            /* some flag or segment may be */
 };
 
 /* Begins with nothing, or for a merge with all that is there. */

@@ -236,6 +236,8 @@ static bool list_malformed(struct settling *settling)
     bool more = true;
     uint32_t i;
 
+    if (!settling->gathering->malformed)
+        return true;
     for (i = 0; more && i < result->flag_count; i++) {
         if (!result->flags[i] || !result->flags[i]->error)
             continue;
