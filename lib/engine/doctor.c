@@ -29,6 +29,7 @@
 #define FIRST_YEAR_MS INT64_C(1704067200000) /* 2024: this library is not older */
 #define LAST_YEAR_MS INT64_C(4102444800000)  /* 2100 */
 #define SOME_TENANT "default"
+#define WAIT_MS 1000 /* who holds a lock for longer is worth a finding */
 
 enum { OK = FLAGVER_FINDING_OK, WARNING = FLAGVER_FINDING_WARNING, BAD = FLAGVER_FINDING_ERROR };
 
@@ -97,7 +98,7 @@ static void say_error(struct doctor *doctor, const char *what, const flagver_err
 
 static bool check_open(struct doctor *doctor)
 {
-    const struct fv_store_options options = { .no_upgrade = true };
+    const struct fv_store_options options = { .no_upgrade = true, .wait_ms = WAIT_MS };
     flagver_error error = { .code = 0 };
 
     if (fv_store_open(doctor->uri, &options, &doctor->store, &error) < 0) {
