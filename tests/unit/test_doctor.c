@@ -1,0 +1,341 @@
+/*
+ * The doctor: a healthy store is told to be so, and each thing that is wrong is a finding
+ * that says what to do.
+ */
+#define _POSIX_C_SOURCE 200809L /* mkdtemp() */
+#include "exports.h"
+
+#include <sqlite3.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "flagver/rollout.h"
+#include "flagver/store.h"
+
+/* ---- helpers ---- */
+
+struct report {
+    int count[3];
+    struct fv_text lines[3]; /* by finding */
+};
+
+static void take_finding(void *data, int finding, const char *line)
+{
+    struct report *report = data;
+
+    ck_assert(finding >= FLAGVER_FINDING_OK && finding <= FLAGVER_FINDING_ERROR);
+    ck_assert(line[0] && !strchr(line, '\n'));
+    report->count[finding]++;
+    fv_text_add(&report->lines[finding], line);
+    fv_text_add_char(&report->lines[finding], '\n');
+}
+
+static struct report report;
+
+static int examine(const char *uri)
+{
+    int found, i;
+
+    for (i = 0; i < COUNT(report.lines); i++) {
+        fv_text_reset(&report.lines[i]);
+        report.count[i] = 0;
+    }
+    found = flagver_store_doctor(uri, take_finding, &report, &error);
+    ck_assert_int_eq(found,
+                     report.count[FLAGVER_FINDING_WARNING] + report.count[FLAGVER_FINDING_ERROR]);
+    ck_assert_int_eq(flagver_store_doctor(uri, NULL, NULL, &error), found);
+    return found;
+}
+
+static void assert_finding(int finding, const char *words)
+{
+    ck_assert_msg(strstr(report.lines[finding].data, words) != NULL,
+                  "\"%s\" is not found; errors:\n%swarnings:\n%sfine:\n%s", words,
+                  report.lines[FLAGVER_FINDING_ERROR].data,
+                  report.lines[FLAGVER_FINDING_WARNING].data,
+                  report.lines[FLAGVER_FINDING_OK].data);
+}
+
+/* One thing is wrong, and that. */
+static void assert_only(int finding, const char *words)
+{
+    assert_finding(finding, words);
+    ck_assert_msg(report.count[FLAGVER_FINDING_ERROR] + report.count[FLAGVER_FINDING_WARNING] == 1,
+                  "errors:\n%swarnings:\n%s", report.lines[FLAGVER_FINDING_ERROR].data,
+                  report.lines[FLAGVER_FINDING_WARNING].data);
+}
+
+static void set_up(void)
+{
+    int i;
+
+    make_folder();
+    for (i = 0; i < COUNT(report.lines); i++)
+        report.lines[i] = (struct fv_text)FV_TEXT_INIT;
+}
+
+static void tear_down(void)
+{
+    int i;
+
+    for (i = 0; i < COUNT(report.lines); i++)
+        fv_text_clear(&report.lines[i]);
+    remove_folder();
+}
+
+static void run_sql(const char *sql)
+{
+    char *words = NULL;
+    sqlite3 *db;
+
+    ck_assert_int_eq(sqlite3_open(FILE_NAMED("store"), &db), SQLITE_OK);
+    ck_assert_msg(sqlite3_exec(db, sql, NULL, NULL, &words) == SQLITE_OK, "%s: %s", sql, words);
+    ck_assert_int_eq(sqlite3_close(db), SQLITE_OK);
+}
+
+/* A store that a client has written: one flag and one segment. */
+static void make_store(void)
+{
+    static const flagver_actor actor = { .size = sizeof actor, .id = "alice" };
+    static const char json[] = "{\"type\":\"boolean\"}";
+    const flagver_options options = { .size = sizeof options, .no_environment = 1 };
+    flagver_client *client;
+    flagver_txn *txn;
+
+    assert_ok(flagver_open(STORE_NAMED("store"), &options, &client, &error));
+    assert_ok(flagver_txn_begin(client, &actor, NULL, &txn, &error));
+    assert_ok(flagver_flag_put(txn, "checkout", json, strlen(json), NULL, NULL, &error));
+    assert_ok(flagver_flag_put(txn, "checkout", json, strlen(json), NULL, NULL, &error));
+    assert_ok(
+        flagver_segment_put(txn, "staff", "{\"include\":[\"carol\"]}", 21, NULL, NULL, &error));
+    assert_ok(flagver_txn_commit(txn, &error));
+    flagver_txn_free(txn);
+    flagver_close(client);
+    ck_assert_int_eq(chmod(FILE_NAMED("store"), 0600), 0);
+}
+
+static void import(struct sheet *sheet)
+{
+    seal(sheet);
+    save_sheet(sheet, "file");
+    clear_sheet(sheet);
+    assert_ok(flagver_store_import(STORE_NAMED("store"), FILE_NAMED("file"), &error));
+    ck_assert_int_eq(chmod(FILE_NAMED("store"), 0600), 0);
+}
+
+/* ---- stores that can be used ---- */
+
+START_TEST(a_healthy_store_has_no_findings)
+{
+    make_store();
+    ck_assert_msg(examine(STORE_NAMED("store")) == 0, "%s%s",
+                  report.lines[FLAGVER_FINDING_ERROR].data,
+                  report.lines[FLAGVER_FINDING_WARNING].data);
+    assert_finding(FLAGVER_FINDING_OK, "can be opened");
+    assert_finding(FLAGVER_FINDING_OK, "driver sqlite: {");
+    assert_finding(FLAGVER_FINDING_OK, "the schema has version 1");
+    assert_finding(FLAGVER_FINDING_OK, "the schema is whole");
+    assert_finding(FLAGVER_FINDING_OK, "the store can be written");
+    assert_finding(FLAGVER_FINDING_OK, "1 tenants, 3 versions, 6 leaves");
+    assert_finding(FLAGVER_FINDING_OK, "2 flags and segments, all of them sound");
+    assert_finding(FLAGVER_FINDING_OK, "MiB are free");
+    assert_finding(FLAGVER_FINDING_OK, "the clock says 2");
+}
+END_TEST
+
+START_TEST(being_looked_at_leaves_no_trace)
+{
+    make_store();
+    assert_ok(flagver_store_export(STORE_NAMED("store"), NULL, FILE_NAMED("before"), &error));
+    examine(STORE_NAMED("store"));
+    assert_ok(flagver_store_export(STORE_NAMED("store"), NULL, FILE_NAMED("after"), &error));
+    assert_same_files("before", "after");
+    run_sql("CREATE TABLE looked (n INTEGER CHECK (n = 0));"
+            "INSERT INTO looked SELECT count(*) FROM flagver_keyed WHERE space <> 'request'");
+}
+END_TEST
+
+/* ---- stores that cannot ---- */
+
+START_TEST(a_store_that_is_not_there_is_a_finding)
+{
+    ck_assert_int_eq(examine(STORE_NAMED("none")), 1);
+    assert_only(FLAGVER_FINDING_ERROR, "flagver init");
+    ck_assert_int_eq(count_files("none"), 0);
+    ck_assert_int_eq(examine("what:ever"), 1);
+    assert_only(FLAGVER_FINDING_ERROR, "use sqlite:PATH");
+    ck_assert_int_eq(examine(""), 1);
+    assert_fails(FLAGVER_EINVAL, flagver_store_doctor(NULL, NULL, NULL, &error));
+}
+END_TEST
+
+START_TEST(a_file_that_is_no_store_is_a_finding)
+{
+    static const char rubbish[] =
+        "This is a text of some length, and certainly no database at all.";
+
+    write_bytes("store", rubbish, sizeof rubbish);
+    ck_assert_int_ge(examine(STORE_NAMED("store")), 1);
+    ck_assert_int_ge(report.count[FLAGVER_FINDING_ERROR], 1);
+}
+END_TEST
+
+START_TEST(a_store_without_a_schema_is_a_finding)
+{
+    make_store();
+    assert_ok(flagver_schema_down(STORE_NAMED("store"), 0, NULL, true, &error));
+    ck_assert_int_eq(examine(STORE_NAMED("store")), 1);
+    assert_only(FLAGVER_FINDING_ERROR, "run: flagver schema up");
+}
+END_TEST
+
+START_TEST(a_damaged_schema_is_a_finding)
+{
+    make_store();
+    run_sql("DROP TRIGGER flagver_leaf_frozen");
+    ck_assert_int_eq(examine(STORE_NAMED("store")), 1);
+    assert_only(FLAGVER_FINDING_ERROR, "flagver_leaf_frozen");
+    assert_finding(FLAGVER_FINDING_ERROR, "flagver schema verify");
+}
+END_TEST
+
+START_TEST(a_file_that_anybody_may_write_is_a_finding)
+{
+    make_store();
+    ck_assert_int_eq(chmod(FILE_NAMED("store"), 0666), 0);
+    ck_assert_int_eq(examine(STORE_NAMED("store")), 1);
+    assert_only(FLAGVER_FINDING_WARNING, "chmod o-w");
+}
+END_TEST
+
+START_TEST(a_file_that_nobody_may_write_is_a_finding)
+{
+    if (geteuid() == 0)
+        return; /* who may write everything finds nothing */
+    make_store();
+    ck_assert_int_eq(chmod(FILE_NAMED("store"), 0400), 0);
+    ck_assert_int_ge(examine(STORE_NAMED("store")), 1);
+    ck_assert_int_ge(report.count[FLAGVER_FINDING_ERROR], 1);
+}
+END_TEST
+
+START_TEST(a_writer_that_stays_is_a_finding)
+{
+    sqlite3 *db;
+
+    make_store();
+    ck_assert_int_eq(sqlite3_open(FILE_NAMED("store"), &db), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    ck_assert_int_eq(flagver_store_doctor(STORE_NAMED("store"), take_finding, &report, &error), 1);
+    assert_only(FLAGVER_FINDING_WARNING, "holds a transaction open");
+    sqlite3_close(db);
+}
+END_TEST
+
+/* ---- contents ---- */
+
+START_TEST(a_malformed_flag_is_a_finding)
+{
+    struct sheet sheet = new_sheet();
+
+    add_tenant(&sheet, "default");
+    add_series(&sheet, "flagver.flag", "broken", 1, 1);
+    add_version(&sheet, 1, FLAGVER_STATE_APPROVED, 0, "{\"type\":\"boolean\",\"percentage\":101}");
+    add_series(&sheet, "flagver.flag", "orphan", 1, 1);
+    add_version(&sheet, 1, FLAGVER_STATE_APPROVED, 0,
+                "{\"requires\":[{\"flag\":\"none\",\"variant\":\"on\"}],\"type\":\"boolean\"}");
+    add_series(&sheet, "flagver.flag", "sound", 1, 1);
+    add_version(&sheet, 1, FLAGVER_STATE_APPROVED, 0, "{\"type\":\"boolean\"}");
+    add_leaf(&sheet, "flagver.flag", "broken", 1, created(1));
+    add_leaf(&sheet, "flagver.flag", "orphan", 1, created(1));
+    add_leaf(&sheet, "flagver.flag", "sound", 1, created(1));
+    import(&sheet);
+    ck_assert_int_eq(examine(STORE_NAMED("store")), 1);
+    assert_only(FLAGVER_FINDING_ERROR,
+                "tenant \"default\": 2 of 3 flags and segments cannot be used, the first: flag "
+                "\"broken\": ");
+}
+END_TEST
+
+START_TEST(a_log_and_versions_that_disagree_are_a_finding)
+{
+    struct sheet sheet = new_sheet();
+
+    add_tenant(&sheet, "default");
+    add_series(&sheet, "notes", "n", 1, 0);
+    add_version(&sheet, 1, FLAGVER_STATE_DRAFT, 0, "1");
+    add_leaf(&sheet, "notes", "n", 1, created(1));
+    add_leaf(&sheet, "notes", "n", 2, created(2));
+    import(&sheet);
+    ck_assert_int_eq(examine(STORE_NAMED("store")), 1);
+    assert_only(FLAGVER_FINDING_ERROR,
+                "the audit log of tenant \"default\": the log tells of 2 versions and the store "
+                "has 1; ");
+}
+END_TEST
+
+struct damage_row {
+    const char *sql, *words;
+};
+
+static const struct damage_row damages[] = {
+    { "UPDATE flagver_leaf SET leaf = x'0101' WHERE no = 2", "leaf 2 is malformed" },
+    { "UPDATE flagver_leaf SET leaf = (SELECT leaf FROM flagver_leaf WHERE no = 1) WHERE no = 2",
+      "leaf 2 belongs elsewhere" },
+    { "UPDATE flagver_leaf SET hash = zeroblob(32) WHERE no = 0", "leaf 0 has another hash" },
+    { "DELETE FROM flagver_leaf WHERE no = 3", "leaf 3 is missing" },
+};
+
+START_TEST(a_damaged_log_is_a_finding)
+{
+    make_store();
+    run_sql("DROP TRIGGER flagver_leaf_frozen; DROP TRIGGER flagver_leaf_stays;"
+            "DROP TRIGGER flagver_log_grows");
+    run_sql(damages[_i].sql);
+    ck_assert_int_ge(examine(STORE_NAMED("store")), 2); /* the schema, and this */
+    assert_finding(FLAGVER_FINDING_ERROR, damages[_i].words);
+}
+END_TEST
+
+START_TEST(a_clock_behind_the_store_is_a_finding)
+{
+    struct sheet sheet = new_sheet();
+
+    add_tenant(&sheet, "default");
+    add_series(&sheet, "notes", "n", 1, 0);
+    add_version(&sheet, 1, FLAGVER_STATE_DRAFT, 0, "1");
+    add_leaf(&sheet, "notes", "n", 1, ((int64_t)time(NULL) + 3600) * 1000000);
+    import(&sheet);
+    ck_assert_int_eq(examine(STORE_NAMED("store")), 1);
+    assert_only(FLAGVER_FINDING_ERROR, "before the newest change in the store: set it");
+}
+END_TEST
+
+static Suite *doctor_suite(void)
+{
+    Suite *suite = suite_create("doctor");
+    TCase *tests = tcase_create("doctor");
+
+    tcase_add_checked_fixture(tests, set_up, tear_down);
+    tcase_set_timeout(tests, 60);
+    tcase_add_test(tests, a_healthy_store_has_no_findings);
+    tcase_add_test(tests, being_looked_at_leaves_no_trace);
+    tcase_add_test(tests, a_store_that_is_not_there_is_a_finding);
+    tcase_add_test(tests, a_file_that_is_no_store_is_a_finding);
+    tcase_add_test(tests, a_store_without_a_schema_is_a_finding);
+    tcase_add_test(tests, a_damaged_schema_is_a_finding);
+    tcase_add_test(tests, a_file_that_anybody_may_write_is_a_finding);
+    tcase_add_test(tests, a_file_that_nobody_may_write_is_a_finding);
+    tcase_add_test(tests, a_writer_that_stays_is_a_finding);
+    tcase_add_test(tests, a_malformed_flag_is_a_finding);
+    tcase_add_test(tests, a_log_and_versions_that_disagree_are_a_finding);
+    tcase_add_loop_test(tests, a_damaged_log_is_a_finding, 0, COUNT(damages));
+    tcase_add_test(tests, a_clock_behind_the_store_is_a_finding);
+    suite_add_tcase(suite, tests);
+    return suite;
+}
+
+int main(void)
+{
+    return run_suite(doctor_suite());
+}
