@@ -57,6 +57,7 @@ struct flagver_driver_txn {
 };
 
 struct flagver_cursor {
+    flagver_store *store;
     json_t *state; /* what it goes through: a later apply makes another one */
     const struct field *fields;
     bool payload, backwards;
@@ -449,7 +450,23 @@ static int refresh_locked(flagver_store *store, flagver_error *err)
     return 0;
 }
 
-/* The newest state, held. */
+/* Any thread may hold a state; jansson counts, but leaves the order of memory to us. */
+static json_t *hold(flagver_store *store, json_t *state)
+{
+    pthread_mutex_lock(&store->mutex);
+    json_incref(state);
+    pthread_mutex_unlock(&store->mutex);
+    return state;
+}
+
+static void let_go(flagver_store *store, json_t *state)
+{
+    pthread_mutex_lock(&store->mutex);
+    json_decref(state);
+    pthread_mutex_unlock(&store->mutex);
+}
+
+/* The newest state, held until let_go(). */
 static int refresh(flagver_store *store, json_t **ret_state, flagver_error *err)
 {
     int r;
@@ -556,7 +573,7 @@ static int migrate_locked(flagver_store *store, uint32_t to, flagver_error *err)
     else if (number(state, "schema") != (json_int_t)to)
         r = save(store, fresh, err);
     json_decref(fresh);
-    json_decref(state);
+    let_go(store, state);
     return r;
 }
 
@@ -583,7 +600,7 @@ static int schema_version(flagver_store *store, uint32_t *ret_version, flagver_e
     if (r < 0)
         return r;
     *ret_version = (uint32_t)number(state, "schema");
-    json_decref(state);
+    let_go(store, state);
     return 0;
 }
 
@@ -608,7 +625,7 @@ static int schema_verify(flagver_store *store, void (*found)(void *data, const c
         if (say)
             say(data, line);
     }
-    json_decref(state);
+    let_go(store, state);
     return 0;
 }
 
@@ -739,7 +756,7 @@ static void end(flagver_driver_txn *txn)
         txn->store->lock = -1;
         unlock(lock);
     }
-    json_decref(txn->state);
+    let_go(txn->store, txn->state);
     json_decref(txn->tenant);
     free(txn);
 }
@@ -800,7 +817,7 @@ static int outcome(flagver_store *store, flagver_bytes tenant, flagver_bytes key
     if (like)
         *ret_committed = find(state, "keyed", by_key, like, &at) != NULL;
     json_decref(like);
-    json_decref(state);
+    let_go(store, state);
     return like ? 0 : no_memory(err);
 }
 
@@ -846,7 +863,7 @@ static int changes(flagver_store *store, flagver_bytes tenant, uint64_t *ret_siz
     if (name)
         *ret_size = size_of(state, "leaves", name);
     json_decref(name);
-    json_decref(state);
+    let_go(store, state);
     return name ? 0 : no_memory(err);
 }
 
@@ -1125,7 +1142,7 @@ static int apply(flagver_driver_txn *txn, const flagver_change *changes, size_t 
         json_decref(state);
         return r;
     }
-    json_decref(txn->state);
+    let_go(txn->store, txn->state);
     txn->state = state;
     txn->changed = true;
     return 0;
@@ -1270,7 +1287,7 @@ static void run(flagver_cursor *cursor, const json_t *tenant, const flagver_quer
 
 static void end_scan(flagver_cursor *cursor)
 {
-    json_decref(cursor->state);
+    let_go(cursor->store, cursor->state);
     free(cursor->hits);
     free(cursor->scratch[0]);
     free(cursor->scratch[1]);
@@ -1288,7 +1305,8 @@ static int scan(flagver_driver_txn *txn, const flagver_query *query, flagver_cur
     cursor = calloc(1, sizeof *cursor);
     if (!cursor)
         return no_memory(err);
-    cursor->state = json_incref(txn->state);
+    cursor->store = txn->store;
+    cursor->state = hold(txn->store, txn->state);
     cursor->fields = sources[query->kind].fields;
     cursor->payload = query->payload != 0;
     cursor->backwards = query->backwards != 0;

@@ -49,13 +49,13 @@ struct flagver_driver_txn {
     flagver_store *store;
     flagver_driver_txn *inner;
     atomic_bool busy, ended;
-    atomic_int cursors;
     bool writes, adopted, log_locked;
+    flagver_cursor *cursors; /* that are open */
 };
 
 struct flagver_cursor {
     flagver_driver_txn *txn;
-    flagver_cursor *inner;
+    flagver_cursor *inner, *next;
     atomic_bool ended;
 };
 
@@ -451,12 +451,27 @@ static void end(flagver_driver_txn *txn)
     retire(store, txn);
 }
 
-static void check_cursors(const flagver_driver_txn *txn, const char *call)
+static void end_cursor(flagver_cursor *cursor)
 {
-    int cursors = atomic_load(&txn->cursors);
+    flagver_driver_txn *txn = cursor->txn;
+    flagver_cursor **link = &txn->cursors;
 
-    if (cursors)
-        misuse(txn->store->fault, "%s with %d cursors open", call, cursors);
+    while (*link != cursor)
+        link = &(*link)->next;
+    *link = cursor->next;
+    txn->store->fault->inner->end_scan(cursor->inner);
+    atomic_store(&cursor->ended, true);
+    atomic_fetch_sub(&txn->store->fault->cursors, 1);
+    retire(txn->store, cursor);
+}
+
+/* Those that were forgotten are ended here: it is not the inner driver that is tested. */
+static void end_cursors(flagver_driver_txn *txn, const char *call)
+{
+    if (txn->cursors)
+        misuse(txn->store->fault, "%s with a cursor open", call);
+    while (txn->cursors)
+        end_cursor(txn->cursors);
 }
 
 static int commit_or_lie(struct flagver_fault *fault, flagver_driver_txn *inner, int lie,
@@ -484,7 +499,7 @@ static int commit(flagver_driver_txn *txn, flagver_error *err)
 
     if (!enter(txn, "commit"))
         return refused(err);
-    check_cursors(txn, "commit");
+    end_cursors(txn, "commit");
     r = arrive_nth(fault, FLAGVER_FAULT_COMMIT, &n, err);
     if (r < 0)
         fault->inner->rollback(txn->inner); /* the handle is gone in any case */
@@ -501,7 +516,7 @@ static void rollback(flagver_driver_txn *txn)
 
     if (!enter(txn, "rollback"))
         return;
-    check_cursors(txn, "rollback");
+    end_cursors(txn, "rollback");
     arrive(fault, FLAGVER_FAULT_ROLLBACK, NULL);
     fault->inner->rollback(txn->inner);
     end(txn);
@@ -611,7 +626,8 @@ static int scan(flagver_driver_txn *txn, const flagver_query *query, flagver_cur
         free(cursor);
     } else {
         cursor->txn = txn;
-        atomic_fetch_add(&txn->cursors, 1);
+        cursor->next = txn->cursors;
+        txn->cursors = cursor;
         atomic_fetch_add(&fault->cursors, 1);
         *ret_cursor = cursor;
     }
@@ -644,16 +660,11 @@ static int next(flagver_cursor *cursor, flagver_row *ret_row, flagver_error *err
 static void end_scan(flagver_cursor *cursor)
 {
     flagver_driver_txn *txn = cursor->txn;
-    struct flagver_fault *fault = txn->store->fault;
 
     if (!enter_cursor(cursor, "end_scan"))
         return;
-    arrive(fault, FLAGVER_FAULT_END_SCAN, NULL);
-    fault->inner->end_scan(cursor->inner);
-    atomic_store(&cursor->ended, true);
-    atomic_fetch_sub(&txn->cursors, 1);
-    atomic_fetch_sub(&fault->cursors, 1);
-    retire(txn->store, cursor);
+    arrive(txn->store->fault, FLAGVER_FAULT_END_SCAN, NULL);
+    end_cursor(cursor);
     leave(txn);
 }
 

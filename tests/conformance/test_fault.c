@@ -266,8 +266,10 @@ START_TEST(an_open_cursor_at_the_end_is_noticed)
 
     assert_ok(driver->scan(txn, &query, &cursor, &conform_error));
     driver->rollback(txn);
-    check_complaint("rollback with 1 cursors open");
-    ck_assert_uint_eq(flagver_fault_cursors(fault), 1);
+    check_complaint("rollback with a cursor open");
+    ck_assert_uint_eq(flagver_fault_cursors(fault), 0);
+    driver->end_scan(cursor);
+    ck_assert_uint_eq(flagver_fault_misuses(fault), 2);
 }
 END_TEST
 
