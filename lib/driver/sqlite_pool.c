@@ -1,0 +1,516 @@
+#define _XOPEN_SOURCE 700 /* realpath, stat */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "driver/sqlite_internal.h"
+#include "util/fail.h"
+#include "util/memory.h"
+
+#define IDLE_LIMIT 4
+
+/* ---- files ---- */
+
+static bool same_file(struct fv_file_id a, struct fv_file_id b)
+{
+    return a.inode == b.inode && a.device == b.device;
+}
+
+/* 0, or an errno. */
+static int identify(const char *path, struct fv_file_id *ret_file, off_t *ret_size)
+{
+    struct stat status;
+
+    if (stat(path, &status) != 0)
+        return errno;
+    *ret_file = (struct fv_file_id){ status.st_dev, status.st_ino };
+    *ret_size = status.st_size;
+    return 0;
+}
+
+/* The file that SQLite keeps beside the database at `path`: "-wal" or "-shm". */
+static struct fv_file_id identify_beside(const char *path, const char *suffix, off_t *ret_size)
+{
+    struct fv_file_id file = { 0, 0 };
+    struct fv_text name = FV_TEXT_INIT;
+    char *real = realpath(path, NULL); /* SQLite puts it beside what a link points to */
+
+    *ret_size = 0;
+    if (real) {
+        fv_text_add(&name, real);
+        fv_text_add(&name, suffix);
+        if (!name.failed)
+            identify(name.data, &file, ret_size);
+    }
+    free(real);
+    fv_text_clear(&name);
+    return file;
+}
+
+/* Does the connection's file no longer have the name under which it was opened? */
+static bool has_moved(const struct fv_sqlite *conn)
+{
+    int moved = 0;
+
+    sqlite3_file_control(conn->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+    return moved != 0;
+}
+
+static int fail_missing(const flagver_store *store, int number, flagver_error *err)
+{
+    return number == ENOENT || number == ENOTDIR
+               ? fv_fail(err, FLAGVER_EUNAVAILABLE, "%.500s is gone: it was moved or deleted",
+                         store->path)
+               : fv_fail_errno(err, FLAGVER_EUNAVAILABLE, number, "%.500s", store->path);
+}
+
+static int fail_replaced(const flagver_store *store, flagver_error *err)
+{
+    return fv_fail(err, FLAGVER_EUNAVAILABLE, "%.500s was moved or replaced while it was in use",
+                   store->path);
+}
+
+int fv_sqlite_pool_note_files(flagver_store *store, struct fv_sqlite *conn, flagver_error *err)
+{
+    off_t size;
+    int number;
+
+    if (store->in_memory)
+        return 0;
+    number = identify(store->path, &store->file, &size);
+    if (number)
+        return fail_missing(store, number, err);
+    if (has_moved(conn))
+        return fail_replaced(store, err);
+    store->log = identify_beside(store->path, "-wal", &size);
+    store->index = identify_beside(store->path, "-shm", &size);
+    return 0;
+}
+
+/* ---- a file that was replaced ---- */
+
+/*
+ * SQLite believes a log that lies beside a database: with the log of the file before,
+ * the new one would be given pages that were never its own.
+ */
+static int check_no_old_log(const flagver_store *store, flagver_error *err)
+{
+    off_t log_size, index_size;
+    struct fv_file_id log = identify_beside(store->path, "-wal", &log_size);
+    struct fv_file_id index = identify_beside(store->path, "-shm", &index_size);
+
+    if ((log.inode && log_size && same_file(log, store->log)) ||
+        (index.inode && index_size && same_file(index, store->index)))
+        return fv_fail(err, FLAGVER_EUNAVAILABLE,
+                       "%.300s was replaced, but the -wal and -shm beside it are still those of "
+                       "the file before; move them away",
+                       store->path);
+    return 0;
+}
+
+/* For a file that is there; a deleted one is never made anew while the store is open. */
+static int open_flags(const flagver_store *store)
+{
+    if (store->in_memory)
+        return SQLITE_OPEN_READWRITE | SQLITE_OPEN_URI;
+    return store->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
+}
+
+/* Opens what is at the path now; it has to be this very store. */
+static int connect_anew(flagver_store *store, struct fv_sqlite **ret_conn, flagver_error *err)
+{
+    struct fv_sqlite_meta meta;
+    struct fv_sqlite *conn;
+    int r;
+
+    r = check_no_old_log(store, err);
+    if (r == 0)
+        r = fv_sqlite_connect(store, open_flags(store), &conn, err);
+    if (r < 0)
+        return r;
+    r = fv_sqlite_meta_read(conn, &meta, err);
+    if (r == 0 && (!store->has_id || memcmp(&meta.store, &store->id, sizeof store->id) != 0))
+        r = fv_fail(err, FLAGVER_EUNAVAILABLE,
+                    "%.500s was replaced by another file; another store, or none, is there now",
+                    store->path);
+    if (r == 0 && !store->read_only && !store->no_upgrade)
+        r = fv_sqlite_use_log(conn, err);
+    if (r == 0)
+        r = fv_sqlite_pool_note_files(store, conn, err);
+    if (r < 0) {
+        fv_sqlite_disconnect(conn, true);
+        return r;
+    }
+    *ret_conn = conn;
+    return 0;
+}
+
+static void drop_idle(flagver_store *store)
+{
+    struct fv_sqlite *conn = store->idle, *next;
+
+    for (; conn; conn = next) {
+        next = conn->next_idle;
+        fv_sqlite_disconnect(conn, true);
+    }
+    fv_sqlite_disconnect(store->writer, true);
+    store->writer = store->idle = NULL;
+    store->idle_count = 0;
+}
+
+static void add_idle(flagver_store *store, struct fv_sqlite *conn)
+{
+    conn->next_idle = store->idle;
+    store->idle = conn;
+    store->idle_count++;
+}
+
+/* A copy that was put back takes the place of what we had open. */
+static int follow(flagver_store *store, flagver_error *err)
+{
+    struct fv_file_id file = store->file, log = store->log, index = store->index;
+    struct fv_sqlite *conn;
+    int r;
+
+    r = connect_anew(store, &conn, err);
+    if (r < 0) {
+        store->file = file;
+        store->log = log;
+        store->index = index;
+        return r;
+    }
+    drop_idle(store);
+    store->generation++;
+    conn->generation = store->generation;
+    add_idle(store, conn);
+    return 0;
+}
+
+/* Under the lock: is the file still the one we know? */
+static int check_file(flagver_store *store, flagver_error *err)
+{
+    struct fv_file_id file;
+    off_t size;
+    int number;
+
+    if (store->in_memory)
+        return 0;
+    number = identify(store->path, &file, &size);
+    if (number)
+        return fail_missing(store, number, err);
+    return same_file(file, store->file) ? 0 : follow(store, err);
+}
+
+int fv_sqlite_pool_check_moved(const struct fv_sqlite *conn, flagver_error *err)
+{
+    return has_moved(conn) ? fail_replaced(conn->store, err) : 0;
+}
+
+/* ---- taking and putting back ---- */
+
+/* Between a look at the file and its opening it may have been replaced. */
+static int check_just_opened(const struct fv_sqlite *conn, flagver_error *err)
+{
+    flagver_store *store = conn->store;
+    struct fv_file_id file;
+    off_t size;
+    bool same;
+    int number;
+
+    if (store->in_memory)
+        return 0;
+    number = identify(store->path, &file, &size);
+    if (number)
+        return fail_missing(store, number, err);
+    pthread_mutex_lock(&store->lock);
+    same = same_file(file, store->file) && conn->generation == store->generation;
+    pthread_mutex_unlock(&store->lock);
+    return same && !has_moved(conn) ? 0 : fail_replaced(store, err);
+}
+
+static int connect_one(flagver_store *store, uint32_t generation, struct fv_sqlite **ret_conn,
+                       flagver_error *err)
+{
+    struct fv_sqlite *conn;
+    int r;
+
+    r = fv_sqlite_connect(store, open_flags(store), &conn, err);
+    if (r < 0)
+        return r;
+    conn->generation = generation;
+    r = check_just_opened(conn, err);
+    if (r < 0) {
+        fv_sqlite_disconnect(conn, true);
+        return r;
+    }
+    *ret_conn = conn;
+    return 0;
+}
+
+static struct fv_sqlite *take_idle(flagver_store *store, int mode)
+{
+    struct fv_sqlite *conn = mode == FLAGVER_MODE_WRITE ? store->writer : store->idle;
+
+    if (mode == FLAGVER_MODE_WRITE) {
+        store->writer = NULL;
+    } else if (conn) {
+        store->idle = conn->next_idle;
+        store->idle_count--;
+    }
+    return conn;
+}
+
+int fv_sqlite_pool_take(flagver_store *store, int mode, struct fv_sqlite **ret_conn,
+                        flagver_error *err)
+{
+    struct fv_sqlite *conn = NULL;
+    uint32_t generation;
+    int r;
+
+    pthread_mutex_lock(&store->lock);
+    r = check_file(store, err);
+    if (r == 0) {
+        conn = take_idle(store, mode);
+        store->out++;
+    }
+    generation = store->generation;
+    pthread_mutex_unlock(&store->lock);
+    if (r < 0)
+        return r;
+
+    if (!conn)
+        r = connect_one(store, generation, &conn, err);
+    if (r == 0)
+        r = fv_sqlite_pool_check_moved(conn, err);
+    if (r < 0) {
+        fv_sqlite_pool_put(store, mode, conn);
+        return r;
+    }
+    *ret_conn = conn;
+    return 0;
+}
+
+/* A connection that could not end its transaction is of no use to the next one. */
+static bool keep(const flagver_store *store, int mode, const struct fv_sqlite *conn)
+{
+    if (!conn || conn->generation != store->generation || !sqlite3_get_autocommit(conn->db))
+        return false;
+    return mode == FLAGVER_MODE_WRITE ? !store->writer : store->idle_count < IDLE_LIMIT;
+}
+
+void fv_sqlite_pool_put(flagver_store *store, int mode, struct fv_sqlite *conn)
+{
+    pthread_mutex_lock(&store->lock);
+    store->out--;
+    if (keep(store, mode, conn)) {
+        if (mode == FLAGVER_MODE_WRITE)
+            store->writer = conn;
+        else
+            add_idle(store, conn);
+        conn = NULL;
+    }
+    pthread_mutex_unlock(&store->lock);
+    fv_sqlite_disconnect(conn, true);
+}
+
+/* ---- the watcher ---- */
+
+int fv_sqlite_pool_watch(flagver_store *store, struct fv_sqlite **ret_conn, flagver_error *err)
+{
+    uint32_t generation;
+    int r;
+
+    pthread_mutex_lock(&store->watching);
+    pthread_mutex_lock(&store->lock);
+    r = check_file(store, err);
+    generation = store->generation;
+    pthread_mutex_unlock(&store->lock);
+
+    if (r == 0 && store->watcher && store->watcher->generation != generation) {
+        fv_sqlite_disconnect(store->watcher, true);
+        store->watcher = NULL;
+    }
+    if (r == 0 && !store->watcher)
+        r = connect_one(store, generation, &store->watcher, err);
+    if (r == 0)
+        r = fv_sqlite_pool_check_moved(store->watcher, err);
+    if (r < 0) {
+        pthread_mutex_unlock(&store->watching);
+        return r;
+    }
+    *ret_conn = store->watcher;
+    return 0;
+}
+
+void fv_sqlite_pool_unwatch(flagver_store *store)
+{
+    pthread_mutex_unlock(&store->watching);
+}
+
+/* ---- fork ---- */
+
+/*
+ * SQLite keeps a list of the files that are open in the process, with the locks on them. A
+ * child inherits the list but not the locks: a connection that it opens to such a file
+ * believes that it has locked what it has not, and loses what it writes. So before a
+ * child opens anything, the connections that it inherited are closed, in its own memory:
+ * their descriptors are the child's own copies, and nothing is written, checkpointed or unlocked
+ * by it that is the parent's.
+ */
+static pthread_mutex_t open_lock = PTHREAD_MUTEX_INITIALIZER;
+static flagver_store *open_stores;
+static uint32_t forks; /* of which this process is the child */
+static pthread_once_t prepared = PTHREAD_ONCE_INIT;
+
+static void lock_open_stores(void)
+{
+    pthread_mutex_lock(&open_lock);
+}
+
+static void unlock_open_stores(void)
+{
+    pthread_mutex_unlock(&open_lock);
+}
+
+static void in_child(void)
+{
+    forks++;
+    unlock_open_stores();
+}
+
+static void prepare(void)
+{
+    pthread_atfork(lock_open_stores, unlock_open_stores, in_child);
+}
+
+static void remember(flagver_store *store)
+{
+    lock_open_stores();
+    store->forks = forks;
+    store->next_open = open_stores;
+    open_stores = store;
+    unlock_open_stores();
+}
+
+static void forget(flagver_store *store)
+{
+    flagver_store **at;
+
+    lock_open_stores();
+    for (at = &open_stores; *at; at = &(*at)->next_open) {
+        if (*at == store) {
+            *at = store->next_open;
+            break;
+        }
+    }
+    unlock_open_stores();
+}
+
+/*
+ * What a thread of the parent was using when it forked cannot be closed: nobody knows what
+ * state it was left in. False then.
+ */
+static bool let_go(flagver_store *store)
+{
+    bool idle = pthread_mutex_trylock(&store->watching) == 0;
+
+    if (idle) {
+        fv_sqlite_disconnect(store->watcher, true);
+        store->watcher = NULL;
+        pthread_mutex_unlock(&store->watching);
+    }
+    if (pthread_mutex_trylock(&store->lock) != 0)
+        return false;
+    drop_idle(store);
+    idle = idle && store->out == 0;
+    pthread_mutex_unlock(&store->lock);
+    return idle;
+}
+
+int fv_sqlite_pool_leave_parent(const flagver_store *store, flagver_error *err)
+{
+    struct fv_file_id file = { 0, 0 };
+    flagver_store **at;
+    off_t size;
+    int r = 0;
+
+    if (store->in_memory)
+        return 0;
+    pthread_once(&prepared, prepare);
+    identify(store->path, &file, &size);
+
+    lock_open_stores();
+    at = &open_stores;
+    while (*at) {
+        if ((*at)->forks != forks && let_go(*at)) {
+            *at = (*at)->next_open;
+            continue;
+        }
+        if ((*at)->forks != forks && same_file((*at)->file, file))
+            r = fv_fail(err, FLAGVER_EUNAVAILABLE,
+                        "%.500s was in the middle of a transaction when this process was forked; "
+                        "only a program that is started anew can open it",
+                        store->path);
+        at = &(*at)->next_open;
+    }
+    unlock_open_stores();
+    return r;
+}
+
+/* ---- opening and closing ---- */
+
+int fv_sqlite_pool_open(flagver_store *store, flagver_error *err)
+{
+    bool create = store->in_memory || (!store->read_only && !store->no_upgrade);
+    int flags = open_flags(store) | (create ? SQLITE_OPEN_CREATE : 0), r;
+
+    pthread_mutex_init(&store->lock, NULL);
+    pthread_mutex_init(&store->watching, NULL);
+    r = fv_sqlite_connect(store, flags, &store->watcher, err);
+    if (r == 0 && !store->in_memory)
+        remember(store);
+    return r;
+}
+
+/*
+ * When the file is gone, what is in the log still belongs into it, wherever it is. When another
+ * one is in its place, the log may be that one's.
+ */
+static bool leaves_log(const flagver_store *store)
+{
+    struct fv_file_id file;
+    bool moved;
+    off_t size;
+
+    if (store->in_memory || store->read_only || !store->watcher)
+        return true;
+    if (identify(store->path, &file, &size) != 0)
+        moved = true;
+    else if (!same_file(file, store->file))
+        return true;
+    else
+        moved = has_moved(store->watcher);
+
+    /* Nobody is waited for: who still reads can do it later. */
+    sqlite3_busy_handler(store->watcher->db, NULL, NULL);
+    sqlite3_wal_checkpoint_v2(store->watcher->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    return moved;
+}
+
+void fv_sqlite_pool_close(flagver_store *store)
+{
+    bool keep_log;
+
+    if (!store->in_memory)
+        forget(store);
+    if (store->watcher && store->watcher->generation != store->generation) {
+        fv_sqlite_disconnect(store->watcher, true);
+        store->watcher = take_idle(store, FLAGVER_MODE_READ);
+    }
+    drop_idle(store);
+    keep_log = leaves_log(store);
+    fv_sqlite_disconnect(store->watcher, keep_log);
+    pthread_mutex_destroy(&store->lock);
+    pthread_mutex_destroy(&store->watching);
+}
