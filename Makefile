@@ -197,6 +197,10 @@ $(OOM_TESTS): $(BUILD)/obj/tests/oom/failing_malloc.o
 # The suite that every driver passes, and the driver that fails on demand.
 $(CONFORMANCE_TESTS) $(CRASH_TESTS): $(patsubst %.c,$(BUILD)/obj/%.o,$(filter %.c,$(CONFORMANCE)))
 
+# Stores of every kind, the example driver inside the one that fails on demand among them.
+STORE_TESTS := $(call program,$(shell grep -l '"stores.h"' tests/*/test_*.c))
+$(STORE_TESTS): $(BUILD)/obj/examples/drivers/jsonfile.o $(BUILD)/obj/tests/conformance/fault.o
+
 # The same targets twice: driven by libFuzzer, and by our own main over files.
 $(FUZZERS): $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(STATIC)
 	@mkdir -p $(@D)

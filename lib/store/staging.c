@@ -44,7 +44,8 @@ int fv_txn_flush(flagver_txn *txn, flagver_error *err)
     txn->change_count = 0;
     txn->flushed = true;
     for (i = 0; i < txn->series_numbers.count; i++)
-        txn->series[i]->pending = NULL;
+        if (txn->series[i]) /* one that could not be locked has only its number */
+            txn->series[i]->pending = NULL;
     return 0;
 }
 

@@ -351,16 +351,22 @@ static int commit_changes(flagver_txn *txn, flagver_error *err)
     return r == 0 ? commit_driver(txn, err) : r;
 }
 
+/* Operations that found nothing to do must find nothing to do again under the caller's key. */
+static bool has_something_to_write(const flagver_txn *txn)
+{
+    return txn->change_count || txn->leaf_count || txn->flushed ||
+           (txn->operations.length && !txn->key_is_ours);
+}
+
 static int end(flagver_txn *txn, flagver_error *err)
 {
-    if (txn->replaying || (!txn->change_count && !txn->leaf_count && !txn->flushed)) {
-        if (txn->replaying && txn->replayed < txn->recorded_count)
-            return fv_fail(err, FLAGVER_EIDEM,
-                           "under this idempotency key %zu operations were recorded, not %zu",
-                           txn->recorded_count, txn->replayed);
-        return 0;
-    }
-    return commit_changes(txn, err);
+    if (!txn->replaying)
+        return has_something_to_write(txn) ? commit_changes(txn, err) : 0;
+    if (txn->replayed < txn->recorded_count)
+        return fv_fail(err, FLAGVER_EIDEM,
+                       "under this idempotency key %zu operations were recorded, not %zu",
+                       txn->recorded_count, txn->replayed);
+    return 0;
 }
 
 int fv_txn_commit(flagver_txn *txn, flagver_error *err)

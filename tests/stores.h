@@ -1,0 +1,259 @@
+/*
+ * What tests of stores share: a folder for their files that goes when the program ends,
+ * stores of every kind in it, and writing without ceremony.
+ *
+ * A test that runs on every kind is a loop test over 0 … STORE_KINDS, one whose
+ * store is to be opened twice over SHARED_KINDS … STORE_KINDS; `_i` is the kind.
+ * The last kind is the example driver inside the one that fails on demand, and
+ * when it was misused or something stayed open, the test has failed.
+ *
+ * JSON is written with ' for ", as in flags.h.
+ */
+#ifndef FLAGVER_TESTS_STORES_H
+#define FLAGVER_TESTS_STORES_H
+
+#include <dirent.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "../examples/drivers/jsonfile.h"
+#include "conformance/fault.h"
+#include "engine/client.h"
+#include "flags.h"
+#include "flagver/rollout.h"
+
+/* ---- the folder ---- */
+
+static char folder[64];
+
+static inline void make_folder(void)
+{
+    strcpy(folder, "/dev/shm/flagver-XXXXXX");
+    if (mkdtemp(folder))
+        return;
+    strcpy(folder, "/tmp/flagver-XXXXXX");
+    if (!mkdtemp(folder))
+        exit(EXIT_FAILURE);
+}
+
+static inline void remove_folder(void)
+{
+    DIR *directory = opendir(folder);
+    struct dirent *entry;
+    char path[sizeof folder + sizeof entry->d_name + 1];
+
+    while (directory && (entry = readdir(directory))) {
+        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+        if (entry->d_name[0] != '.')
+            remove(path);
+    }
+    if (directory)
+        closedir(directory);
+    rmdir(folder);
+}
+
+/* A name for a file of this test alone; good until the eighth call from here. */
+static inline const char *file_named(const char *name)
+{
+    static char names[8][128];
+    static int turn;
+    char *out = names[turn++ % 8];
+
+    snprintf(out, sizeof names[0], "%s/%ld-%s", folder, (long)getpid(), name);
+    return out;
+}
+
+/* ---- stores ---- */
+
+static const char *const store_kinds[] MAYBE_UNUSED = { "memory:", "sqlite:", "fault-jsonfile:" };
+#define STORE_KINDS 3
+#define SHARED_KINDS 1
+#define FAULT_KIND (STORE_KINDS - 1)
+
+static struct flagver_fault *fault;
+
+/* The same each time in one test. */
+static inline const char *store_uri(int kind)
+{
+    static char uri[160];
+
+    snprintf(uri, sizeof uri, "%s%s", store_kinds[kind],
+             kind >= SHARED_KINDS ? file_named("store") : "");
+    return uri;
+}
+
+/* What tests begin with: nothing from the environment. */
+static inline flagver_options quiet_options(void)
+{
+    return (flagver_options){ .size = sizeof(flagver_options), .no_environment = 1 };
+}
+
+static inline flagver_client *open_with(int kind, const flagver_options *options)
+{
+    flagver_client *client = NULL;
+
+    assert_ok(flagver_open(store_uri(kind), options, &client, &error));
+    return client;
+}
+
+static inline flagver_client *open_store(int kind)
+{
+    const flagver_options options = quiet_options();
+
+    return open_with(kind, &options);
+}
+
+/* ---- suites ---- */
+
+static inline void check_use(void)
+{
+    const char *complaint = flagver_fault_complaint(fault);
+
+    ck_assert_msg(!complaint, "%s", complaint ? complaint : "");
+}
+
+static inline TCase *add_store_tcase(Suite *suite, const char *name)
+{
+    TCase *tcase = tcase_create(name);
+
+    tcase_add_checked_fixture(tcase, NULL, check_use);
+    tcase_set_timeout(tcase, 60);
+    suite_add_tcase(suite, tcase);
+    return tcase;
+}
+
+/* Tests run in processes of their own; folder and drivers are those of all of them. */
+static inline int run_store_suite(Suite *suite)
+{
+    int result;
+
+    make_folder();
+    fault = flagver_fault_driver(&jsonfile_driver);
+    if (!fault || flagver_driver_register(flagver_fault_table(fault), NULL) < 0)
+        return EXIT_FAILURE;
+    result = run_suite(suite);
+    remove_folder();
+    return result;
+}
+
+/* ---- transactions ---- */
+
+static const flagver_actor alice MAYBE_UNUSED = { .size = sizeof alice, .id = "alice" };
+static const flagver_actor bob MAYBE_UNUSED = { .size = sizeof bob, .id = "bob" };
+
+static inline flagver_txn *begin_as(flagver_client *client, const flagver_actor *actor,
+                                    const flagver_txn_options *options)
+{
+    flagver_txn *txn = NULL;
+
+    assert_ok(flagver_txn_begin(client, actor, options, &txn, &error));
+    return txn;
+}
+
+static inline flagver_txn *begin(flagver_client *client)
+{
+    return begin_as(client, &alice, NULL);
+}
+
+static inline flagver_txn *begin_with_key(flagver_client *client, const char *key)
+{
+    const flagver_txn_options options = { .size = sizeof options, .idempotency_key = key };
+
+    return begin_as(client, &alice, &options);
+}
+
+static inline void commit(flagver_txn *txn)
+{
+    assert_ok(flagver_txn_commit(txn, &error));
+    flagver_txn_free(txn);
+}
+
+/* ---- writing ---- */
+
+/* The code of the call; its words are in `error`. */
+static inline int try_put(flagver_txn *txn, const char *phase, const char *subject,
+                          const char *json, const flagver_write_options *options,
+                          flagver_version **ret_version)
+{
+    char *text = quoted(json);
+    int r = flagver_version_put(txn, phase, subject, text, strlen(text), options, ret_version,
+                                &error);
+
+    free(text);
+    return r;
+}
+
+static inline void put_flag_in(flagver_txn *txn, const char *key, const char *json)
+{
+    assert_ok(try_put(txn, FLAGVER_PHASE_FLAG, key, json, NULL, NULL));
+}
+
+static inline void put_segment_in(flagver_txn *txn, const char *name, const char *json)
+{
+    assert_ok(try_put(txn, FLAGVER_PHASE_SEGMENT, name, json, NULL, NULL));
+}
+
+static inline void put_flag(flagver_client *client, const char *key, const char *json)
+{
+    flagver_txn *txn = begin(client);
+
+    put_flag_in(txn, key, json);
+    commit(txn);
+}
+
+static inline void put_segment(flagver_client *client, const char *name, const char *json)
+{
+    flagver_txn *txn = begin(client);
+
+    put_segment_in(txn, name, json);
+    commit(txn);
+}
+
+static inline void delete_flag(flagver_client *client, const char *key)
+{
+    flagver_txn *txn = begin(client);
+
+    assert_ok(flagver_flag_delete(txn, key, NULL, NULL, &error));
+    commit(txn);
+}
+
+#define SIMPLE "{'type':'boolean'}"
+#define SHARE(percentage) "{'type':'boolean','percentage':" #percentage "}"
+#define VALUE(number) "{'type':'integer','variants':{'v':" #number "},'default':'v'}"
+
+/* ---- reading ---- */
+
+static inline bool ignore_entry(void *data, const flagver_audit_entry *entry)
+{
+    (void)data;
+    (void)entry;
+    return true;
+}
+
+/* How many leaves the client's audit log has. */
+static inline uint64_t leaves_of(flagver_client *client)
+{
+    uint64_t next = 0;
+
+    assert_ok(flagver_audit_log(client, 0, 0, ignore_entry, NULL, &next, &error));
+    return next;
+}
+
+/* The number in force; 0: none, or deleted. */
+static inline uint32_t current_no(flagver_client *client, const char *phase, const char *subject)
+{
+    flagver_version *version = NULL;
+    uint32_t no;
+    int r = flagver_version_current(client, phase, subject, &version, &error);
+
+    if (r == FLAGVER_ENOTFOUND)
+        return 0;
+    ck_assert_msg(r == 0, "current: %d %s", r, error.message);
+    no = version->no;
+    flagver_version_free(version);
+    return no;
+}
+
+#define flag_no(client, key) current_no(client, FLAGVER_PHASE_FLAG, key)
+
+#endif
