@@ -1,4 +1,4 @@
-#define _POSIX_C_SOURCE 200809L /* open() with O_CLOEXEC, fsync() */
+#define _POSIX_C_SOURCE 200809L /* open() with O_CLOEXEC, fsync(), clock_gettime() */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "codec/transfer.h"
@@ -36,13 +37,14 @@ static int fail_io(const struct output *output, flagver_error *err)
     return fv_fail_errno(err, FLAGVER_EIO, errno, "%.500s", name_of(output));
 }
 
-static int name_beside(struct output *output, struct fv_crypto *crypto, flagver_error *err)
+/* No other export that is under way writes there: not of this moment and process. */
+static int name_beside(struct output *output, flagver_error *err)
 {
-    uint32_t chance;
+    struct timespec now;
 
-    if (!fv_random(crypto, &chance, sizeof chance))
-        return fv_fail(err, FLAGVER_EIO, "the system has no random numbers");
-    fv_text_format(&output->beside, "%s.%08" PRIx32 ".part", output->path, chance);
+    clock_gettime(CLOCK_REALTIME, &now);
+    fv_text_format(&output->beside, "%s.%ld-%09ld.part", output->path, (long)getpid(),
+                   (long)now.tv_nsec);
     return output->beside.failed ? fv_fail_memory(err) : 0;
 }
 
@@ -82,7 +84,7 @@ static int open_output(struct output *output, const char *path, bool replace,
     if (replace)
         r = check_target(path, err);
     if (r == 0 && replace)
-        r = name_beside(output, crypto, err);
+        r = name_beside(output, err);
     return r == 0 ? open_file(output, replace, err) : r;
 }
 
