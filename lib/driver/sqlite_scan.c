@@ -462,7 +462,7 @@ void fv_sqlite_end_scan(flagver_cursor *cursor)
     sqlite3_stmt **kept = &cursor->txn->conn->scans[cursor->shape];
 
     sqlite3_reset(cursor->statement);
-    if (*kept) {
+    if (*kept || !cursor->statement) {
         sqlite3_finalize(cursor->statement);
     } else {
         sqlite3_clear_bindings(cursor->statement); /* they are copies */
