@@ -287,7 +287,7 @@ static bool look_back(void *data, const flagver_version *version)
         switching->is_on = on;
         switching->no = version->no;
         snprintf(switching->by, sizeof switching->by, "%s", version->created_by);
-        cli_datetime_print(version->created_at, switching->at);
+        cli_datetime_print(version->decided_at, switching->at);
     } else if (version->state == FLAGVER_STATE_SUPERSEDED) {
         switching->was_on = switching->was_on || on;
     }
@@ -388,6 +388,8 @@ int cli_init(const struct cli_request *request)
     r = cli_store_uri(request, &setup.uri);
     if (r)
         return r;
+    if (strcmp(setup.uri, "memory:") == 0)
+        return cli_request_refuse(request, "a store in memory ends with this command");
     setup.loaded = json_array();
     setup.present = json_array();
     setup.kept = json_array();

@@ -119,12 +119,13 @@ struct listing {
     bool found;             /* anything */
 };
 
-static void add_time(struct cli_table *table, int64_t us)
+/* Since when it is in force, so that --at with this time finds it; of others since when it is there. */
+static void add_time(struct cli_table *table, const flagver_version *version)
 {
     char text[CLI_DATETIME_SIZE];
 
-    cli_datetime_print(us, text);
-    cli_table_add(table, us ? text : NULL);
+    cli_datetime_print(version->decided_at ? version->decided_at : version->created_at, text);
+    cli_table_add(table, text);
 }
 
 /* What decides about a flag, in words: "2 beta users, 1 rule, 25 %". */
@@ -210,7 +211,7 @@ static bool list_one(void *data, const flagver_version *version)
         json_decref(definition);
     }
     cli_table_format(&listing->table, "%u", (unsigned)version->no);
-    add_time(&listing->table, version->created_at);
+    add_time(&listing->table, version);
     cli_table_add(&listing->table, version->created_by);
     return true;
 }
@@ -223,9 +224,9 @@ static void add_heading(struct cli_table *table, const char *const *words)
 
 static int list(const struct reading *reading, int64_t as_of)
 {
-    static const char *const flag_words[] = { "FLAG", "TYPE",    "STATE", "SERVES",
-                                              "NO",   "CHANGED", "BY",    NULL };
-    static const char *const segment_words[] = { "SEGMENT", "NO", "CHANGED", "BY", NULL };
+    static const char *const flag_words[] = { "FLAG", "TYPE",  "STATE", "SERVES",
+                                              "NO",   "SINCE", "BY",    NULL };
+    static const char *const segment_words[] = { "SEGMENT", "NO", "SINCE", "BY", NULL };
     flagver_list_options options = { .size = sizeof options, .payload = 1, .as_of = as_of };
     struct listing listing = { .reading = reading };
     flagver_error error;
@@ -281,7 +282,7 @@ static bool tell_one(void *data, const flagver_version *version)
     }
     cli_table_format(&listing->table, "%u", (unsigned)version->no);
     add_state(&listing->table, version);
-    add_time(&listing->table, version->created_at);
+    add_time(&listing->table, version);
     cli_table_add(&listing->table, version->created_by);
     cli_table_add(&listing->table, version->note);
     return true;
@@ -289,7 +290,7 @@ static bool tell_one(void *data, const flagver_version *version)
 
 static int history(const struct reading *reading)
 {
-    static const char *const words[] = { "NO", "STATE", "CREATED", "BY", "NOTE", NULL };
+    static const char *const words[] = { "NO", "STATE", "SINCE", "BY", "NOTE", NULL };
     flagver_list_options options = { .size = sizeof options, .backwards = 1 };
     struct listing listing = { .reading = reading };
     flagver_error error;

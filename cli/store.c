@@ -62,12 +62,12 @@ int cli_store_version(const char *uri, uint32_t *ret_version, uint32_t *ret_want
     return r == FLAGVER_ENOTFOUND ? 0 : r;
 }
 
-/* A store that is not there is nothing that was looked for in one. */
+/* That a store is not there is another thing than that something is not in it. */
 static int missing(flagver_error *err)
 {
     err->code = FLAGVER_EUNAVAILABLE;
     snprintf(err->message, sizeof err->message,
-             "there is no such store; \"flagver init\" makes one");
+             "there is no store yet; \"flagver init\" makes one");
     return err->code;
 }
 
@@ -84,7 +84,9 @@ int cli_store_open(const struct cli_request *request, const char *uri, bool crea
     flagver_options filled = { .size = sizeof filled };
     uint32_t version, wanted;
 
-    /* What is no store, or cannot be looked at, opening it finds out with better words. */
+    /* What is no store, or cannot be looked at, opening it finds out with better words. One in
+     * memory is never there before. */
+    create = create || strcmp(uri, "memory:") == 0;
     if (!create && cli_store_version(uri, &version, &wanted, err) == 0 && version == 0)
         return missing(err);
 

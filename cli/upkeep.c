@@ -128,6 +128,7 @@ static void print_copy(const struct cli_request *request, const char *uri, const
 int cli_export(const struct cli_request *request)
 {
     const char *file = cli_request_operand(request, 0), *tenant = cli_store_tenant(request), *uri;
+    uint32_t version, wanted;
     flagver_error error;
     int r;
 
@@ -137,6 +138,8 @@ int cli_export(const struct cli_request *request)
     cli_progress("exporting");
     r = flagver_store_export(uri, tenant, file, &error);
     cli_progress(NULL);
+    if (r == FLAGVER_ENOTFOUND && cli_store_version(uri, &version, &wanted, NULL) == 0 && version)
+        return cli_fail(uri, &error); /* the tenant is what is not there */
     if (r < 0)
         return cli_store_fail(uri, &error);
     print_copy(request, uri, tenant, file, "exported to");

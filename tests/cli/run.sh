@@ -23,7 +23,8 @@ flagver=$(realpath "$1")
 cases=$(cd "$(dirname "$0")" && pwd)/cases
 shift
 
-work=$(mktemp -d)
+# Stores are written through to the disk, if it is one.
+work=$(mktemp -d -p /dev/shm 2>/dev/null || mktemp -d)
 trap 'rm -rf "$work"' EXIT
 read -ra under <<<"${UNDER:-}"
 

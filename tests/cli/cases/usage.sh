@@ -53,19 +53,44 @@ it "misses KEY"
 refused 'flag eval: no KEY given' flag eval --definitions flags.json
 
 it "refuses a second KEY"
-refused 'flag eval: one KEY only; "b" is too much' flag eval a b --definitions flags.json
+refused 'flag eval: takes [KEY]; "b" is too much' flag eval a b --definitions flags.json
+refused 'flag history: takes KEY; "b" is too much' flag history a b
+refused 'flag diff: takes KEY [FROM [TO]]; "4" is too much' flag diff a 1 2 4
+
+it "refuses an operand where none is taken"
+refused 'schema up: takes no operand; "now" is too much' schema up now
+
+it "misses what comes behind KEY"
+refused 'flag ramp: no PERCENT given' flag ramp k
+refused 'flag put: no FILE given' flag put k
+refused 'flag beta add: no USER given' flag beta add k
+refused 'flag history: no KEY given' flag history
 
 it "misses FILE"
 refused 'flag lint: no FILE given' flag lint
 
-it "misses the definitions"
-refused 'flag eval: --definitions FILE is missing' flag eval k
+it "wants a whole command, also of three words"
+refused 'flag beta: no command; see flagver --help' flag beta
+refused 'flag beta: no command "frob"; see flagver --help' flag beta frob
 
-it "misses the definitions for a batch"
-refused 'flag eval: --definitions FILE is missing' flag eval --batch
+it "helps with no command that is none"
+refused 'no command "frob"; see flagver --help' help frob
+refused 'flag: no command "frob"; see flagver --help' flag frob --help
 
-it "misses the definitions for an explanation"
-refused 'flag explain: --definitions FILE is missing' flag explain k
+for uri in app.db /var/lib/app.db ./a:b.db Sqlite:app.db 1:x :x; do
+    it "refuses the store $uri, which is no URI"
+    refused "--store: \"$uri\" is no URI; an SQLite file is sqlite:$uri" flag list --store "$uri"
+    FLAGVER_STORE=$uri refused "FLAGVER_STORE: \"$uri\" is no URI; an SQLite file is sqlite:$uri" flag list
+done
+
+it "refuses an empty store"
+refused '--store: "" is no URI; an SQLite file is sqlite:FILE' flag list --store ''
+
+it "exits 6 for a kind of store that it does not know"
+run flag list --store nosuch:x
+exits 6
+prints_nothing
+says_like 'flagver: nosuch:x: *'
 
 it "refuses an option of another command"
 refused 'flag lint: takes no --context' flag lint flags.json --context '{}'
