@@ -20,21 +20,17 @@
 
 struct output {
     const char *path;      /* what it is going to be called */
-    struct fv_text beside; /* what it is called until it is complete; empty: the same */
+    struct fv_text beside; /* what it is called until it is complete */
+    bool replace;          /* what has that name already */
     int file;
     struct fv_text buffer;
     struct fv_digest *digest; /* of all lines so far */
     uint64_t records;
 };
 
-static const char *name_of(const struct output *output)
-{
-    return output->beside.length ? output->beside.data : output->path;
-}
-
 static int fail_io(const struct output *output, flagver_error *err)
 {
-    return fv_fail_errno(err, FLAGVER_EIO, errno, "%.500s", name_of(output));
+    return fv_fail_errno(err, FLAGVER_EIO, errno, "%.500s", output->beside.data);
 }
 
 /* No other export that is under way writes there: not of this moment and process. */
@@ -58,34 +54,35 @@ static int check_target(const char *path, flagver_error *err)
     return 0;
 }
 
-static int open_file(struct output *output, bool replace, flagver_error *err)
+static int fail_there(const struct output *output, flagver_error *err)
+{
+    return fv_fail(err, FLAGVER_EEXIST, "%.500s is there already", output->path);
+}
+
+static int open_file(struct output *output, flagver_error *err)
 {
     do
-        output->file = open(name_of(output), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        output->file = open(output->beside.data, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     while (output->file < 0 && errno == EINTR);
-    if (output->file >= 0)
-        return 0;
-    if (errno == EEXIST && !replace)
-        return fv_fail(err, FLAGVER_EEXIST, "%.500s is there already", output->path);
-    return fail_io(output, err);
+    return output->file >= 0 ? 0 : fail_io(output, err);
 }
 
 static int open_output(struct output *output, const char *path, bool replace,
                        struct fv_crypto *crypto, flagver_error *err)
 {
-    int r = 0;
+    int r;
 
-    *output = (struct output){ .path = path, .file = -1, .beside = FV_TEXT_INIT };
+    *output =
+        (struct output){ .path = path, .replace = replace, .file = -1, .beside = FV_TEXT_INIT };
     output->buffer = (struct fv_text)FV_TEXT_INIT;
     output->digest = fv_digest_new(crypto);
     if (!output->digest)
         return fv_fail_memory(err);
     fv_digest_start(output->digest);
-    if (replace)
-        r = check_target(path, err);
-    if (r == 0 && replace)
+    r = replace ? check_target(path, err) : access(path, F_OK) == 0 ? fail_there(output, err) : 0;
+    if (r == 0)
         r = name_beside(output, err);
-    return r == 0 ? open_file(output, replace, err) : r;
+    return r == 0 ? open_file(output, err) : r;
 }
 
 static int flush(struct output *output, flagver_error *err)
@@ -140,31 +137,36 @@ static int put_end(struct output *output, flagver_error *err)
     return put(output, &line, err);
 }
 
-/* What a rename has done is lost in a power cut as long as the directory is not written. */
-static int sync_directory(const struct output *output, flagver_error *err)
+/* -1 in *ret_directory where directories cannot be opened. */
+static int open_directory(const struct output *output, int *ret_directory, flagver_error *err)
 {
     const char *slash = strrchr(output->path, '/');
     struct fv_text name = FV_TEXT_INIT;
-    int directory, r = 0;
 
     if (slash)
         fv_text_add_bytes(&name, output->path, (size_t)(slash - output->path) + 1);
     else
         fv_text_add(&name, ".");
-    directory = name.failed ? -1 : open(name.data, O_RDONLY | O_CLOEXEC | O_DIRECTORY);
     if (name.failed)
-        r = fv_fail_memory(err);
-    else if (directory >= 0 && fsync(directory) < 0 && errno != EINVAL)
-        r = fail_io(output, err);
-    if (directory >= 0)
-        close(directory);
+        return fv_fail_memory(err);
+    *ret_directory = open(name.data, O_RDONLY | O_CLOEXEC | O_DIRECTORY);
     fv_text_clear(&name);
-    return r;
+    return 0;
+}
+
+/* The file gets its name. A power cut undoes that as long as the directory is not written. */
+static int put_in_place(const struct output *output, int directory, flagver_error *err)
+{
+    if (output->beside.length && rename(output->beside.data, output->path) < 0)
+        return fail_io(output, err);
+    if (directory >= 0 && fsync(directory) < 0 && errno != EINVAL)
+        return fail_io(output, err);
+    return 0;
 }
 
 static int complete(struct output *output, flagver_error *err)
 {
-    int file = output->file, r;
+    int directory = -1, file = output->file, r;
 
     r = flush(output, err);
     if (r < 0)
@@ -172,9 +174,15 @@ static int complete(struct output *output, flagver_error *err)
     if (fsync(file) < 0)
         return fail_io(output, err);
     output->file = -1;
-    if (close(file) < 0 || (output->beside.length && rename(output->beside.data, output->path) < 0))
+    if (close(file) < 0)
         return fail_io(output, err);
-    return sync_directory(output, err);
+
+    r = open_directory(output, &directory, err);
+    if (r == 0)
+        r = put_in_place(output, directory, err);
+    if (directory >= 0)
+        close(directory);
+    return r;
 }
 
 static void clear_output(struct output *output)
@@ -342,7 +350,7 @@ static int write_file(struct fv_store *store, const struct fv_map *tenants, cons
     if (r == 0) {
         r = put_everything(&output, store, tenants, err);
         if (r < 0)
-            unlink(name_of(&output));
+            unlink(output.beside.data);
     }
     clear_output(&output);
     return r;
