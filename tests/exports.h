@@ -35,11 +35,12 @@ static inline void make_folder(void)
 /* A name in the folder behind `scheme`; good until the fourth call from here. */
 static inline const char *in_folder(const char *scheme, const char *name)
 {
-    static char names[4][128];
+    static char names[4][1024];
     static int turn;
     char *out = names[turn++ % 4];
 
-    snprintf(out, sizeof names[0], "%s%s/%s", scheme, folder, name);
+    ck_assert_int_lt(snprintf(out, sizeof names[0], "%s%s/%s", scheme, folder, name),
+                     (int)sizeof names[0]);
     return out;
 }
 

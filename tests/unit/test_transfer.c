@@ -6,8 +6,12 @@
 #include "exports.h"
 
 #include <errno.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "conformance/fault.h"
+#include "driver/sqlite.h"
 #include "engine/examine.h"
 #include "engine/lines.h"
 #include "engine/transfer.h"
@@ -872,6 +876,208 @@ START_TEST(a_store_that_cannot_be_opened_takes_nothing)
 }
 END_TEST
 
+/* A disk that is full: here, files that may not grow. */
+START_TEST(a_disk_without_room_leaves_the_old_file)
+{
+    struct rlimit limit = { 1000, 1000 };
+    struct sheet sheet = base_sheet();
+    flagver_client *client;
+    struct fv_text text;
+
+    save_sheet(&sheet, "base");
+    clear_sheet(&sheet);
+    import_ok("store", "base");
+    client = open_store("store", NULL); /* so that the files beside the store are there */
+    write_bytes("file", "old", 3);
+    signal(SIGXFSZ, SIG_IGN);
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    assert_fails(FLAGVER_EIO,
+                 flagver_store_export(STORE_NAMED("store"), NULL, FILE_NAMED("file"), &error));
+    ck_assert_int_eq(error.native, EFBIG);
+    text = read_bytes("file");
+    ck_assert_str_eq(text.data, "old");
+    ck_assert_int_eq(count_files(".part"), 0);
+    fv_text_clear(&text);
+    flagver_close(client);
+}
+END_TEST
+
+/* ---- a driver that fails ---- */
+
+static struct flagver_fault *fault;
+
+#define FAULTY_NAMED(name) in_folder("fault-sqlite:", name)
+
+static void set_up_faults(void)
+{
+    struct sheet sheet;
+
+    make_folder();
+    sheet = base_sheet();
+    save_sheet(&sheet, "base");
+    clear_sheet(&sheet);
+    fault = flagver_fault_driver(&fv_sqlite_driver);
+    assert_ok(flagver_driver_register(flagver_fault_table(fault), &error));
+}
+
+/* Nothing was misused, and nothing is still open. */
+static void tear_down_faults(void)
+{
+    const char *complaint = flagver_fault_complaint(fault);
+
+    ck_assert_msg(complaint == NULL, "%s", complaint);
+    remove_folder();
+}
+
+static void remove_store(const char *name)
+{
+    static const char *const ends[] = { "", "-wal", "-shm" };
+    char file[64];
+    int i;
+
+    for (i = 0; i < COUNT(ends); i++) {
+        snprintf(file, sizeof file, "%s%s", name, ends[i]);
+        remove(FILE_NAMED(file));
+    }
+}
+
+/* What the store says of one tenant is what the file says, or nothing. */
+static bool has_tenant(const char *store, const char *tenant)
+{
+    int r = flagver_store_export(STORE_NAMED(store), tenant, FILE_NAMED("has"), &error);
+
+    if (r == FLAGVER_ENOTFOUND || r == FLAGVER_ESCHEMA)
+        return false;
+    assert_ok(r);
+    import_ok("sound", "base");
+    assert_ok(flagver_store_export(STORE_NAMED("sound"), tenant, FILE_NAMED("should"), &error));
+    assert_same_files("has", "should");
+    remove_store("sound");
+    return true;
+}
+
+START_TEST(an_export_ends_with_the_first_call_that_fails)
+{
+    uint64_t n;
+    int r = -1;
+
+    import_ok("store", "base");
+    for (n = 1; r < 0; n++) {
+        flagver_fault_reset(fault);
+        flagver_fault_fail(fault, FLAGVER_FAULT_ANY, n, FLAGVER_EUNAVAILABLE, false);
+        r = flagver_store_export(FAULTY_NAMED("store"), NULL, FILE_NAMED("file"), &error);
+        ck_assert(r == 0 || r == FLAGVER_EUNAVAILABLE);
+        ck_assert(is_there("file") == (r == 0));
+        ck_assert_int_eq(count_files(".part"), 0);
+        ck_assert_uint_eq(flagver_fault_txns(fault), 0);
+    }
+    ck_assert_uint_gt(n, 20);
+    assert_same_files("base", "file");
+}
+END_TEST
+
+/* Whichever call it is that fails, a tenant comes in whole or not at all. */
+START_TEST(an_import_ends_with_the_first_call_that_fails)
+{
+    bool first = false, second = false;
+    uint64_t n;
+    int r = -1;
+
+    for (n = 1; r < 0; n++) {
+        remove_store("store");
+        flagver_fault_reset(fault);
+        flagver_fault_fail(fault, FLAGVER_FAULT_ANY, n, FLAGVER_EUNAVAILABLE, false);
+        r = flagver_store_import(FAULTY_NAMED("store"), FILE_NAMED("base"), &error);
+        ck_assert(r == 0 || r == FLAGVER_EUNAVAILABLE);
+        if (!is_there("store"))
+            continue;
+        first = has_tenant("store", "default");
+        second = has_tenant("store", "other");
+        ck_assert((first && second) == (r == 0));
+        ck_assert(first || !second);
+        if (first && !second) {
+            has_tenant("store", "other");
+            r = flagver_store_import(FAULTY_NAMED("store"), FILE_NAMED("base"), &error);
+            ck_assert_int_eq(r, FLAGVER_EEXIST);
+        }
+    }
+    ck_assert(first && second);
+    ck_assert_uint_gt(n, 15);
+}
+END_TEST
+
+START_TEST(an_import_that_stops_halfway_says_what_is_done)
+{
+    flagver_fault_fail(fault, FLAGVER_FAULT_COMMIT, 2, FLAGVER_EUNAVAILABLE, false);
+    assert_fails(FLAGVER_EUNAVAILABLE,
+                 flagver_store_import(FAULTY_NAMED("store"), FILE_NAMED("base"), &error));
+    assert_words("(tenants of the file before \"other\" are in the store)");
+}
+END_TEST
+
+START_TEST(an_import_waits_for_its_turn)
+{
+    flagver_fault_fail(fault, FLAGVER_FAULT_BEGIN, 3, FLAGVER_EBUSY, false);
+    assert_ok(flagver_store_import(FAULTY_NAMED("store"), FILE_NAMED("base"), &error));
+    flagver_fault_reset(fault);
+    flagver_fault_fail(fault, FLAGVER_FAULT_BEGIN, 1, FLAGVER_EBUSY, true);
+    assert_fails(FLAGVER_EBUSY,
+                 flagver_store_import(FAULTY_NAMED("other"), FILE_NAMED("base"), &error));
+}
+END_TEST
+
+START_TEST(a_commit_in_doubt_is_said_to_be_so)
+{
+    flagver_fault_lie(fault, 1, _i);
+    assert_fails(FLAGVER_EUNKNOWN,
+                 flagver_store_import(FAULTY_NAMED("store"), FILE_NAMED("base"), &error));
+    assert_words("whether tenant \"default\" was imported");
+    ck_assert(has_tenant("store", "default") == (_i == FLAGVER_FAULT_DONE));
+    ck_assert(!has_tenant("store", "other"));
+}
+END_TEST
+
+START_TEST(a_rival_in_the_tenant_ends_the_import)
+{
+    flagver_fault_fail(fault, FLAGVER_FAULT_APPLY, 1, FLAGVER_ECONFLICT, false);
+    assert_fails(FLAGVER_EEXIST,
+                 flagver_store_import(FAULTY_NAMED("store"), FILE_NAMED("base"), &error));
+    assert_words("somebody wrote to tenant \"default\" during the import");
+}
+END_TEST
+
+START_TEST(a_way_down_that_fails_leaves_the_store)
+{
+    import_ok("store", "base");
+    flagver_fault_fail(fault, FLAGVER_FAULT_SCHEMA_MIGRATE, 1, FLAGVER_EBUSY, false);
+    assert_fails(FLAGVER_EBUSY, flagver_schema_down(FAULTY_NAMED("store"), 0, FILE_NAMED("backup"),
+                                                    false, &error));
+    assert_same_files("base", "backup");
+    export_ok("store", "after");
+    assert_same_files("base", "after");
+}
+END_TEST
+
+START_TEST(the_doctor_bears_whatever_fails)
+{
+    uint64_t n, failures = 1;
+    int r;
+
+    import_ok("store", "base");
+    for (n = 1; failures > 0; n++) {
+        flagver_fault_reset(fault);
+        flagver_fault_fail(fault, FLAGVER_FAULT_ANY, n, _i, false);
+        r = flagver_store_doctor(FAULTY_NAMED("store"), NULL, NULL, &error);
+        failures = flagver_fault_failures(fault);
+        if (_i == FLAGVER_ENOMEM && failures)
+            ck_assert_int_eq(r, FLAGVER_ENOMEM);
+        else
+            ck_assert_int_ge(r, failures ? 1 : 0);
+    }
+    ck_assert_uint_gt(n, 20);
+}
+END_TEST
+
 /* ---- lines of a file ---- */
 
 START_TEST(lines_are_read_whatever_their_length)
@@ -959,6 +1165,23 @@ static Suite *transfer_suite(void)
     tcase_add_test(tests, an_import_needs_empty_tenants_and_else_changes_none);
     tcase_add_test(tests, a_store_that_cannot_be_opened_takes_nothing);
     tcase_add_test(tests, lines_are_read_whatever_their_length);
+    tcase_add_test(tests, a_disk_without_room_leaves_the_old_file);
+
+    tests = tcase_create("faults");
+    tcase_add_checked_fixture(tests, set_up_faults, tear_down_faults);
+    tcase_set_timeout(tests, 60);
+    suite_add_tcase(suite, tests);
+    tcase_add_test(tests, an_export_ends_with_the_first_call_that_fails);
+    tcase_add_test(tests, an_import_ends_with_the_first_call_that_fails);
+    tcase_add_test(tests, an_import_that_stops_halfway_says_what_is_done);
+    tcase_add_test(tests, an_import_waits_for_its_turn);
+    tcase_add_loop_test(tests, a_commit_in_doubt_is_said_to_be_so, FLAGVER_FAULT_DONE,
+                        FLAGVER_FAULT_NOT_DONE + 1);
+    tcase_add_test(tests, a_rival_in_the_tenant_ends_the_import);
+    tcase_add_test(tests, a_way_down_that_fails_leaves_the_store);
+    tcase_add_loop_test(tests, the_doctor_bears_whatever_fails, FLAGVER_EUNAVAILABLE,
+                        FLAGVER_EUNAVAILABLE + 1);
+    tcase_add_loop_test(tests, the_doctor_bears_whatever_fails, FLAGVER_ENOMEM, FLAGVER_ENOMEM + 1);
     return suite;
 }
 
