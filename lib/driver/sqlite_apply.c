@@ -174,7 +174,7 @@ static int change_series(flagver_driver_txn *txn, const flagver_change *change, 
 {
     const flagver_series_row *row = change->row.series;
     struct fv_binder call;
-    bool new_row;
+    bool new_row = false;
     int r;
 
     r = check_tenant(txn, row->tenant, err);
@@ -393,7 +393,7 @@ static int write_keyed(flagver_driver_txn *txn, const flagver_change *change, fl
 {
     const flagver_keyed_row *row = change->row.keyed;
     struct fv_binder call;
-    bool new_row;
+    bool new_row = false;
     int r;
 
     r = is_new(txn, change, &new_row, err);

@@ -38,8 +38,8 @@ static void add_error(struct fv_text *out, const flagver_error *error, int64_t s
         return;
     }
     fv_text_add(out, ",\"error\":{\"code\":");
-    fv_canonical_string(out, flagver_error_name(error->code),
-                        strlen(flagver_error_name(error->code)));
+    fv_canonical_string(out, fv_error_name(error->code),
+                        strlen(fv_error_name(error->code)));
     add_string(out, "message", error->message);
     add_time(out, "since", since_ms);
     fv_text_add_char(out, '}');

@@ -153,7 +153,7 @@ static bool note_error(struct fv_stored *stored, int code, const flagver_error *
     else if (error->code == code)
         stored->error = *error;
     else
-        fv_fail(&stored->error, code, "%s", flagver_strerror(code));
+        fv_fail(&stored->error, code, "%s", fv_error_words(code));
     if (code == 0)
         stored->refreshed_ms = system_ms();
     stored->shown_size = stored->size;

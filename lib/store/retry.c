@@ -27,7 +27,7 @@ static void rest(struct fv_store *store, int try)
 
 static bool worth_another_try(int r)
 {
-    int class_ = flagver_error_class(r);
+    int class_ = fv_error_class(r);
 
     return class_ == FLAGVER_CLASS_RETRY || class_ == FLAGVER_CLASS_UNKNOWN;
 }

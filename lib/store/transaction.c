@@ -199,7 +199,7 @@ static void break_off(flagver_txn *txn, int code, const flagver_error *err)
     if (err && err->code == code)
         txn->broken = *err;
     else
-        fv_fail(&txn->broken, code, "the transaction is over: %s", flagver_strerror(code));
+        fv_fail(&txn->broken, code, "the transaction is over: %s", fv_error_words(code));
     txn->state = FV_TXN_BROKEN;
 }
 
@@ -273,7 +273,7 @@ int fv_txn_enter(flagver_txn *txn, flagver_error *err)
 
 int fv_txn_leave(flagver_txn *txn, int r, const flagver_error *err)
 {
-    if (r < 0 && flagver_error_class(r) != FLAGVER_CLASS_MISTAKE) {
+    if (r < 0 && fv_error_class(r) != FLAGVER_CLASS_MISTAKE) {
         roll_back(txn);
         break_off(txn, r, err);
     } else if (r < 0 && txn->state == FV_TXN_IDLE) {

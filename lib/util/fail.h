@@ -20,4 +20,9 @@ int fv_fail_errno(flagver_error *err, int code, int number, const char *format, 
 /* "out of memory", FLAGVER_ENOMEM. */
 int fv_fail_memory(flagver_error *err);
 
+/* As flagver_strerror(), flagver_error_name() and flagver_error_class(). */
+const char *fv_error_words(int code);
+const char *fv_error_name(int code);
+int fv_error_class(int code);
+
 #endif

@@ -69,7 +69,8 @@ struct open_row {
 static const struct open_row open_rows[] = {
     { NULL, FLAGVER_EINVAL, 0, "uri" },
     { "", FLAGVER_ENOTSUP, 0, "\"\"" },
-    { "sqlite:flags.db", FLAGVER_ENOTSUP, 0, "sqlite:flags.db" },
+    { "nosuch:flags.db", FLAGVER_ENOTSUP, 0, "nosuch:flags.db" },
+    { "sqlite:", FLAGVER_EINVAL, 0, "empty" },
     { "flags.json", FLAGVER_ENOTSUP, 0, "flags.json" },
     { "memory", FLAGVER_ENOTSUP, 0, "memory" },
     { "memory:x", FLAGVER_ENOTSUP, 0, "memory:x" },
