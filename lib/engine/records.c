@@ -183,17 +183,17 @@ static int add_leaf(flagver_txn *txn, const flagver_version_row *row, enum fv_ac
                     int from, uint32_t supersedes, const char *note, flagver_error *err)
 {
     struct fv_audit_leaf leaf = { .action = (uint8_t)action,
-                            .phase = row->phase,
-                            .subject = row->subject,
-                            .no = row->no,
-                            .from = (uint8_t)from,
-                            .to = (uint8_t)row->state,
-                            .bits = row->bits,
-                            .rev = row->rev,
-                            .parent_no = row->parent_no,
-                            .base_no = row->base_no,
-                            .reverts_no = row->reverts_no,
-                            .supersedes = supersedes };
+                                  .phase = row->phase,
+                                  .subject = row->subject,
+                                  .no = row->no,
+                                  .from = (uint8_t)from,
+                                  .to = (uint8_t)row->state,
+                                  .bits = row->bits,
+                                  .rev = row->rev,
+                                  .parent_no = row->parent_no,
+                                  .base_no = row->base_no,
+                                  .reverts_no = row->reverts_no,
+                                  .supersedes = supersedes };
     int r;
 
     leaf.time = row->decided_at > row->created_at ? row->decided_at : row->created_at;
