@@ -98,16 +98,17 @@ struct bench_stats bench_summary(double *samples, size_t count)
     return stats;
 }
 
-static double time_task(const struct bench_task *task, double operations)
+static double time_task(clockid_t clock, const struct bench_task *task, double operations)
 {
-    int64_t start = read_clock(CLOCK_THREAD_CPUTIME_ID);
+    int64_t start = read_clock(clock);
 
     task->run(task->data);
-    return (double)(read_clock(CLOCK_THREAD_CPUTIME_ID) - start) / operations;
+    return (double)(read_clock(clock) - start) / operations;
 }
 
-void bench_turns(const struct bench_task *library, const struct bench_task *other, int rounds,
-                 double operations, struct bench_stats *ret_library, struct bench_stats *ret_other)
+static void take_turns(clockid_t clock, const struct bench_task *library,
+                       const struct bench_task *other, int rounds, double operations,
+                       struct bench_stats *ret_library, struct bench_stats *ret_other)
 {
     const size_t count = (size_t)rounds;
     double *ours = bench_allocate(count, sizeof *ours);
@@ -117,12 +118,25 @@ void bench_turns(const struct bench_task *library, const struct bench_task *othe
     library->run(library->data);
     other->run(other->data);
     for (i = 0; i < count; i++) {
-        ours[i] = time_task(library, operations);
-        theirs[i] = time_task(other, operations);
+        ours[i] = time_task(clock, library, operations);
+        theirs[i] = time_task(clock, other, operations);
     }
 
     *ret_library = bench_summary(ours, count);
     *ret_other = bench_summary(theirs, count);
     free(ours);
     free(theirs);
+}
+
+void bench_turns(const struct bench_task *library, const struct bench_task *other, int rounds,
+                 double operations, struct bench_stats *ret_library, struct bench_stats *ret_other)
+{
+    take_turns(CLOCK_THREAD_CPUTIME_ID, library, other, rounds, operations, ret_library, ret_other);
+}
+
+void bench_wall_turns(const struct bench_task *library, const struct bench_task *other, int rounds,
+                      double operations, struct bench_stats *ret_library,
+                      struct bench_stats *ret_other)
+{
+    take_turns(CLOCK_MONOTONIC, library, other, rounds, operations, ret_library, ret_other);
 }

@@ -31,6 +31,7 @@ void bench_evaluation(const struct bench_options *options);
 void bench_threads(const struct bench_options *options);
 void bench_loading(const struct bench_options *options);
 void bench_memory(const struct bench_options *options);
+void bench_store(const struct bench_options *options);
 
 /* Ends the program: a benchmark that went wrong has no numbers. */
 _Noreturn void bench_die(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -73,5 +74,10 @@ struct bench_task {
  */
 void bench_turns(const struct bench_task *library, const struct bench_task *other, int rounds,
                  double operations, struct bench_stats *ret_library, struct bench_stats *ret_other);
+
+/* The same by the clock on the wall, for what waits for a disk. */
+void bench_wall_turns(const struct bench_task *library, const struct bench_task *other, int rounds,
+                      double operations, struct bench_stats *ret_library,
+                      struct bench_stats *ret_other);
 
 #endif

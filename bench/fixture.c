@@ -197,6 +197,9 @@ static void write_kind(FILE *json, const struct plan *plan, size_t index)
     }
 }
 
+#define DESCRIPTION "\"Feature %zu, described in a sentence of the usual length\""
+#define METADATA "{\"owner\":\"team-%zu\",\"ticket\":\"ROLL-%zu\"}"
+
 static void write_flag(FILE *json, const struct plan *plan, size_t index)
 {
     const bool text = kind_of(plan, index) == BARE_SPLIT;
@@ -206,10 +209,8 @@ static void write_flag(FILE *json, const struct plan *plan, size_t index)
     fprintf(json, "%s\n\"%s\": {\"type\": \"%s\"", index ? "," : "", key,
             text ? "string" : "boolean");
     if (plan->documented)
-        fprintf(json,
-                ", \"description\": \"Feature %zu, described in a sentence of the usual length\""
-                ", \"metadata\": {\"owner\": \"team-%zu\", \"ticket\": \"ROLL-%zu\"}",
-                index, index % 40, index * 7);
+        fprintf(json, ", \"description\": " DESCRIPTION ", \"metadata\": " METADATA, index,
+                index % 40, index * 7);
     write_kind(json, plan, index);
     fputc('}', json);
 }
@@ -239,6 +240,37 @@ size_t plan_change(size_t index, unsigned turn, char *json, size_t size)
     return (size_t)snprintf(json, size,
                             "{\"flags\": {\"%s\": {\"type\": \"boolean\", \"percentage\": %u}}}",
                             key, turn % 100 + 1);
+}
+
+/* What a definitions file of a large product may look like. */
+static const enum bare_kind mixed[10] = { BARE_STATIC, BARE_BETA,       BARE_PERCENTAGE,
+                                          BARE_STATIC, BARE_PERCENTAGE, BARE_SPLIT,
+                                          BARE_STATIC, BARE_PERCENTAGE, BARE_RULE,
+                                          BARE_STATIC };
+#define LISTED 10
+
+char *mixed_json(size_t *ret_length)
+{
+    struct plan plan = { .count = BENCH_FLAGS, .pattern = mixed, .period = 10, .documented = true };
+    struct names list;
+    char *json;
+
+    names_init(&list, NULL, 0, LISTED);
+    plan.list = &list;
+    json = plan_json(&plan, ret_length);
+    names_clear(&list);
+    return json;
+}
+
+size_t mixed_change(size_t number, unsigned percentage, char key[BARE_KEY], char *json, size_t size)
+{
+    size_t index = number * 7919 % (BENCH_FLAGS / 10) * 10 + 2;
+
+    plan_key(index, key);
+    return (size_t)snprintf(json, size,
+                            "{\"description\":" DESCRIPTION ",\"metadata\":" METADATA
+                            ",\"percentage\":%u,\"type\":\"boolean\"}",
+                            index, index % 40, index * 7, percentage);
 }
 
 void plan_key(size_t index, char key[BARE_KEY])

@@ -35,7 +35,7 @@ struct names {
     size_t count;
 };
 
-/* The first `known` users, and others that never ask. */
+/* The first `known` users, and others that never ask; without users when none is known. */
 void names_init(struct names *names, const struct users *users, size_t known, size_t others);
 void names_clear(struct names *names);
 
@@ -53,6 +53,15 @@ char *plan_json(const struct plan *plan, size_t *ret_length);
 
 /* One changed flag, to be merged: `turn` differs from one change to the next. */
 size_t plan_change(size_t index, unsigned turn, char *json, size_t size);
+
+/*
+ * The definitions of BENCH_FLAGS flags of all kinds, with description and metadata; freed with
+ * free(). And other ones for some of them: those with a percentage, one after the other, in
+ * canonical form.
+ */
+char *mixed_json(size_t *ret_length);
+size_t mixed_change(size_t number, unsigned percentage, char key[BARE_KEY], char *json,
+                    size_t size);
 
 /* The key of a flag, "feature_00042". */
 void plan_key(size_t index, char key[BARE_KEY]);

@@ -8,14 +8,6 @@
 #include "fixture.h"
 #include "report.h"
 
-/* What a definitions file of a large product may look like. */
-static const enum bare_kind mixed[10] = { BARE_STATIC, BARE_BETA,       BARE_PERCENTAGE,
-                                          BARE_STATIC, BARE_PERCENTAGE, BARE_SPLIT,
-                                          BARE_STATIC, BARE_PERCENTAGE, BARE_RULE,
-                                          BARE_STATIC };
-
-#define LISTED 10
-
 /* ------------------------------------------------------------------------
  * Loading
  */
@@ -102,20 +94,12 @@ static void measure_publishing(const struct bench_options *options, const struct
 
 void bench_loading(const struct bench_options *options)
 {
-    struct plan plan = { .count = BENCH_FLAGS, .pattern = mixed, .period = 10, .documented = true };
-    struct users *users = users_new();
-    struct names list;
     struct text text;
 
-    names_init(&list, users, LISTED, 0);
-    plan.list = &list;
-    text.json = plan_json(&plan, &text.length);
+    text.json = mixed_json(&text.length);
     measure_loading(options, &text);
     measure_publishing(options, &text);
-
     free(text.json);
-    names_clear(&list);
-    users_free(users);
 }
 
 /* ------------------------------------------------------------------------
