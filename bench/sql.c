@@ -89,9 +89,10 @@ static sqlite3_stmt *prepare(sqlite3 *db, const char *text)
 
 static sqlite3 *open_file(const char *path)
 {
-    sqlite3 *db;
+    sqlite3 *db = NULL;
+    int r = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
 
-    must(db, sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL));
+    must(db, r);
     must(db,
          sqlite3_exec(db, "PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL", NULL, NULL, NULL));
     return db;
