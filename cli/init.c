@@ -12,6 +12,9 @@
 #include "record.h"
 #include "store.h"
 
+/* How often something is begun again because another process did the same meanwhile. */
+#define TRIES 10
+
 struct setup {
     const struct cli_request *request;
     const char *uri;
@@ -50,12 +53,6 @@ static void tell(const struct setup *setup, const char *step, const char *format
     cli_print("\n");
 }
 
-static void note(struct setup *setup, const char *name, json_t *value)
-{
-    if (json_object_set_new(setup->document, name, value) < 0)
-        cli_out_of_memory();
-}
-
 /* ---- the schema ---- */
 
 static int migrate(struct setup *setup)
@@ -65,9 +62,9 @@ static int migrate(struct setup *setup)
 
     if (cli_store_version(setup->uri, &version, &wanted, &error) < 0)
         return cli_store_fail(setup->uri, &error);
-    note(setup, "installed", json_boolean(version > 0));
-    note(setup, "from", json_integer(version));
-    note(setup, "version", json_integer(version > wanted ? version : wanted));
+    cli_json_set(setup->document, "installed", json_boolean(version > 0));
+    cli_json_set(setup->document, "from", json_integer(version));
+    cli_json_set(setup->document, "version", json_integer(version > wanted ? version : wanted));
     if (version)
         tell(setup, "store", "%s is there, schema version %u", setup->uri, (unsigned)version);
     else
@@ -105,8 +102,8 @@ static int verify(struct setup *setup)
     wrong = flagver_schema_verify(setup->uri, take_check, &verification, &error);
     if (wrong < 0)
         return cli_store_fail(setup->uri, &error);
-    note(setup, "checked", json_integer((json_int_t)verification.count));
-    note(setup, "wrong", json_integer(wrong));
+    cli_json_set(setup->document, "checked", json_integer((json_int_t)verification.count));
+    cli_json_set(setup->document, "wrong", json_integer(wrong));
     if (wrong) {
         tell(setup, "verify", "%d of %zu things are wrong; nothing was loaded", wrong,
              verification.count);
@@ -139,33 +136,30 @@ static bool remember_record(void *data, const flagver_version *version)
 {
     json_t *definition = cli_version_definition(version);
 
-    if (json_object_set_new(data, version->subject,
-                            json_pack("{s:I, s:b, s:o, s:o}", "no", (json_int_t)version->no,
-                                      "deleted", version->tombstone, "by",
-                                      cli_json_text(version->created_by), "definition",
-                                      definition ? definition : json_null())) < 0)
-        cli_out_of_memory();
+    cli_json_set(data, version->subject,
+                 json_pack("{s:I, s:b, s:o, s:o}", "no", (json_int_t)version->no, "deleted",
+                           version->tombstone, "by", cli_json_text(version->created_by),
+                           "definition", definition ? definition : json_null()));
     return true;
 }
 
-/* All that is there and all that has been deleted. */
-static int read_records(struct setup *setup)
+/* All that is there and all that has been deleted. Returns 0 or a code. */
+static int read_records(struct setup *setup, flagver_error *err)
 {
     flagver_list_options options = { .size = sizeof options, .payload = 1, .all = 1 };
-    flagver_error error;
     json_t *records;
     size_t i;
+    int r = 0;
 
+    json_decref(setup->records);
     setup->records = json_object();
-    for (i = 0; i < KIND_COUNT; i++) {
+    for (i = 0; r == 0 && i < KIND_COUNT; i++) {
         records = json_object();
-        if (json_object_set_new(setup->records, kinds[i]->name, records) < 0)
-            cli_out_of_memory();
-        if (flagver_version_list(setup->client, kinds[i]->phase, &options, remember_record, records,
-                                 &error) < 0)
-            return cli_fail(setup->uri, &error);
+        cli_json_set(setup->records, kinds[i]->name, records);
+        r = flagver_version_list(setup->client, kinds[i]->phase, &options, remember_record, records,
+                                 err);
     }
-    return 0;
+    return r;
 }
 
 /* What is not there yet stays among the definitions to be loaded; what was there is left alone. */
@@ -180,17 +174,18 @@ static void sort_out(struct setup *setup, const struct cli_kind *kind, json_t *d
         record = json_object_get(records, key);
         entry = json_pack("{s:o}", kind->name, cli_json_text(key));
         if (!record && !json_is_null(definition)) {
-            json_array_append_new(setup->loaded, entry);
+            cli_json_append(setup->loaded, entry);
             continue;
         }
         if (!record) {
             json_decref(entry);
         } else if (json_equal(json_object_get(record, "definition"), definition)) {
-            json_array_append_new(setup->present, entry);
+            cli_json_append(setup->present, entry);
         } else {
-            json_object_update(entry, record);
+            if (json_object_update(entry, record) < 0)
+                cli_out_of_memory();
             json_object_del(entry, "definition");
-            json_array_append_new(setup->kept, entry);
+            cli_json_append(setup->kept, entry);
         }
         json_object_del(definitions, key);
     }
@@ -204,6 +199,9 @@ static char *new_definitions(struct setup *setup)
     char *text;
     size_t i;
 
+    json_array_clear(setup->loaded);
+    json_array_clear(setup->present);
+    json_array_clear(setup->kept);
     for (i = 0; i < KIND_COUNT; i++)
         sort_out(setup, kinds[i], json_object_get(file, sections[i]));
     text = cli_json_write(file, JSON_COMPACT);
@@ -241,24 +239,32 @@ static void tell_kept(const struct setup *setup)
     }
 }
 
+/* FLAGVER_ECONFLICT: somebody was faster, and it looks different now. */
+static int try_to_load(struct setup *setup, flagver_error *err)
+{
+    char *text;
+    int r = read_records(setup, err);
+
+    if (r < 0)
+        return r;
+    text = new_definitions(setup);
+    if (json_array_size(setup->loaded))
+        r = cli_transact(setup->request, setup->client, apply, text, err);
+    free(text);
+    return r;
+}
+
 static int load(struct setup *setup)
 {
+    int r = FLAGVER_ECONFLICT, tries;
     flagver_error error;
-    char *text;
-    int r = 0;
 
     if (!setup->name)
         return 0;
-    r = read_records(setup);
-    if (r)
-        return r;
-    text = new_definitions(setup);
-    if (json_array_size(setup->loaded) &&
-        cli_transact(setup->request, setup->client, apply, text, &error) < 0)
-        r = cli_fail_from(setup->name, &error);
-    free(text);
-    if (r)
-        return r;
+    for (tries = 0; r == FLAGVER_ECONFLICT && tries < TRIES; tries++)
+        r = try_to_load(setup, &error);
+    if (r < 0)
+        return cli_fail_from(setup->name, &error);
     tell(setup, "load", "%s: %zu loaded, %zu there already, %zu left alone", setup->name,
          json_array_size(setup->loaded), json_array_size(setup->present),
          json_array_size(setup->kept));
@@ -272,6 +278,7 @@ static int load(struct setup *setup)
 struct switching {
     const char *key;
     bool exists, is_on, was_on;
+    bool changes; /* it is going to be switched on */
     uint32_t no;
     char by[FLAGVER_ACTOR_LIMIT + 1], at[CLI_DATETIME_SIZE]; /* of the version in force */
 };
@@ -309,37 +316,57 @@ static int switch_on(void *data, flagver_txn *txn, flagver_error *err)
  * Somebody who switched the flag off, in an emergency perhaps, does not expect
  * that the next run of a set-up script switches it on again.
  */
-static int enable(struct setup *setup)
+static int try_to_enable(struct setup *setup, struct switching *switching, flagver_error *err)
 {
     flagver_list_options options = { .size = sizeof options, .payload = 1, .backwards = 1 };
-    struct switching switching = { .key = setup->request->values[CLI_ENABLE] };
-    flagver_error error;
-    bool changed;
+    int r;
 
-    if (!switching.key)
-        return 0;
-    if (flagver_version_history(setup->client, FLAGVER_PHASE_FLAG, switching.key, &options,
-                                look_back, &switching, &error) < 0)
-        return cli_fail(switching.key, &error);
-    if (!switching.exists) {
-        cli_complain(switching.key, "no such flag");
-        return CLI_NOT_FOUND;
-    }
+    *switching = (struct switching){ .key = setup->request->values[CLI_ENABLE] };
+    r = flagver_version_history(setup->client, FLAGVER_PHASE_FLAG, switching->key, &options,
+                                look_back, switching, err);
+    if (r < 0)
+        return r;
+    switching->changes = switching->exists && !switching->is_on && !switching->was_on;
+    return switching->changes
+               ? cli_transact(setup->request, setup->client, switch_on, switching, err)
+               : 0;
+}
 
-    changed = !switching.is_on && !switching.was_on;
-    if (changed && cli_transact(setup->request, setup->client, switch_on, &switching, &error) < 0)
-        return cli_fail(switching.key, &error);
-    note(setup, "enable",
-         json_pack("{s:o, s:I, s:b, s:b}", "flag", cli_json_text(switching.key), "no",
-                   (json_int_t)switching.no, "on", changed || switching.is_on, "changed", changed));
-    if (changed)
-        tell(setup, "enable", "%s: version %u", switching.key, (unsigned)switching.no);
-    else if (switching.is_on)
-        tell(setup, "enable", "%s is on already, version %u", switching.key,
-             (unsigned)switching.no);
+static void tell_switching(const struct setup *setup, const struct switching *switching)
+{
+    const char *key = switching->key;
+
+    if (switching->changes)
+        tell(setup, "enable", "%s: version %u", key, (unsigned)switching->no);
+    else if (switching->is_on)
+        tell(setup, "enable", "%s is on already, version %u", key, (unsigned)switching->no);
     else
         tell(setup, "enable", "left alone: %s was switched off by %s at %s; flag enable does it",
-             switching.key, switching.by, switching.at);
+             key, switching->by, switching->at);
+}
+
+static int enable(struct setup *setup)
+{
+    const char *key = setup->request->values[CLI_ENABLE];
+    int r = FLAGVER_ECONFLICT, tries;
+    struct switching switching;
+    flagver_error error;
+
+    if (!key)
+        return 0;
+    for (tries = 0; r == FLAGVER_ECONFLICT && tries < TRIES; tries++)
+        r = try_to_enable(setup, &switching, &error);
+    if (r < 0)
+        return cli_fail(key, &error);
+    if (!switching.exists) {
+        cli_complain(key, "no such flag");
+        return CLI_NOT_FOUND;
+    }
+    cli_json_set(setup->document, "enable",
+                 json_pack("{s:o, s:I, s:b, s:b}", "flag", cli_json_text(key), "no",
+                           (json_int_t)switching.no, "on", switching.changes || switching.is_on,
+                           "changed", switching.changes));
+    tell_switching(setup, &switching);
     return 0;
 }
 

@@ -73,6 +73,18 @@ json_t *cli_json_time(int64_t us)
     return json_string(text);
 }
 
+void cli_json_append(json_t *array, json_t *value)
+{
+    if (json_array_append_new(array, value) < 0)
+        cli_out_of_memory();
+}
+
+void cli_json_set(json_t *object, const char *name, json_t *value)
+{
+    if (json_object_set_new(object, name, value) < 0)
+        cli_out_of_memory();
+}
+
 json_t *cli_json_lines(const char *text)
 {
     json_t *lines = json_array();
@@ -80,7 +92,7 @@ json_t *cli_json_lines(const char *text)
 
     for (; *text; text += length + (text[length] == '\n')) {
         length = strcspn(text, "\n");
-        json_array_append_new(lines, json_stringn(text, length));
+        cli_json_append(lines, json_stringn(text, length));
     }
     return lines;
 }

@@ -30,6 +30,10 @@ json_t *cli_json_number(uint32_t number);
 json_t *cli_json_time(int64_t us);
 json_t *cli_json_lines(const char *text); /* an array of its lines */
 
+/* Short memory ends the program here, too. */
+void cli_json_append(json_t *array, json_t *value);
+void cli_json_set(json_t *object, const char *name, json_t *value);
+
 /* Print a document on one line and free it. NULL: there was no memory for it. */
 void cli_print_document(json_t *document);
 

@@ -22,8 +22,8 @@ static void collect_warning(void *data, const char *message)
     /* The name may hold colons, and be shortened. */
     while ((place = strchr(place, ':')) && sscanf(place, ":%d:%d: %n", &line, &column, &length) < 2)
         place++;
-    json_array_append_new(data, json_pack("{s:i, s:i, s:s}", "line", line, "column", column,
-                                          "message", place ? place + length : message));
+    cli_json_append(data, json_pack("{s:i, s:i, s:s}", "line", line, "column", column, "message",
+                                    place ? place + length : message));
 }
 
 static int lint_for_people(const char *name, const char *text, size_t length)

@@ -50,8 +50,7 @@ static void collect_step(struct plan *plan, const flagver_plan_step *step)
                                cli_json_number(step->current_no), "changes",
                                cli_json_lines(step->difference));
 
-    if (json_array_append_new(plan->steps, object) < 0)
-        cli_out_of_memory();
+    cli_json_append(plan->steps, object);
 }
 
 static void take_step(void *data, const flagver_plan_step *step)

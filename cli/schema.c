@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "commands.h"
-#include "input.h"
 #include "json.h"
 #include "output.h"
 #include "store.h"
@@ -145,10 +144,9 @@ static void add_line(struct report *report, int finding, const char *line)
     if (!report->lines) {
         cli_print_styled(levels[finding].style, "%-8s", levels[finding].shown);
         cli_print("%s\n", line);
-    } else if (json_array_append_new(report->lines,
-                                     json_pack("{s:s, s:o}", "level", levels[finding].name, "what",
-                                               cli_json_text(line))) < 0) {
-        cli_out_of_memory();
+    } else {
+        cli_json_append(report->lines, json_pack("{s:s, s:o}", "level", levels[finding].name,
+                                                 "what", cli_json_text(line)));
     }
 }
 

@@ -5,7 +5,6 @@
 #include <errno.h>
 
 #include "commands.h"
-#include "input.h"
 #include "json.h"
 #include "output.h"
 #include "store.h"

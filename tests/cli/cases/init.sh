@@ -95,6 +95,17 @@ prints_like '{"store":"sqlite:app.db","file":"more.json","loaded":\[\],"present"
 run --store sqlite:json.db init --load more.json --json
 prints_like '{"store":"sqlite:json.db","file":"more.json","loaded":\[{"flag":"limit"},{"flag":"fresh"}\],"present":\[\],"leftAlone":\[\],"enable":null,"installed":false,"from":0,"version":1,"checked":*,"wrong":0}'
 
+it "sets one store up from several processes at once"
+for i in 1 2 3 4 5 6; do
+    (timeout "$deadline" "${under[@]}" "$flagver" --store sqlite:at-once.db init --load flags.json \
+        --enable retired >"once$i" 2>&1 || echo "status $?" >>"once$i") &
+done
+wait
+holds eval '! grep -q -e "^status" -e "^flagver" once?'
+holds test "$(grep -l ' 9 loaded' once? | wc -l)" -eq 1
+run --store sqlite:at-once.db flag history retired
+holds test "$(wc -l <"$work/out")" -eq 3
+
 it "does not set up what ends with the command"
 run --store memory: init
 exits 2
