@@ -1,8 +1,7 @@
 /* Looking after a store: is it well, and copies of it. */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "commands.h"
 #include "json.h"
