@@ -213,7 +213,7 @@ static int put_all_series(struct output *output, struct fv_read *read, flagver_c
     const flagver_driver *driver = read->store->driver;
     struct fv_transfer line = { .kind = FV_TRANSFER_SERIES };
     flagver_row series, version;
-    int r, more;
+    int r = 0, more;
 
     more = driver->next(versions, &version, err);
     while (more >= 0 && (r = fv_read_next(read, &series, err)) > 0) {
