@@ -308,6 +308,12 @@ static bool same(const json_t *a, const char *name_a, const json_t *b, const cha
     return json_equal(json_object_get(a, name_a), json_object_get(b, name_b));
 }
 
+/* NULL behind the last one. */
+static json_t *row_at(const json_t *state, const char *list, size_t at)
+{
+    return json_array_get(json_object_get(state, list), at);
+}
+
 /* What a row is known by, beside its tenant. */
 static const char *const by_name[] = { "phase", "subject", NULL };
 static const char *const by_number[] = { "series", "no", NULL };
@@ -320,8 +326,7 @@ static json_t *find(const json_t *state, const char *list, const char *const *na
     json_t *row;
     size_t at, i;
 
-    json_array_foreach(json_object_get(state, list), at, row)
-    {
+    for (at = 0; (row = row_at(state, list, at)); at++) {
         for (i = 0; names[i] && same(row, names[i], like, names[i]); i++)
             ;
         if (!names[i] && same(row, "tenant", like, "tenant")) {
@@ -338,9 +343,9 @@ static json_t *refer(const json_t *state, const char *list, const json_t *from, 
     json_t *row;
     size_t at;
 
-    json_array_foreach(json_object_get(state, list), at,
-                       row) if (same(row, "id", from, name) &&
-                                same(row, "tenant", from, "tenant")) return row;
+    for (at = 0; (row = row_at(state, list, at)); at++)
+        if (same(row, "id", from, name) && same(row, "tenant", from, "tenant"))
+            return row;
     return NULL;
 }
 
@@ -350,7 +355,7 @@ static size_t size_of(const json_t *state, const char *list, const json_t *tenan
     size_t at, count = 0;
     json_t *row;
 
-    json_array_foreach(json_object_get(state, list), at, row)
+    for (at = 0; (row = row_at(state, list, at)); at++)
         count += json_equal(json_object_get(row, "tenant"), tenant) != 0;
     return count;
 }
@@ -964,12 +969,11 @@ static const char *wrong_with(const json_t *state, const json_t *series, const j
         (row->superseded_by <= row->no || row->superseded_by > number(series, "last_no") ||
          row->superseded_at <= row->decided_at))
         return "what supersedes a version has a greater number and comes later";
-    json_array_foreach(
-        json_object_get(state, "versions"), i,
-        other) if (row->state == FLAGVER_STATE_APPROVED &&
-                   number(other, "state") == FLAGVER_STATE_APPROVED &&
-                   same(other, "series", fresh, "series") &&
-                   !same(other, "no", fresh, "no")) return "one version of a series is approved";
+    for (i = 0; (other = row_at(state, "versions", i)); i++)
+        if (row->state == FLAGVER_STATE_APPROVED &&
+            number(other, "state") == FLAGVER_STATE_APPROVED &&
+            same(other, "series", fresh, "series") && !same(other, "no", fresh, "no"))
+            return "one version of a series is approved";
     return NULL;
 }
 
@@ -1001,7 +1005,7 @@ static int add_version(json_t *state, json_t *tenant, const flagver_change *chan
     wrong = fresh ? wrong_with(state, series, fresh, row) : NULL;
     if (!fresh || wrong || !allows(born, row->state))
         return broken(err, fresh, wrong ? wrong : "a version is born as a draft or recorded");
-    json_array_foreach(json_object_get(state, "versions"), at, other)
+    for (at = 0; (other = row_at(state, "versions", at)); at++)
         count += same(other, "series", fresh, "series");
     if (row->no != number(series, "last_no") || row->no != count + 1)
         return broken(err, fresh, "a version has the last number of its series, without a gap");
@@ -1093,15 +1097,15 @@ static int delete_keyed(json_t *state, json_t *tenant, const flagver_change *cha
 static int expire_keyed(json_t *state, json_t *tenant, const flagver_change *change,
                         flagver_error *err)
 {
-    json_t *rows = json_object_get(state, "keyed"), *row;
     size_t at = 0, deleted = 0;
+    json_t *row;
 
     (void)err;
-    while ((row = json_array_get(rows, at)) && deleted < 1000) {
+    while ((row = row_at(state, "keyed", at)) && deleted < 1000) {
         if (is(row, "space", change->row.keyed->space) &&
             json_equal(json_object_get(row, "tenant"), tenant) &&
             number(row, "time") < change->row.keyed->time) {
-            json_array_remove(rows, at);
+            json_array_remove(json_object_get(state, "keyed"), at);
             deleted++;
         } else {
             at++;
@@ -1239,10 +1243,10 @@ static void collect(flagver_cursor *cursor, const char *list, const json_t *tena
     json_t *row;
     size_t at;
 
-    json_array_foreach(json_object_get(cursor->state, list), at,
-                       row) if ((!tenant || json_equal(json_object_get(row, "tenant"), tenant)) &&
-                                wanted(cursor->state, row, query))
-        cursor->hits[cursor->count++] = row;
+    for (at = 0; (row = row_at(cursor->state, list, at)); at++)
+        if ((!tenant || json_equal(json_object_get(row, "tenant"), tenant)) &&
+            wanted(cursor->state, row, query))
+            cursor->hits[cursor->count++] = row;
 }
 
 /* Of neighbours that have this in common the last one stays. */

@@ -132,7 +132,41 @@ END_TEST
 
 /* ---- at once ---- */
 
-static int write_rows(void *data)
+/* One more version of a series that is there, and a keyed row. */
+static int write_version(flagver_store *store, unsigned id, const char *key)
+{
+    flagver_series_row series = { .tenant = conform_text(TENANT),
+                                  .phase = conform_text("phase"),
+                                  .subject = conform_text("subject") };
+    struct conform_batch batch = { .count = 0 };
+    flagver_version_row version;
+    flagver_driver_txn *txn;
+    int r;
+
+    r = conform.driver->begin(store, conform_text(TENANT), FLAGVER_MODE_WRITE, &txn,
+                              &conform_error);
+    if (r < 0)
+        return r;
+    r = conform.driver->lock(txn, &series, 1, 0, &conform_error);
+    if (r == 0) {
+        series.last_no++;
+        series.rev++;
+        version = conform_version(&series, series.last_no, FLAGVER_STATE_DRAFT);
+        version.id = conform_id(id);
+        version.payload_id = conform_id(id + 1000000);
+        conform_add_series(&batch, series, series.rev - 1);
+        conform_add_payload(&batch, conform_payload(&version, "{}"));
+        conform_add_version(&batch, FLAGVER_CHANGE_VERSION_NEW, version, 0);
+        conform_add_keyed(&batch, FLAGVER_CHANGE_KEYED, conform_keyed("space", key, 1, ""), 0);
+        r = conform_apply(txn, &batch);
+    }
+    if (r == 0)
+        return conform.driver->commit(txn, &conform_error);
+    conform.driver->rollback(txn);
+    return r;
+}
+
+static int write_versions(void *data)
 {
     unsigned number = *(const unsigned *)data, round, tries = 0;
     flagver_store *store;
@@ -142,34 +176,10 @@ static int write_rows(void *data)
     if (open_here(&store) < 0)
         return conform_complain("open");
     for (round = 0; round < ROUNDS; round++) {
-        flagver_series_row series = { .tenant = conform_text(TENANT),
-                                      .phase = conform_text("phase"),
-                                      .subject = conform_text("subject") };
-        struct conform_batch batch = { .count = 0 };
-        flagver_driver_txn *txn;
-
         snprintf(key, sizeof key, "%u of %u", round, number);
-        do {
-            r = conform.driver->begin(store, conform_text(TENANT), FLAGVER_MODE_WRITE, &txn,
-                                      &conform_error);
-            if (r < 0)
-                continue;
-            series.phase = conform_text("phase");
-            series.subject = conform_text("subject");
-            r = conform.driver->lock(txn, &series, 1, 0, &conform_error);
-            series.last_no++;
-            series.rev++;
-            conform_add_series(&batch, series, series.rev - 1);
-            conform_add_keyed(&batch, FLAGVER_CHANGE_KEYED,
-                              conform_keyed("space", key, (int64_t)series.last_no, ""), 0);
-            if (r == 0)
-                r = conform_apply(txn, &batch);
-            batch.count = 0;
-            if (r == 0)
-                r = conform.driver->commit(txn, &conform_error);
-            else
-                conform.driver->rollback(txn);
-        } while (r == FLAGVER_EBUSY && ++tries < 10000);
+        do
+            r = write_version(store, 1000 * (number + 1) + round, key);
+        while (r == FLAGVER_EBUSY && ++tries < 10000);
         if (r < 0)
             return conform_complain(key);
     }
@@ -201,7 +211,8 @@ static bool run_together(int (*body)(void *data))
 
 START_TEST(processes_that_write_at_once_lose_nothing)
 {
-    const flagver_query all = conform_keyed_of("space", NULL), series = conform_all_series();
+    const flagver_query all = conform_keyed_of("space", NULL), series = conform_all_series(),
+                        versions = conform_all_versions();
     struct conform_batch batch = { .count = 0 };
     flagver_driver_txn *txn = conform_write();
     struct conform_rows rows;
@@ -211,7 +222,7 @@ START_TEST(processes_that_write_at_once_lose_nothing)
     conform_commit(txn);
     conform_close(conform.store);
     conform.store = NULL;
-    ck_assert(run_together(write_rows));
+    ck_assert(run_together(write_versions));
 
     conform.store = conform_open(CONFORM_WAIT_MS);
     txn = conform_read();
@@ -220,6 +231,7 @@ START_TEST(processes_that_write_at_once_lose_nothing)
     ck_assert_uint_eq(rows.rows[0].as.series.last_no, PROCESSES * ROUNDS);
     ck_assert_int_eq(rows.rows[0].as.series.rev, 1 + PROCESSES * ROUNDS);
     conform_free(&rows);
+    ck_assert_uint_eq(conform_count(txn, &versions), PROCESSES * ROUNDS);
     conform_rollback(txn);
 }
 END_TEST
@@ -316,8 +328,17 @@ START_TEST(a_child_abandons_the_store_and_opens_its_own)
 }
 END_TEST
 
-/* The parent's lock is still there for a third one. */
-static int find_busy(void *data)
+/*
+ * A process that looks at the store when it is told to. It is forked before the store is
+ * opened: what a child inherits of a transaction may keep it from opening the store itself.
+ */
+static struct {
+    pid_t child;
+    int ask[2], answer[2];
+} witness;
+
+/* Is the series locked? 1, 0, or 'e' for an error. */
+static char find_busy(void)
 {
     flagver_driver_config config = { .size = sizeof config,
                                      .path = conform.path,
@@ -329,10 +350,8 @@ static int find_busy(void *data)
     flagver_store *store;
     int r;
 
-    (void)data;
-    conform.driver->abandon(conform.store);
     if (conform.driver->open(&config, &store, &conform_error) < 0)
-        return conform_complain("open");
+        return 'e';
     r = conform.driver->begin(store, conform_text(TENANT), FLAGVER_MODE_WRITE, &txn,
                               &conform_error);
     if (r == 0) {
@@ -340,23 +359,81 @@ static int find_busy(void *data)
         conform.driver->rollback(txn);
     }
     conform.driver->close(store);
-    return r == FLAGVER_EBUSY ? 0 : conform_complain("the parent's lock is gone");
+    return r == 0 ? 0 : r == FLAGVER_EBUSY ? 1 : 'e';
+}
+
+static void start_witness(void)
+{
+    char question, answer;
+
+    ck_assert(pipe(witness.ask) == 0 && pipe(witness.answer) == 0);
+    witness.child = fork();
+    ck_assert_msg(witness.child >= 0, "there is no child process");
+    if (witness.child > 0) {
+        close(witness.ask[0]);
+        close(witness.answer[1]);
+        return;
+    }
+    close(witness.ask[1]);
+    close(witness.answer[0]);
+    while (read(witness.ask[0], &question, 1) == 1) {
+        answer = find_busy();
+        if (answer == 'e')
+            conform_complain("a look at the store");
+        if (write(witness.answer[1], &answer, 1) != 1)
+            break;
+    }
+    _exit(0);
+}
+
+static bool witness_finds_busy(void)
+{
+    char answer = 'e';
+
+    ck_assert(write(witness.ask[1], "?", 1) == 1);
+    ck_assert(read(witness.answer[0], &answer, 1) == 1);
+    ck_assert_msg(answer != 'e', "the witness could not look at the store");
+    return answer == 1;
+}
+
+static void end_witness(void)
+{
+    close(witness.ask[1]);
+    close(witness.answer[0]);
+    ck_assert(waitpid(witness.child, NULL, 0) == witness.child);
+}
+
+static int abandon_only(void *data)
+{
+    conform.driver->abandon(data);
+    return 0;
 }
 
 START_TEST(a_child_leaves_the_parents_transaction_alone)
 {
-    flagver_version_row version;
-    flagver_series_row series = conform_draft(1, "phase", "subject", &version), row = series;
-    flagver_driver_txn *txn = conform_write();
     const flagver_query query = conform_all_versions();
-    int i;
+    flagver_version_row version;
+    flagver_series_row series, row;
+    flagver_driver_txn *txn;
 
+    series = conform_draft(1, "phase", "subject", &version);
+    conform_close(conform.store);
+    conform.store = NULL;
+    start_witness();
+    conform.store = conform_open(CONFORM_WAIT_MS);
+
+    row = series;
+    txn = conform_write();
     assert_ok(conform.driver->lock(txn, &row, 1, 0, &conform_error));
     conform_next_version(txn, &series, FLAGVER_STATE_DRAFT, "2");
-    for (i = 0; i < 2; i++)
-        ck_assert_int_eq(conform_in_child(find_busy, NULL), 0);
+    ck_assert(witness_finds_busy());
+    ck_assert_int_eq(conform_in_child(abandon_only, conform.store), 0);
+    ck_assert_msg(witness_finds_busy(), "a child that abandoned the store took the lock with it");
     conform_next_version(txn, &series, FLAGVER_STATE_DRAFT, "3");
     conform_commit(txn);
+    ck_assert(!witness_finds_busy());
+    end_witness();
+
     txn = conform_read();
     ck_assert_uint_eq(conform_count(txn, &query), 3);
     conform_rollback(txn);

@@ -595,6 +595,25 @@ START_TEST(as_of_is_from_the_decision_until_just_before_it_is_superseded)
 }
 END_TEST
 
+START_TEST(what_was_superseded_is_not_in_force_although_nothing_else_is)
+{
+    flagver_series_row series = conform_series(1, "phase", "subject");
+    flagver_query query = { .kind = FLAGVER_QUERY_VERSIONS, .pick = FLAGVER_PICK_AS_OF };
+    flagver_driver_txn *txn = conform_write();
+    flagver_version_row first;
+
+    first = conform_next_version(txn, &series, FLAGVER_STATE_DRAFT, "1");
+    conform_next_version(txn, &series, FLAGVER_STATE_DRAFT, "2");
+    assert_ok(conform_move(txn, &first, FLAGVER_STATE_APPROVED, 0));
+    assert_ok(conform_move(txn, &first, FLAGVER_STATE_SUPERSEDED, 2));
+    query.time = first.superseded_at - 1;
+    ck_assert_uint_eq(conform_count(txn, &query), 1);
+    query.time = first.superseded_at;
+    ck_assert_uint_eq(conform_count(txn, &query), 0);
+    conform_rollback(txn);
+}
+END_TEST
+
 START_TEST(of_recorded_versions_the_highest_is_in_force)
 {
     /* Created at 1000, 1000 and 500: the number counts, not the time. */
@@ -940,6 +959,7 @@ void conform_query_cases(Suite *suite)
     conform_add(tcase, 0, pages_of_a_scan_are_the_whole);
     conform_add(tcase, 0, a_version_is_found_by_its_id);
     conform_add(tcase, 0, as_of_is_from_the_decision_until_just_before_it_is_superseded);
+    conform_add(tcase, 0, what_was_superseded_is_not_in_force_although_nothing_else_is);
     conform_add(tcase, 0, of_recorded_versions_the_highest_is_in_force);
     conform_add(tcase, 0, a_tombstone_is_a_version_like_others);
     conform_add(tcase, 0, leaves_come_in_order_from_a_number_on);

@@ -29,9 +29,21 @@ START_TEST(is_skipped_for_stores_are_private)
 }
 END_TEST
 
+START_TEST(is_skipped_for_readers_wait)
+{
+    say_skipped("its readers and writers wait for each other");
+}
+END_TEST
+
 START_TEST(is_skipped_for_it_has_not_processes)
 {
     say_skipped("FLAGVER_DRIVER_PROCESSES is not among its capabilities");
+}
+END_TEST
+
+START_TEST(is_skipped_for_it_has_not_tenants)
+{
+    say_skipped("FLAGVER_DRIVER_TENANTS is not among its capabilities");
 }
 END_TEST
 
@@ -51,8 +63,12 @@ static const TTest *reason(unsigned needs)
         return is_skipped_for_places_cannot_be_lost;
     if (needs & (NEEDS_REOPEN | NEEDS_PROCESSES) && !reopens)
         return is_skipped_for_stores_are_private;
+    if (needs & NEEDS_SNAPSHOTS && conform.target->readers_wait)
+        return is_skipped_for_readers_wait;
     if (needs & NEEDS_PROCESSES && !(capabilities & FLAGVER_DRIVER_PROCESSES))
         return is_skipped_for_it_has_not_processes;
+    if (needs & NEEDS_TENANTS && !(capabilities & FLAGVER_DRIVER_TENANTS))
+        return is_skipped_for_it_has_not_tenants;
     if (needs & NEEDS_MANY_WRITERS && capabilities & FLAGVER_DRIVER_ONE_WRITER)
         return is_skipped_for_it_has_one_writer;
     return NULL;

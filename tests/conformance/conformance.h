@@ -35,6 +35,8 @@
  * data          handed to these functions
  * private_stores  each store that is opened is a store of its own, also on the same
  *               path, as in memory: what was written is gone when it is closed
+ * readers_wait  transactions that read and one that writes wait for each other, as in a
+ *               database without snapshots
  */
 struct flagver_conformance {
     size_t size;
@@ -43,7 +45,7 @@ struct flagver_conformance {
     void (*remove_place)(void *data, const char *path);
     void (*lose_place)(void *data, const char *path);
     void *data;
-    bool private_stores;
+    bool private_stores, readers_wait;
 };
 
 /* The suite; `target` and what it points to must outlive it. */

@@ -69,7 +69,9 @@ void conform_check_words(int code, const char *call);
 #define NEEDS_REOPEN 1u       /* two stores on one path, one after the other */
 #define NEEDS_PROCESSES 2u    /* two stores on one path at once */
 #define NEEDS_MANY_WRITERS 4u /* two transactions that write in one store */
-#define NEEDS_LOSING 8u       /* lose_place */
+#define NEEDS_TENANTS 8u      /* a database that keeps tenants apart */
+#define NEEDS_SNAPSHOTS 16u   /* one thread that reads while it writes */
+#define NEEDS_LOSING 32u      /* lose_place */
 
 /* A case whose tests begin with a store; conform_add() adds one, or says that it is left out. */
 TCase *conform_tcase(Suite *suite, const char *name);
