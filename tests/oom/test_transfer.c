@@ -83,12 +83,12 @@ END_TEST
 START_TEST(an_export_is_complete_or_not_there)
 {
     struct seed seed = seed_new((uint64_t)_i);
-    const char *store = STORE_NAMED("store");
+    const char *store = STORE_NAMED("store"), *file = FILE_NAMED("file");
     long count, i;
     int r;
 
     arm(false, 0);
-    r = flagver_store_export(store, NULL, FILE_NAMED("file"), &error);
+    r = flagver_store_export(store, NULL, file, &error);
     failing_malloc_disarm();
     count = failing_malloc_count();
     ck_assert_int_eq(r, 0);
@@ -96,8 +96,9 @@ START_TEST(an_export_is_complete_or_not_there)
     for (i = 0; i < SAMPLES; i++) {
         remove(FILE_NAMED("file"));
         store = STORE_NAMED("store");
+        file = FILE_NAMED("file");
         arm(_i, sample(&seed, count, i));
-        r = flagver_store_export(store, NULL, FILE_NAMED("file"), &error);
+        r = flagver_store_export(store, NULL, file, &error);
         failing_malloc_disarm();
         ck_assert_int_eq(count_files(".part"), 0);
         if (r == 0) {
