@@ -357,6 +357,7 @@ int fv_record_edit(flagver_txn *txn, const struct fv_target *target, uint32_t no
 int fv_record_submit(flagver_txn *txn, const struct fv_target *target, uint32_t no,
                      struct fv_staged **ret_version, flagver_error *err)
 {
+    struct fv_content content;
     struct fv_series *series;
     struct fv_staged *version;
     int r;
@@ -368,6 +369,13 @@ int fv_record_submit(flagver_txn *txn, const struct fv_target *target, uint32_t 
         return fv_fail(err, FLAGVER_ESTALE,
                        "version %u was made from version %u, and now %u is in force", (unsigned)no,
                        (unsigned)version->row.base_no, (unsigned)series->row.current_no);
+    /* What it refers to may be gone since it was written. */
+    r = fv_record_content(txn, target, version->row.payload.data, version->row.payload.length,
+                          &content, err);
+    if (r == 0)
+        r = keep_note(txn, target->note, &version->row.note, err);
+    if (r < 0)
+        return r;
     *ret_version = version;
     return approve(txn, series, version, target->note, err);
 }
@@ -380,6 +388,8 @@ int fv_record_withdraw(flagver_txn *txn, const struct fv_target *target, uint32_
     int from, r;
 
     r = find_for(txn, target, no, FV_ACTION_WITHDRAW, &series, &version, err);
+    if (r >= 0)
+        r = keep_note(txn, target->note, &version->row.note, err);
     if (r < 0)
         return r;
     from = version->row.state;
