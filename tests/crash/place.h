@@ -42,9 +42,9 @@ static inline struct place place_new(void)
 {
     struct place place;
 
-    snprintf(place.directory, sizeof place.directory, "/dev/shm/flagver-XXXXXX");
+    snprintf(place.directory, sizeof place.directory, "/dev/shm/fvcrash-XXXXXX");
     if (!mkdtemp(place.directory)) {
-        snprintf(place.directory, sizeof place.directory, "/tmp/flagver-XXXXXX");
+        snprintf(place.directory, sizeof place.directory, "/tmp/fvcrash-XXXXXX");
         if (!mkdtemp(place.directory))
             ck_abort_msg("no directory for a store");
     }
