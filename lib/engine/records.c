@@ -40,16 +40,25 @@ static int check_note(const char *note, flagver_error *err)
     return 0;
 }
 
+int fv_record_check_options(const flagver_write_options *options, flagver_error *err)
+{
+    if (!options)
+        return 0;
+    if (options->size < sizeof *options || options->reserved)
+        return fv_fail(err, FLAGVER_EINVAL,
+                       options->reserved ? "options.reserved is not 0" : "options.size is not set");
+    return check_note(options->note, err);
+}
+
 int fv_record_target(const char *phase, const char *subject, const flagver_write_options *options,
                      struct fv_target *ret_target, flagver_error *err)
 {
     struct fv_target target = { .subject = subject };
     int r;
 
-    if (options && (options->size < sizeof *options || options->reserved))
-        return fv_fail(err, FLAGVER_EINVAL,
-                       options->reserved ? "options.reserved is not 0" : "options.size is not set");
-    r = fv_check_text("phase", phase, FLAGVER_PHASE_LIMIT, err);
+    r = fv_record_check_options(options, err);
+    if (r == 0)
+        r = fv_check_text("phase", phase, FLAGVER_PHASE_LIMIT, err);
     if (r < 0)
         return r;
     target.policy = fv_policy_find(phase);
@@ -60,14 +69,14 @@ int fv_record_target(const char *phase, const char *subject, const flagver_write
         : target.policy->is_segment   ? "segment name"
                                       : "flag key",
         subject, target.policy->is_definition ? FV_FLAG_KEY_LIMIT : FLAGVER_SUBJECT_LIMIT, err);
-    if (r == 0 && options) {
+    if (r < 0)
+        return r;
+    if (options) {
         target.note = options->note;
         target.expect_no = options->expect_no;
-        r = check_note(options->note, err);
     }
-    if (r == 0)
-        *ret_target = target;
-    return r;
+    *ret_target = target;
+    return 0;
 }
 
 static int lock(flagver_txn *txn, const struct fv_target *target, bool create,
@@ -110,6 +119,14 @@ static int check_expectation(flagver_txn *txn, const struct fv_target *target,
         return r;
     return version->row.bits & FLAGVER_VERSION_TOMBSTONE ? 0
                                                          : refuse_expectation(target, series, err);
+}
+
+int fv_record_expected(flagver_txn *txn, const struct fv_target *target, flagver_error *err)
+{
+    struct fv_series *series;
+    int r = lock(txn, target, true, &series, err);
+
+    return r < 0 ? r : check_expectation(txn, target, series, err);
 }
 
 /* ---- content ---- */

@@ -31,6 +31,10 @@ struct fv_target {
 
 int fv_record_target(const char *phase, const char *subject, const flagver_write_options *options,
                      struct fv_target *ret_target, flagver_error *err);
+int fv_record_check_options(const flagver_write_options *options, flagver_error *err);
+
+/* Is in force what the target expects? FLAGVER_ECONFLICT; all operations ask by themselves. */
+int fv_record_expected(flagver_txn *txn, const struct fv_target *target, flagver_error *err);
 
 /* What a new version is to hold; canonical, lives as long as the transaction. */
 struct fv_content {

@@ -80,22 +80,50 @@ int fv_rollout_plan(const struct fv_tenancy *tenancy, const struct fv_rollout_fi
     return r;
 }
 
-/* The steps were checked together, so each of them is written as it is. */
-static int do_step(flagver_txn *txn, const struct fv_plan_step *step,
-                   const flagver_write_options *options, flagver_error *err)
-{
-    const struct fv_content tombstone = { .payload = fv_bytes(""),
-                                          .bits = FLAGVER_VERSION_TOMBSTONE };
-    struct fv_content content = tombstone;
-    struct fv_staged *version;
+/* A step of which nothing is left but to write it. */
+struct prepared {
     struct fv_target target;
+    struct fv_content content;
+};
+
+static int prepare(flagver_txn *txn, const struct fv_plan_step *step,
+                   const flagver_write_options *options, struct prepared *ret_prepared,
+                   flagver_error *err)
+{
     int r;
 
     r = fv_record_target(step->is_segment ? FLAGVER_PHASE_SEGMENT : FLAGVER_PHASE_FLAG, step->key,
-                         options, &target, err);
+                         options, &ret_prepared->target, err);
+    if (r == 0)
+        r = fv_record_expected(txn, &ret_prepared->target, err);
     if (r == 0 && step->text)
-        r = fv_record_checked(txn, step->text, step->length, &content, err);
-    return r < 0 ? r : fv_record_put(txn, &target, &content, &version, err);
+        return fv_record_checked(txn, step->text, step->length, &ret_prepared->content, err);
+    ret_prepared->content = (struct fv_content){ .payload = fv_bytes(""),
+                                                 .bits = FLAGVER_VERSION_TOMBSTONE };
+    return r;
+}
+
+/*
+ * The definitions were checked together, so each is written as it is. Whatever else
+ * may refuse one of them does so before the first is written.
+ */
+static int do_steps(flagver_txn *txn, const struct fv_plan_steps *plan,
+                    const flagver_write_options *options, flagver_error *err)
+{
+    struct prepared *prepared = fv_arena_allocate(fv_txn_arena(txn),
+                                                  plan->count * sizeof *prepared);
+    struct fv_staged *version;
+    size_t i;
+    int r;
+
+    if (!prepared)
+        return fv_fail_memory(err);
+    r = fv_record_check_options(options, err);
+    for (i = 0; r == 0 && i < plan->count; i++)
+        r = prepare(txn, &plan->steps[i], options, &prepared[i], err);
+    for (i = 0; r == 0 && i < plan->count; i++)
+        r = fv_record_put(txn, &prepared[i].target, &prepared[i].content, &version, err);
+    return r < 0 ? r : (int)plan->count;
 }
 
 static int do_plan(flagver_txn *txn, const struct fv_rollout_file *file,
@@ -103,16 +131,12 @@ static int do_plan(flagver_txn *txn, const struct fv_rollout_file *file,
                    flagver_error *err)
 {
     struct fv_plan_steps plan;
-    size_t i;
     int r;
 
     r = make_plan(file, harvest, &plan, err);
     if (r < 0)
         return r;
-    for (i = 0; r == 0 && i < plan.count; i++)
-        r = do_step(txn, &plan.steps[i], options, err);
-    if (r == 0)
-        r = (int)plan.count;
+    r = do_steps(txn, &plan, options, err);
     fv_plan_clear(&plan);
     return r;
 }
