@@ -8,14 +8,7 @@
 #include "engine/rollout.h"
 #include "util/fail.h"
 
-static int finish(struct fv_writing *writing, int r, const struct fv_staged *version,
-                  uint32_t *ret_no, flagver_error *err)
-{
-    r = fv_writing_leave(writing, r, version, err);
-    if (r == 0 && ret_no)
-        *ret_no = writing->no;
-    return r;
-}
+static const struct fv_words nothing = { NULL, 0 };
 
 /* ---- whole definitions ---- */
 
@@ -23,25 +16,12 @@ static int put(flagver_txn *txn, const char *phase, const char *key, const char 
                size_t length, const flagver_write_options *options, uint32_t *ret_no,
                flagver_error *err)
 {
-    struct fv_staged *version = NULL;
-    struct fv_content content;
-    struct fv_writing writing;
-    int r;
+    const struct fv_text_asked asked = { json, length, 0 };
+    const struct fv_operation operation = {
+        "put", phase, key, options, fv_write_put, &asked, { { json, length } }
+    };
 
-    if (!json)
-        return fv_fail(err, FLAGVER_EINVAL, "json is NULL");
-    r = fv_writing_begin(&writing, "put", txn, phase, key, options, err);
-    if (r < 0)
-        return r;
-    fv_writing_add(&writing, json, length);
-    r = fv_writing_enter(&writing, err);
-    if (r < 0)
-        return r;
-    if (!writing.replayed)
-        r = fv_record_content(txn, &writing.target, json, length, &content, err);
-    if (r == 0)
-        r = fv_record_put(txn, &writing.target, &content, &version, err);
-    return finish(&writing, r, version, ret_no, err);
+    return fv_write(txn, &operation, NULL, ret_no, err);
 }
 
 int flagver_flag_put(flagver_txn *txn, const char *key, const char *json, size_t length,
@@ -59,20 +39,11 @@ int flagver_segment_put(flagver_txn *txn, const char *name, const char *json, si
 static int revert(flagver_txn *txn, const char *phase, const char *key, uint32_t no,
                   const flagver_write_options *options, uint32_t *ret_no, flagver_error *err)
 {
-    struct fv_staged *version = NULL;
-    struct fv_writing writing;
-    int r;
+    const struct fv_operation operation = {
+        "revert", phase, key, options, fv_write_revert, &no, { { &no, sizeof no } }
+    };
 
-    r = fv_writing_begin(&writing, "revert", txn, phase, key, options, err);
-    if (r < 0)
-        return r;
-    fv_writing_add(&writing, &no, sizeof no);
-    r = fv_writing_enter(&writing, err);
-    if (r < 0)
-        return r;
-    if (!writing.replayed)
-        r = fv_record_revert(txn, &writing.target, no, &version, err);
-    return finish(&writing, r, version, ret_no, err);
+    return fv_write(txn, &operation, NULL, ret_no, err);
 }
 
 int flagver_flag_revert(flagver_txn *txn, const char *key, uint32_t no,
@@ -91,18 +62,10 @@ int flagver_segment_revert(flagver_txn *txn, const char *name, uint32_t no,
 static int take_off(flagver_txn *txn, const char *phase, const char *key,
                     const flagver_write_options *options, uint32_t *ret_no, flagver_error *err)
 {
-    struct fv_staged *version = NULL;
-    struct fv_writing writing;
-    int r;
+    const struct fv_operation operation = { "remove", phase,          key, options, fv_write_remove,
+                                            NULL,     { { NULL, 0 } } };
 
-    r = fv_writing_begin(&writing, "remove", txn, phase, key, options, err);
-    if (r == 0)
-        r = fv_writing_enter(&writing, err);
-    if (r < 0)
-        return r;
-    if (!writing.replayed)
-        r = fv_record_remove(txn, &writing.target, &version, err);
-    return finish(&writing, r, version, ret_no, err);
+    return fv_write(txn, &operation, NULL, ret_no, err);
 }
 
 int flagver_flag_delete(flagver_txn *txn, const char *key, const flagver_write_options *options,
@@ -119,24 +82,20 @@ int flagver_segment_delete(flagver_txn *txn, const char *name, const flagver_wri
 
 /* ---- changes of a flag ---- */
 
-static int edit_flag(struct fv_writing *writing, const struct fv_edit *edit, uint32_t *ret_no,
-                     flagver_error *err)
+static int run_edit(flagver_txn *txn, const struct fv_target *target, const void *edit,
+                    struct fv_staged **ret_version, flagver_error *err)
 {
-    struct fv_staged *version = NULL;
-    int r;
-
-    r = fv_writing_enter(writing, err);
-    if (r < 0)
-        return r;
-    if (!writing->replayed)
-        r = fv_rollout_edit(writing->txn, &writing->target, edit, &version, err);
-    return finish(writing, r, version, ret_no, err);
+    return fv_rollout_edit(txn, target, edit, ret_version, err);
 }
 
-static int begin_flag(struct fv_writing *writing, const char *name, flagver_txn *txn,
-                      const char *key, const flagver_write_options *options, flagver_error *err)
+static int change(flagver_txn *txn, const char *name, const char *key, const struct fv_edit *edit,
+                  struct fv_words asked, const flagver_write_options *options, uint32_t *ret_no,
+                  flagver_error *err)
 {
-    return fv_writing_begin(writing, name, txn, FLAGVER_PHASE_FLAG, key, options, err);
+    const struct fv_operation operation = { name, FLAGVER_PHASE_FLAG, key, options, run_edit,
+                                            edit, { asked } };
+
+    return fv_write(txn, &operation, NULL, ret_no, err);
 }
 
 static int edit_enabled(const void *data, const char *text, size_t length, struct fv_text *out,
@@ -149,10 +108,8 @@ static int set_enabled(flagver_txn *txn, const char *key, bool enabled,
                        const flagver_write_options *options, uint32_t *ret_no, flagver_error *err)
 {
     const struct fv_edit edit = { edit_enabled, &enabled };
-    struct fv_writing writing;
-    int r = begin_flag(&writing, enabled ? "enable" : "disable", txn, key, options, err);
 
-    return r < 0 ? r : edit_flag(&writing, &edit, ret_no, err);
+    return change(txn, enabled ? "enable" : "disable", key, &edit, nothing, options, ret_no, err);
 }
 
 int flagver_flag_enable(flagver_txn *txn, const char *key, const flagver_write_options *options,
@@ -177,13 +134,9 @@ int flagver_flag_ramp(flagver_txn *txn, const char *key, double percentage,
                       const flagver_write_options *options, uint32_t *ret_no, flagver_error *err)
 {
     const struct fv_edit edit = { edit_ramp, &percentage };
-    struct fv_writing writing;
-    int r = begin_flag(&writing, "ramp", txn, key, options, err);
+    const struct fv_words asked = { &percentage, sizeof percentage };
 
-    if (r < 0)
-        return r;
-    fv_writing_add(&writing, &percentage, sizeof percentage);
-    return edit_flag(&writing, &edit, ret_no, err);
+    return change(txn, "ramp", key, &edit, asked, options, ret_no, err);
 }
 
 static int edit_release(const void *unused, const char *text, size_t length, struct fv_text *out,
@@ -204,10 +157,8 @@ int flagver_flag_release(flagver_txn *txn, const char *key, const flagver_write_
                          uint32_t *ret_no, flagver_error *err)
 {
     const struct fv_edit edit = { edit_release, NULL };
-    struct fv_writing writing;
-    int r = begin_flag(&writing, "release", txn, key, options, err);
 
-    return r < 0 ? r : edit_flag(&writing, &edit, ret_no, err);
+    return change(txn, "release", key, &edit, nothing, options, ret_no, err);
 }
 
 struct beta {
@@ -244,16 +195,12 @@ static int change_beta(flagver_txn *txn, const char *key, const struct beta *bet
 {
     const struct fv_edit edit = { edit_beta, beta };
     struct fv_text users = FV_TEXT_INIT;
-    struct fv_writing writing;
     int r;
 
-    r = begin_flag(&writing, beta->add ? "beta add" : "beta remove", txn, key, options, err);
+    r = join(beta, &users, err);
     if (r == 0)
-        r = join(beta, &users, err);
-    if (r == 0) {
-        fv_writing_add(&writing, users.data, users.length);
-        r = edit_flag(&writing, &edit, ret_no, err);
-    }
+        r = change(txn, beta->add ? "beta add" : "beta remove", key, &edit,
+                   (struct fv_words){ users.data, users.length }, options, ret_no, err);
     fv_text_clear(&users);
     return r;
 }
@@ -290,13 +237,8 @@ int flagver_flag_schedule(flagver_txn *txn, const char *key, const char *json, s
 {
     const struct fv_words schedule = { json, length };
     const struct fv_edit edit = { edit_schedule, &schedule };
-    struct fv_writing writing;
-    int r = begin_flag(&writing, "schedule", txn, key, options, err);
 
-    if (r < 0)
-        return r;
-    fv_writing_add(&writing, json, length);
-    return edit_flag(&writing, &edit, ret_no, err);
+    return change(txn, "schedule", key, &edit, schedule, options, ret_no, err);
 }
 
 /* ---- flags as code ---- */

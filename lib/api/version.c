@@ -21,165 +21,87 @@ const char *flagver_state_name(int state)
 
 /* ---- writing ---- */
 
-/* Hands out the version: as it was staged, or as it was recorded before. */
-static int finish(struct fv_writing *writing, int r, struct fv_staged *version,
-                  flagver_version **ret_version, flagver_error *err)
-{
-    flagver_version *copy = NULL;
-
-    if (r >= 0 && ret_version && writing->replayed)
-        r = fv_record_get(writing->txn, &writing->target, writing->no, &version, err);
-    if (r >= 0 && ret_version)
-        r = fv_version_copy(&version->row, &copy, err);
-    r = fv_writing_leave(writing, r, version, err);
-    if (r < 0) {
-        fv_version_free(copy);
-        return r;
-    }
-    if (ret_version)
-        *ret_version = copy;
-    return 0;
-}
-
-static int check_json(const char *json, flagver_error *err)
-{
-    return json ? 0 : fv_fail(err, FLAGVER_EINVAL, "json is NULL");
-}
-
 int flagver_version_create(flagver_txn *txn, const char *phase, const char *subject,
                            const char *json, size_t length, const flagver_write_options *options,
                            flagver_version **ret_version, flagver_error *err)
 {
-    struct fv_staged *version = NULL;
-    struct fv_content content;
-    struct fv_writing writing;
-    int r;
+    const struct fv_text_asked asked = { json, length, 0 };
+    const struct fv_operation operation = {
+        "create", phase, subject, options, fv_write_create, &asked, { { json, length } }
+    };
 
-    r = check_json(json, err);
-    if (r == 0)
-        r = fv_writing_begin(&writing, "create", txn, phase, subject, options, err);
-    if (r < 0)
-        return r;
-    fv_writing_add(&writing, json, length);
-    r = fv_writing_enter(&writing, err);
-    if (r < 0)
-        return r;
-    if (!writing.replayed)
-        r = fv_record_content(txn, &writing.target, json, length, &content, err);
-    if (r == 0)
-        r = fv_record_create(txn, &writing.target, &content, &version, err);
-    return finish(&writing, r, version, ret_version, err);
-}
-
-int flagver_version_put(flagver_txn *txn, const char *phase, const char *subject, const char *json,
-                        size_t length, const flagver_write_options *options,
-                        flagver_version **ret_version, flagver_error *err)
-{
-    struct fv_staged *version = NULL;
-    struct fv_content content;
-    struct fv_writing writing;
-    int r;
-
-    r = check_json(json, err);
-    if (r == 0)
-        r = fv_writing_begin(&writing, "put", txn, phase, subject, options, err);
-    if (r < 0)
-        return r;
-    fv_writing_add(&writing, json, length);
-    r = fv_writing_enter(&writing, err);
-    if (r < 0)
-        return r;
-    if (!writing.replayed)
-        r = fv_record_content(txn, &writing.target, json, length, &content, err);
-    if (r == 0)
-        r = fv_record_put(txn, &writing.target, &content, &version, err);
-    return finish(&writing, r, version, ret_version, err);
+    return fv_write(txn, &operation, ret_version, NULL, err);
 }
 
 int flagver_version_edit(flagver_txn *txn, const char *phase, const char *subject, uint32_t no,
                          const char *json, size_t length, const flagver_write_options *options,
                          flagver_version **ret_version, flagver_error *err)
 {
-    struct fv_staged *version = NULL;
-    struct fv_content content;
-    struct fv_writing writing;
-    int r;
+    const struct fv_text_asked asked = { json, length, no };
+    const struct fv_operation operation = { "edit",
+                                            phase,
+                                            subject,
+                                            options,
+                                            fv_write_edit,
+                                            &asked,
+                                            { { json, length }, { &no, sizeof no } } };
 
-    r = check_json(json, err);
-    if (r == 0)
-        r = fv_writing_begin(&writing, "edit", txn, phase, subject, options, err);
-    if (r < 0)
-        return r;
-    fv_writing_add(&writing, &no, sizeof no);
-    fv_writing_add(&writing, json, length);
-    r = fv_writing_enter(&writing, err);
-    if (r < 0)
-        return r;
-    if (!writing.replayed)
-        r = fv_record_content(txn, &writing.target, json, length, &content, err);
-    if (r == 0)
-        r = fv_record_edit(txn, &writing.target, no, &content, &version, err);
-    return finish(&writing, r, version, ret_version, err);
+    return fv_write(txn, &operation, ret_version, NULL, err);
 }
 
-/* The operations that take nothing but a number. */
-static int move_on(const char *name,
-                   int (*operation)(flagver_txn *txn, const struct fv_target *target, uint32_t no,
-                                    struct fv_staged **ret_version, flagver_error *err),
-                   flagver_txn *txn, const char *phase, const char *subject, uint32_t no,
-                   const flagver_write_options *options, flagver_version **ret_version,
-                   flagver_error *err)
+int flagver_version_put(flagver_txn *txn, const char *phase, const char *subject, const char *json,
+                        size_t length, const flagver_write_options *options,
+                        flagver_version **ret_version, flagver_error *err)
 {
-    struct fv_staged *version = NULL;
-    struct fv_writing writing;
-    int r;
+    const struct fv_text_asked asked = { json, length, 0 };
+    const struct fv_operation operation = {
+        "put", phase, subject, options, fv_write_put, &asked, { { json, length } }
+    };
 
-    r = fv_writing_begin(&writing, name, txn, phase, subject, options, err);
-    if (r < 0)
-        return r;
-    fv_writing_add(&writing, &no, sizeof no);
-    r = fv_writing_enter(&writing, err);
-    if (r < 0)
-        return r;
-    if (!writing.replayed)
-        r = operation(txn, &writing.target, no, &version, err);
-    return finish(&writing, r, version, ret_version, err);
+    return fv_write(txn, &operation, ret_version, NULL, err);
 }
 
 int flagver_version_submit(flagver_txn *txn, const char *phase, const char *subject, uint32_t no,
                            const flagver_write_options *options, flagver_version **ret_version,
                            flagver_error *err)
 {
-    return move_on("submit", fv_record_submit, txn, phase, subject, no, options, ret_version, err);
+    const struct fv_operation operation = {
+        "submit", phase, subject, options, fv_write_submit, &no, { { &no, sizeof no } }
+    };
+
+    return fv_write(txn, &operation, ret_version, NULL, err);
 }
 
 int flagver_version_withdraw(flagver_txn *txn, const char *phase, const char *subject, uint32_t no,
                              const flagver_write_options *options, flagver_version **ret_version,
                              flagver_error *err)
 {
-    return move_on("withdraw", fv_record_withdraw, txn, phase, subject, no, options, ret_version,
-                   err);
+    const struct fv_operation operation = {
+        "withdraw", phase, subject, options, fv_write_withdraw, &no, { { &no, sizeof no } }
+    };
+
+    return fv_write(txn, &operation, ret_version, NULL, err);
 }
 
 int flagver_version_revert(flagver_txn *txn, const char *phase, const char *subject, uint32_t no,
                            const flagver_write_options *options, flagver_version **ret_version,
                            flagver_error *err)
 {
-    return move_on("revert", fv_record_revert, txn, phase, subject, no, options, ret_version, err);
-}
+    const struct fv_operation operation = {
+        "revert", phase, subject, options, fv_write_revert, &no, { { &no, sizeof no } }
+    };
 
-static int remove_current(flagver_txn *txn, const struct fv_target *target, uint32_t no,
-                          struct fv_staged **ret_version, flagver_error *err)
-{
-    (void)no;
-    return fv_record_remove(txn, target, ret_version, err);
+    return fv_write(txn, &operation, ret_version, NULL, err);
 }
 
 int flagver_version_remove(flagver_txn *txn, const char *phase, const char *subject,
                            const flagver_write_options *options, flagver_version **ret_version,
                            flagver_error *err)
 {
-    return move_on("remove", remove_current, txn, phase, subject, 0, options, ret_version, err);
+    const struct fv_operation operation = { "remove",        phase, subject,        options,
+                                            fv_write_remove, NULL,  { { NULL, 0 } } };
+
+    return fv_write(txn, &operation, ret_version, NULL, err);
 }
 
 /* ---- reading ---- */

@@ -2,58 +2,136 @@
 
 #include <string.h>
 
+#include "engine/history.h"
 #include "util/fail.h"
 
-void fv_writing_add(struct fv_writing *writing, const void *data, size_t length)
+/* ---- the frame ---- */
+
+static struct fv_words words_of(const char *text)
 {
-    writing->words[writing->word_count++] = (struct fv_words){ data, length };
+    return (struct fv_words){ text, text ? strlen(text) : 0 };
 }
 
-static void add_text(struct fv_writing *writing, const char *text)
+/* Was this done before? As fv_txn_replay(). */
+static int replay(flagver_txn *txn, const struct fv_operation *operation,
+                  const struct fv_target *target, uint32_t *ret_no, flagver_error *err)
 {
-    fv_writing_add(writing, text, text ? strlen(text) : 0);
+    const struct fv_words words[] = { words_of(operation->name),
+                                      words_of(operation->phase),
+                                      words_of(operation->subject),
+                                      words_of(target->note),
+                                      { &target->expect_no, sizeof target->expect_no },
+                                      operation->asked[0],
+                                      operation->asked[1] };
+
+    return fv_txn_replay(txn, words, sizeof words / sizeof *words, ret_no, err);
 }
 
-int fv_writing_begin(struct fv_writing *writing, const char *name, flagver_txn *txn,
-                     const char *phase, const char *subject, const flagver_write_options *options,
-                     flagver_error *err)
+/* Do it, or find what came of it the first time. */
+static int perform(flagver_txn *txn, const struct fv_operation *operation,
+                   const struct fv_target *target, bool wants_version,
+                   struct fv_staged **ret_version, uint32_t *ret_no, flagver_error *err)
 {
     int r;
 
-    *writing = (struct fv_writing){ .txn = txn };
-    if (!txn)
-        return fv_fail(err, FLAGVER_EINVAL, "txn is NULL");
-    r = fv_record_target(phase, subject, options, &writing->target, err);
+    r = replay(txn, operation, target, ret_no, err);
+    if (r > 0)
+        return wants_version ? fv_record_get(txn, target, *ret_no, ret_version, err) : 0;
+    if (r == 0)
+        r = operation->run(txn, target, operation->data, ret_version, err);
     if (r < 0)
         return r;
-    add_text(writing, name);
-    add_text(writing, phase);
-    add_text(writing, subject);
-    add_text(writing, writing->target.note);
-    fv_writing_add(writing, &writing->target.expect_no, sizeof writing->target.expect_no);
+    *ret_no = (*ret_version)->row.no;
+    fv_txn_record(txn, *ret_no);
     return 0;
 }
 
-int fv_writing_enter(struct fv_writing *writing, flagver_error *err)
+int fv_write(flagver_txn *txn, const struct fv_operation *operation, flagver_version **ret_version,
+             uint32_t *ret_no, flagver_error *err)
 {
+    struct fv_staged *version = NULL;
+    struct fv_target target;
+    uint32_t no = 0;
     int r;
 
-    r = fv_txn_enter(writing->txn, err);
+    if (!txn)
+        return fv_fail(err, FLAGVER_EINVAL, "txn is NULL");
+    r = fv_record_target(operation->phase, operation->subject, operation->options, &target, err);
+    if (r == 0)
+        r = fv_txn_enter(txn, err);
     if (r < 0)
         return r;
-    r = fv_txn_replay(writing->txn, writing->words, writing->word_count, &writing->no, err);
-    if (r < 0)
-        return fv_txn_leave(writing->txn, r, err);
-    writing->replayed = r > 0;
+    r = perform(txn, operation, &target, ret_version != NULL, &version, &no, err);
+    if (r == 0 && ret_version)
+        r = fv_version_copy(&version->row, ret_version, err);
+    r = fv_txn_leave(txn, r, err);
+    if (r == 0 && ret_no)
+        *ret_no = no;
     return r;
 }
 
-int fv_writing_leave(struct fv_writing *writing, int r, const struct fv_staged *version,
-                     const flagver_error *err)
+/* ---- operations that take a text ---- */
+
+static int check_text(flagver_txn *txn, const struct fv_target *target,
+                      const struct fv_text_asked *asked, struct fv_content *ret_content,
+                      flagver_error *err)
 {
-    if (r >= 0 && !writing->replayed) {
-        writing->no = version->row.no;
-        fv_txn_record(writing->txn, writing->no);
-    }
-    return fv_txn_leave(writing->txn, r < 0 ? r : 0, err);
+    if (!asked->json)
+        return fv_fail(err, FLAGVER_EINVAL, "json is NULL");
+    return fv_record_content(txn, target, asked->json, asked->length, ret_content, err);
+}
+
+int fv_write_create(flagver_txn *txn, const struct fv_target *target, const void *text_asked,
+                    struct fv_staged **ret_version, flagver_error *err)
+{
+    struct fv_content content;
+    int r = check_text(txn, target, text_asked, &content, err);
+
+    return r < 0 ? r : fv_record_create(txn, target, &content, ret_version, err);
+}
+
+int fv_write_edit(flagver_txn *txn, const struct fv_target *target, const void *text_asked,
+                  struct fv_staged **ret_version, flagver_error *err)
+{
+    const struct fv_text_asked *asked = text_asked;
+    struct fv_content content;
+    int r = check_text(txn, target, asked, &content, err);
+
+    return r < 0 ? r : fv_record_edit(txn, target, asked->no, &content, ret_version, err);
+}
+
+int fv_write_put(flagver_txn *txn, const struct fv_target *target, const void *text_asked,
+                 struct fv_staged **ret_version, flagver_error *err)
+{
+    struct fv_content content;
+    int r = check_text(txn, target, text_asked, &content, err);
+
+    return r < 0 ? r : fv_record_put(txn, target, &content, ret_version, err);
+}
+
+/* ---- operations that take at most a number ---- */
+
+int fv_write_submit(flagver_txn *txn, const struct fv_target *target, const void *no,
+                    struct fv_staged **ret_version, flagver_error *err)
+{
+    return fv_record_submit(txn, target, *(const uint32_t *)no, ret_version, err);
+}
+
+int fv_write_withdraw(flagver_txn *txn, const struct fv_target *target, const void *no,
+                      struct fv_staged **ret_version, flagver_error *err)
+{
+    return fv_record_withdraw(txn, target, *(const uint32_t *)no, ret_version, err);
+}
+
+int fv_write_revert(flagver_txn *txn, const struct fv_target *target, const void *no,
+                    struct fv_staged **ret_version, flagver_error *err)
+{
+    return fv_record_revert(txn, target, *(const uint32_t *)no, ret_version, err);
+}
+
+int fv_write_remove(flagver_txn *txn, const struct fv_target *target, const void *unused,
+                    struct fv_staged **ret_version, flagver_error *err)
+{
+    (void)unused;
+    return fv_record_remove(txn, target, ret_version, err);
 }

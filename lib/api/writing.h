@@ -1,38 +1,49 @@
 /*
- * The frame of every public operation in a transaction: its arguments are checked,
- * the transaction is entered, what was done before under its idempotency key is
- * not done again, and what came of it is recorded.
+ * The frame of every public operation on a record: its arguments are checked, the
+ * transaction is entered, what was done before under its idempotency key is not
+ * done again, and what came of it is recorded and handed out.
  */
 #ifndef FV_API_WRITING_H
 #define FV_API_WRITING_H
 
 #include "engine/records.h"
 
-#define FV_WORDS_LIMIT 16
-
-struct fv_writing {
-    flagver_txn *txn;
-    struct fv_target target;
-    struct fv_words words[FV_WORDS_LIMIT]; /* what the operation is asked to do */
-    size_t word_count;
-    uint32_t no; /* what came of it */
-    bool replayed;
+struct fv_operation {
+    const char *name;
+    const char *phase, *subject;
+    const flagver_write_options *options;
+    int (*run)(flagver_txn *txn, const struct fv_target *target, const void *data,
+               struct fv_staged **ret_version, flagver_error *err);
+    const void *data;
+    struct fv_words asked[2]; /* what `data` asks for, as bytes: another time it must be the same */
 };
 
-/*
- * Begin operation `name` on a record. More of what it is asked goes into
- * fv_writing_add(), then fv_writing_enter().
- */
-int fv_writing_begin(struct fv_writing *writing, const char *name, flagver_txn *txn,
-                     const char *phase, const char *subject, const flagver_write_options *options,
-                     flagver_error *err);
-void fv_writing_add(struct fv_writing *writing, const void *data, size_t length);
+/* `ret_version` and `ret_no` may be NULL. */
+int fv_write(flagver_txn *txn, const struct fv_operation *operation, flagver_version **ret_version,
+             uint32_t *ret_no, flagver_error *err);
 
-/* 0: to be done; 1: it was done before, `no` says what came of it; or an error. */
-int fv_writing_enter(struct fv_writing *writing, flagver_error *err);
+/* Operations that take a text: checks it, then create, edit (number `no`) or put. */
+struct fv_text_asked {
+    const char *json;
+    size_t length;
+    uint32_t no;
+};
 
-/* Ends it; `version` is what came of it where it was done now. Returns 0 or the error. */
-int fv_writing_leave(struct fv_writing *writing, int r, const struct fv_staged *version,
-                     const flagver_error *err);
+int fv_write_create(flagver_txn *txn, const struct fv_target *target, const void *text_asked,
+                    struct fv_staged **ret_version, flagver_error *err);
+int fv_write_edit(flagver_txn *txn, const struct fv_target *target, const void *text_asked,
+                  struct fv_staged **ret_version, flagver_error *err);
+int fv_write_put(flagver_txn *txn, const struct fv_target *target, const void *text_asked,
+                 struct fv_staged **ret_version, flagver_error *err);
+
+/* Operations that take at most a number: `no` points to it. */
+int fv_write_submit(flagver_txn *txn, const struct fv_target *target, const void *no,
+                    struct fv_staged **ret_version, flagver_error *err);
+int fv_write_withdraw(flagver_txn *txn, const struct fv_target *target, const void *no,
+                      struct fv_staged **ret_version, flagver_error *err);
+int fv_write_revert(flagver_txn *txn, const struct fv_target *target, const void *no,
+                    struct fv_staged **ret_version, flagver_error *err);
+int fv_write_remove(flagver_txn *txn, const struct fv_target *target, const void *unused,
+                    struct fv_staged **ret_version, flagver_error *err);
 
 #endif
