@@ -319,6 +319,10 @@ int fv_sqlite_meta_read(struct fv_sqlite *conn, struct fv_sqlite_meta *ret_meta,
     r = has_schema(conn, &has, err);
     if (r < 0)
         return r;
+    if (has) /* by now: somebody else may just have made it */
+        r = read_meta(conn, ret_meta, err);
+    if (has && r != FLAGVER_ESCHEMA)
+        return r;
     if (has)
         return fv_fail(err, FLAGVER_ESCHEMA,
                        "%.500s: flagver_meta is not what this library knows; see `flagver schema "
