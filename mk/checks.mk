@@ -4,8 +4,8 @@
 # the flags differ, and fails when it found nothing to check.
 
 GATES := check-tests check-cli check-headers check-layers check-examples check-docs \
-	check-install check-clang check-asan check-tsan check-valgrind check-oom check-fuzz \
-	check-oracle check-format
+	check-install check-clang check-conformance check-crash check-asan check-tsan \
+	check-valgrind check-oom check-fuzz check-oracle check-format
 
 .PHONY: check check-built $(GATES) campaign
 
@@ -62,7 +62,8 @@ check-clang:
 
 check-asan:
 	@$(MAKE) $(call in,asan) SANITIZE=address,undefined CFLAGS='-O1 -g' \
-		RUN_TESTS='CK_TIMEOUT_MULTIPLIER=10 scripts/run-tests.sh' check-tests check-threads
+		RUN_TESTS='CK_TIMEOUT_MULTIPLIER=10 scripts/run-tests.sh' check-tests check-threads \
+		check-conformance
 
 check-tsan:
 	@$(MAKE) $(call in,tsan) SANITIZE=thread CFLAGS='-O1 -g' check-threads
@@ -77,6 +78,15 @@ check-threads: $(THREAD_TESTS)
 check-valgrind: $(TESTS)
 	@scripts/run-tests.sh --valgrind $(filter $(BUILD)/tests/unit/%,$(TESTS))
 
+# The suite that every driver passes, on each of ours.
+check-conformance: $(CONFORMANCE_TESTS)
+	@$(RUN_TESTS) $(CONFORMANCE_TESTS)
+
+# Several processes, kill -9, failing stores and disks. FLAGVER_KILLS and FLAGVER_TEST_CHANGES
+# say how much.
+check-crash: $(CRASH_TESTS)
+	@$(RUN_TESTS) $(CRASH_TESTS)
+
 check-oom: $(OOM_TESTS)
 	@$(RUN_TESTS) $(OOM_TESTS)
 
@@ -84,6 +94,8 @@ check-fuzz:
 	@FUZZ_SECONDS='$(FUZZ_SECONDS)' MAKE='$(MAKE)' BUILD='$(BUILD)' scripts/check-fuzz.sh
 
 campaign:
+	@FLAGVER_KILLS=10000 FLAGVER_TEST_CHANGES=50000 CK_TIMEOUT_MULTIPLIER=20 \
+		PROGRAM_DEADLINE=5400 $(MAKE) --no-print-directory check-crash
 	@$(MAKE) --no-print-directory check-oracle ORACLE_COUNT=1000000
 	@$(MAKE) --no-print-directory check-fuzz FUZZ_SECONDS=600
 

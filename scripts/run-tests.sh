@@ -4,10 +4,11 @@
 #
 #   run-tests.sh [--valgrind] PROGRAM…
 #
-# One line per program; the whole output of those that fail. The last line is
-# the total, "N passed, N failed, N skipped". A test that cannot run here prints
-# one line "SKIPPED: why" and succeeds; it is then counted as skipped, not as
-# passed. A program that ran no test at all has failed.
+# One line per program, and what it says in lines "MEASURED: …"; the whole output
+# of those that fail. The last line is the total, "N passed, N failed, N skipped".
+# A test that cannot run here prints one line "SKIPPED: why" and succeeds; it is
+# then counted as skipped, not as passed. A program that ran no test at all has
+# failed.
 #
 # Valgrind is fifty times slower than the processor: test cases that compute much
 # and say so by tcase_set_tags(tcase, "slow") are left out there.
@@ -31,7 +32,7 @@ fi
 # Deadlines are for hanging tests, not for slow machines. Check's own does not
 # work without fork, hence the one around the program.
 export CK_DEFAULT_TIMEOUT=${CK_DEFAULT_TIMEOUT:-60}
-program_deadline=900
+program_deadline=${PROGRAM_DEADLINE:-900}
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -88,6 +89,7 @@ for program; do
         sed 's/^/    /' "$output"
     else
         printf 'ok      %s: %d (%d s)\n' "$program" "$good" "$seconds"
+        grep '^MEASURED:' "$output" | sed 's/^MEASURED:/       /'
         grep '^SKIPPED:' "$output" | sed 's/^/        /' | sort | uniq -c | sed 's/^ *1 //'
     fi
 done

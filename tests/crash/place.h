@@ -119,6 +119,18 @@ static inline int scale(const char *variable, int usual)
     return value > 0 ? value : usual;
 }
 
+/* What scripts/run-tests.sh shows also of tests that pass. */
+__attribute__((format(printf, 1, 2))) static inline void measured(const char *format, ...)
+{
+    va_list arguments;
+
+    fputs("MEASURED: ", stdout);
+    va_start(arguments, format);
+    vprintf(format, arguments);
+    va_end(arguments);
+    fputc('\n', stdout);
+}
+
 /* ---- processes ---- */
 
 __attribute__((format(printf, 1, 2))) static inline bool complain(const char *format, ...)

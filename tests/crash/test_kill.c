@@ -378,9 +378,9 @@ START_TEST(a_killed_process_leaves_whole_transactions)
         if (i % STORE_KILLS == STORE_KILLS - 1 || i == count - 1)
             place_remove(&place);
     }
-    printf("%d kills: %d transactions acknowledged, %d cut off between announcement and "
-           "acknowledgement\n",
-           count, committed, cut_off);
+    measured("%d kills: %d transactions acknowledged, %d cut off between announcement and "
+             "acknowledgement",
+             count, committed, cut_off);
     free(ledger.transactions);
 }
 END_TEST
@@ -424,7 +424,7 @@ static void begin_race(uint64_t number)
 
 static void report(const char *what)
 {
-    printf("%s: %d killed, %d were faster\n", what, race.killed, race.ended);
+    measured("%s: %d killed, %d were faster", what, race.killed, race.ended);
     ck_assert_int_gt(race.killed, 0);
 }
 

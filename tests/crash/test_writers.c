@@ -16,7 +16,7 @@
 #define FLAGS (SHARED + PROCESSES) /* each process has one of its own, too */
 #define USERS 25
 #define CHANGES 1000
-#define ROUNDS 20 /* of processes that create a store together */
+#define ROUNDS 50 /* of processes that create a store together */
 
 /* An acknowledged change. */
 struct change {
@@ -335,9 +335,10 @@ static void report(double took)
         if (board->writers[i].worst_ms > worst)
             worst = board->writers[i].worst_ms;
     }
-    printf("%d processes: %d changes and %d refused ones in %.1f s, %d run again, worst wait %.0f "
-           "ms\n",
-           PROCESSES, made, refused, took / 1e3, again, worst);
+    measured(
+        "%d processes: %d changes and %d refused ones in %.1f s, %d run again, worst wait %.0f "
+        "ms",
+        PROCESSES, made, refused, took / 1e3, again, worst);
 }
 
 START_TEST(no_change_of_eight_processes_is_lost)
