@@ -209,15 +209,23 @@ static char *new_definitions(struct setup *setup)
     return text;
 }
 
+/* What is to be loaded, and how many definitions that is. */
+struct loading {
+    const char *text;
+    size_t count;
+};
+
 static int apply(void *data, flagver_txn *txn, flagver_error *err)
 {
     flagver_write_options options = { .size = sizeof options,
                                       .note = "flagver init",
                                       .expect_no = FLAGVER_EXPECT_NONE };
-    const char *text = data;
-    int r = flagver_flags_apply(txn, text, strlen(text), NULL, false, &options, err);
+    const struct loading *loading = data;
+    int r = flagver_flags_apply(txn, loading->text, strlen(loading->text), NULL, false, &options,
+                                err);
 
-    return r < 0 ? r : 0;
+    /* Fewer: somebody has loaded the same just now. */
+    return r < 0 ? r : (size_t)r == loading->count ? 0 : FLAGVER_ECONFLICT;
 }
 
 static void tell_kept(const struct setup *setup)
@@ -242,14 +250,16 @@ static void tell_kept(const struct setup *setup)
 /* FLAGVER_ECONFLICT: somebody was faster, and it looks different now. */
 static int try_to_load(struct setup *setup, flagver_error *err)
 {
+    struct loading loading;
     char *text;
     int r = read_records(setup, err);
 
     if (r < 0)
         return r;
     text = new_definitions(setup);
-    if (json_array_size(setup->loaded))
-        r = cli_transact(setup->request, setup->client, apply, text, err);
+    loading = (struct loading){ text, json_array_size(setup->loaded) };
+    if (loading.count)
+        r = cli_transact(setup->request, setup->client, apply, &loading, err);
     free(text);
     return r;
 }
