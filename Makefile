@@ -19,6 +19,7 @@ pkgconfigdir = $(libdir)/pkgconfig
 man1dir = $(prefix)/share/man/man1
 completionsdir = $(prefix)/share/bash-completion/completions
 docdir = $(prefix)/share/doc/flagver
+conformancedir = $(prefix)/share/flagver/conformance
 
 PKG_CONFIG ?= pkg-config
 AR ?= ar
@@ -230,11 +231,13 @@ install: all
 	ln -sf $(SONAME) $(DESTDIR)$(libdir)/libflagver.so
 	sed -e 's|@prefix@|$(prefix)|' -e 's|@exec_prefix@|$(exec_prefix)|' \
 	    -e 's|@libdir@|$(libdir)|' -e 's|@includedir@|$(includedir)|' \
-	    -e 's|@version@|$(VERSION)|' \
+	    -e 's|@version@|$(VERSION)|' -e 's|@conformancedir@|$(conformancedir)|' \
 	    pkgconfig/flagver.pc.in > $(DESTDIR)$(pkgconfigdir)/flagver.pc
 	chmod 644 $(DESTDIR)$(pkgconfigdir)/flagver.pc
 	$(INSTALL) -d $(DESTDIR)$(docdir)
 	$(INSTALL) -m 644 $(DOCUMENTS) $(DESTDIR)$(docdir)
+	$(INSTALL) -d $(DESTDIR)$(conformancedir)
+	$(INSTALL) -m 644 $(CONFORMANCE) $(DESTDIR)$(conformancedir)
 ifneq ($(CLI),)
 	$(INSTALL) -d $(DESTDIR)$(bindir) $(DESTDIR)$(man1dir) $(DESTDIR)$(completionsdir)
 	$(INSTALL) -m 755 $(BUILD)/install/flagver $(DESTDIR)$(bindir)
@@ -252,7 +255,10 @@ uninstall:
 	    $(DESTDIR)$(pkgconfigdir)/flagver.pc $(DESTDIR)$(bindir)/flagver \
 	    $(DESTDIR)$(completionsdir)/flagver \
 	    $(addprefix $(DESTDIR)$(man1dir)/,$(notdir $(MANUALS))) \
-	    $(addprefix $(DESTDIR)$(docdir)/,$(notdir $(DOCUMENTS)))
+	    $(addprefix $(DESTDIR)$(docdir)/,$(notdir $(DOCUMENTS))) \
+	    $(addprefix $(DESTDIR)$(conformancedir)/,$(notdir $(CONFORMANCE)))
+	[ ! -d $(DESTDIR)$(conformancedir) ] || \
+	    rmdir $(DESTDIR)$(conformancedir) $(DESTDIR)$(dir $(conformancedir))
 	[ ! -d $(DESTDIR)$(docdir) ] || rmdir $(DESTDIR)$(docdir)
 	[ ! -d $(DESTDIR)$(includedir)/flagver ] || rmdir $(DESTDIR)$(includedir)/flagver
 

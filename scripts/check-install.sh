@@ -78,6 +78,15 @@ if readelf -d "$work/static" | grep -q libflagver; then
 fi
 in_stage "$work/static"
 
+# Authors of drivers compile the suite from where it is installed, and see nothing else.
+suite=$stage/usr/share/flagver/conformance
+# shellcheck disable=SC2046
+"$CC" -std=c11 -Wall -Wextra -Werror -fsyntax-only -I"$suite" $(package --cflags flagver) \
+    $("$PKG_CONFIG" --cflags check 2>/dev/null) "$suite"/*.c ||
+    fail "the conformance suite does not compile from where it is installed"
+grep -qx 'conformance=/usr/share/flagver/conformance' "$stage/usr/lib/pkgconfig/flagver.pc" ||
+    fail "flagver.pc does not say where the conformance suite is"
+
 if [ -x "$stage/usr/bin/flagver" ]; then
     if readelf -d "$stage/usr/bin/flagver" | grep -qE 'RPATH|RUNPATH'; then
         fail "the installed program has a path to a library in it"

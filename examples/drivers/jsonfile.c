@@ -383,10 +383,9 @@ static int take_lock(const flagver_store *store, int *ret_lock, flagver_error *e
     if (fd < 0)
         return fail_errno(err, FLAGVER_EUNAVAILABLE, store->lock_path);
     while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-        if ((errno != EWOULDBLOCK && errno != EINTR) || milliseconds() >= deadline) {
-            fail_errno(err, FLAGVER_EBUSY, store->lock_path);
+        if (milliseconds() >= deadline) {
             close(fd);
-            return FLAGVER_EBUSY;
+            return fail(err, FLAGVER_EBUSY, "%s: locked by another writer", store->lock_path);
         }
         nanosleep(&pause, NULL);
     }
@@ -404,16 +403,19 @@ static void unlock(int lock)
 static int load(const char *path, int *ret_file, json_t **ret_state, flagver_error *err)
 {
     int file = open(path, O_RDONLY | O_CLOEXEC);
-    json_error_t words;
+    json_error_t words = { .text = "" };
+    json_t *state;
 
     if (file < 0)
         return fail_errno(err, FLAGVER_EUNAVAILABLE, path);
-    *ret_state = json_loadfd(file, JSON_REJECT_DUPLICATES, &words);
-    if (!*ret_state) {
+    state = json_loadfd(file, JSON_REJECT_DUPLICATES, &words);
+    if (!json_is_string(json_object_get(state, "flagver"))) {
+        json_decref(state);
         close(file);
-        return fail(err, FLAGVER_ECORRUPT, "%s: %s", path, words.text);
+        return fail(err, FLAGVER_ECORRUPT, "%s is no store: %s", path, words.text);
     }
     *ret_file = file;
+    *ret_state = state;
     return 0;
 }
 
@@ -835,15 +837,17 @@ static int lock(flagver_driver_txn *txn, flagver_series_row *series, size_t coun
 
     (void)try_only;
     for (i = 0; i < count; i++) {
-        like = to_json(txn->tenant, series_fields, &series[i]);
+        const flagver_series_row names = { .phase = series[i].phase, .subject = series[i].subject };
+
+        like = to_json(txn->tenant, series_fields, &names);
         if (!like)
             return no_memory(err);
         found = find(txn->state, "series", by_name, like, &at);
+        json_decref(like);
         if (found)
             from_json(series_fields + NAMES, found, &series[i], NULL, err);
         else
             series[i].rev = 0;
-        json_decref(like);
     }
     return 0;
 }
