@@ -145,17 +145,16 @@ static int compare_variants(const void *a, const void *b)
     return strcmp(((const struct fv_variant *)a)->name, ((const struct fv_variant *)b)->name);
 }
 
-/* A boolean that names no variants has these. */
-static int usual_variants(struct parts *parts)
-{
-    static const struct fv_variant usual[] = {
-        { "off", 3, { .kind = FV_BOOL, .as.boolean = false } },
-        { "on", 2, { .kind = FV_BOOL, .as.boolean = true } },
-    };
+const struct fv_variant fv_usual_variants[2] = {
+    { "off", 3, { .kind = FV_BOOL, .as.boolean = false } },
+    { "on", 2, { .kind = FV_BOOL, .as.boolean = true } },
+};
 
+static int use_usual_variants(struct parts *parts)
+{
     if (parts->flag->type != FLAGVER_TYPE_BOOL)
         return fv_refuse(parts->compiling->reading, parts->place, "\"variants\" is missing");
-    parts->body->variants = usual;
+    parts->body->variants = fv_usual_variants;
     parts->body->variant_count = 2;
     parts->body->off = 0;
     parts->body->on = 1;
@@ -188,7 +187,7 @@ static int read_variants(struct parts *parts)
     int r;
 
     if (!parts->fields[VARIANTS])
-        return usual_variants(parts);
+        return use_usual_variants(parts);
     r = fv_expect_object(reading, place, parts->fields[VARIANTS]);
     if (r < 0)
         return r;

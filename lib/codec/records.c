@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "codec/gather.h"
+#include "codec/image.h"
 #include "codec/json.h"
 #include "util/fail.h"
 
@@ -50,6 +51,14 @@ static int compile_flag(struct fv_gathering *gathering, const struct fv_record *
     return r;
 }
 
+static void put_flag(struct fv_gathering *gathering, const struct fv_record *record, uint64_t mark,
+                     uint32_t slot, struct fv_flag *flag)
+{
+    flag->body->mark = mark;
+    flag->body->version = record->version;
+    fv_gather_put_flag(gathering, slot, flag);
+}
+
 static int read_flag(struct fv_gathering *gathering, const struct fv_record *record, uint32_t slot)
 {
     uint64_t mark = record_mark(record);
@@ -59,16 +68,19 @@ static int read_flag(struct fv_gathering *gathering, const struct fv_record *rec
 
     if (keep_flag(gathering, slot, mark))
         return 0;
+    r = fv_image_read(&gathering->compiling, record, slot, &flag);
+    if (r != FLAGVER_EPARSE) {
+        if (r == 0)
+            put_flag(gathering, record, mark, slot, flag);
+        return r;
+    }
     r = fv_json_parse(record->text, record->length, NULL, &root, gathering->reading.err);
     if (r == 0)
         mark = fv_environment_mark(gathering->source, root, mark);
     if (!keep_flag(gathering, slot, mark)) {
         r = compile_flag(gathering, record, root, r, slot, &flag);
-        if (r == 0) {
-            flag->body->mark = mark;
-            flag->body->version = record->version;
-            fv_gather_put_flag(gathering, slot, flag);
-        }
+        if (r == 0)
+            put_flag(gathering, record, mark, slot, flag);
     }
     json_decref(root);
     return r;

@@ -36,7 +36,9 @@ struct fv_record {
     size_t key_length;
     const char *text; /* the definition's JSON object; NULL: there is none any more */
     size_t length;
-    int64_t version; /* of the record: flagver_detail.version */
+    int64_t version;   /* of the record: flagver_detail.version */
+    const char *image; /* of the text, as fv_image_write() made it; or NULL */
+    size_t image_length;
 };
 
 /*

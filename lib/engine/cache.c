@@ -9,19 +9,30 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "codec/image.h"
 #include "util/fail.h"
 #include "util/hash.h"
-#include "util/text.h"
+#include "util/input.h"
 
 /*
- * The file is for this machine alone: numbers are as the processor has them.
+ * The file is for this machine and this version of the library alone.
  *
- *     magic, murmur3 of all that follows, size, leaf, uri, tenant, count,
- *     then each record: kind, version, key, text; texts with their lengths and a NUL
+ *     magic, checksum of all that follows, version of the library, size, leaf, uri, tenant, count,
+ *     then each record: kind, version, key, text, image; texts with their lengths and a NUL
  */
-static const char magic[8] = "fvcache1";
-#define HEAD (sizeof magic + 4)
+static const char magic[8] = "fvcache2";
+#define HEAD (sizeof magic + 8)
 #define LIMIT ((off_t)1 << 30)
+
+static uint64_t checksum(const char *bytes, size_t length)
+{
+    uint64_t sum = length, rest = 0;
+
+    for (; length >= 8; bytes += 8, length -= 8)
+        sum = fv_hash_mix(sum ^ fv_load64(bytes), FV_HASH_B);
+    memcpy(&rest, bytes, length);
+    return fv_hash_mix(sum ^ rest, FV_HASH_C);
+}
 
 /* ---- writing ---- */
 
@@ -30,41 +41,40 @@ static void put(struct fv_text *out, const void *bytes, size_t length)
     fv_text_add_bytes(out, bytes, length);
 }
 
-static void put_text(struct fv_text *out, const char *text, size_t length)
+static void put_record(struct fv_text *out, const struct fv_record *record, struct fv_text *image)
 {
-    uint32_t size = (uint32_t)length;
-
-    put(out, &size, sizeof size);
-    put(out, text, length);
-    put(out, "", 1);
-}
-
-static void put_record(struct fv_text *out, const struct fv_record *record)
-{
+    fv_text_reset(image);
+    if (fv_image_write(record, image) < 0)
+        out->failed = true;
     put(out, record->is_segment ? "s" : "f", 1);
     put(out, &record->version, sizeof record->version);
-    put_text(out, record->key, record->key_length);
-    put_text(out, record->text, record->length);
+    fv_text_add_sized(out, record->key, record->key_length);
+    fv_text_add_sized(out, record->text, record->length);
+    fv_text_add_sized(out, image->data, image->length);
 }
 
 static void put_all(struct fv_text *out, const struct fv_cache_mark *mark,
                     const struct fv_harvest *harvest)
 {
-    uint32_t count = (uint32_t)harvest->count, sum = 0;
+    struct fv_text image = FV_TEXT_INIT;
+    uint32_t count = (uint32_t)harvest->count;
+    uint64_t sum = 0;
     size_t i;
 
     put(out, magic, sizeof magic);
     put(out, &sum, sizeof sum);
+    fv_text_add_sized(out, FLAGVER_VERSION, sizeof FLAGVER_VERSION - 1);
     put(out, &mark->size, sizeof mark->size);
     put(out, mark->leaf, sizeof mark->leaf);
-    put_text(out, mark->uri, strlen(mark->uri));
-    put_text(out, mark->tenant, strlen(mark->tenant));
+    fv_text_add_sized(out, mark->uri, strlen(mark->uri));
+    fv_text_add_sized(out, mark->tenant, strlen(mark->tenant));
     put(out, &count, sizeof count);
     for (i = 0; i < harvest->count; i++)
-        put_record(out, &harvest->records[i]);
+        put_record(out, &harvest->records[i], &image);
+    fv_text_clear(&image);
     if (out->failed)
         return;
-    sum = fv_murmur3(out->data + HEAD, out->length - HEAD, 0);
+    sum = checksum(out->data + HEAD, out->length - HEAD);
     memcpy(out->data + sizeof magic, &sum, sizeof sum);
 }
 
@@ -120,77 +130,41 @@ int fv_cache_write(const char *path, const struct fv_cache_mark *mark,
 
 /* ---- reading ---- */
 
-struct input {
-    const char *next, *end;
-    bool failed;
-};
-
-static const char *take(struct input *input, size_t length)
-{
-    const char *at = input->next;
-
-    if (input->failed || (size_t)(input->end - input->next) < length) {
-        input->failed = true;
-        return "";
-    }
-    input->next += length;
-    return at;
-}
-
-static void take_into(struct input *input, void *out, size_t length)
-{
-    const char *at = take(input, length);
-
-    if (!input->failed)
-        memcpy(out, at, length);
-}
-
-static const char *take_text(struct input *input, size_t *ret_length)
-{
-    uint32_t length = 0;
-    const char *text;
-
-    take_into(input, &length, sizeof length);
-    text = take(input, (size_t)length + 1);
-    if (text[input->failed ? 0 : length])
-        input->failed = true;
-    *ret_length = length;
-    return text;
-}
-
-static bool take_same(struct input *input, const char *expected)
+static bool take_same(struct fv_input *input, const char *expected)
 {
     size_t length;
-    const char *text = take_text(input, &length);
+    const char *text = fv_input_text(input, &length);
 
     return !input->failed && strcmp(text, expected) == 0;
 }
 
-static bool take_record(struct input *input, struct fv_record *record)
+static bool take_record(struct fv_input *input, struct fv_record *record)
 {
-    char kind = 0;
+    char kind;
 
-    take_into(input, &kind, 1);
-    take_into(input, &record->version, sizeof record->version);
-    record->key = take_text(input, &record->key_length);
-    record->text = take_text(input, &record->length);
+    fv_input_take(input, &kind, 1);
+    fv_input_take(input, &record->version, sizeof record->version);
+    record->key = fv_input_text(input, &record->key_length);
+    record->text = fv_input_text(input, &record->length);
+    record->image = fv_input_text(input, &record->image_length);
     record->is_segment = kind == 's';
     return !input->failed;
 }
 
 /* The records go on pointing into the text. */
-static int take_all(struct input *input, struct fv_cache_mark *mark, struct fv_harvest *harvest,
+static int take_all(struct fv_input *input, struct fv_cache_mark *mark, struct fv_harvest *harvest,
                     flagver_error *err)
 {
-    uint32_t count = 0, i;
+    uint32_t count, i;
     bool ours;
 
-    take_into(input, &mark->size, sizeof mark->size);
-    take_into(input, mark->leaf, sizeof mark->leaf);
-    ours = take_same(input, mark->uri) && take_same(input, mark->tenant);
-    take_into(input, &count, sizeof count);
+    ours = take_same(input, FLAGVER_VERSION);
+    fv_input_take(input, &mark->size, sizeof mark->size);
+    fv_input_take(input, mark->leaf, sizeof mark->leaf);
+    ours = ours && take_same(input, mark->uri) && take_same(input, mark->tenant);
+    fv_input_take(input, &count, sizeof count);
     if (!ours || input->failed || count > (size_t)(input->end - input->next))
-        return fv_fail(err, FLAGVER_EPARSE, "it is not of this store and tenant");
+        return fv_fail(err, FLAGVER_EPARSE, "it is not of this store, tenant and version");
 
     harvest->records = fv_allocate(harvest->memory, count * sizeof *harvest->records);
     if (!harvest->records)
@@ -208,13 +182,13 @@ static int take_all(struct input *input, struct fv_cache_mark *mark, struct fv_h
 static int read_text(const char *path, char *text, size_t length, struct fv_cache_mark *mark,
                      struct fv_harvest *harvest, flagver_error *err)
 {
-    struct input input = { text + HEAD, text + length, false };
-    uint32_t sum;
+    struct fv_input input = { text + HEAD, text + length, false };
+    uint64_t sum;
 
     if (length < HEAD || memcmp(text, magic, sizeof magic) != 0)
         return fv_fail(err, FLAGVER_EPARSE, "%.300s is no cache of this version", path);
     memcpy(&sum, text + sizeof magic, sizeof sum);
-    if (sum != fv_murmur3(text + HEAD, length - HEAD, 0))
+    if (sum != checksum(text + HEAD, length - HEAD))
         return fv_fail(err, FLAGVER_EPARSE, "%.300s is damaged", path);
     return take_all(&input, mark, harvest, err);
 }

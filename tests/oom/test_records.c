@@ -5,33 +5,38 @@
  */
 #include "codec/diff.h"
 #include "codec/edit.h"
+#include "codec/image.h"
 #include "codec/payload.h"
 #include "codec/plan.h"
 #include "support.h"
+#include "util/fail.h"
 
 #include "failing_malloc.h"
 
 #define TEXT(json) json, sizeof json - 1
 
 static const struct fv_record before[] = {
-    { false, TEXT("kept"), TEXT("{\"type\":\"boolean\"}"), 1 },
-    { false, TEXT("changed"), TEXT("{\"type\":\"boolean\"}"), 1 },
+    { false, TEXT("kept"), TEXT("{\"type\":\"boolean\"}"), 1, NULL, 0 },
+    { false, TEXT("changed"), TEXT("{\"type\":\"boolean\"}"), 1, NULL, 0 },
     { false, TEXT("lost"),
-      TEXT("{\"requires\":[{\"flag\":\"nowhere\",\"variant\":\"on\"}],\"type\":\"boolean\"}"), 1 },
-    { false, TEXT("bad"), TEXT("{\"type\":\"boolean\",\"percentage\":101}"), 1 },
-    { true, TEXT("s"), TEXT("{\"include\":[\"u1\"]}"), 1 },
+      TEXT("{\"requires\":[{\"flag\":\"nowhere\",\"variant\":\"on\"}],\"type\":\"boolean\"}"), 1,
+      NULL, 0 },
+    { false, TEXT("bad"), TEXT("{\"type\":\"boolean\",\"percentage\":101}"), 1, NULL, 0 },
+    { true, TEXT("s"), TEXT("{\"include\":[\"u1\"]}"), 1, NULL, 0 },
 };
 
 static const struct fv_record after[] = {
-    { false, TEXT("changed"), TEXT("{\"enabled\":false,\"type\":\"boolean\"}"), 2 },
+    { false, TEXT("changed"), TEXT("{\"enabled\":false,\"type\":\"boolean\"}"), 2, NULL, 0 },
     { false, TEXT("ring"),
-      TEXT("{\"type\":\"boolean\",\"requires\":[{\"flag\":\"ring\",\"variant\":\"on\"}]}"), 1 },
-    { false, TEXT("worse"), TEXT("{\"type\":\"boolean\",\"variants\":{\"a\":true,\"b\":false},"),
-      1 },
+      TEXT("{\"type\":\"boolean\",\"requires\":[{\"flag\":\"ring\",\"variant\":\"on\"}]}"), 1, NULL,
+      0 },
+    { false, TEXT("worse"), TEXT("{\"type\":\"boolean\",\"variants\":{\"a\":true,\"b\":false},"), 1,
+      NULL, 0 },
     { false, TEXT("asks"),
-      TEXT("{\"type\":\"boolean\",\"rules\":[{\"if\":{\"segment\":\"t\"},\"serve\":\"on\"}]}"), 1 },
-    { true, TEXT("t"), TEXT("{\"if\":{\"segment\":\"u\"}}"), 1 },
-    { true, TEXT("v"), TEXT("{"), 1 },
+      TEXT("{\"type\":\"boolean\",\"rules\":[{\"if\":{\"segment\":\"t\"},\"serve\":\"on\"}]}"), 1,
+      NULL, 0 },
+    { true, TEXT("t"), TEXT("{\"if\":{\"segment\":\"u\"}}"), 1, NULL, 0 },
+    { true, TEXT("v"), TEXT("{"), 1, NULL, 0 },
 };
 
 #define COUNT(table) (sizeof(table) / sizeof(table)[0])
@@ -165,6 +170,41 @@ START_TEST(a_file_over_spoiled_records_without_memory_changes_nothing)
 }
 END_TEST
 
+/* ---- images ---- */
+
+static struct fv_record pictured = {
+    false,
+    TEXT("pictured"),
+    TEXT(
+        "{\"type\":\"string\",\"variants\":{\"a\":\"x\",\"b\":\"y\",\"c\":\"z\"},\"default\":\"a\","
+        "\"split\":{\"a\":1,\"b\":1,\"c\":1},\"by\":\"account.plan\",\"metadata\":{\"owner\":"
+        "\"me\"}}"),
+    1,
+    NULL,
+    0
+};
+
+static int read_pictured(void)
+{
+    const struct fv_definitions_source source = source_of(false);
+
+    return fv_definitions_from_records(&source, &pictured, 1, &result, &error);
+}
+
+START_TEST(reading_an_image_without_memory_gives_no_definitions)
+{
+    struct fv_text image = FV_TEXT_INIT;
+
+    ck_assert_int_eq(fv_image_write(&pictured, &image), 0);
+    ck_assert_uint_gt(image.length, 0);
+    pictured.image = image.data;
+    pictured.image_length = image.length;
+    FAIL_EACH(open_names(), read_pictured(), close_all(), 0,
+              ck_assert((r == 0) == (result != NULL)));
+    fv_text_clear(&image);
+}
+END_TEST
+
 /* ---- texts ---- */
 
 static struct fv_text out;
@@ -205,6 +245,17 @@ START_TEST(checking_without_memory_says_so)
     FAIL_EACH_TEXT(fv_definition_check(true, "s", 1, "{\"if\":{\"segment\":\"s\"}}", 22, &out, see,
                                        NULL, &error),
                    FLAGVER_EPARSE);
+}
+END_TEST
+
+static int write_image(void)
+{
+    return fv_image_write(&pictured, &out) < 0 ? fv_fail_memory(&error) : 0;
+}
+
+START_TEST(making_an_image_without_memory_says_so)
+{
+    FAIL_EACH(start_text(), write_image(), stop_text(), 0, ck_assert(r < 0 || out.length > 0));
 }
 END_TEST
 
@@ -285,7 +336,9 @@ static Suite *records_suite(void)
     tcase_add_test(tests, reading_records_without_memory_gives_no_definitions);
     tcase_add_test(tests, merging_records_without_memory_keeps_what_is_there);
     tcase_add_test(tests, a_file_over_spoiled_records_without_memory_changes_nothing);
+    tcase_add_test(tests, reading_an_image_without_memory_gives_no_definitions);
     tcase_add_test(tests, checking_without_memory_says_so);
+    tcase_add_test(tests, making_an_image_without_memory_says_so);
     tcase_add_test(tests, editing_without_memory_says_so);
     tcase_add_test(tests, comparing_without_memory_says_so);
     tcase_add_test(tests, planning_without_memory_gives_no_plan);

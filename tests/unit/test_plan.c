@@ -349,8 +349,8 @@ START_TEST(what_is_no_json_cannot_be_exported)
     const struct row rows[] = { { "a", PLAIN, 1 },
                                 { "/s", "{'include': [}", 1 },
                                 { NULL, NULL, 0 } };
-    const struct fv_record keys[] = { { false, "a\xff", 2, "{}", 2, 1 },
-                                      { false, "a\0b", 3, "{}", 2, 1 } };
+    const struct fv_record keys[] = { { false, "a\xff", 2, "{}", 2, 1, NULL, 0 },
+                                      { false, "a\0b", 3, "{}", 2, 1, NULL, 0 } };
 
     fv_text_add(&out, "before");
     assert_fails(FLAGVER_EPARSE, export_rows(rows));
@@ -384,8 +384,9 @@ static size_t carry_out(struct fv_record *records, size_t count)
         ck_assert(there == (step->action != FV_PLAN_CREATE));
         if (there)
             ck_assert_int_eq(records[j].version, step->version);
-        records[j] = (struct fv_record){ step->is_segment, step->key,    step->key_length,
-                                         step->text,       step->length, 1 };
+        records[j] = (struct fv_record){
+            step->is_segment, step->key, step->key_length, step->text, step->length, 1, NULL, 0
+        };
         count += j == count;
     }
     return count;

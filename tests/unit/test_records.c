@@ -327,7 +327,7 @@ END_TEST
 
 START_TEST(a_text_may_hold_any_bytes)
 {
-    struct fv_record record = { false, "a", 1, "{\"type\":\0\"boolean\"}", 19, 1 };
+    struct fv_record record = { false, "a", 1, "{\"type\":\0\"boolean\"}", 19, 1, NULL, 0 };
 
     read_records(&record, 1, false);
     assert_answer("a", NULL, SPOILED);
@@ -373,7 +373,7 @@ START_TEST(a_key_that_is_none_is_malformed)
 {
     static const char json[] = "{\"type\":\"boolean\"}";
     char key[513];
-    struct fv_record record = { false, key, 0, json, strlen(json), 1 };
+    struct fv_record record = { false, key, 0, json, strlen(json), 1, NULL, 0 };
 
     memset(key, 'k', sizeof key);
     read_records(&record, 1, false);
@@ -391,11 +391,11 @@ START_TEST(a_key_that_is_none_is_malformed)
     record.is_segment = true;
     read_records(&record, 1, false);
     ck_assert_uint_eq(definitions->spoiled_count, 1);
-    record = (struct fv_record){ false, "a\0b", 3, json, strlen(json), 1 };
+    record = (struct fv_record){ false, "a\0b", 3, json, strlen(json), 1, NULL, 0 };
     read_records(&record, 1, true);
     ck_assert_int_eq(detail_of("a\0b", 3, NULL).error, FLAGVER_ERROR_PARSE_ERROR);
     ck_assert_int_eq(detail_of("a", 1, NULL).error, FLAGVER_ERROR_FLAG_NOT_FOUND);
-    record = (struct fv_record){ false, "\xc3", 1, json, strlen(json), 1 };
+    record = (struct fv_record){ false, "\xc3", 1, json, strlen(json), 1, NULL, 0 };
     read_records(&record, 1, true);
     ck_assert_int_eq(detail_of("\xc3", 1, NULL).error, FLAGVER_ERROR_PARSE_ERROR);
     record.text = NULL;
@@ -408,9 +408,9 @@ START_TEST(a_key_that_no_store_can_have_is_left_out)
 {
     static const char json[] = "{\"type\":\"boolean\"}";
     char *key = malloc(70000);
-    const struct fv_record records[] = { { false, key, 513, json, strlen(json), 1 },
-                                         { true, key, 70000, "{}", 2, 1 },
-                                         { false, key, 70000, NULL, 0, 1 } };
+    const struct fv_record records[] = { { false, key, 513, json, strlen(json), 1, NULL, 0 },
+                                         { true, key, 70000, "{}", 2, 1, NULL, 0 },
+                                         { false, key, 70000, NULL, 0, 1, NULL, 0 } };
 
     ck_assert_ptr_nonnull(key);
     memset(key, 'k', 70000);
@@ -588,8 +588,9 @@ static void read_chain(int count)
                            i + 1);
         else
             fv_text_add(&texts[i], "{\"type\":\"boolean\"}");
-        records[i] = (struct fv_record){ false,         keys[i],         strlen(keys[i]),
-                                         texts[i].data, texts[i].length, 1 };
+        records[i] = (struct fv_record){
+            false, keys[i], strlen(keys[i]), texts[i].data, texts[i].length, 1, NULL, 0
+        };
     }
     read_records(records, (size_t)count + 1, false);
     for (i = 0; i <= count; i++)
@@ -621,7 +622,7 @@ START_TEST(very_long_chains_and_rings_are_looked_through)
 {
     static const char closing[] =
         "{\"type\":\"boolean\",\"requires\":[{\"flag\":\"n0\",\"variant\":\"on\"}]}";
-    const struct fv_record record = { false, "n30000", 6, closing, sizeof closing - 1, 2 };
+    const struct fv_record record = { false, "n30000", 6, closing, sizeof closing - 1, 2, NULL, 0 };
 
     read_chain(30000);
     ck_assert_uint_eq(definitions->spoiled_count, 30000 / 101);
@@ -924,9 +925,9 @@ static void random_record(int at, struct fv_text *text, char key[8], struct fv_r
     fv_text_reset(text);
     node_text(at, text);
     snprintf(key, 8, "n%d", at % NAMES);
-    *record = (struct fv_record){ at >= NAMES,  key,
-                                  strlen(key),  nodes[at].there ? text->data : NULL,
-                                  text->length, 1 };
+    *record = (struct fv_record){
+        at >= NAMES, key, strlen(key), nodes[at].there ? text->data : NULL, text->length, 1, NULL, 0
+    };
 }
 
 /* Everything at once, beside the store that grew step by step. */
