@@ -103,6 +103,7 @@ TCase *conform_tcase(Suite *suite, const char *name)
 {
     TCase *tcase = tcase_create(name);
 
+    tcase_set_timeout(tcase, 60); /* it ends what hangs, not what is slow */
     tcase_add_checked_fixture(tcase, open_place, remove_place);
     suite_add_tcase(suite, tcase);
     return tcase;
