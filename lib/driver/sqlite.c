@@ -161,6 +161,7 @@ static int start(flagver_store *store, flagver_error *err)
         r = take_id(store, err);
     if (r == 0) /* again: the log may be new */
         r = fv_sqlite_pool_note_files(store, store->watcher, err);
+    fv_sqlite_pool_opened(store);
     if (r < 0)
         fv_sqlite_pool_close(store);
     return r;

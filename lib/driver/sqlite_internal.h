@@ -157,7 +157,10 @@ struct flagver_store {
     flagver_id id;
     bool has_id;
     struct fv_sqlite *writer, *idle;
-    int idle_count, out; /* `out`: connections that transactions have */
+    int idle_count;
+    int inside;               /* threads and transactions that use a connection */
+    bool forking;             /* nobody comes in; in the child: it was so when it was forked */
+    pthread_cond_t may_go_on; /* `inside` or `forking` has changed */
 
     pthread_mutex_t watching; /* before `lock` */
     struct fv_sqlite *watcher;
@@ -165,8 +168,12 @@ struct flagver_store {
     flagver_store *next_open;
 };
 
-/* Makes the watcher, and with it the file. */
+/*
+ * Makes the watcher, and with it the file. It may be used without asking until
+ * fv_sqlite_pool_opened(), which has to follow also after an error.
+ */
 int fv_sqlite_pool_open(flagver_store *store, flagver_error *err);
+void fv_sqlite_pool_opened(flagver_store *store);
 void fv_sqlite_pool_close(flagver_store *store);
 
 /* The files are those that will be there from now on. */

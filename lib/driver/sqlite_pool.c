@@ -1,8 +1,9 @@
-#define _XOPEN_SOURCE 700 /* realpath, stat */
+#define _XOPEN_SOURCE 700 /* realpath, stat, pthread_mutex_timedlock */
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "driver/sqlite_internal.h"
 #include "util/fail.h"
@@ -209,6 +210,35 @@ int fv_sqlite_pool_check_moved(const struct fv_sqlite *conn, flagver_error *err)
 
 /* ---- taking and putting back ---- */
 
+/* Under the lock. Nobody comes in while the process forks; it waits until those inside are gone. */
+static void enter(flagver_store *store)
+{
+    while (store->forking)
+        pthread_cond_wait(&store->may_go_on, &store->lock);
+    store->inside++;
+}
+
+static void leave(flagver_store *store)
+{
+    store->inside--;
+    if (store->forking)
+        pthread_cond_broadcast(&store->may_go_on);
+}
+
+static void come_in(flagver_store *store)
+{
+    pthread_mutex_lock(&store->lock);
+    enter(store);
+    pthread_mutex_unlock(&store->lock);
+}
+
+static void go_out(flagver_store *store)
+{
+    pthread_mutex_lock(&store->lock);
+    leave(store);
+    pthread_mutex_unlock(&store->lock);
+}
+
 /* Between a look at the file and its opening it may have been replaced. */
 static int check_just_opened(const struct fv_sqlite *conn, flagver_error *err)
 {
@@ -269,17 +299,14 @@ int fv_sqlite_pool_take(flagver_store *store, int mode, struct fv_sqlite **ret_c
     int r;
 
     pthread_mutex_lock(&store->lock);
+    enter(store);
     r = check_file(store, err);
-    if (r == 0) {
+    if (r == 0)
         conn = take_idle(store, mode);
-        store->out++;
-    }
     generation = store->generation;
     pthread_mutex_unlock(&store->lock);
-    if (r < 0)
-        return r;
 
-    if (!conn)
+    if (r == 0 && !conn)
         r = connect_one(store, generation, &conn, err);
     if (r == 0)
         r = fv_sqlite_pool_check_moved(conn, err);
@@ -299,29 +326,36 @@ static bool keep(const flagver_store *store, int mode, const struct fv_sqlite *c
     return mode == FLAGVER_MODE_WRITE ? !store->writer : store->idle_count < IDLE_LIMIT;
 }
 
+static bool put_back(flagver_store *store, int mode, struct fv_sqlite *conn)
+{
+    bool kept = keep(store, mode, conn);
+
+    if (kept && mode == FLAGVER_MODE_WRITE)
+        store->writer = conn;
+    else if (kept)
+        add_idle(store, conn);
+    return kept;
+}
+
 void fv_sqlite_pool_put(flagver_store *store, int mode, struct fv_sqlite *conn)
 {
     pthread_mutex_lock(&store->lock);
-    store->out--;
-    if (keep(store, mode, conn)) {
-        if (mode == FLAGVER_MODE_WRITE)
-            store->writer = conn;
-        else
-            add_idle(store, conn);
-        conn = NULL;
+    if (!put_back(store, mode, conn)) {
+        pthread_mutex_unlock(&store->lock);
+        fv_sqlite_disconnect(conn, true);
+        pthread_mutex_lock(&store->lock);
     }
+    leave(store);
     pthread_mutex_unlock(&store->lock);
-    fv_sqlite_disconnect(conn, true);
 }
 
 /* ---- the watcher ---- */
 
-int fv_sqlite_pool_watch(flagver_store *store, struct fv_sqlite **ret_conn, flagver_error *err)
+static int watch(flagver_store *store, flagver_error *err)
 {
     uint32_t generation;
     int r;
 
-    pthread_mutex_lock(&store->watching);
     pthread_mutex_lock(&store->lock);
     r = check_file(store, err);
     generation = store->generation;
@@ -333,10 +367,18 @@ int fv_sqlite_pool_watch(flagver_store *store, struct fv_sqlite **ret_conn, flag
     }
     if (r == 0 && !store->watcher)
         r = connect_one(store, generation, &store->watcher, err);
-    if (r == 0)
-        r = fv_sqlite_pool_check_moved(store->watcher, err);
+    return r < 0 ? r : fv_sqlite_pool_check_moved(store->watcher, err);
+}
+
+int fv_sqlite_pool_watch(flagver_store *store, struct fv_sqlite **ret_conn, flagver_error *err)
+{
+    int r;
+
+    come_in(store);
+    pthread_mutex_lock(&store->watching);
+    r = watch(store, err);
     if (r < 0) {
-        pthread_mutex_unlock(&store->watching);
+        fv_sqlite_pool_unwatch(store);
         return r;
     }
     *ret_conn = store->watcher;
@@ -346,6 +388,7 @@ int fv_sqlite_pool_watch(flagver_store *store, struct fv_sqlite **ret_conn, flag
 void fv_sqlite_pool_unwatch(flagver_store *store)
 {
     pthread_mutex_unlock(&store->watching);
+    go_out(store);
 }
 
 /* ---- fork ---- */
@@ -356,12 +399,14 @@ void fv_sqlite_pool_unwatch(flagver_store *store)
  * believes that it has locked what it has not, and loses what it writes. So before a
  * child opens anything, the connections that it inherited are closed, in its own memory:
  * their descriptors are the child's own copies, and nothing is written, checkpointed or unlocked
- * by it that is the parent's.
+ * by it that is the parent's. That can be done with connections that nobody was using.
  */
 static pthread_mutex_t open_lock = PTHREAD_MUTEX_INITIALIZER;
 static flagver_store *open_stores;
 static uint32_t forks; /* of which this process is the child */
 static pthread_once_t prepared = PTHREAD_ONCE_INIT;
+
+#define FORK_WAIT_NS 100000000 /* a fork does not wait longer for those who use a store */
 
 static void lock_open_stores(void)
 {
@@ -373,15 +418,59 @@ static void unlock_open_stores(void)
     pthread_mutex_unlock(&open_lock);
 }
 
+/* Wait for reads under way, which are short. A transaction of the host's may go on for long. */
+static void hold_still(flagver_store *store, const struct timespec *deadline)
+{
+    store->forking = pthread_mutex_timedlock(&store->lock, deadline) == 0;
+    while (store->forking && store->inside &&
+           pthread_cond_timedwait(&store->may_go_on, &store->lock, deadline) == 0)
+        ;
+}
+
+static void before_fork(void)
+{
+    struct timespec deadline;
+    flagver_store *store;
+
+    lock_open_stores();
+    clock_gettime(CLOCK_REALTIME, &deadline);
+    deadline.tv_nsec += FORK_WAIT_NS;
+    deadline.tv_sec += deadline.tv_nsec / 1000000000;
+    deadline.tv_nsec %= 1000000000;
+    for (store = open_stores; store; store = store->next_open)
+        if (store->forks == forks)
+            hold_still(store, &deadline);
+}
+
+static void in_parent(void)
+{
+    flagver_store *store;
+
+    for (store = open_stores; store; store = store->next_open) {
+        if (store->forks != forks || !store->forking)
+            continue;
+        store->forking = false;
+        pthread_cond_broadcast(&store->may_go_on);
+        pthread_mutex_unlock(&store->lock);
+    }
+    unlock_open_stores();
+}
+
+/* Who waited in the parent does not wait here. */
 static void in_child(void)
 {
+    flagver_store *store;
+
+    for (store = open_stores; store; store = store->next_open)
+        if (store->forks == forks && store->forking)
+            pthread_mutex_unlock(&store->lock);
     forks++;
     unlock_open_stores();
 }
 
 static void prepare(void)
 {
-    pthread_atfork(lock_open_stores, unlock_open_stores, in_child);
+    pthread_atfork(before_fork, in_parent, in_child);
 }
 
 static void remember(flagver_store *store)
@@ -413,19 +502,12 @@ static void forget(flagver_store *store)
  */
 static bool let_go(flagver_store *store)
 {
-    bool idle = pthread_mutex_trylock(&store->watching) == 0;
-
-    if (idle) {
-        fv_sqlite_disconnect(store->watcher, true);
-        store->watcher = NULL;
-        pthread_mutex_unlock(&store->watching);
-    }
-    if (pthread_mutex_trylock(&store->lock) != 0)
+    if (!store->forking || store->inside)
         return false;
+    fv_sqlite_disconnect(store->watcher, true);
+    store->watcher = NULL;
     drop_idle(store);
-    idle = idle && store->out == 0;
-    pthread_mutex_unlock(&store->lock);
-    return idle;
+    return true;
 }
 
 int fv_sqlite_pool_leave_parent(const flagver_store *store, flagver_error *err)
@@ -435,9 +517,9 @@ int fv_sqlite_pool_leave_parent(const flagver_store *store, flagver_error *err)
     off_t size;
     int r = 0;
 
+    pthread_once(&prepared, prepare);
     if (store->in_memory)
         return 0;
-    pthread_once(&prepared, prepare);
     identify(store->path, &file, &size);
 
     lock_open_stores();
@@ -447,7 +529,7 @@ int fv_sqlite_pool_leave_parent(const flagver_store *store, flagver_error *err)
             *at = (*at)->next_open;
             continue;
         }
-        if ((*at)->forks != forks && same_file((*at)->file, file))
+        if ((*at)->forks != forks && !(*at)->in_memory && same_file((*at)->file, file))
             r = fv_fail(err, FLAGVER_EUNAVAILABLE,
                         "%.500s was in the middle of a transaction when this process was forked; "
                         "only a program that is started anew can open it",
@@ -463,14 +545,19 @@ int fv_sqlite_pool_leave_parent(const flagver_store *store, flagver_error *err)
 int fv_sqlite_pool_open(flagver_store *store, flagver_error *err)
 {
     bool create = store->in_memory || (!store->read_only && !store->no_upgrade);
-    int flags = open_flags(store) | (create ? SQLITE_OPEN_CREATE : 0), r;
+    int flags = open_flags(store) | (create ? SQLITE_OPEN_CREATE : 0);
 
     pthread_mutex_init(&store->lock, NULL);
     pthread_mutex_init(&store->watching, NULL);
-    r = fv_sqlite_connect(store, flags, &store->watcher, err);
-    if (r == 0 && !store->in_memory)
-        remember(store);
-    return r;
+    pthread_cond_init(&store->may_go_on, NULL);
+    store->inside = 1;
+    remember(store);
+    return fv_sqlite_connect(store, flags, &store->watcher, err);
+}
+
+void fv_sqlite_pool_opened(flagver_store *store)
+{
+    go_out(store);
 }
 
 /*
@@ -498,12 +585,10 @@ static bool leaves_log(const flagver_store *store)
     return moved;
 }
 
-void fv_sqlite_pool_close(flagver_store *store)
+static void disconnect_all(flagver_store *store)
 {
     bool keep_log;
 
-    if (!store->in_memory)
-        forget(store);
     if (store->watcher && store->watcher->generation != store->generation) {
         fv_sqlite_disconnect(store->watcher, true);
         store->watcher = take_idle(store, FLAGVER_MODE_READ);
@@ -511,6 +596,16 @@ void fv_sqlite_pool_close(flagver_store *store)
     drop_idle(store);
     keep_log = leaves_log(store);
     fv_sqlite_disconnect(store->watcher, keep_log);
+    store->watcher = NULL;
+}
+
+void fv_sqlite_pool_close(flagver_store *store)
+{
+    come_in(store);
+    disconnect_all(store);
+    go_out(store);
+    forget(store);
     pthread_mutex_destroy(&store->lock);
     pthread_mutex_destroy(&store->watching);
+    pthread_cond_destroy(&store->may_go_on);
 }
