@@ -2,7 +2,7 @@
  * The doctor: a healthy store is told to be so, and each thing that is wrong is a finding
  * that says what to do.
  */
-#define _POSIX_C_SOURCE 200809L /* mkdtemp() */
+#define _POSIX_C_SOURCE 200809L /* mkdtemp(), seteuid() */
 #include "exports.h"
 
 #include <sqlite3.h>
@@ -32,14 +32,21 @@ static void take_finding(void *data, int finding, const char *line)
 
 static struct report report;
 
-static int examine(const char *uri)
+static void forget(void)
 {
-    int found, i;
+    int i;
 
     for (i = 0; i < COUNT(report.lines); i++) {
         fv_text_reset(&report.lines[i]);
         report.count[i] = 0;
     }
+}
+
+static int examine(const char *uri)
+{
+    int found;
+
+    forget();
     found = flagver_store_doctor(uri, take_finding, &report, &error);
     ck_assert_int_eq(found,
                      report.count[FLAGVER_FINDING_WARNING] + report.count[FLAGVER_FINDING_ERROR]);
@@ -208,14 +215,19 @@ START_TEST(a_file_that_anybody_may_write_is_a_finding)
 }
 END_TEST
 
-START_TEST(a_file_that_nobody_may_write_is_a_finding)
+/* Who is root may write everything, and is somebody else meanwhile. */
+START_TEST(a_file_that_may_not_be_written_is_a_finding)
 {
-    if (geteuid() == 0)
-        return; /* who may write everything finds nothing */
+    bool root = geteuid() == 0;
+
     make_store();
-    ck_assert_int_eq(chmod(FILE_NAMED("store"), 0400), 0);
-    ck_assert_int_ge(examine(STORE_NAMED("store")), 1);
+    ck_assert_int_eq(chmod(FILE_NAMED("store"), 0444), 0);
+    ck_assert_int_eq(chmod(folder, 0755), 0);
+    ck_assert_int_eq(root ? seteuid(65534) : 0, 0);
+    examine(STORE_NAMED("store"));
+    ck_assert_int_eq(root ? seteuid(0) : 0, 0);
     ck_assert_int_ge(report.count[FLAGVER_FINDING_ERROR], 1);
+    assert_finding(FLAGVER_FINDING_ERROR, "this user");
 }
 END_TEST
 
@@ -226,6 +238,7 @@ START_TEST(a_writer_that_stays_is_a_finding)
     make_store();
     ck_assert_int_eq(sqlite3_open(FILE_NAMED("store"), &db), SQLITE_OK);
     ck_assert_int_eq(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    forget();
     ck_assert_int_eq(flagver_store_doctor(STORE_NAMED("store"), take_finding, &report, &error), 1);
     assert_only(FLAGVER_FINDING_WARNING, "holds a transaction open");
     sqlite3_close(db);
@@ -325,7 +338,7 @@ static Suite *doctor_suite(void)
     tcase_add_test(tests, a_store_without_a_schema_is_a_finding);
     tcase_add_test(tests, a_damaged_schema_is_a_finding);
     tcase_add_test(tests, a_file_that_anybody_may_write_is_a_finding);
-    tcase_add_test(tests, a_file_that_nobody_may_write_is_a_finding);
+    tcase_add_test(tests, a_file_that_may_not_be_written_is_a_finding);
     tcase_add_test(tests, a_writer_that_stays_is_a_finding);
     tcase_add_test(tests, a_malformed_flag_is_a_finding);
     tcase_add_test(tests, a_log_and_versions_that_disagree_are_a_finding);
