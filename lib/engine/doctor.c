@@ -411,7 +411,8 @@ static void check_logs(struct doctor *doctor)
     }
     if (fine)
         say(doctor, OK,
-            "%zu tenants, %" PRIu64 " versions, %" PRIu64 " leaves of the audit log: they agree",
+            "the audit log and the records agree: tenants %zu, versions %" PRIu64
+            ", leaves %" PRIu64,
             doctor->tenants.count, versions, leaves);
 }
 
@@ -492,7 +493,7 @@ static void check_flags(struct doctor *doctor)
         fv_harvest_clear(&harvest);
     }
     if (fine)
-        say(doctor, OK, "%zu flags and segments, all of them sound", count);
+        say(doctor, OK, "all flags and segments are sound: %zu", count);
 }
 
 /* ---- the clock ---- */

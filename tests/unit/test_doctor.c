@@ -143,8 +143,9 @@ START_TEST(a_healthy_store_has_no_findings)
     assert_finding(FLAGVER_FINDING_OK, "the schema has version 1");
     assert_finding(FLAGVER_FINDING_OK, "the schema is whole");
     assert_finding(FLAGVER_FINDING_OK, "the store can be written");
-    assert_finding(FLAGVER_FINDING_OK, "1 tenants, 3 versions, 6 leaves");
-    assert_finding(FLAGVER_FINDING_OK, "2 flags and segments, all of them sound");
+    assert_finding(FLAGVER_FINDING_OK,
+                   "the audit log and the records agree: tenants 1, versions 3, leaves 6");
+    assert_finding(FLAGVER_FINDING_OK, "all flags and segments are sound: 2");
     assert_finding(FLAGVER_FINDING_OK, "MiB are free");
     assert_finding(FLAGVER_FINDING_OK, "the clock says 2");
 }
@@ -245,6 +246,21 @@ START_TEST(a_writer_that_stays_is_a_finding)
 }
 END_TEST
 
+START_TEST(a_log_that_grows_and_grows_is_a_finding)
+{
+    const flagver_options options = { .size = sizeof options, .no_environment = 1 };
+    flagver_client *client;
+
+    make_store();
+    assert_ok(flagver_open(STORE_NAMED("store"), &options, &client, &error));
+    ck_assert_int_eq(truncate(FILE_NAMED("store-wal"), (off_t)65 << 20), 0);
+    forget(); /* being looked at once makes it short again */
+    ck_assert_int_eq(flagver_store_doctor(STORE_NAMED("store"), take_finding, &report, &error), 1);
+    assert_only(FLAGVER_FINDING_WARNING, "store-wal has 65 MiB: some reader stays open");
+    flagver_close(client);
+}
+END_TEST
+
 /* ---- contents ---- */
 
 START_TEST(a_malformed_flag_is_a_finding)
@@ -340,6 +356,7 @@ static Suite *doctor_suite(void)
     tcase_add_test(tests, a_file_that_anybody_may_write_is_a_finding);
     tcase_add_test(tests, a_file_that_may_not_be_written_is_a_finding);
     tcase_add_test(tests, a_writer_that_stays_is_a_finding);
+    tcase_add_test(tests, a_log_that_grows_and_grows_is_a_finding);
     tcase_add_test(tests, a_malformed_flag_is_a_finding);
     tcase_add_test(tests, a_log_and_versions_that_disagree_are_a_finding);
     tcase_add_loop_test(tests, a_damaged_log_is_a_finding, 0, COUNT(damages));

@@ -547,6 +547,34 @@ START_TEST(the_last_line_counts_and_closes)
 }
 END_TEST
 
+START_TEST(a_note_beyond_the_limit_is_refused)
+{
+    char note[FLAGVER_NOTE_LIMIT + 2];
+    flagver_version_row row;
+    struct sheet sheet;
+    int more;
+
+    memset(note, '\n', sizeof note);
+    for (more = 0; more < 2; more++) {
+        sheet = new_sheet();
+        note[FLAGVER_NOTE_LIMIT + more] = 0;
+        add_tenant(&sheet, "default");
+        add_series(&sheet, "notes", "n", 1, 0);
+        row = version_row(&sheet, 1, FLAGVER_STATE_DRAFT, 0, fv_bytes("1"));
+        row.note = fv_bytes(note);
+        add_row(&sheet, &row);
+        seal(&sheet);
+        save_sheet(&sheet, "noted");
+        clear_sheet(&sheet);
+        if (more == 0)
+            assert_ok(fv_export_check(FILE_NAMED("noted"), &error));
+        note[FLAGVER_NOTE_LIMIT + more] = '\n';
+    }
+    assert_refused("noted");
+    assert_words(":4: the note is 4097 bytes; at most 4096 allowed");
+}
+END_TEST
+
 START_TEST(long_names_leave_room_for_the_reason)
 {
     struct fv_transfer_place place = { NULL, UINT64_MAX };
@@ -1164,6 +1192,7 @@ static Suite *transfer_suite(void)
     tcase_add_loop_test(tests, a_file_that_contradicts_itself_changes_nothing, 0,
                         COUNT(tamperings));
     tcase_add_test(tests, the_last_line_counts_and_closes);
+    tcase_add_test(tests, a_note_beyond_the_limit_is_refused);
     tcase_add_test(tests, long_names_leave_room_for_the_reason);
     tcase_add_test(tests, a_row_that_is_not_whole_is_not_exported);
 
