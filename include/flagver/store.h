@@ -37,10 +37,13 @@ FLAGVER_API int flagver_schema_up(const char *uri, flagver_error *err);
  *
  * @param backup  a file that must not exist yet: everything is exported into it, and the
  *                export is read back and checked, before anything is taken down. NULL
- *                with `no_backup` true: no backup is made.
+ *                with `no_backup` true: no backup is made. Nor is one when the schema has
+ *                version `to` already.
  * @return 0, or
  *   FLAGVER_EINVAL   neither a backup nor `no_backup`, or no such version
  *   FLAGVER_EEXIST   the backup file is there already
+ *   FLAGVER_ECORRUPT the store contradicts itself, so that the backup could not be brought
+ *                    back; the message names the place in it
  *   as flagver_schema_version(); the store is then as it was
  */
 FLAGVER_API int flagver_schema_down(const char *uri, uint32_t to, const char *backup,
@@ -61,7 +64,15 @@ FLAGVER_API int flagver_schema_verify(const char *uri,
 
 /**
  * Write everything in the store, of all tenants or (`tenant` not NULL) of one, as JSON
- * lines that end in a checksum. The same contents give the same bytes.
+ * lines that end in a checksum. The same contents give the same bytes. Each tenant is
+ * exported as it is at one moment, also while others write. A file that is there is
+ * replaced at the end, all at once; after an error it is as it was.
+ *
+ * @return 0, or
+ *   FLAGVER_EINVAL     no name of a tenant
+ *   FLAGVER_ENOTFOUND  no such store, or no such tenant in it
+ *   FLAGVER_EIO        the file cannot be written
+ *   as flagver_schema_version()
  */
 FLAGVER_API int flagver_store_export(const char *uri, const char *tenant, const char *path,
                                      flagver_error *err);
@@ -74,9 +85,10 @@ FLAGVER_API int flagver_store_export(const char *uri, const char *tenant, const 
  *
  * @return 0, or
  *   FLAGVER_EPARSE   the file is malformed, or its checksum is wrong
- *   FLAGVER_EEXIST   a tenant has records already
+ *   FLAGVER_EEXIST   a tenant has records already, or somebody wrote to it meanwhile
  *   FLAGVER_EIO      the file cannot be read
- *   as flagver_open()
+ *   FLAGVER_EUNKNOWN it is not known whether the tenant that the message names came in
+ *   as flagver_open(); the message says so when some tenants came in before
  */
 FLAGVER_API int flagver_store_import(const char *uri, const char *path, flagver_error *err);
 

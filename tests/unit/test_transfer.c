@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "conformance/fault.h"
 #include "driver/sqlite.h"
@@ -754,6 +755,33 @@ START_TEST(life_goes_on_in_an_imported_store)
 }
 END_TEST
 
+/* Series, versions and log are of one moment, also when others write all the time. */
+START_TEST(an_export_is_of_one_state)
+{
+    flagver_client *client = open_store("store", NULL);
+    pid_t child;
+    int i, status;
+
+    live(client);
+    flagver_close(client);
+    child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        client = open_store("store", NULL);
+        for (i = 0; i < 100; i++)
+            live(client);
+        flagver_close(client);
+        _exit(0);
+    }
+    do {
+        export_ok("store", "file");
+        assert_ok(fv_export_check(FILE_NAMED("file"), &error));
+    } while (waitpid(child, &status, WNOHANG) == 0);
+    ck_assert_int_eq(status, 0);
+    assert_round_trip("file");
+}
+END_TEST
+
 START_TEST(one_tenant_can_be_exported_alone)
 {
     struct sheet sheet = base_sheet();
@@ -1199,6 +1227,7 @@ static Suite *transfer_suite(void)
     tests = new_case(suite, "stores");
     tcase_add_test(tests, a_store_that_was_lived_in_survives_a_round_trip);
     tcase_add_test(tests, life_goes_on_in_an_imported_store);
+    tcase_add_test(tests, an_export_is_of_one_state);
     tcase_add_test(tests, one_tenant_can_be_exported_alone);
     tcase_add_test(tests, what_is_not_there_cannot_be_exported);
     tcase_add_test(tests, an_export_replaces_a_file_when_it_is_complete);
