@@ -94,7 +94,9 @@ static sqlite3 *open_file(const char *path)
 
     must(db, r);
     must(db,
-         sqlite3_exec(db, "PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL", NULL, NULL, NULL));
+         sqlite3_exec(
+             db, "PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY",
+             NULL, NULL, NULL));
     return db;
 }
 

@@ -127,7 +127,8 @@ static int set_up(struct fv_sqlite *conn, flagver_error *err)
     sqlite3_db_config(conn->db, SQLITE_DBCONFIG_ENABLE_FKEY, 1, (int *)NULL);
     sqlite3_db_config(conn->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 1, (int *)NULL);
     sqlite3_db_config(conn->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, (int *)NULL);
-    return fv_sqlite_execute(conn, "PRAGMA synchronous = FULL", err);
+    /* What a single statement may have to undo: a file of it takes long, and a place of its own. */
+    return fv_sqlite_execute(conn, "PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY", err);
 }
 
 int fv_sqlite_connect(flagver_store *store, int flags, struct fv_sqlite **ret_conn,
