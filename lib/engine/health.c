@@ -38,8 +38,7 @@ static void add_error(struct fv_text *out, const flagver_error *error, int64_t s
         return;
     }
     fv_text_add(out, ",\"error\":{\"code\":");
-    fv_canonical_string(out, fv_error_name(error->code),
-                        strlen(fv_error_name(error->code)));
+    fv_canonical_string(out, fv_error_name(error->code), strlen(fv_error_name(error->code)));
     add_string(out, "message", error->message);
     add_time(out, "since", since_ms);
     fv_text_add_char(out, '}');
@@ -61,14 +60,14 @@ static void add_malformed(struct fv_text *out, const struct fv_definitions *defi
     fv_text_add_char(out, ']');
 }
 
-/* The driver's own words; a store that does not answer has none. */
-static void add_store(struct fv_text *out, struct fv_stored *stored)
+/* The driver's own words; a store that does not answer has none, and is not asked. */
+static void add_store(struct fv_text *out, struct fv_stored *stored, bool answers)
 {
     struct fv_store *store;
     char *description;
 
     fv_text_add(out, ",\"store\":");
-    if (fv_stored_hold(stored, &store, NULL) < 0) {
+    if (!answers || fv_stored_hold(stored, &store, NULL) < 0) {
         fv_text_add(out, "null");
         return;
     }
@@ -112,8 +111,7 @@ static void add_stored(struct fv_text *out, struct fv_stored *stored)
     fv_text_format(out, ",\"leaves\":%llu", (unsigned long long)status.size);
     add_time(out, "refreshed", status.refreshed_ms);
     add_error(out, &status.error, status.error_ms);
-    if (!status.error.code)
-        add_store(out, stored);
+    add_store(out, stored, !status.error.code);
 }
 
 static void add_local(struct fv_text *out, const flagver_client *client)

@@ -35,6 +35,8 @@ static void before_fork(void)
 
     pthread_mutex_lock(&registry_lock);
     for (client = registry; client; client = client->next_client) {
+        if (client->stored)
+            fv_stored_before_fork(client->stored);
         pthread_mutex_lock(&client->writing);
         pthread_mutex_lock(&client->publishing);
     }
@@ -47,6 +49,8 @@ static void after_fork(void)
     for (client = registry; client; client = client->next_client) {
         pthread_mutex_unlock(&client->publishing);
         pthread_mutex_unlock(&client->writing);
+        if (client->stored)
+            fv_stored_after_fork(client->stored);
     }
     pthread_mutex_unlock(&registry_lock);
 }
@@ -55,12 +59,12 @@ static void in_child(void)
 {
     flagver_client *client;
 
+    after_fork();
     for (client = registry; client; client = client->next_client) {
         fv_listeners_forked(&client->listeners);
         if (client->stored)
             fv_stored_forked(client->stored);
     }
-    after_fork();
 }
 
 static void thread_ends(void *unused)

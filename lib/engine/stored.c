@@ -1,8 +1,9 @@
-#define _GNU_SOURCE /* timerfd, clock_gettime */
+#define _GNU_SOURCE /* timerfd, clock_gettime, dup3 */
 
 #include "engine/stored.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/timerfd.h>
@@ -329,11 +330,16 @@ static int catch_up(struct fv_stored *stored, const struct fv_tenancy *tenancy, 
     return take_harvest(stored, tenancy, false, environment, err);
 }
 
-static void drain_descriptor(const struct fv_stored *stored)
+/* After a fork it is the parent's, until the store is reopened. */
+static void drain_descriptor(struct fv_stored *stored)
 {
     uint64_t ticks;
+    bool ours;
 
-    if (stored->descriptor >= 0 && read(stored->descriptor, &ticks, sizeof ticks) < 0)
+    pthread_mutex_lock(&stored->status);
+    ours = !stored->forked;
+    pthread_mutex_unlock(&stored->status);
+    if (ours && stored->descriptor >= 0 && read(stored->descriptor, &ticks, sizeof ticks) < 0)
         return; /* it has not ticked: there is nothing to drain */
 }
 
@@ -421,7 +427,9 @@ static void tick(struct fv_stored *stored)
 
     if (fv_stored_hold(stored, &store, NULL) < 0)
         return;
+    pthread_mutex_lock(&stored->refreshing); /* not while the process forks */
     fv_gate_tick(store);
+    pthread_mutex_unlock(&stored->refreshing);
     fv_store_release(store);
 }
 
@@ -442,16 +450,19 @@ static void *run(void *data)
 int fv_stored_run(struct fv_stored *stored, flagver_error *err)
 {
     sigset_t all, before;
-    int r;
+    int r = 0;
 
-    if (!stored->background || stored->runs)
+    if (!stored->background)
         return 0;
-    stored->stop = false;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    r = pthread_create(&stored->thread, NULL, run, stored);
+    pthread_mutex_lock(&stored->waking); /* others may be reopening, too */
+    if (!stored->runs) {
+        r = pthread_create(&stored->thread, NULL, run, stored);
+        stored->runs = r == 0;
+    }
+    pthread_mutex_unlock(&stored->waking);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    stored->runs = r == 0;
     return r == 0 ? 0 : fv_fail_errno(err, FLAGVER_ENOMEM, r, "no thread for the refresher");
 }
 
@@ -477,7 +488,46 @@ void fv_stored_hurry(void *data)
     pthread_mutex_unlock(&stored->waking);
 }
 
+/* ---- the descriptor ---- */
+
+static int new_timer(const struct fv_stored *stored)
+{
+    const struct timespec every = { stored->poll_ms / 1000,
+                                    (long)(stored->poll_ms % 1000) * 1000000 };
+    const struct itimerspec ticks = { every, every };
+    int timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+
+    if (timer >= 0)
+        timerfd_settime(timer, 0, &ticks, NULL);
+    return timer;
+}
+
+int fv_stored_descriptor(struct fv_stored *stored, flagver_error *err)
+{
+    int r;
+
+    if (stored->background)
+        return fv_fail(err, FLAGVER_ENOTSUP, "the client refreshes by itself");
+    pthread_mutex_lock(&stored->refreshing);
+    if (stored->descriptor < 0)
+        stored->descriptor = new_timer(stored);
+    r = stored->descriptor >= 0 ? stored->descriptor
+                                : fv_fail_errno(err, FLAGVER_EIO, errno, "no timer");
+    pthread_mutex_unlock(&stored->refreshing);
+    return r;
+}
+
 /* ---- fork ---- */
+
+void fv_stored_before_fork(struct fv_stored *stored)
+{
+    pthread_mutex_lock(&stored->refreshing);
+}
+
+void fv_stored_after_fork(struct fv_stored *stored)
+{
+    pthread_mutex_unlock(&stored->refreshing);
+}
 
 /* No other thread came along; whatever it had locked is locked for good, so all is made anew. */
 void fv_stored_forked(struct fv_stored *stored)
@@ -489,48 +539,41 @@ void fv_stored_forked(struct fv_stored *stored)
         atomic_store(&stored->store->forked, true);
 }
 
+/* In place of the parent's, so that its number stays what pollers know. */
+static void renew_descriptor(struct fv_stored *stored)
+{
+    int timer = stored->descriptor < 0 ? -1 : new_timer(stored);
+
+    if (timer < 0)
+        return;
+    dup3(timer, stored->descriptor, O_CLOEXEC);
+    close(timer);
+}
+
+/* The refresher goes on meanwhile: it finds another store the next time. */
 int fv_stored_reopen(struct fv_stored *stored, flagver_error *err)
 {
     struct fv_store *opened, *old;
-    int r;
+    bool forked;
+    int r, started;
 
     r = open_store(stored, &opened, err);
     if (r < 0)
         return r;
-    fv_stored_stop(stored);
     pthread_mutex_lock(&stored->refreshing);
     pthread_mutex_lock(&stored->status);
     old = stored->store;
+    forked = stored->forked;
     stored->store = opened;
     stored->forked = false;
     pthread_mutex_unlock(&stored->status);
+    if (forked)
+        renew_descriptor(stored);
     stored->known = false;
     pthread_mutex_unlock(&stored->refreshing);
     fv_store_release(old);
+
     r = fv_stored_refresh(stored, true, err);
-    return r < 0 ? r : fv_stored_run(stored, err);
-}
-
-/* ---- the descriptor ---- */
-
-int fv_stored_descriptor(struct fv_stored *stored, flagver_error *err)
-{
-    const struct itimerspec ticks = {
-        .it_interval = { stored->poll_ms / 1000, (long)(stored->poll_ms % 1000) * 1000000 },
-        .it_value = { stored->poll_ms / 1000, (long)(stored->poll_ms % 1000) * 1000000 }
-    };
-    int r = 0;
-
-    if (stored->background)
-        return fv_fail(err, FLAGVER_ENOTSUP, "the client refreshes by itself");
-    pthread_mutex_lock(&stored->refreshing);
-    if (stored->descriptor < 0) {
-        stored->descriptor = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-        if (stored->descriptor < 0 || timerfd_settime(stored->descriptor, 0, &ticks, NULL) < 0)
-            r = fv_fail_errno(err, FLAGVER_EIO, errno, "no timer");
-    }
-    if (r == 0)
-        r = stored->descriptor;
-    pthread_mutex_unlock(&stored->refreshing);
-    return r;
+    started = fv_stored_run(stored, r < 0 ? NULL : err);
+    return r < 0 ? r : started;
 }

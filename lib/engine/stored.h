@@ -4,8 +4,8 @@
  *
  * Asking the store takes `refreshing`, one thread at a time, and may take long;
  * nobody who evaluates ever waits for it. What is found is then made the client's
- * state under its own locks (engine/client.h). Lock order: `refreshing`, those of the
- * client, `status`.
+ * state under its own locks (engine/client.h). Lock order: the registry's,
+ * `refreshing`, those of the client, `status`.
  */
 #ifndef FV_ENGINE_STORED_H
 #define FV_ENGINE_STORED_H
@@ -69,7 +69,15 @@ void fv_stored_hurry(void *stored); /* somebody has committed something */
 /* The store, held; it is to be released. */
 int fv_stored_hold(struct fv_stored *stored, struct fv_store **ret_store, flagver_error *err);
 
-/* In the child of a fork, and the way back to a store. */
+/*
+ * Around a fork. The refresher must not be inside the database's library then: what that
+ * has locked for the whole process would be locked in the child for good. (The
+ * threads that are the host's are the host's to look after.)
+ */
+void fv_stored_before_fork(struct fv_stored *stored);
+void fv_stored_after_fork(struct fv_stored *stored);
+
+/* In the child, and the way back to a store. */
 void fv_stored_forked(struct fv_stored *stored);
 int fv_stored_reopen(struct fv_stored *stored, flagver_error *err);
 
