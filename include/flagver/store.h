@@ -69,7 +69,7 @@ FLAGVER_API int flagver_schema_verify(const char *uri,
  * replaced at the end, all at once; after an error it is as it was.
  *
  * @return 0, or
- *   FLAGVER_EINVAL     no name of a tenant
+ *   FLAGVER_EINVAL     no name of a tenant, or the file is the store itself
  *   FLAGVER_ENOTFOUND  no such store, or no such tenant in it
  *   FLAGVER_EIO        the file cannot be written
  *   as flagver_schema_version()

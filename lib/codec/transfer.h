@@ -1,5 +1,5 @@
 /*
- * The lines of an export (docs/store.md), one at a time: rows to text and back.
+ * The lines of an export, one at a time: rows to text and back.
  * Each line is canonical JSON, form 1:
  *
  *     {"flagver":"export","form":1}

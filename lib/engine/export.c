@@ -44,13 +44,19 @@ static int name_beside(struct output *output, flagver_error *err)
     return output->beside.failed ? fv_fail_memory(err) : 0;
 }
 
-/* Replacing a device or a pipe by a file is not what anybody wants. */
-static int check_target(const char *path, flagver_error *err)
+/* Replacing a device, a pipe, or the store itself by a file is not what anybody wants. */
+static int check_target(const char *uri, const char *path, flagver_error *err)
 {
-    struct stat status;
+    const char *colon = strchr(uri, ':');
+    struct stat target, store;
 
-    if (stat(path, &status) == 0 && !S_ISREG(status.st_mode))
+    if (stat(path, &target) < 0)
+        return 0;
+    if (!S_ISREG(target.st_mode))
         return fv_fail(err, FLAGVER_EIO, "%.500s: not a regular file", path);
+    if (colon && stat(colon + 1, &store) == 0 && store.st_dev == target.st_dev &&
+        store.st_ino == target.st_ino)
+        return fv_fail(err, FLAGVER_EINVAL, "%.500s is the store itself", path);
     return 0;
 }
 
@@ -67,19 +73,21 @@ static int open_file(struct output *output, flagver_error *err)
     return output->file >= 0 ? 0 : fail_io(output, err);
 }
 
-static int open_output(struct output *output, const char *path, bool replace,
-                       struct fv_crypto *crypto, flagver_error *err)
+static int open_output(struct output *output, const struct fv_store *store, const char *path,
+                       bool replace, flagver_error *err)
 {
     int r;
 
     *output =
         (struct output){ .path = path, .replace = replace, .file = -1, .beside = FV_TEXT_INIT };
     output->buffer = (struct fv_text)FV_TEXT_INIT;
-    output->digest = fv_digest_new(crypto);
+    output->digest = fv_digest_new(store->crypto);
     if (!output->digest)
         return fv_fail_memory(err);
     fv_digest_start(output->digest);
-    r = replace ? check_target(path, err) : access(path, F_OK) == 0 ? fail_there(output, err) : 0;
+    r = replace                   ? check_target(store->uri, path, err)
+        : access(path, F_OK) == 0 ? fail_there(output, err)
+                                  : 0;
     if (r == 0)
         r = name_beside(output, err);
     return r == 0 ? open_file(output, err) : r;
@@ -154,11 +162,32 @@ static int open_directory(const struct output *output, int *ret_directory, flagv
     return 0;
 }
 
-/* The file gets its name. A power cut undoes that as long as the directory is not written. */
+/* Unlike rename(), link() never replaces anything; but not every file system has it. */
+static int give_new_name(const struct output *output, flagver_error *err)
+{
+    if (link(output->beside.data, output->path) == 0) {
+        unlink(output->beside.data);
+        return 0;
+    }
+    if (errno == EEXIST || access(output->path, F_OK) == 0)
+        return fail_there(output, err);
+    return rename(output->beside.data, output->path) < 0 ? fail_io(output, err) : 0;
+}
+
+static int give_name(const struct output *output, flagver_error *err)
+{
+    if (!output->replace)
+        return give_new_name(output, err);
+    return rename(output->beside.data, output->path) < 0 ? fail_io(output, err) : 0;
+}
+
+/* A power cut undoes a new name as long as the directory is not written. */
 static int put_in_place(const struct output *output, int directory, flagver_error *err)
 {
-    if (output->beside.length && rename(output->beside.data, output->path) < 0)
-        return fail_io(output, err);
+    int r = give_name(output, err);
+
+    if (r < 0)
+        return r;
     if (directory >= 0 && fsync(directory) < 0 && errno != EINVAL)
         return fail_io(output, err);
     return 0;
@@ -346,7 +375,7 @@ static int write_file(struct fv_store *store, const struct fv_map *tenants, cons
     struct output output;
     int r;
 
-    r = open_output(&output, path, replace, store->crypto, err);
+    r = open_output(&output, store, path, replace, err);
     if (r == 0) {
         r = put_everything(&output, store, tenants, err);
         if (r < 0)

@@ -125,6 +125,7 @@ START_TEST(down_with_a_backup_can_be_undone)
     assert_ok(flagver_schema_down(STORE_NAMED("store"), 0, FILE_NAMED("backup"), false, &error));
     ck_assert_uint_eq(version_of("store"), 0);
     assert_same_files("base", "backup");
+    ck_assert_int_eq(count_files(".part"), 0);
 
     assert_ok(flagver_store_import(STORE_NAMED("store"), FILE_NAMED("backup"), &error));
     assert_ok(flagver_store_export(STORE_NAMED("store"), NULL, FILE_NAMED("after"), &error));
