@@ -1,9 +1,13 @@
+#define _DEFAULT_SOURCE /* getentropy */
+
 #include "crypto/crypto.h"
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/rand.h>
 #include <stdlib.h>
+#include <unistd.h>
+
+#define ENTROPY_LIMIT 256 /* bytes that getentropy() gives at once */
 
 struct fv_crypto {
     OSSL_LIB_CTX *context;
@@ -41,9 +45,21 @@ void fv_crypto_free(struct fv_crypto *crypto)
     free(crypto);
 }
 
-bool fv_random(struct fv_crypto *crypto, void *out, size_t length)
+/*
+ * Not from OpenSSL: its generator leaves state with each thread that points into the
+ * context, and a thread that ends after the context was freed would follow it.
+ */
+bool fv_random(void *out, size_t length)
 {
-    return RAND_bytes_ex(crypto->context, out, length, 0) == 1;
+    unsigned char *at = out;
+    size_t now;
+
+    for (; length > 0; at += now, length -= now) {
+        now = length < ENTROPY_LIMIT ? length : ENTROPY_LIMIT;
+        if (getentropy(at, now) < 0)
+            return false;
+    }
+    return true;
 }
 
 struct fv_digest *fv_digest_new(struct fv_crypto *crypto)

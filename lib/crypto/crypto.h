@@ -1,6 +1,6 @@
 /*
- * What we use of OpenSSL, in a library context of our own: what the host has
- * configured for itself neither helps nor harms.
+ * Digests and random bytes. What we use of OpenSSL we use in a library context of our
+ * own: what the host has configured for itself neither helps nor harms.
  */
 #ifndef FV_CRYPTO_CRYPTO_H
 #define FV_CRYPTO_CRYPTO_H
@@ -17,7 +17,7 @@ struct fv_crypto *fv_crypto_new(void);
 void fv_crypto_free(struct fv_crypto *crypto); /* NULL is fine */
 
 /* Unpredictable bytes. False when the system has none. */
-bool fv_random(struct fv_crypto *crypto, void *out, size_t length);
+bool fv_random(void *out, size_t length);
 
 /*
  * SHA-256, piece by piece. A digest is used by one thread at a time, and as often

@@ -11,7 +11,7 @@
 #define LAST_PAUSE_US 64000
 
 /* Half of it is chance, so that those who met once do not meet again. */
-static void rest(struct fv_store *store, int try)
+static void rest(int try)
 {
     int64_t pause = FIRST_PAUSE_US;
     struct timespec time = { 0, 0 };
@@ -19,7 +19,7 @@ static void rest(struct fv_store *store, int try)
 
     while (--try > 0 && pause < LAST_PAUSE_US)
         pause *= 2;
-    fv_random(store->crypto, &chance, sizeof chance);
+    fv_random(&chance, sizeof chance);
     pause = pause / 2 + pause * chance / UINT16_MAX / 2;
     time.tv_nsec = (long)(pause * 1000);
     nanosleep(&time, NULL);
@@ -79,7 +79,7 @@ int fv_txn_run(const struct fv_txn_source *source, const flagver_actor *actor,
         r = try_once(source, actor, options, &try, run, data, err);
         if (r >= 0 || try.number == TRIES || !worth_another_try(r))
             return r;
-        rest(source->store, try.number);
+        rest(try.number);
         try.number++;
     }
 }

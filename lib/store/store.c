@@ -179,7 +179,7 @@ int fv_store_id(struct fv_store *store, int64_t now_ms, flagver_id *ret_id, flag
 
     pthread_mutex_lock(&store->ids);
     if (store->random_left < FV_ID_RANDOM) {
-        fine = fv_random(store->crypto, store->random, sizeof store->random);
+        fine = fv_random(store->random, sizeof store->random);
         store->random_left = fine ? sizeof store->random : 0;
     }
     if (fine) {
