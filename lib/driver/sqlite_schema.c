@@ -7,9 +7,17 @@
  * Version 1. Texts are compared by their bytes, ids are 16 bytes, times are microseconds,
  * NULL is "none".
  *
- * Triggers repeat the library's rules for whoever writes with plain SQL. They look at what
- * is there before a row is inserted, too: OR REPLACE deletes without asking the triggers
- * for deletion. Their words reach people.
+ * Triggers repeat the library's rules for whoever writes with plain SQL; their words reach
+ * people. They look at what is there before a row is inserted, too: OR REPLACE deletes
+ * without asking the triggers for deletion.
+ *
+ * There are few references. A series that has a last number has that version, by the time of
+ * the commit, and numbers have no gaps and versions stay: so the other numbers in a series and
+ * its versions refer to something that exists.
+ *
+ * All of it runs in every change, so it is written to be cheap: triggers for what hardly anybody
+ * writes are bound to those columns, and where IN would make a table for its list each time
+ * there are comparisons.
  */
 static const char *const version_1[] = {
     "CREATE TABLE flagver_meta (\n"
@@ -32,8 +40,6 @@ static const char *const version_1[] = {
     "  PRIMARY KEY (tenant, phase, subject),\n"
     "  UNIQUE (id),\n"
     "  FOREIGN KEY (id, last_no) REFERENCES flagver_version (series, no)\n"
-    "    DEFERRABLE INITIALLY DEFERRED,\n"
-    "  FOREIGN KEY (id, current_no) REFERENCES flagver_version (series, no)\n"
     "    DEFERRABLE INITIALLY DEFERRED\n"
     ") STRICT, WITHOUT ROWID",
 
@@ -45,9 +51,8 @@ static const char *const version_1[] = {
     "  body BLOB NOT NULL\n"
     ") STRICT",
 
-    /* Numbers have no gaps and versions stay, so whatever is below `no` exists. */
     "CREATE TABLE flagver_version (\n"
-    "  series BLOB NOT NULL REFERENCES flagver_series (id),\n"
+    "  series BLOB NOT NULL,\n"
     "  no INTEGER NOT NULL CHECK (no BETWEEN 1 AND 4294967295),\n"
     "  id BLOB NOT NULL CHECK (length(id) = 16),\n"
     "  state INTEGER NOT NULL CHECK (state BETWEEN 1 AND 7),\n"
@@ -137,12 +142,17 @@ static const char *const version_1[] = {
     "  END;\n"
     "END",
 
+    "CREATE TRIGGER flagver_series_frozen BEFORE UPDATE OF tenant, phase, subject, id\n"
+    "ON flagver_series\n"
+    "WHEN (NEW.id, NEW.tenant, NEW.phase, NEW.subject)\n"
+    "  IS NOT (OLD.id, OLD.tenant, OLD.phase, OLD.subject)\n"
+    "BEGIN\n"
+    "  SELECT RAISE(ABORT, 'flagver: a series keeps its id and its name');\n"
+    "END",
+
     "CREATE TRIGGER flagver_series_changes BEFORE UPDATE ON flagver_series\n"
     "BEGIN\n"
     "  SELECT CASE\n"
-    "    WHEN (NEW.id, NEW.tenant, NEW.phase, NEW.subject)\n"
-    "      IS NOT (OLD.id, OLD.tenant, OLD.phase, OLD.subject)\n"
-    "      THEN RAISE(ABORT, 'flagver: a series keeps its id and its name')\n"
     "    WHEN NEW.last_no IS NOT OLD.last_no\n"
     "      AND NEW.last_no IS NOT ifnull(OLD.last_no, 0) + 1\n"
     "      THEN RAISE(ABORT, 'flagver: the numbers of a series rise by one')\n"
@@ -190,7 +200,25 @@ static const char *const version_1[] = {
     "  END;\n"
     "END",
 
-    /* 1→1 1→2 1→3 1→6 2→1 2→2 2→3 2→5 2→6 3→4; IN would make a table for its list each time */
+    "CREATE TRIGGER flagver_version_frozen BEFORE UPDATE OF series, no, id, parent_no,\n"
+    "  reverts_no, created_at, created_by ON flagver_version\n"
+    "WHEN (NEW.series, NEW.no, NEW.id, NEW.parent_no, NEW.reverts_no, NEW.created_at,\n"
+    "    NEW.created_by)\n"
+    "  IS NOT (OLD.series, OLD.no, OLD.id, OLD.parent_no, OLD.reverts_no, OLD.created_at,\n"
+    "    OLD.created_by)\n"
+    "BEGIN\n"
+    "  SELECT RAISE(ABORT, 'flagver: what a version was born with never changes');\n"
+    "END",
+
+    "CREATE TRIGGER flagver_version_content BEFORE UPDATE OF payload, content_hash, base_no\n"
+    "ON flagver_version\n"
+    "WHEN (OLD.state <> 1 OR NEW.state <> 1)\n"
+    "  AND (NEW.payload, NEW.content_hash, NEW.base_no)\n"
+    "    IS NOT (OLD.payload, OLD.content_hash, OLD.base_no)\n"
+    "BEGIN\n"
+    "  SELECT RAISE(ABORT, 'flagver: the content changes in drafts only');\n"
+    "END",
+
     "CREATE TRIGGER flagver_version_changes BEFORE UPDATE ON flagver_version\n"
     "BEGIN\n"
     "  SELECT CASE\n"
@@ -198,19 +226,12 @@ static const char *const version_1[] = {
     "        OR OLD.state = 2 AND (NEW.state <= 3 OR NEW.state = 5 OR NEW.state = 6)\n"
     "        OR OLD.state = 3 AND NEW.state = 4)\n"
     "      THEN RAISE(ABORT, 'flagver: a version in this state does not change so')\n"
-    "    WHEN (NEW.series, NEW.no, NEW.id, NEW.parent_no, NEW.reverts_no, NEW.created_at,\n"
-    "        NEW.created_by, NEW.bits & 1)\n"
-    "      IS NOT (OLD.series, OLD.no, OLD.id, OLD.parent_no, OLD.reverts_no, OLD.created_at,\n"
-    "        OLD.created_by, OLD.bits & 1)\n"
-    "      THEN RAISE(ABORT, 'flagver: this never changes in a version')\n"
-    "    WHEN (OLD.state <> 1 OR NEW.state <> 1)\n"
-    "      AND (NEW.payload, NEW.content_hash, NEW.base_no)\n"
-    "        IS NOT (OLD.payload, OLD.content_hash, OLD.base_no)\n"
-    "      THEN RAISE(ABORT, 'flagver: only in a draft the content changes')\n"
     "    WHEN OLD.state = 3\n"
     "      AND (NEW.submitted_at, NEW.decided_at, NEW.decided_by, NEW.note, NEW.bits)\n"
     "        IS NOT (OLD.submitted_at, OLD.decided_at, OLD.decided_by, OLD.note, OLD.bits)\n"
     "      THEN RAISE(ABORT, 'flagver: what was approved only becomes superseded')\n"
+    "    WHEN (NEW.bits & 1) <> (OLD.bits & 1)\n"
+    "      THEN RAISE(ABORT, 'flagver: a version does not become a deletion, nor cease to be one')\n"
     "    WHEN NEW.rev <= OLD.rev\n"
     "      THEN RAISE(ABORT, 'flagver: each change of a version raises its rev')\n"
     "    WHEN NEW.state = 4 AND NOT EXISTS (SELECT 1 FROM flagver_version\n"
@@ -229,11 +250,17 @@ static const char *const version_1[] = {
 
     /* ---- the log: its size is what its leaves say, and only they make it grow ---- */
 
-    "CREATE TRIGGER flagver_leaf_appended AFTER INSERT ON flagver_leaf\n"
+    "CREATE TRIGGER flagver_leaf_first AFTER INSERT ON flagver_leaf WHEN NEW.no = 0\n"
+    "BEGIN\n"
+    "  INSERT INTO flagver_log (tenant, size) VALUES (NEW.tenant, 1);\n"
+    "END",
+
+    "CREATE TRIGGER flagver_leaf_next AFTER INSERT ON flagver_leaf WHEN NEW.no > 0\n"
     "BEGIN\n"
     "  UPDATE flagver_log SET size = size + 1 WHERE tenant = NEW.tenant;\n"
-    "  INSERT INTO flagver_log (tenant, size) SELECT NEW.tenant, 1\n"
-    "    WHERE NOT EXISTS (SELECT 1 FROM flagver_log WHERE tenant = NEW.tenant);\n"
+    "  SELECT RAISE(ABORT, 'flagver: leaves are appended to the log one by one, from 0')\n"
+    "    WHERE NOT EXISTS (SELECT 1 FROM flagver_log WHERE tenant = NEW.tenant\n"
+    "      AND size = NEW.no + 1);\n"
     "END",
 
     "CREATE TRIGGER flagver_leaf_frozen BEFORE UPDATE ON flagver_leaf\n"
