@@ -304,7 +304,7 @@ bool fv_txn_expire(flagver_txn *txn)
  * The store lost its answer. The row with the transaction's key was written in it:
  * where that is, all of it is.
  */
-static int find_out(flagver_txn *txn, flagver_error *err)
+static int find_out(flagver_txn *txn, const flagver_error *why, flagver_error *err)
 {
     struct fv_store *store = txn->source.store;
     struct timespec pause = { 0, 2000000 };
@@ -319,21 +319,28 @@ static int find_out(flagver_txn *txn, flagver_error *err)
     }
     if (r < 0)
         return fv_fail(err, FLAGVER_EUNKNOWN,
-                       "the store did not answer; the transaction may or may not have taken place");
-    return committed ? 0
-                     : fv_fail(err, FLAGVER_EBUSY,
-                               "the store did not take the transaction; nothing has happened");
+                       "the store did not answer; the transaction may or may not have taken place: "
+                       "%.700s",
+                       why->message);
+    return committed
+               ? 0
+               : fv_fail(err, FLAGVER_EBUSY,
+                         "the store did not take the transaction; nothing has happened: %.700s",
+                         why->message);
 }
 
 static int commit_driver(flagver_txn *txn, flagver_error *err)
 {
     flagver_driver_txn *driver = txn->driver;
+    flagver_error problem = { .code = 0 };
     int r;
 
     txn->driver = NULL; /* gone, whatever comes back */
-    r = fv_txn_driver(txn)->commit(driver, err);
+    r = fv_txn_driver(txn)->commit(driver, &problem);
     if (r == FLAGVER_EUNKNOWN && !txn->adopted)
-        r = find_out(txn, err);
+        r = find_out(txn, &problem, err);
+    else if (r < 0 && err)
+        *err = problem;
     close_driver(txn);
     return r;
 }
