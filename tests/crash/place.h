@@ -31,6 +31,11 @@
 
 /* ---- places ---- */
 
+static inline bool is_there(const char *path)
+{
+    return access(path, F_OK) == 0;
+}
+
 /* A fresh directory in memory, and a store in it that is not there yet. */
 struct place {
     char directory[64];
@@ -38,18 +43,22 @@ struct place {
     char uri[96];
 };
 
+static inline bool place_make(struct place *place, const char *where)
+{
+    snprintf(place->directory, sizeof place->directory, "%s/fvcrash-XXXXXX", where);
+    if (!mkdtemp(place->directory))
+        return false;
+    snprintf(place->path, sizeof place->path, "%s/store", place->directory);
+    snprintf(place->uri, sizeof place->uri, "sqlite:%s", place->path);
+    return true;
+}
+
 static inline struct place place_new(void)
 {
     struct place place;
 
-    snprintf(place.directory, sizeof place.directory, "/dev/shm/fvcrash-XXXXXX");
-    if (!mkdtemp(place.directory)) {
-        snprintf(place.directory, sizeof place.directory, "/tmp/fvcrash-XXXXXX");
-        if (!mkdtemp(place.directory))
-            ck_abort_msg("no directory for a store");
-    }
-    snprintf(place.path, sizeof place.path, "%s/store", place.directory);
-    snprintf(place.uri, sizeof place.uri, "sqlite:%s", place.path);
+    if (!place_make(&place, "/dev/shm") && !place_make(&place, "/tmp"))
+        ck_abort_msg("no directory for a store");
     return place;
 }
 
@@ -86,11 +95,6 @@ static inline void place_remove(const struct place *place)
 {
     place_empty(place, "");
     rmdir(place->directory);
-}
-
-static inline bool is_there(const char *path)
-{
-    return access(path, F_OK) == 0;
 }
 
 /* ---- time and numbers ---- */
