@@ -270,6 +270,7 @@ typedef struct flagver_cursor flagver_cursor;         /**< the driver's own */
  * read_only non-zero: nothing will be written, and nothing is to be created
  * no_upgrade  non-zero: open leaves the schema alone, also with SELF_UPGRADE, whatever it is;
  *           a store that does not exist is FLAGVER_ENOTFOUND
+ * no_create  non-zero: a store that does not exist is FLAGVER_ENOTFOUND
  */
 typedef struct flagver_driver_config {
     size_t size;
@@ -277,7 +278,7 @@ typedef struct flagver_driver_config {
     int32_t wait_ms;
     int32_t read_only;
     int32_t no_upgrade;
-    int32_t reserved;
+    int32_t no_create;
     const flagver_allocator *memory;
 } flagver_driver_config;
 

@@ -87,6 +87,7 @@ static flagver_store *new_store(const flagver_driver_config *config)
     store->wait_ms = config->wait_ms > 0 ? config->wait_ms : 0;
     store->read_only = config->read_only != 0;
     store->no_upgrade = config->no_upgrade != 0;
+    store->no_create = config->no_create || store->no_upgrade || store->read_only;
     return store;
 }
 
@@ -104,7 +105,7 @@ static int check_path(const flagver_store *store, flagver_error *err)
 {
     struct stat status;
 
-    if (store->in_memory || (!store->read_only && !store->no_upgrade) ||
+    if (store->in_memory || !store->no_create ||
         stat(store->path, &status) == 0)
         return 0;
     return errno == ENOENT || errno == ENOTDIR

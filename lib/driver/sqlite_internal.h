@@ -147,7 +147,7 @@ struct flagver_store {
     const flagver_allocator *memory; /* &hooks, or NULL */
     char *path;                      /* absolute; or FV_MEMORY_PATH */
     char *name;                      /* what SQLite opens */
-    bool in_memory, read_only, no_upgrade;
+    bool in_memory, read_only, no_upgrade, no_create;
     int32_t wait_ms;
     uint32_t forks; /* tells the process that opened it from its children */
 

@@ -544,7 +544,7 @@ int fv_sqlite_pool_leave_parent(const flagver_store *store, flagver_error *err)
 
 int fv_sqlite_pool_open(flagver_store *store, flagver_error *err)
 {
-    bool create = store->in_memory || (!store->read_only && !store->no_upgrade);
+    bool create = store->in_memory || !store->no_create;
     int flags = open_flags(store) | (create ? SQLITE_OPEN_CREATE : 0);
 
     pthread_mutex_init(&store->lock, NULL);

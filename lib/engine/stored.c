@@ -40,14 +40,22 @@ static bool copy_text(const flagver_allocator *memory, const char *text, char **
 /* A store that is away for now is no reason not to start where a cache file may help. */
 static bool may_be_away(int code)
 {
-    return code == FLAGVER_EUNAVAILABLE || code == FLAGVER_EBUSY || code == FLAGVER_EIO;
+    return code == FLAGVER_EUNAVAILABLE || code == FLAGVER_EBUSY || code == FLAGVER_EIO ||
+           code == FLAGVER_ENOTFOUND;
 }
 
-static int open_store(const struct fv_stored *stored, struct fv_store **ret_store,
+/*
+ * A store that was there once is not made anew when it is away: the new one would be in the way of
+ * the old one when that comes back. A cache file tells that it was there.
+ */
+static int open_store(const struct fv_stored *stored, bool was_there, struct fv_store **ret_store,
                       flagver_error *err)
 {
-    const struct fv_store_options options = { .memory = stored->memory,
-                                              .wait_ms = stored->wait_ms };
+    const struct fv_store_options options = {
+        .memory = stored->memory,
+        .wait_ms = stored->wait_ms,
+        .no_create = was_there || (stored->cache_file && access(stored->cache_file, F_OK) == 0),
+    };
 
     return fv_store_open(stored->uri, &options, ret_store, err);
 }
@@ -103,7 +111,7 @@ static int fill(struct fv_stored *stored, const char *uri, const flagver_options
         stored->store = shared;
         return 0;
     }
-    r = open_store(stored, &stored->store, &error);
+    r = open_store(stored, false, &stored->store, &error);
     if (r < 0 && stored->cache_file && may_be_away(r)) {
         set_error(stored, r, &error);
         return 0;
@@ -195,7 +203,7 @@ static int hold_or_open(struct fv_stored *stored, struct fv_store **ret_store, f
     pthread_mutex_lock(&stored->status);
     if (!stored->store && !stored->forked) {
         pthread_mutex_unlock(&stored->status);
-        r = open_store(stored, &opened, err);
+        r = open_store(stored, true, &opened, err);
         pthread_mutex_lock(&stored->status);
         if (r == 0)
             stored->store = opened;
@@ -391,6 +399,11 @@ int fv_stored_start(struct fv_stored *stored, flagver_error *err)
         fv_client_tell_health(stored->client, &error);
         return 0;
     }
+    if (r == FLAGVER_ENOTFOUND)
+        return fv_fail(err, FLAGVER_EUNAVAILABLE,
+                       "%.300s is not there, and its cache file %.300s cannot be used; remove that "
+                       "to begin a new store",
+                       stored->uri, stored->cache_file);
     if (r < 0 && err)
         *err = error;
     return r;
@@ -557,7 +570,7 @@ int fv_stored_reopen(struct fv_stored *stored, flagver_error *err)
     bool forked;
     int r, started;
 
-    r = open_store(stored, &opened, err);
+    r = open_store(stored, true, &opened, err);
     if (r < 0)
         return r;
     pthread_mutex_lock(&stored->refreshing);

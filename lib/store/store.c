@@ -117,7 +117,8 @@ int fv_store_open(const char *uri, const struct fv_store_options *options,
 {
     flagver_driver_config config = { .size = sizeof config,
                                      .read_only = options->read_only,
-                                     .no_upgrade = options->no_upgrade };
+                                     .no_upgrade = options->no_upgrade,
+                                     .no_create = options->no_create };
     const flagver_driver *driver = find_driver(uri, &config.path);
     struct fv_store *store;
     int r;

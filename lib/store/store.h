@@ -48,6 +48,7 @@ struct fv_store_options {
     int32_t wait_ms;                 /* 0: FV_WAIT_MS */
     bool read_only;
     bool no_upgrade; /* leave the schema alone, whatever it is */
+    bool no_create;  /* one that is not there is FLAGVER_ENOTFOUND */
 };
 
 /* Does this URI name a store? */
