@@ -191,7 +191,7 @@ static int change_series(flagver_driver_txn *txn, const flagver_change *change, 
         r = fv_bind_start(&call, txn->conn, FV_SQL_SERIES_CHANGE,
                           "UPDATE main.flagver_series SET last_no = ?, current_no = ?, rev = ?, "
                           "changed_at = ? WHERE tenant = ? AND phase = ? AND subject = ? AND "
-                          "id = ? AND rev BETWEEN ? AND ?",
+                          "+id = ? AND rev BETWEEN ? AND ?",
                           err);
     if (r < 0)
         return r;
@@ -272,8 +272,9 @@ static int add_version(flagver_driver_txn *txn, const flagver_change *change, fl
     return write(txn, change, &call, err);
 }
 
-#define VERSION_KEY                                                                      \
-    "WHERE series = ? AND no = ? AND id = ? AND parent_no IS ? AND reverts_no IS ? AND " \
+/* The + keeps SQLite from looking in the index of ids first. */
+#define VERSION_KEY                                                                       \
+    "WHERE series = ? AND no = ? AND +id = ? AND parent_no IS ? AND reverts_no IS ? AND " \
     "created_at = ? AND created_by = ? AND rev BETWEEN ? AND ?"
 #define VERSION_CONTENT " AND payload = ? AND content_hash = ? AND base_no IS ?"
 #define VERSION_DECISION \
