@@ -16,6 +16,7 @@
 
 #define POLL_MS 250
 #define CACHE_PAUSE_MS 5000 /* the cache file is written so often at most while flags change */
+#define NOT_CACHED UINT64_MAX
 
 static int64_t system_ms(void)
 {
@@ -40,8 +41,7 @@ static bool copy_text(const flagver_allocator *memory, const char *text, char **
 /* A store that is away for now is no reason not to start where a cache file may help. */
 static bool may_be_away(int code)
 {
-    return code == FLAGVER_EUNAVAILABLE || code == FLAGVER_EBUSY || code == FLAGVER_EIO ||
-           code == FLAGVER_ENOTFOUND;
+    return code == FLAGVER_EUNAVAILABLE || code == FLAGVER_EBUSY || code == FLAGVER_EIO;
 }
 
 /*
@@ -51,13 +51,20 @@ static bool may_be_away(int code)
 static int open_store(const struct fv_stored *stored, bool was_there, struct fv_store **ret_store,
                       flagver_error *err)
 {
-    const struct fv_store_options options = {
-        .memory = stored->memory,
-        .wait_ms = stored->wait_ms,
-        .no_create = was_there || (stored->cache_file && access(stored->cache_file, F_OK) == 0),
-    };
+    bool cached = stored->cache_file && access(stored->cache_file, F_OK) == 0;
+    const struct fv_store_options options = { .memory = stored->memory,
+                                              .wait_ms = stored->wait_ms,
+                                              .no_create = was_there || cached };
+    int r = fv_store_open(stored->uri, &options, ret_store, err);
 
-    return fv_store_open(stored->uri, &options, ret_store, err);
+    if (r != FLAGVER_ENOTFOUND)
+        return r;
+    if (cached)
+        return fv_fail(err, FLAGVER_EUNAVAILABLE,
+                       "%.300s is not there, but its cache file %.300s is; remove that to begin a "
+                       "new store",
+                       stored->uri, stored->cache_file);
+    return fv_fail(err, FLAGVER_EUNAVAILABLE, "%.300s is not there any more", stored->uri);
 }
 
 static void init_locks(struct fv_stored *stored)
@@ -329,6 +336,8 @@ static int catch_up(struct fv_stored *stored, const struct fv_tenancy *tenancy, 
         if (r < 0)
             return r;
     }
+    if (!stored->known)
+        stored->cached_size = NOT_CACHED; /* the file may be of another store, of the same size */
     /* What names a variable has to be read anew when variables have changed. */
     if (!stored->known || changed)
         return take_harvest(stored, tenancy, true, environment, err);
@@ -395,15 +404,11 @@ int fv_stored_start(struct fv_stored *stored, flagver_error *err)
     r = refresh(stored, true, &error);
     note_error(stored, r, &error);
     pthread_mutex_unlock(&stored->refreshing);
+    cached = cached && stored->known; /* the store may have said that the file is of another one */
     if (r < 0 && cached && may_be_away(r)) {
         fv_client_tell_health(stored->client, &error);
         return 0;
     }
-    if (r == FLAGVER_ENOTFOUND)
-        return fv_fail(err, FLAGVER_EUNAVAILABLE,
-                       "%.300s is not there, and its cache file %.300s cannot be used; remove that "
-                       "to begin a new store",
-                       stored->uri, stored->cache_file);
     if (r < 0 && err)
         *err = error;
     return r;
