@@ -78,6 +78,11 @@ int cli_asking_begin(struct cli_asking *asking, const struct cli_request *reques
     if (r)
         return r;
     asking->now = cli_milliseconds(us);
+    asking->source = definitions;
+    if (!definitions)
+        r = cli_store_uri(request, &asking->source);
+    if (r)
+        return r;
     if (at && !definitions)
         return open_past(asking, request, us);
 

@@ -12,6 +12,7 @@
 struct cli_asking {
     flagver_client *client;
     flagver_snapshot *snapshot; /* of the past; NULL: ask the client */
+    const char *source;         /* the file's name or the store's URI */
     int64_t now;                /* for clocks that stand still: --at, else when we began; in ms */
 };
 

@@ -35,10 +35,6 @@ void cli_serve_default(flagver_detail *detail, const char *json, size_t length)
 static const char *words_of(int error)
 {
     switch (error) {
-    case FLAGVER_ERROR_FLAG_NOT_FOUND:
-        return "no such flag";
-    case FLAGVER_ERROR_TYPE_MISMATCH:
-        return "the flag is of another type";
     case FLAGVER_ERROR_TARGETING_KEY_MISSING:
         return "the flag needs a bucket and the context has no key for it";
     case FLAGVER_ERROR_INVALID_CONTEXT:
@@ -50,19 +46,34 @@ static const char *words_of(int error)
     }
 }
 
-/* An evaluation that ended in an error is told of on standard error too. */
-static int conclude(const char *key, int error)
+/* The name of the type that the flag has: that of the value which it serves when any will do. */
+static const char *own_type(const struct cli_asking *asking, const char *key,
+                            flagver_context *context)
 {
-    if (error == FLAGVER_ERROR_NONE)
-        return CLI_DONE;
-    cli_complain(key, "%s", words_of(error));
+    flagver_detail detail = { .size = sizeof detail };
+    const char *name;
+
+    cli_ask(asking, key, strlen(key), context, FLAGVER_TYPE_ANY, &detail);
+    name = flagver_type_name(detail.value.type);
+    return name ? name : "another one";
+}
+
+/* An evaluation that ended in an error is told of on standard error too. */
+static int conclude(const struct cli_asking *asking, const char *key, flagver_context *context,
+                    int error)
+{
     switch (error) {
+    case FLAGVER_ERROR_NONE:
+        return CLI_DONE;
     case FLAGVER_ERROR_FLAG_NOT_FOUND:
+        cli_complain(key, "no such flag in %s", asking->source);
         return CLI_NOT_FOUND;
-    case FLAGVER_ERROR_GENERAL:
-        return CLI_UNAVAILABLE;
-    default:
+    case FLAGVER_ERROR_TYPE_MISMATCH:
+        cli_complain(key, "the flag's type is %s", own_type(asking, key, context));
         return CLI_INVALID;
+    default:
+        cli_complain(key, "%s", words_of(error));
+        return error == FLAGVER_ERROR_GENERAL ? CLI_UNAVAILABLE : CLI_INVALID;
     }
 }
 
@@ -187,7 +198,7 @@ static int serve(const struct cli_asking *asking, const struct question *questio
         r = print_json(&detail);
     else
         print_line(&detail);
-    return r ? r : conclude(question->key, detail.error);
+    return r ? r : conclude(asking, question->key, question->context, detail.error);
 }
 
 static int eval_one(const struct cli_request *request)
@@ -257,7 +268,7 @@ static int explain(const struct cli_asking *asking, const char *key, flagver_con
         cli_explain_print(json);
     }
     flagver_string_free(json);
-    return conclude(key, detail.error);
+    return conclude(asking, key, context, detail.error);
 }
 
 int cli_flag_explain(const struct cli_request *request)

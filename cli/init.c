@@ -68,7 +68,7 @@ static int migrate(struct setup *setup)
     if (version)
         tell(setup, "store", "%s is there, schema version %u", setup->uri, (unsigned)version);
     else
-        tell(setup, "store", "%s is not there yet", setup->uri);
+        tell(setup, "store", "%s is not there yet: it will be made", setup->uri);
 
     if (version < wanted && flagver_schema_up(setup->uri, &error) < 0)
         return cli_store_fail(setup->uri, &error);
@@ -368,10 +368,8 @@ static int enable(struct setup *setup)
         r = try_to_enable(setup, &switching, &error);
     if (r < 0)
         return cli_fail(key, &error);
-    if (!switching.exists) {
-        cli_complain(key, "no such flag");
-        return CLI_NOT_FOUND;
-    }
+    if (!switching.exists)
+        return cli_record_missing(setup->request, setup->client, &cli_flag_kind, key, 0);
     cli_json_set(setup->document, "enable",
                  json_pack("{s:o, s:I, s:b, s:b}", "flag", cli_json_text(key), "no",
                            (json_int_t)switching.no, "on", switching.changes || switching.is_on,
@@ -425,8 +423,6 @@ int cli_init(const struct cli_request *request)
     r = cli_store_uri(request, &setup.uri);
     if (r)
         return r;
-    if (strcmp(setup.uri, "memory:") == 0)
-        return cli_request_refuse(request, "a store in memory ends with this command");
     setup.loaded = json_array();
     setup.present = json_array();
     setup.kept = json_array();

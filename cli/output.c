@@ -257,9 +257,28 @@ void cli_warn(void *data, int level, const char *message)
     cli_complain(level == FLAGVER_LOG_WARNING ? "warning" : NULL, "%s", message);
 }
 
+/* The words behind the name, when they begin with it in quotes; NULL: as they are, alone, for they
+ * begin with a place in the file of this name. */
+static const char *without_name(const char *what, const char *message)
+{
+    size_t length = strlen(what);
+
+    if (message[0] == '"' && strncmp(message + 1, what, length) == 0 &&
+        strncmp(message + 1 + length, "\" ", 2) == 0)
+        return message + length + 3;
+    if (strncmp(message, what, length) != 0 || message[length] != ':')
+        return message;
+    return message[length + 1] == ' ' ? message + length + 2 : NULL;
+}
+
 int cli_fail(const char *what, const flagver_error *err)
 {
-    cli_complain(what, "%s", err->message);
+    const char *words = what ? without_name(what, err->message) : err->message;
+
+    if (words)
+        cli_complain(what, "%s", words);
+    else
+        cli_complain(NULL, "%s", err->message);
     return cli_status_of(err->code);
 }
 

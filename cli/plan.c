@@ -137,7 +137,7 @@ static int apply(const struct cli_request *request, struct plan *plan)
 {
     flagver_client *client;
     flagver_error error;
-    int r = cli_store_write(request, &client);
+    int r = cli_store_write(request, true, &client);
 
     if (r)
         return r;

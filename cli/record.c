@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "json.h"
+#include "output.h"
+#include "store.h"
 
 const struct cli_kind cli_flag_kind = {
     .name = "flag",
@@ -53,4 +55,46 @@ json_t *cli_version_definition(const flagver_version *version)
     if (version->tombstone || !version->payload)
         return NULL;
     return cli_json_read(version->payload, version->payload_length, 0, &error);
+}
+
+/* The newest version that came into force: what became of the record. */
+struct fate {
+    bool exists;      /* it has versions */
+    bool deleted;     /* that one is a tombstone */
+    uint32_t no, was; /* its number, and that of the one before it */
+    char by[FLAGVER_ACTOR_LIMIT + 1];
+};
+
+static bool look_back(void *data, const flagver_version *version)
+{
+    struct fate *fate = data;
+
+    fate->exists = true;
+    if (version->state != FLAGVER_STATE_APPROVED)
+        return true;
+    fate->deleted = version->tombstone;
+    fate->no = version->no;
+    fate->was = version->base_no;
+    snprintf(fate->by, sizeof fate->by, "%s", version->created_by);
+    return false;
+}
+
+int cli_record_missing(const struct cli_request *request, flagver_client *client,
+                       const struct cli_kind *kind, const char *key, uint32_t no)
+{
+    flagver_list_options options = { .size = sizeof options, .backwards = 1 };
+    struct fate fate = { .exists = false };
+    const char *uri = "";
+
+    /* Where even that cannot be found out, it is not there all the same. */
+    cli_store_uri(request, &uri);
+    flagver_version_history(client, kind->phase, key, &options, look_back, &fate, NULL);
+    if (no && fate.exists)
+        cli_complain(key, "no version %u in %s", (unsigned)no, uri);
+    else if (fate.deleted)
+        cli_complain(NULL, "%s was deleted in version %u by %s; \"%s revert %s %u\" brings it back",
+                     key, (unsigned)fate.no, fate.by, kind->name, key, (unsigned)fate.was);
+    else
+        cli_complain(key, "no such %s in %s", kind->name, uri);
+    return CLI_NOT_FOUND;
 }

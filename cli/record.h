@@ -31,4 +31,11 @@ json_t *cli_version_document(const struct cli_kind *kind, const flagver_version 
 /* The definition, unless it has been deleted or was not read. NULL: there is none. */
 json_t *cli_version_definition(const flagver_version *version);
 
+/*
+ * Complains that there is no such record, or (`no` > 0) no such version of it; of one that
+ * was deleted, by whom and how it comes back. Returns CLI_NOT_FOUND.
+ */
+int cli_record_missing(const struct cli_request *request, flagver_client *client,
+                       const struct cli_kind *kind, const char *key, uint32_t no);
+
 #endif

@@ -14,6 +14,7 @@
 
 /* What the reading commands begin with. */
 struct reading {
+    const struct cli_request *request;
     const struct cli_kind *kind;
     const char *key; /* NULL: all */
     flagver_client *client;
@@ -22,15 +23,24 @@ struct reading {
 
 static int begin(struct reading *reading, const struct cli_request *request)
 {
-    *reading = (struct reading){ .kind = cli_kind_of(request),
+    *reading = (struct reading){ .request = request,
+                                 .kind = cli_kind_of(request),
                                  .key = cli_request_operand(request, 0),
                                  .as_json = request->values[CLI_JSON] != NULL };
     return cli_store_read(request, NULL, &reading->client);
 }
 
-static int missing(const struct reading *reading, const char *when)
+static int missing(const struct reading *reading, uint32_t no)
 {
-    cli_complain(reading->key, "no such %s%s", reading->kind->name, when);
+    return cli_record_missing(reading->request, reading->client, reading->kind, reading->key, no);
+}
+
+static int missing_then(const struct reading *reading)
+{
+    const char *uri = "";
+
+    cli_store_uri(reading->request, &uri);
+    cli_complain(reading->key, "no such %s in %s at that time", reading->kind->name, uri);
     return CLI_NOT_FOUND;
 }
 
@@ -74,7 +84,7 @@ static int get(const struct reading *reading, uint32_t no, const int64_t *at)
     else
         r = flagver_version_current(reading->client, phase, key, &version, &error);
     if (r == FLAGVER_ENOTFOUND)
-        return missing(reading, no ? " or version" : at ? " at that time" : "");
+        return at ? missing_then(reading) : missing(reading, no);
     if (r < 0)
         return fail(reading, &error);
 
@@ -302,7 +312,7 @@ static int history(const struct reading *reading)
     cli_table_print(&listing.table);
     if (r < 0)
         return fail(reading, &error);
-    return listing.found ? CLI_DONE : missing(reading, "");
+    return listing.found ? CLI_DONE : missing(reading, 0);
 }
 
 int cli_record_history(const struct cli_request *request)
@@ -348,7 +358,7 @@ static int complete(const struct reading *reading, struct span *span)
     if (flagver_version_history(reading->client, reading->kind->phase, reading->key, &options,
                                 find_last, span, &error) < 0)
         return fail(reading, &error);
-    return span->has_to ? 0 : missing(reading, "");
+    return span->has_to ? 0 : missing(reading, 0);
 }
 
 static int get_diff(const struct reading *reading, const struct span *span, int form,
@@ -356,6 +366,22 @@ static int get_diff(const struct reading *reading, const struct span *span, int 
 {
     return flagver_version_diff(reading->client, reading->kind->phase, reading->key, span->from,
                                 span->to, form, ret_text, err);
+}
+
+/* Of the two it is the first that is not there which is named. */
+static int fail_diff(const struct reading *reading, const struct span *span,
+                     const flagver_error *err)
+{
+    flagver_version *version = NULL;
+    uint32_t no = span->to;
+
+    if (err->code != FLAGVER_ENOTFOUND)
+        return fail(reading, err);
+    if (span->from && flagver_version_get(reading->client, reading->kind->phase, reading->key,
+                                          span->from, &version, NULL) == FLAGVER_ENOTFOUND)
+        no = span->from;
+    flagver_version_free(version);
+    return missing(reading, no);
 }
 
 /* There are changes that no merge patch can make; programs get null for it then. */
@@ -378,7 +404,7 @@ static int print_document(const struct reading *reading, const struct span *span
                                 "mergePatch", patch ? patch : "null");
     flagver_string_free(lines);
     flagver_string_free(patch);
-    return r < 0 ? fail(reading, &error) : CLI_DONE;
+    return r < 0 ? fail_diff(reading, span, &error) : CLI_DONE;
 }
 
 static int print_text(const struct reading *reading, const struct span *span, bool patch)
@@ -388,7 +414,7 @@ static int print_text(const struct reading *reading, const struct span *span, bo
 
     if (get_diff(reading, span, patch ? FLAGVER_DIFF_MERGE_PATCH : FLAGVER_DIFF_LINES, &text,
                  &error) < 0)
-        return fail(reading, &error);
+        return fail_diff(reading, span, &error);
     if (patch)
         cli_print("%s\n", text);
     else

@@ -16,6 +16,7 @@ struct change {
     const struct cli_kind *kind;
     const char *key;
     flagver_write_options options;
+    bool creates; /* it can succeed in a new store, too */
 
     const char *file; /* where the text comes from; NULL: no text */
     char *text;
@@ -52,8 +53,11 @@ static void print_change(const struct change *change, bool as_json)
     cli_print(": version %u\n", (unsigned)change->no);
 }
 
-static int fail(const struct change *change, const flagver_error *err)
+static int fail(const struct cli_request *request, flagver_client *client,
+                const struct change *change, const flagver_error *err)
 {
+    if (err->code == FLAGVER_ENOTFOUND)
+        return cli_record_missing(request, client, change->kind, change->key, change->to);
     if (!change->file || err->code != FLAGVER_EPARSE)
         return cli_fail(change->key, err);
     /* A schedule is put into the definition, and that is looked at. */
@@ -74,16 +78,16 @@ static int carry_out(const struct cli_request *request, struct change *change)
     r = cli_write_options(request, &change->options);
     if (r)
         return r;
-    r = cli_store_write(request, &client);
+    r = cli_store_write(request, change->creates, &client);
     if (r)
         return r;
 
-    r = cli_transact(request, client, run, change, &error);
+    if (cli_transact(request, client, run, change, &error) < 0)
+        r = fail(request, client, change, &error);
+    else
+        print_change(change, request->values[CLI_JSON] != NULL);
     flagver_close(client);
-    if (r < 0)
-        return fail(change, &error);
-    print_change(change, request->values[CLI_JSON] != NULL);
-    return CLI_DONE;
+    return r;
 }
 
 /* ---- flags and segments ---- */
@@ -96,7 +100,7 @@ static int put(struct change *change, flagver_txn *txn, flagver_error *err)
 
 int cli_record_put(const struct cli_request *request)
 {
-    struct change change = { .make = put };
+    struct change change = { .make = put, .creates = true };
     int r;
 
     r = cli_read_operand(cli_request_operand(request, 1), &change.file, &change.text,

@@ -2,16 +2,22 @@
 
 #include "store.h"
 
+#include <errno.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "input.h"
 #include "output.h"
 
 #define DEFAULT_STORE "sqlite:flagver.db"
+#define SQLITE_SCHEME "sqlite:"
+
+/* SQLite's number for a file that is something else (SQLITE_NOTADB). */
+#define NOT_A_DATABASE 26
 
 /* An option, or else the variable, of which an empty one is none. */
 static const char *setting(const struct cli_request *request, enum cli_option option,
@@ -38,6 +44,8 @@ int cli_store_uri(const struct cli_request *request, const char **ret_uri)
     const char *uri = setting(request, CLI_STORE, "FLAGVER_STORE");
 
     *ret_uri = uri ? uri : DEFAULT_STORE;
+    if (strcmp(*ret_uri, "memory:") == 0)
+        return cli_request_refuse(request, "a store in memory ends with this command");
     if (has_scheme(*ret_uri))
         return 0;
     cli_complain(request->values[CLI_STORE] ? "--store" : "FLAGVER_STORE",
@@ -51,6 +59,53 @@ const char *cli_store_tenant(const struct cli_request *request)
     return setting(request, CLI_TENANT, "FLAGVER_TENANT");
 }
 
+/* The path of an SQLite file; NULL for other stores. */
+static const char *path_of(const char *uri)
+{
+    size_t length = strlen(SQLITE_SCHEME);
+
+    return strncmp(uri, SQLITE_SCHEME, length) == 0 ? uri + length : NULL;
+}
+
+/* True, with an error that says so, when the store's directory is not there. */
+static bool lacks_directory(const char *uri, flagver_error *err)
+{
+    const char *path = path_of(uri), *slash = path ? strrchr(path, '/') : NULL;
+    struct stat status;
+    char *directory;
+    bool lacks;
+
+    if (!slash || slash == path)
+        return false;
+    directory = cli_copy(path, (size_t)(slash - path));
+    lacks = stat(directory, &status) < 0 ? errno == ENOENT || errno == ENOTDIR
+                                         : !S_ISDIR(status.st_mode);
+    if (lacks && err) {
+        *err = (flagver_error){ .code = FLAGVER_EUNAVAILABLE };
+        snprintf(err->message, sizeof err->message, "there is no directory %.900s", directory);
+    }
+    free(directory);
+    return lacks;
+}
+
+/* Better words: without the path that the URI has said already. */
+static void explain(const char *uri, flagver_error *err)
+{
+    const char *path = path_of(uri), *at;
+    size_t length = path ? strlen(path) : 0;
+
+    if (!path)
+        return;
+    if (err->native == NOT_A_DATABASE) {
+        snprintf(err->message, sizeof err->message, "is no SQLite database: is the path right?");
+        return;
+    }
+    /* The library names the whole path, of which the URI may have the end only. */
+    at = err->message[0] == '/' && length ? strstr(err->message, path) : NULL;
+    if (at && strncmp(at + length, ": ", 2) == 0)
+        memmove(err->message, at + length + 2, strlen(at + length + 2) + 1);
+}
+
 int cli_store_version(const char *uri, uint32_t *ret_version, uint32_t *ret_wanted,
                       flagver_error *err)
 {
@@ -58,6 +113,8 @@ int cli_store_version(const char *uri, uint32_t *ret_version, uint32_t *ret_want
 
     *ret_version = 0;
     *ret_wanted = FLAGVER_SCHEMA_VERSION;
+    if (lacks_directory(uri, err))
+        return FLAGVER_EUNAVAILABLE;
     r = flagver_schema_version(uri, ret_version, ret_wanted, err);
     return r == FLAGVER_ENOTFOUND ? 0 : r;
 }
@@ -75,6 +132,8 @@ int cli_store_fail(const char *uri, flagver_error *err)
 {
     if (err->code == FLAGVER_ENOTFOUND)
         missing(err);
+    lacks_directory(uri, err);
+    explain(uri, err);
     return cli_fail(uri, err);
 }
 
@@ -83,10 +142,11 @@ int cli_store_open(const struct cli_request *request, const char *uri, bool crea
 {
     flagver_options filled = { .size = sizeof filled };
     uint32_t version, wanted;
+    int r;
 
-    /* What is no store, or cannot be looked at, opening it finds out with better words. One in
-     * memory is never there before. */
-    create = create || strcmp(uri, "memory:") == 0;
+    if (lacks_directory(uri, err))
+        return FLAGVER_EUNAVAILABLE;
+    /* What is no store, or cannot be looked at, opening it finds out with better words. */
     if (!create && cli_store_version(uri, &version, &wanted, err) == 0 && version == 0)
         return missing(err);
 
@@ -94,7 +154,10 @@ int cli_store_open(const struct cli_request *request, const char *uri, bool crea
         filled = *options;
     filled.tenant = cli_store_tenant(request);
     filled.log = cli_warn;
-    return flagver_open(uri, &filled, ret_client, err);
+    r = flagver_open(uri, &filled, ret_client, err);
+    if (r < 0)
+        explain(uri, err);
+    return r;
 }
 
 static int open_store(const struct cli_request *request, bool create,
@@ -115,9 +178,9 @@ int cli_store_read(const struct cli_request *request, const flagver_options *opt
     return open_store(request, false, options, ret_client);
 }
 
-int cli_store_write(const struct cli_request *request, flagver_client **ret_client)
+int cli_store_write(const struct cli_request *request, bool create, flagver_client **ret_client)
 {
-    return open_store(request, true, NULL, ret_client);
+    return open_store(request, create, NULL, ret_client);
 }
 
 bool cli_parse_number(const char *text, uint32_t least, uint32_t *ret_number)

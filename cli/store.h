@@ -13,20 +13,24 @@
 /*
  * --store, else FLAGVER_STORE, else sqlite:flagver.db.
  *
- * Returns 0, or CLI_USAGE after having said that it is no URI.
+ * Returns 0, or CLI_USAGE after having said that it is no URI, or is one of a store that ends
+ * with the program.
  */
 int cli_store_uri(const struct cli_request *request, const char **ret_uri);
 
 /* --tenant, else FLAGVER_TENANT; NULL: neither. */
 const char *cli_store_tenant(const struct cli_request *request);
 
-/* The version of the schema that is there; 0: none, or no store. Returns 0 or a code. */
+/*
+ * The version of the schema that is there; 0: none, or no store. Returns 0 or a code:
+ * FLAGVER_EUNAVAILABLE where there cannot be one, for want of a directory.
+ */
 int cli_store_version(const char *uri, uint32_t *ret_version, uint32_t *ret_wanted,
                       flagver_error *err);
 
 /*
- * Open a store. Only writing creates one that is not there: who reads in the
- * wrong directory is told so, and leaves no empty store behind.
+ * Open a store. Only what can succeed in a new one creates it: who reads in the wrong
+ * directory, or throws a kill switch there, is told so and leaves no empty store behind.
  *
  * `options` may be NULL; its tenant and log are filled in. The first returns a
  * code, the others 0 or an exit status after having complained.
@@ -35,7 +39,7 @@ int cli_store_open(const struct cli_request *request, const char *uri, bool crea
                    const flagver_options *options, flagver_client **ret_client, flagver_error *err);
 int cli_store_read(const struct cli_request *request, const flagver_options *options,
                    flagver_client **ret_client);
-int cli_store_write(const struct cli_request *request, flagver_client **ret_client);
+int cli_store_write(const struct cli_request *request, bool create, flagver_client **ret_client);
 
 /* Complains about what went wrong with a whole store; returns the exit status. */
 int cli_store_fail(const char *uri, flagver_error *err);

@@ -70,7 +70,7 @@ _flagver_value() {
     case $1 in
     --definitions | --load | --backup) _flagver_files "$2" ;;
     --enable) _flagver_keys flag "$2" ;;
-    --store) mapfile -t COMPREPLY < <(compgen -W 'sqlite: memory:' -- "$2") ;;
+    --store) mapfile -t COMPREPLY < <(compgen -W 'sqlite:' -- "$2") ;;
     --type) mapfile -t COMPREPLY < <(compgen -W 'boolean string integer double json' -- "$2") ;;
     --expect) mapfile -t COMPREPLY < <(compgen -W 'none' -- "$2") ;;
     esac

@@ -102,7 +102,7 @@ run flag get limit --at "$then"
 exits 0
 run flag get limit --at 2020-01-01T00:00:00Z
 exits 3
-says 'flagver: limit: no such flag at that time'
+says 'flagver: limit: no such flag in sqlite:asking.db at that time'
 run flag list --at "$then"
 exits 0
 holds grep -q '^limit ' "$work/out"

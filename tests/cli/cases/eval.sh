@@ -88,7 +88,7 @@ it "takes a key that looks like an option behind two dashes"
 evaluate --default true -- --json
 exits 3
 prints '--json: true (ERROR, FLAG_NOT_FOUND)'
-says 'flagver: --json: no such flag'
+says 'flagver: --json: no such flag in flags.json'
 
 it "takes a path that looks like an option behind an equals sign"
 cp flags.json ./--odd
@@ -99,13 +99,13 @@ it "exits 3 for an unknown flag and prints null"
 evaluate nope
 exits 3
 prints 'nope: null (ERROR, FLAG_NOT_FOUND)'
-says 'flagver: nope: no such flag'
+says 'flagver: nope: no such flag in flags.json'
 
 it "prints the default of an unknown flag"
 evaluate nope --default '"x"' --json
 exits 3
 prints '{"flag":"nope","value":"x","variant":null,"reason":"ERROR","errorCode":"FLAG_NOT_FOUND"}'
-says 'flagver: nope: no such flag'
+says 'flagver: nope: no such flag in flags.json'
 
 it "prints a default as it was given"
 evaluate nope --default '{"a": [1.50, 1e3], "a b": "\u00e9"}' --json
@@ -124,7 +124,7 @@ it "exits 6 for a flag of another type"
 evaluate report_setup --type string --default '"no"' --context '{"targetingKey": "user1"}'
 exits 6
 prints 'report_setup: "no" (ERROR, TYPE_MISMATCH)'
-says 'flagver: report_setup: the flag is of another type'
+says "flagver: report_setup: the flag's type is boolean"
 
 it "takes an integer for a double"
 evaluate ratio --type double
@@ -220,7 +220,7 @@ it "keeps what it says on one line"
 evaluate $'a\nb' --default '""'
 exits 3
 prints '"a\nb": "" (ERROR, FLAG_NOT_FOUND)'
-says 'flagver: a?b: no such flag'
+says 'flagver: a?b: no such flag in flags.json'
 
 it "obeys the variable that forces a flag"
 FLAGVER_FLAG_CHECKOUT=b evaluate checkout

@@ -113,7 +113,7 @@ it "exits 3 for an unknown flag"
 explain nope
 exits 3
 prints 'nope: null (ERROR, FLAG_NOT_FOUND)'
-says 'flagver: nope: no such flag'
+says 'flagver: nope: no such flag in flags.json'
 
 it "exits 3 for an unknown flag with JSON too"
 explain nope --json

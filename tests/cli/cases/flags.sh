@@ -83,22 +83,21 @@ it "exits 3 for what is not there"
 run flag get nope
 exits 3
 prints_nothing
-says 'flagver: nope: no such flag'
+says 'flagver: nope: no such flag in sqlite:flags.db'
 run flag get report_setup 7
 exits 3
-says 'flagver: report_setup: no such flag or version'
+says 'flagver: report_setup: no version 7 in sqlite:flags.db'
 run flag history nope
 exits 3
-says 'flagver: nope: no such flag'
-run flag diff nope
-exits 3
-run flag enable nope
-exits 3
-says_like 'flagver: nope: *'
-run flag revert nope 1
-exits 3
-run flag delete nope
-exits 3
+says 'flagver: nope: no such flag in sqlite:flags.db'
+for command in 'diff nope' 'diff nope 1 2' 'enable nope' 'disable nope' 'ramp nope 5' 'release nope' \
+    'beta add nope u' 'beta rm nope u' 'schedule nope --clear' 'revert nope 1' 'delete nope'; do
+    # shellcheck disable=SC2086 # several words
+    run flag $command
+    exits 3
+    prints_nothing
+    says 'flagver: nope: no such flag in sqlite:flags.db'
+done
 
 it "refuses numbers that are none"
 for no in 0 x -1 1.0 4294967295 99999999999999999999 ''; do
@@ -234,9 +233,15 @@ exits 0
 prints '{"flag":"report_setup","from":1,"to":3,"changes":["~ /percentage: 10 -> 25"],"mergePatch":{"percentage":25}}'
 
 it "exits 3 for versions that are not there"
-run flag diff report_setup 1 99
+for numbers in '1 99' '99 1' '99 98' '99'; do
+    # shellcheck disable=SC2086 # several words
+    run flag diff report_setup $numbers
+    exits 3
+    says 'flagver: report_setup: no version 99 in sqlite:flags.db'
+done
+run flag revert report_setup 99
 exits 3
-says_like 'flagver: report_setup: *'
+says 'flagver: report_setup: no version 99 in sqlite:flags.db'
 
 it "reverts"
 run flag revert report_setup 3
@@ -254,7 +259,7 @@ it "writes only when what was expected is in force"
 run flag ramp report_setup 30 --expect 15
 exits 5
 prints_nothing
-says_like 'flagver: report_setup: *'
+says 'flagver: report_setup: is at version 16, not 15'
 run flag ramp report_setup 30 --expect 16
 exits 0
 run flag put fresh - --expect none <<<'{"type": "boolean"}'
@@ -317,8 +322,12 @@ exits 0
 prints 'report_setup: version 19'
 
 it "keeps the history of what is deleted"
-run flag get report_setup
-exits 3
+for command in 'get report_setup' 'enable report_setup' 'delete report_setup'; do
+    # shellcheck disable=SC2086 # several words
+    run flag $command
+    exits 3
+    says 'flagver: report_setup was deleted in version 19 by alice; "flag revert report_setup 18" brings it back'
+done
 run flag get report_setup 19
 exits 3
 says 'flagver: report_setup: version 19 says that it is deleted'
@@ -395,6 +404,57 @@ for command in 'get k' list 'history k' 'diff k' export 'plan flags.json' 'eval 
     prints_nothing
     says 'flagver: sqlite:none.db: there is no store yet; "flagver init" makes one'
     holds test ! -e none.db
+done
+
+it "makes no store by changing what cannot be in a new one"
+for command in 'enable k' 'disable k' 'ramp k 5' 'release k' 'beta add k u' 'beta rm k u' \
+    'schedule k --clear' 'revert k 1' 'delete k'; do
+    # shellcheck disable=SC2086 # several words
+    run flag $command --store sqlite:none.db
+    exits 7
+    prints_nothing
+    says 'flagver: sqlite:none.db: there is no store yet; "flagver init" makes one'
+    holds test ! -e none.db
+done
+for command in 'revert s 1' 'delete s'; do
+    # shellcheck disable=SC2086 # several words
+    run segment $command --store sqlite:none.db
+    exits 7
+    holds test ! -e none.db
+done
+
+it "makes one by bringing something into it"
+echo '{"type": "boolean"}' >boolean.json
+echo '{}' >segment.json
+for command in 'flag put k boolean.json' 'flag apply flags.json' 'flag import flags.json' \
+    'segment put s segment.json' 'schema up' init; do
+    # shellcheck disable=SC2086 # several words
+    run $command --store sqlite:made.db
+    exits 0
+    holds test -e made.db
+    rm -f made.db*
+done
+
+it "names the directory that is not there"
+for command in 'flag list' 'flag put k boolean.json' 'flag disable k' init 'schema up' 'schema status' \
+    'export x.export' 'flag eval k'; do
+    # shellcheck disable=SC2086 # several words
+    run $command --store sqlite:/no/such/dir/app.db
+    exits 7
+    prints_nothing
+    says 'flagver: sqlite:/no/such/dir/app.db: there is no directory /no/such/dir'
+done
+run flag list --store sqlite:boolean.json/app.db
+exits 7
+says 'flagver: sqlite:boolean.json/app.db: there is no directory boolean.json'
+
+it "keeps nothing in memory, which ends with it"
+for command in 'flag list' 'flag put k boolean.json' init 'schema up' doctor health 'flag eval k'; do
+    # shellcheck disable=SC2086 # several words
+    run --store memory: $command
+    exits 2
+    prints_nothing
+    says_like 'flagver: *: a store in memory ends with this command'
 done
 
 it "goes by the option before the variable"

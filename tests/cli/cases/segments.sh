@@ -40,10 +40,10 @@ prints_like 'NO *
 it "is not a flag of the same name"
 run flag get staff
 exits 3
-says 'flagver: staff: no such flag'
+says 'flagver: staff: no such flag in sqlite:segments.db'
 run segment get nope
 exits 3
-says 'flagver: nope: no such segment'
+says 'flagver: nope: no such segment in sqlite:segments.db'
 
 it "deletes only what nothing refers to"
 run flag put k - <<<'{"type": "boolean", "rules": [{"if": {"segment": "staff"}, "serve": "on"}]}'
@@ -58,6 +58,7 @@ exits 0
 prints 'staff: version 4'
 run segment get staff
 exits 3
+says 'flagver: staff was deleted in version 4 by alice; "segment revert staff 3" brings it back'
 
 it "names the place in one that is none"
 run segment put bad - <<<'{"includes": []}'
