@@ -85,7 +85,7 @@ static int show(const char *path)
 
 int main(int argc, char **argv)
 {
-    char own[] = "json_driver-XXXXXX", path[64], lock[80];
+    char own[] = "json_driver-XXXXXX", path[64];
     int r;
 
     if (argc > 1)
@@ -95,10 +95,8 @@ int main(int argc, char **argv)
         return 1;
     }
     snprintf(path, sizeof path, "%s/flags.json", own);
-    snprintf(lock, sizeof lock, "%s.lock", path);
     r = show(path);
     unlink(path);
-    unlink(lock);
     rmdir(own);
     return r;
 }

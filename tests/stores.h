@@ -4,7 +4,7 @@
  *
  * A test that runs on every kind is a loop test over 0 … STORE_KINDS, one whose
  * store is to be opened twice over SHARED_KINDS … STORE_KINDS; `_i` is the kind.
- * The last kind is the example driver inside the one that fails on demand, and
+ * FAULT_KIND is the example driver inside the one that fails on demand, and
  * when it was misused or something stayed open, the test has failed.
  *
  * JSON is written with ' for ", as in flags.h.
@@ -65,10 +65,10 @@ static inline const char *file_named(const char *name)
 
 /* ---- stores ---- */
 
-static const char *const store_kinds[] MAYBE_UNUSED = { "memory:", "sqlite:", "fault-jsonfile:" };
+static const char *const store_kinds[] MAYBE_UNUSED = { "memory:", "fault-jsonfile:", "sqlite:" };
 #define STORE_KINDS 3
-#define SHARED_KINDS 1
-#define FAULT_KIND (STORE_KINDS - 1)
+#define FAULT_KIND 1
+#define SHARED_KINDS 2
 
 static struct flagver_fault *fault;
 
@@ -78,7 +78,7 @@ static inline const char *store_uri(int kind)
     static char uri[160];
 
     snprintf(uri, sizeof uri, "%s%s", store_kinds[kind],
-             kind >= SHARED_KINDS ? file_named("store") : "");
+             kind >= FAULT_KIND ? file_named("store") : "");
     return uri;
 }
 

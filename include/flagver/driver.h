@@ -15,7 +15,7 @@
  *   FLAGVER_EBUSY         a lock was not to be had in time, or the database took
  *                         the transaction back: running it again may succeed
  *   FLAGVER_EUNAVAILABLE  the database cannot be reached, written or read now
- *   FLAGVER_ECORRUPT      the database contradicts itself
+ *   FLAGVER_ECORRUPT      the database contradicts itself, or a change breaks a rule
  *   FLAGVER_ESCHEMA       the schema is missing or of another version
  *   FLAGVER_EIO, FLAGVER_ENOMEM
  *
@@ -149,7 +149,7 @@ typedef struct flagver_keyed_row {
 /**
  * One change. `expect` is the rev that the row must have now, 0: the row must
  * not be there, FLAGVER_EXPECT_ANY: whatever is there. When it is not so, apply
- * returns FLAGVER_ECONFLICT.
+ * returns FLAGVER_ECONFLICT. PAYLOAD, VERSION_NEW and LEAF do not look at it.
  *
  * SERIES          write the series; with expect 0 it is new
  * PAYLOAD         add a payload
@@ -158,12 +158,19 @@ typedef struct flagver_keyed_row {
  * VERSION_CHANGE  write a version that exists. DRAFT, SUBMITTED and APPROVED may change
  *                 as follows, others not at all: 1→1 1→2 1→3 1→6 2→1 2→2 2→3 2→5 2→6 3→4.
  *                 series, id, no, parent_no, reverts_no, created_… and TOMBSTONE never
- *                 change; payload and base_no only in 1→1. At most one version of
- *                 a series is APPROVED at any moment.
+ *                 change; payload_id, content_hash and base_no only in 1→1. At most one
+ *                 version of a series is APPROVED at any moment.
  * LEAF            append a leaf; its number is the size of the log
  * KEYED           write a keyed row
  * KEYED_DELETE    delete it: `keyed` names tenant, space, key
  * KEYED_EXPIRE    delete up to 1000 rows of `keyed`'s tenant and space older than `time`
+ *
+ * These and what the rows say of their columns are the rules of a change. The numbers of a
+ * series have no gaps. The library has checked the rules before: a driver without
+ * FLAGVER_DRIVER_RULES may rely on that as to states, births, frozen columns, numbers and times
+ * that fall, gaps, and series and payloads that are referred to. With FLAGVER_ECORRUPT or
+ * FLAGVER_ECONFLICT every driver refuses an id or a name that another row has already, a change
+ * of a version that is not there, and a leaf whose number is not the size of the log.
  */
 #define FLAGVER_CHANGE_SERIES 1
 #define FLAGVER_CHANGE_PAYLOAD 2
@@ -260,6 +267,7 @@ typedef struct flagver_cursor flagver_cursor;         /**< the driver's own */
 #define FLAGVER_DRIVER_ENLIST 8u         /**< has `adopt` */
 #define FLAGVER_DRIVER_SELF_UPGRADE 16u  /**< open creates and upgrades the schema */
 #define FLAGVER_DRIVER_TENANTS 32u       /**< the database itself keeps tenants apart */
+#define FLAGVER_DRIVER_RULES 64u         /**< refuses what breaks a rule, whoever asks */
 
 /**
  * What a store is opened with; borrowed until open returns, but for the hooks.
@@ -315,11 +323,13 @@ typedef struct flagver_adoption {
  *                 a line for each that is fine; either may be NULL. Also damage of the database.
  *
  * begin           begin a transaction of this tenant. READ sees one state of the store, WRITE
- *                 the newest. Transactions of other tenants are not seen.
+ *                 the newest. Transactions of other tenants are not seen. An empty
+ *                 tenant is none: its transactions only read, and only TENANTS.
  * adopt           begin inside the application's open transaction. commit then only ends our part,
  *                 and rollback undoes our changes alone.
  * commit          end a transaction; the handle is gone in any case. FLAGVER_EUNKNOWN when
- *                 it may or may not have been committed.
+ *                 it may or may not have been committed. If the store was lost in the
+ *                 meantime, commit fails where no call before it said FLAGVER_EUNAVAILABLE.
  * rollback        end it and undo it; never fails
  * outcome         was the transaction committed that wrote the keyed row (space "request", `key`)?
  *                 Must be certain: a remnant of it that may still commit is ended or waited for.
@@ -333,7 +343,8 @@ typedef struct flagver_adoption {
  *                 both try to create it, and one gets FLAGVER_EBUSY or FLAGVER_ECONFLICT from apply.)
  * lock_log        make the tenant's audit log the transaction's own; the number of its leaves.
  *                 Called last before the LEAF changes.
- * apply           make these changes, in order, all or none
+ * apply           make these changes, in order, all or none. When they are refused, none of them
+ *                 is visible and the transaction goes on, or it can then only be rolled back.
  * scan            see flagver_query; sees the transaction's own changes
  * next            1 and a row, 0 at the end
  * end_scan        free the cursor; NULL is not passed

@@ -329,7 +329,7 @@ const flagver_driver fv_sqlite_driver = {
     .size = sizeof(flagver_driver),
     .name = "sqlite",
     .capabilities = FLAGVER_DRIVER_DURABLE | FLAGVER_DRIVER_PROCESSES | FLAGVER_DRIVER_ONE_WRITER |
-                    FLAGVER_DRIVER_ENLIST | FLAGVER_DRIVER_SELF_UPGRADE,
+                    FLAGVER_DRIVER_ENLIST | FLAGVER_DRIVER_SELF_UPGRADE | FLAGVER_DRIVER_RULES,
     .open = open_store,
     .close = close_store,
     .abandon = abandon,

@@ -53,6 +53,12 @@ START_TEST(is_skipped_for_it_has_one_writer)
 }
 END_TEST
 
+START_TEST(is_skipped_for_it_has_not_rules)
+{
+    say_skipped("FLAGVER_DRIVER_RULES is not among its capabilities");
+}
+END_TEST
+
 /* Why a case with these needs is left out; NULL: it is not. */
 static const TTest *reason(unsigned needs)
 {
@@ -71,6 +77,8 @@ static const TTest *reason(unsigned needs)
         return is_skipped_for_it_has_not_tenants;
     if (needs & NEEDS_MANY_WRITERS && capabilities & FLAGVER_DRIVER_ONE_WRITER)
         return is_skipped_for_it_has_one_writer;
+    if (needs & NEEDS_RULES && !(capabilities & FLAGVER_DRIVER_RULES))
+        return is_skipped_for_it_has_not_rules;
     return NULL;
 }
 

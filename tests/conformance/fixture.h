@@ -72,6 +72,7 @@ void conform_check_words(int code, const char *call);
 #define NEEDS_TENANTS 8u      /* a database that keeps tenants apart */
 #define NEEDS_SNAPSHOTS 16u   /* one thread that reads while it writes */
 #define NEEDS_LOSING 32u      /* lose_place */
+#define NEEDS_RULES 64u       /* a driver that knows the rules of a change */
 
 /* A case whose tests begin with a store; conform_add() adds one, or says that it is left out. */
 TCase *conform_tcase(Suite *suite, const char *name);
