@@ -429,8 +429,8 @@ static int check_version(struct fv_sqlite *conn, flagver_error *err)
     int r;
 
     r = fv_sqlite_meta_read(conn, &meta, err);
-    if (r == FLAGVER_ESCHEMA)
-        return 0; /* there is one, and it is not right */
+    if (r == FLAGVER_ESCHEMA || r == FLAGVER_ECORRUPT)
+        return 0; /* there is one, and it is not right: that will be found */
     if (r == 0 && meta.version > FLAGVER_SCHEMA_VERSION)
         r = fv_fail(err, FLAGVER_ESCHEMA, "%.500s has schema %u; this library knows up to %u",
                     conn->store->path, (unsigned)meta.version, FLAGVER_SCHEMA_VERSION);
