@@ -1,23 +1,12 @@
-#define _POSIX_C_SOURCE 200809L
-
 #include "asking.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "datetime.h"
 #include "input.h"
 #include "output.h"
 #include "store.h"
-
-static int64_t now_us(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_REALTIME, &time);
-    return (int64_t)time.tv_sec * 1000000 + time.tv_nsec / 1000;
-}
 
 static int64_t stopped_clock(void *data)
 {
@@ -70,7 +59,7 @@ int cli_asking_begin(struct cli_asking *asking, const struct cli_request *reques
 {
     const char *at = request->values[CLI_AT], *definitions = request->values[CLI_DEFINITIONS];
     flagver_options options = { .size = sizeof options };
-    int64_t us = now_us();
+    int64_t us = cli_now();
     int r;
 
     *asking = (struct cli_asking){ .client = NULL };

@@ -1,7 +1,10 @@
+#define _POSIX_C_SOURCE 200809L
+
 #include "datetime.h"
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <time.h>
 
 static bool is_digit(char c)
 {
@@ -98,6 +101,14 @@ bool cli_datetime_parse(const char *text, int64_t *ret_us)
 static int64_t floor_of(int64_t value, int64_t unit)
 {
     return value / unit - (value % unit < 0);
+}
+
+int64_t cli_now(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_REALTIME, &time);
+    return (int64_t)time.tv_sec * 1000000 + time.tv_nsec / 1000;
 }
 
 int64_t cli_milliseconds(int64_t us)

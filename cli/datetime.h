@@ -14,6 +14,9 @@
  */
 bool cli_datetime_parse(const char *text, int64_t *ret_us);
 
+/* Microseconds since 1970. */
+int64_t cli_now(void);
+
 /* The millisecond that a microsecond belongs to. */
 int64_t cli_milliseconds(int64_t us);
 

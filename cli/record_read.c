@@ -10,6 +10,7 @@
 #include "output.h"
 #include "record.h"
 #include "store.h"
+#include "summary.h"
 #include "table.h"
 
 /* What the reading commands begin with. */
@@ -126,6 +127,7 @@ int cli_record_get(const struct cli_request *request)
 struct listing {
     const struct reading *reading;
     struct cli_table table; /* for people */
+    int64_t now;            /* the time that is asked about, in µs */
     bool found;             /* anything */
 };
 
@@ -138,70 +140,15 @@ static void add_time(struct cli_table *table, const flagver_version *version)
     cli_table_add(table, text);
 }
 
-/* What decides about a flag, in words: "2 beta users, 1 rule, 25 %". */
-struct summary {
-    char text[256];
-    size_t length;
-};
-
-static void add_part(struct summary *summary, const char *part)
-{
-    int length = snprintf(summary->text + summary->length, sizeof summary->text - summary->length,
-                          "%s%s", summary->length ? ", " : "", part);
-
-    summary->length += (size_t)length;
-}
-
-static void add_count(struct summary *summary, size_t count, const char *what)
-{
-    char part[64];
-
-    snprintf(part, sizeof part, "%zu %s%s", count, what, count == 1 ? "" : "s");
-    if (count)
-        add_part(summary, part);
-}
-
-static size_t count_targets(json_t *definition)
-{
-    json_t *targets = json_object_get(definition, "targets"), *keys;
-    const char *variant;
-    size_t count = 0;
-
-    json_object_foreach(targets, variant, keys) count += json_array_size(keys);
-    return count;
-}
-
-/* Of a flag with nothing to decide, the variant that it serves. */
-static void summarise(struct summary *summary, json_t *definition)
-{
-    const json_t *percentage = json_object_get(definition, "percentage");
-    const char *variant = json_string_value(json_object_get(definition, "default"));
-    char part[64];
-
-    add_count(summary, json_array_size(json_object_get(definition, "beta")), "beta user");
-    add_count(summary, count_targets(definition), "target");
-    add_count(summary, json_array_size(json_object_get(definition, "rules")), "rule");
-    if (percentage) {
-        snprintf(part, sizeof part, "%g %%", json_number_value(percentage));
-        add_part(summary, part);
-    }
-    if (json_object_get(definition, "split"))
-        add_part(summary, "split");
-    if (json_object_get(definition, "schedule"))
-        add_part(summary, "schedule");
-    if (!summary->length)
-        snprintf(summary->text, sizeof summary->text, "%s", variant ? variant : "everybody");
-}
-
-static void list_flag(struct cli_table *table, json_t *definition)
+static void list_flag(struct cli_table *table, const json_t *definition, int64_t now)
 {
     const json_t *enabled = json_object_get(definition, "enabled");
-    struct summary summary = { .length = 0 };
+    char summary[CLI_SUMMARY_SIZE];
 
-    summarise(&summary, definition);
+    cli_summarise(definition, now, summary);
     cli_table_add(table, json_string_value(json_object_get(definition, "type")));
     cli_table_add(table, json_is_false(enabled) ? "off" : "on");
-    cli_table_add(table, summary.text);
+    cli_table_add(table, summary);
 }
 
 static bool list_one(void *data, const flagver_version *version)
@@ -217,7 +164,7 @@ static bool list_one(void *data, const flagver_version *version)
     cli_table_add(&listing->table, version->subject);
     if (reading->kind == &cli_flag_kind) {
         definition = cli_version_definition(version);
-        list_flag(&listing->table, definition);
+        list_flag(&listing->table, definition, listing->now);
         json_decref(definition);
     }
     cli_table_format(&listing->table, "%u", (unsigned)version->no);
@@ -238,7 +185,7 @@ static int list(const struct reading *reading, int64_t as_of)
                                               "NO",   "SINCE", "BY",    NULL };
     static const char *const segment_words[] = { "SEGMENT", "NO", "SINCE", "BY", NULL };
     flagver_list_options options = { .size = sizeof options, .payload = 1, .as_of = as_of };
-    struct listing listing = { .reading = reading };
+    struct listing listing = { .reading = reading, .now = as_of ? as_of : cli_now() };
     flagver_error error;
     int r;
 

@@ -4,11 +4,13 @@
 #include <string.h>
 
 #include "commands.h"
+#include "datetime.h"
 #include "input.h"
 #include "json.h"
 #include "output.h"
 #include "record.h"
 #include "store.h"
+#include "summary.h"
 
 /* One operation and what it needs. */
 struct change {
@@ -42,15 +44,41 @@ static int schedule(struct change *change, flagver_txn *txn, flagver_error *err)
                                  &change->no, err);
 }
 
-static void print_change(const struct change *change, bool as_json)
+/* ", 2 beta users, 25 %": what the flag does from now on. */
+static void print_effect(const struct change *change, const flagver_version *version)
 {
+    json_t *definition = cli_version_definition(version);
+    char summary[CLI_SUMMARY_SIZE];
+
+    if (version->tombstone) {
+        cli_print(", deleted");
+    } else if (change->kind == &cli_flag_kind) {
+        cli_summarise(definition, cli_now(), summary);
+        cli_print(", ");
+        cli_print_name(json_is_false(json_object_get(definition, "enabled")) ? "switched off"
+                                                                             : summary);
+    }
+    json_decref(definition);
+}
+
+static void print_change(const struct change *change, flagver_client *client, bool as_json)
+{
+    flagver_version *version;
+
     if (as_json) {
         cli_print_document(json_pack("{s:o, s:I}", change->kind->name, cli_json_text(change->key),
                                      "no", (json_int_t)change->no));
         return;
     }
     cli_print_name(change->key);
-    cli_print(": version %u\n", (unsigned)change->no);
+    cli_print(": version %u", (unsigned)change->no);
+    /* The change is made whether or not it can be read again. */
+    if (flagver_version_get(client, change->kind->phase, change->key, change->no, &version, NULL) ==
+        0) {
+        print_effect(change, version);
+        flagver_version_free(version);
+    }
+    cli_print("\n");
 }
 
 static int fail(const struct cli_request *request, flagver_client *client,
@@ -85,7 +113,7 @@ static int carry_out(const struct cli_request *request, struct change *change)
     if (cli_transact(request, client, run, change, &error) < 0)
         r = fail(request, client, change, &error);
     else
-        print_change(change, request->values[CLI_JSON] != NULL);
+        print_change(change, client, request->values[CLI_JSON] != NULL);
     flagver_close(client);
     return r;
 }

@@ -8,7 +8,7 @@ time='[0-9]*-[0-9]*-[0-9]*T[0-9]*:[0-9]*:[0-9]*.[0-9][0-9][0-9][0-9][0-9][0-9]Z'
 it "makes a store by writing into it"
 run flag put report_setup - <<<'{"type": "boolean", "percentage": 10, "beta": ["u1"]}'
 exits 0
-prints 'report_setup: version 1'
+prints 'report_setup: version 1, 1 beta user, 10 %'
 says_nothing
 holds test -e flags.db
 
@@ -111,7 +111,7 @@ done
 it "ramps"
 run flag ramp report_setup 25 --note 'a quarter'
 exits 0
-prints 'report_setup: version 3'
+prints 'report_setup: version 3, 1 beta user, 25 %'
 run flag get report_setup
 prints '{"beta": ["u1"], "percentage": 25, "type": "boolean"}'
 run flag ramp report_setup 33.333
@@ -137,7 +137,7 @@ says_like 'flagver: checkout: *'
 it "adds and removes beta users"
 run flag beta add report_setup u2 u3 u2
 exits 0
-prints 'report_setup: version 5'
+prints 'report_setup: version 5, 3 beta users, 33.333 %'
 run flag beta rm report_setup u1 nobody
 exits 0
 run flag get report_setup
@@ -151,16 +151,19 @@ says 'flagver: flag beta add: no USER given'
 it "disables and enables"
 run flag disable report_setup --note 'too slow'
 exits 0
+prints 'report_setup: version 7, switched off'
 run flag eval report_setup --context '{"targetingKey": "u2"}'
 prints 'report_setup: false (variant off, DISABLED, version 7)'
 run flag enable report_setup
 exits 0
+prints 'report_setup: version 8, 2 beta users, 33.333 %'
 run flag eval report_setup --context '{"targetingKey": "u2"}'
 prints 'report_setup: true (variant on, TARGETING_MATCH, version 8)'
 
 it "gives a schedule and takes it away"
 run flag schedule report_setup - <<<'{"steps": [{"at": "2026-01-01T00:00:00Z", "percentage": 10}]}'
 exits 0
+prints 'report_setup: version 9, 2 beta users, schedule at 10 %'
 run flag get report_setup --json
 prints_like '*"schedule":{"steps":\[{"at":"2026-01-01T00:00:00Z","percentage":10}\]}*'
 run flag schedule report_setup --clear
@@ -190,6 +193,7 @@ run flag ramp report_setup 40
 run flag disable report_setup
 run flag release report_setup --note 'all of them'
 exits 0
+prints 'report_setup: version 14, 100 %'
 run flag eval report_setup --context '{"targetingKey": "anybody"}'
 prints_like 'report_setup: true (variant on, *)'
 run flag get report_setup --json
@@ -246,7 +250,7 @@ says 'flagver: report_setup: no version 99 in sqlite:flags.db'
 it "reverts"
 run flag revert report_setup 3
 exits 0
-prints 'report_setup: version 16'
+prints 'report_setup: version 16, 1 beta user, 25 %'
 run flag get report_setup
 prints '{"beta": ["u1"], "percentage": 25, "type": "boolean"}'
 run flag history report_setup
@@ -273,10 +277,10 @@ says "flagver: flag ramp: --expect some is neither a version's number nor none"
 it "does nothing twice under one idempotency key"
 run flag ramp report_setup 31 --idempotency-key k1
 exits 0
-prints 'report_setup: version 18'
+prints 'report_setup: version 18, 1 beta user, 31 %'
 run flag ramp report_setup 31 --idempotency-key k1
 exits 0
-prints 'report_setup: version 18'
+prints 'report_setup: version 18, 1 beta user, 31 %'
 run flag get report_setup --json
 prints_like '{"flag":"report_setup","no":18,*'
 run flag ramp report_setup 32 --idempotency-key k1
@@ -319,7 +323,7 @@ exits 0
 prints '{"flag":"child","no":2}'
 run flag delete report_setup
 exits 0
-prints 'report_setup: version 19'
+prints 'report_setup: version 19, deleted'
 
 it "keeps the history of what is deleted"
 for command in 'get report_setup' 'enable report_setup' 'delete report_setup'; do
@@ -348,7 +352,7 @@ prints_like '- /beta: *
 it "goes on counting when it comes back"
 run flag revert report_setup 18
 exits 0
-prints 'report_setup: version 20'
+prints 'report_setup: version 20, 1 beta user, 31 %'
 
 it "lists"
 run flag put none - <<<'{"type": "boolean", "enabled": false}'
@@ -363,13 +367,31 @@ fresh         boolean  on     everybody          1   '"$time"'  alice
 none          boolean  off    everybody          1   '"$time"'  alice
 plain         json     on     a                  1   '"$time"'  alice
 report_setup  boolean  on     1 beta user, 31 %  20  '"$time"'  alice
-soon          boolean  on     schedule           1   '"$time"'  alice
+soon          boolean  on     schedule at 10 %   1   '"$time"'  alice
 split         integer  on     2 targets, split   1   '"$time"'  alice'
 run flag list --json
 exits 0
 holds test "$(wc -l <"$work/out")" -eq 7
 prints_like '{"flag":"checkout",*"definition":{*}}
 {"flag":"fresh",*'
+
+it "says where a schedule stands at a time"
+run --store sqlite:plan.db flag put step - <<<'{"type": "boolean", "schedule": {"steps": [
+    {"at": "2090-01-01T00:00:00Z", "percentage": 10}, {"at": "2090-01-03T00:00:00Z", "percentage": 0.5}]}}'
+prints 'step: version 1, schedule at 0 %'
+run --store sqlite:plan.db flag put linear - <<<'{"type": "boolean", "schedule": {"interpolate": "linear", "steps": [
+    {"at": "2090-01-01T00:00:00Z", "percentage": 10}, {"at": "2090-01-04T00:00:00Z", "percentage": 30}]}}'
+# at TIME STEP LINEAR
+at() {
+    run --store sqlite:plan.db flag list --at "$1"
+    holds grep -q "^step .* schedule at $2 %  " "$work/out"
+    holds grep -q "^linear .* schedule at $3 %  " "$work/out"
+}
+at 2089-12-31T23:59:59.999Z 0 0
+at 2090-01-01T00:00:00Z 10 10
+at 2090-01-02T00:00:00Z 10 16.666
+at 2090-01-03T00:00:00Z 0.5 23.333
+at 2099-01-03T00:00:00Z 0.5 30
 
 it "aligns names that are no ASCII"
 run --store sqlite:umlauts.db flag put größe - <<<'{"type": "boolean"}'

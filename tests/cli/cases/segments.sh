@@ -55,7 +55,7 @@ exits 5
 run flag delete k
 run segment delete staff
 exits 0
-prints 'staff: version 4'
+prints 'staff: version 4, deleted'
 run segment get staff
 exits 3
 says 'flagver: staff was deleted in version 4 by alice; "segment revert staff 3" brings it back'
