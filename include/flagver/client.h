@@ -115,7 +115,8 @@ FLAGVER_API int flagver_open(const char *uri, const flagver_options *options,
 
 /**
  * Close a client and free what it holds, the handles bound to it included.
- * No other thread may be inside a call on it, or begin one. Snapshots taken
+ * No other thread may be inside a call on it, or begin one, and its
+ * transactions have to be freed before. Snapshots taken
  * from it stay good. NULL is fine.
  */
 FLAGVER_API void flagver_close(flagver_client *client);
@@ -198,9 +199,11 @@ FLAGVER_API int flagver_client_tenant(flagver_client *client, const char *tenant
  * evaluated as they were, and what needs the store returns FLAGVER_EFORKED. The parent's
  * connections are left alone. Transactions that were open at the fork can only be freed.
  *
- * Also puts a client right whose store was replaced by another one.
+ * Also puts a client right whose store was replaced by another one. A "memory:" store is
+ * the parent's: the child begins with an empty one, and elsewhere there is nothing to
+ * reopen.
  *
- * @return as flagver_open()
+ * @return as flagver_open(), or FLAGVER_ENOTSUP
  */
 FLAGVER_API int flagver_client_reopen(flagver_client *client, flagver_error *err);
 

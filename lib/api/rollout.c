@@ -235,7 +235,7 @@ int flagver_flag_schedule(flagver_txn *txn, const char *key, const char *json, s
                           const flagver_write_options *options, uint32_t *ret_no,
                           flagver_error *err)
 {
-    const struct fv_words schedule = { json, length };
+    const struct fv_words schedule = { json, json ? length : 0 };
     const struct fv_edit edit = { edit_schedule, &schedule };
 
     return change(txn, "schedule", key, &edit, schedule, options, ret_no, err);
@@ -272,9 +272,13 @@ int flagver_flags_plan(flagver_client *client, const char *json, size_t length, 
 static int apply(flagver_txn *txn, const struct fv_rollout_file *file,
                  const flagver_write_options *options, flagver_error *err)
 {
-    const struct fv_words words[] = { { "apply", 5 },
-                                      { file->json, file->length },
-                                      { &file->prune, sizeof file->prune } };
+    const struct fv_words words[] = {
+        { "apply", 5 },
+        { file->json, file->length },
+        { &file->prune, sizeof file->prune },
+        { options->note, options->note ? strlen(options->note) : 0 },
+        { &options->expect_no, sizeof options->expect_no },
+    };
     uint32_t count = 0;
     int r;
 
@@ -282,7 +286,9 @@ static int apply(flagver_txn *txn, const struct fv_rollout_file *file,
     if (r != 0)
         return r < 0 ? r : (int)count;
     r = fv_rollout_apply(txn, file, options, err);
-    if (r >= 0)
+    if (r < 0)
+        fv_txn_record_refusal(txn, r);
+    else
         fv_txn_record(txn, (uint32_t)r);
     return r;
 }
@@ -291,14 +297,17 @@ int flagver_flags_apply(flagver_txn *txn, const char *json, size_t length, const
                         bool prune, const flagver_write_options *options, flagver_error *err)
 {
     const struct fv_rollout_file file = { json, length, name, prune };
+    flagver_write_options given;
     int r;
 
     if (!txn || !json)
         return fv_fail(err, FLAGVER_EINVAL, "%s is NULL", txn ? "json" : "txn");
-    r = fv_txn_enter(txn, err);
+    r = fv_record_options(options, &given, err);
+    if (r == 0)
+        r = fv_txn_enter(txn, err);
     if (r < 0)
         return r;
-    return fv_txn_leave(txn, apply(txn, &file, options, err), err);
+    return fv_txn_leave(txn, apply(txn, &file, &given, err), err);
 }
 
 int flagver_flags_export(flagver_client *client, char **ret_json, flagver_error *err)

@@ -8,6 +8,7 @@
 #include "engine/history.h"
 #include "model/version.h"
 #include "util/fail.h"
+#include "util/options.h"
 
 void flagver_version_free(flagver_version *version)
 {
@@ -197,14 +198,11 @@ int flagver_version_by_id(flagver_client *client, const char *id, flagver_versio
 static int read_list_options(const flagver_list_options *options, flagver_list_options *ret_options,
                              flagver_error *err)
 {
-    *ret_options = (flagver_list_options){ .size = sizeof *ret_options };
-    if (!options)
-        return 0;
-    if (options->size < sizeof *options || options->reserved)
-        return fv_fail(err, FLAGVER_EINVAL,
-                       options->reserved ? "options.reserved is not 0" : "options.size is not set");
-    *ret_options = *options;
-    return 0;
+    int r = fv_options_copy("options", options, ret_options, sizeof *ret_options, err);
+
+    if (r == 0 && ret_options->reserved)
+        return fv_fail(err, FLAGVER_EINVAL, "options.reserved is not 0");
+    return r;
 }
 
 static int visit_all(flagver_client *client, const flagver_query *query, bool tombstones,

@@ -37,10 +37,13 @@ static int perform(flagver_txn *txn, const struct fv_operation *operation,
     r = replay(txn, operation, target, ret_no, err);
     if (r > 0)
         return wants_version ? fv_record_get(txn, target, *ret_no, ret_version, err) : 0;
-    if (r == 0)
-        r = operation->run(txn, target, operation->data, ret_version, err);
     if (r < 0)
         return r;
+    r = operation->run(txn, target, operation->data, ret_version, err);
+    if (r < 0) {
+        fv_txn_record_refusal(txn, r);
+        return r;
+    }
     *ret_no = (*ret_version)->row.no;
     fv_txn_record(txn, *ret_no);
     return 0;
@@ -56,6 +59,8 @@ int fv_write(flagver_txn *txn, const struct fv_operation *operation, flagver_ver
 
     if (!txn)
         return fv_fail(err, FLAGVER_EINVAL, "txn is NULL");
+    if (!operation->asked[0].data && operation->asked[0].length)
+        return fv_fail(err, FLAGVER_EINVAL, "json is NULL");
     r = fv_record_target(operation->phase, operation->subject, operation->options, &target, err);
     if (r == 0)
         r = fv_txn_enter(txn, err);

@@ -8,6 +8,7 @@
 
 #include "engine/snapshot.h"
 #include "util/fail.h"
+#include "util/options.h"
 
 #define CATALOG_CHUNK 4096
 
@@ -23,21 +24,10 @@ static int64_t system_clock(void *data)
 int fv_options_read(const flagver_options *options, flagver_options *ret_options,
                     flagver_error *err)
 {
-    const unsigned char *bytes = (const unsigned char *)options;
-    size_t i, known = sizeof *ret_options;
+    int r = fv_options_copy("options", options, ret_options, sizeof *ret_options, err);
 
-    memset(ret_options, 0, sizeof *ret_options);
-    if (!options)
-        return 0;
-    if (options->size < sizeof options->size)
-        return fv_fail(err, FLAGVER_EINVAL, "options.size is %zu: set it to sizeof options",
-                       options->size);
-    for (i = known; i < options->size; i++)
-        if (bytes[i])
-            return fv_fail(err, FLAGVER_EINVAL,
-                           "options set a member that version %s does not have", FLAGVER_VERSION);
-
-    memcpy(ret_options, options, options->size < known ? options->size : known);
+    if (r < 0)
+        return r;
     if (ret_options->wait_ms < 0 || ret_options->poll_ms < 0)
         return fv_fail(err, FLAGVER_EINVAL, "options.%s is negative",
                        ret_options->wait_ms < 0 ? "wait_ms" : "poll_ms");

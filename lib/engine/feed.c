@@ -93,7 +93,6 @@ static int read_all(struct fv_read *read, int64_t as_of, struct fv_harvest *harv
 static int read_in(flagver_txn *txn, bool is_segment, struct fv_harvest *harvest,
                    flagver_error *err)
 {
-    const flagver_driver *driver = fv_txn_driver(txn);
     const flagver_query query = query_of(is_segment, 0);
     flagver_cursor *cursor;
     flagver_row row;
@@ -102,12 +101,12 @@ static int read_in(flagver_txn *txn, bool is_segment, struct fv_harvest *harvest
     r = fv_txn_scan(txn, &query, &cursor, err);
     if (r < 0)
         return r;
-    while ((r = driver->next(cursor, &row, err)) > 0) {
+    while ((r = fv_txn_next(txn, cursor, &row, err)) > 0) {
         r = add_row(harvest, &row.as.version, is_segment, err);
         if (r < 0)
             break;
     }
-    driver->end_scan(cursor);
+    fv_txn_end_scan(txn, cursor);
     return r;
 }
 

@@ -7,6 +7,7 @@
 #include "model/flag.h"
 #include "model/version.h"
 #include "util/fail.h"
+#include "util/options.h"
 #include "util/utf8.h"
 
 /* ---- policies ---- */
@@ -40,23 +41,26 @@ static int check_note(const char *note, flagver_error *err)
     return 0;
 }
 
-int fv_record_check_options(const flagver_write_options *options, flagver_error *err)
+int fv_record_options(const flagver_write_options *options, flagver_write_options *ret_options,
+                      flagver_error *err)
 {
-    if (!options)
-        return 0;
-    if (options->size < sizeof *options || options->reserved)
-        return fv_fail(err, FLAGVER_EINVAL,
-                       options->reserved ? "options.reserved is not 0" : "options.size is not set");
-    return check_note(options->note, err);
+    int r = fv_options_copy("options", options, ret_options, sizeof *ret_options, err);
+
+    if (r < 0)
+        return r;
+    if (ret_options->reserved)
+        return fv_fail(err, FLAGVER_EINVAL, "options.reserved is not 0");
+    return check_note(ret_options->note, err);
 }
 
 int fv_record_target(const char *phase, const char *subject, const flagver_write_options *options,
                      struct fv_target *ret_target, flagver_error *err)
 {
     struct fv_target target = { .subject = subject };
+    flagver_write_options given;
     int r;
 
-    r = fv_record_check_options(options, err);
+    r = fv_record_options(options, &given, err);
     if (r == 0)
         r = fv_check_text("phase", phase, FLAGVER_PHASE_LIMIT, err);
     if (r < 0)
@@ -71,10 +75,8 @@ int fv_record_target(const char *phase, const char *subject, const flagver_write
         subject, target.policy->is_definition ? FV_FLAG_KEY_LIMIT : FLAGVER_SUBJECT_LIMIT, err);
     if (r < 0)
         return r;
-    if (options) {
-        target.note = options->note;
-        target.expect_no = options->expect_no;
-    }
+    target.note = given.note;
+    target.expect_no = given.expect_no;
     *ret_target = target;
     return 0;
 }
@@ -196,10 +198,13 @@ static int hash_note(flagver_txn *txn, const flagver_version_row *row, flagver_b
     return note.data ? fv_txn_digest(txn, parts, sizeof parts / sizeof *parts, out, err) : 0;
 }
 
-static int add_leaf(flagver_txn *txn, const flagver_version_row *row, enum fv_action action,
-                    int from, uint32_t supersedes, const char *note, flagver_error *err)
+/* What has just become of the version; its time is when the series changed last. */
+static int add_leaf(flagver_txn *txn, const struct fv_series *series,
+                    const flagver_version_row *row, enum fv_action action, int from,
+                    uint32_t supersedes, const char *note, flagver_error *err)
 {
-    struct fv_audit_leaf leaf = { .action = (uint8_t)action,
+    struct fv_audit_leaf leaf = { .time = series->row.changed_at,
+                                  .action = (uint8_t)action,
                                   .phase = row->phase,
                                   .subject = row->subject,
                                   .no = row->no,
@@ -213,9 +218,6 @@ static int add_leaf(flagver_txn *txn, const flagver_version_row *row, enum fv_ac
                                   .supersedes = supersedes };
     int r;
 
-    leaf.time = row->decided_at > row->created_at ? row->decided_at : row->created_at;
-    if (action == FV_ACTION_WITHDRAW || action == FV_ACTION_EDIT)
-        leaf.time = fv_txn_now(txn);
     memcpy(leaf.content_hash, row->content_hash, sizeof leaf.content_hash);
     r = hash_note(txn, row, fv_bytes(note), leaf.note_hash, err);
     return r < 0 ? r : fv_txn_leaf(txn, &leaf, err);
@@ -258,7 +260,8 @@ static int create(flagver_txn *txn, struct fv_series *series, const struct fv_ta
     row.created_at = fv_txn_time(txn, series);
     r = fv_txn_add_version(txn, series, &row, ret_version, err);
     return r < 0 ? r
-                 : add_leaf(txn, &(*ret_version)->row, FV_ACTION_CREATE, 0, 0, target->note, err);
+                 : add_leaf(txn, series, &(*ret_version)->row, FV_ACTION_CREATE, 0, 0, target->note,
+                            err);
 }
 
 /* The version in force makes room for the next one. */
@@ -293,12 +296,12 @@ static int approve(flagver_txn *txn, struct fv_series *series, struct fv_staged 
     version->row.submitted_at = time;
     version->row.decided_at = time;
     version->row.decided_by = fv_bytes(fv_txn_actor(txn));
-    r = fv_txn_change_series(txn, series, version->row.no, err);
+    r = fv_txn_change_series(txn, series, version->row.no, time, err);
     if (r == 0)
         r = fv_txn_change_version(txn, version, false, err);
     return r < 0 ? r
-                 : add_leaf(txn, &version->row, FV_ACTION_SUBMIT, FLAGVER_STATE_DRAFT, supersedes,
-                            note, err);
+                 : add_leaf(txn, series, &version->row, FV_ACTION_SUBMIT, FLAGVER_STATE_DRAFT,
+                            supersedes, note, err);
 }
 
 static int refuse_transition(const struct fv_staged *version, enum fv_action action, int code,
@@ -361,12 +364,12 @@ int fv_record_edit(flagver_txn *txn, const struct fv_target *target, uint32_t no
     if (r < 0)
         return r;
     version->row.payload = content->payload;
-    fv_txn_time(txn, series);
-    r = fv_txn_change_series(txn, series, series->row.current_no, err);
+    r = fv_txn_change_series(txn, series, series->row.current_no, fv_txn_time(txn, series), err);
     if (r == 0)
         r = fv_txn_change_version(txn, version, true, err);
     if (r == 0)
-        r = add_leaf(txn, &version->row, FV_ACTION_EDIT, FLAGVER_STATE_DRAFT, 0, target->note, err);
+        r = add_leaf(txn, series, &version->row, FV_ACTION_EDIT, FLAGVER_STATE_DRAFT, 0,
+                     target->note, err);
     *ret_version = version;
     return r;
 }
@@ -411,12 +414,11 @@ int fv_record_withdraw(flagver_txn *txn, const struct fv_target *target, uint32_
         return r;
     from = version->row.state;
     version->row.state = FLAGVER_STATE_WITHDRAWN;
-    fv_txn_time(txn, series);
-    r = fv_txn_change_series(txn, series, series->row.current_no, err);
+    r = fv_txn_change_series(txn, series, series->row.current_no, fv_txn_time(txn, series), err);
     if (r == 0)
         r = fv_txn_change_version(txn, version, false, err);
     if (r == 0)
-        r = add_leaf(txn, &version->row, FV_ACTION_WITHDRAW, from, 0, target->note, err);
+        r = add_leaf(txn, series, &version->row, FV_ACTION_WITHDRAW, from, 0, target->note, err);
     *ret_version = version;
     return r;
 }

@@ -31,7 +31,8 @@ struct fv_target {
 
 int fv_record_target(const char *phase, const char *subject, const flagver_write_options *options,
                      struct fv_target *ret_target, flagver_error *err);
-int fv_record_check_options(const flagver_write_options *options, flagver_error *err);
+int fv_record_options(const flagver_write_options *options, flagver_write_options *ret_options,
+                      flagver_error *err);
 
 /* Is in force what the target expects? FLAGVER_ECONFLICT; all operations ask by themselves. */
 int fv_record_expected(flagver_txn *txn, const struct fv_target *target, flagver_error *err);

@@ -50,7 +50,6 @@ static int find_text(struct closure *closure, size_t number, flagver_error *err)
                                                                  : FLAGVER_PHASE_FLAG),
                             .subject = fv_bytes_of(record->key, record->key_length),
                             .payload = true };
-    const flagver_driver *driver = fv_txn_driver(closure->txn);
     flagver_cursor *cursor;
     flagver_row row;
     int r;
@@ -58,14 +57,14 @@ static int find_text(struct closure *closure, size_t number, flagver_error *err)
     r = fv_txn_scan(closure->txn, &query, &cursor, err);
     if (r < 0)
         return r;
-    r = driver->next(cursor, &row, err);
+    r = fv_txn_next(closure->txn, cursor, &row, err);
     if (r > 0 && !(row.as.version.bits & FLAGVER_VERSION_TOMBSTONE)) {
         record->length = row.as.version.payload.length;
         record->text = fv_arena_string(fv_txn_arena(closure->txn), row.as.version.payload.data,
                                        record->length);
         closure->failed = closure->failed || !record->text;
     }
-    driver->end_scan(cursor);
+    fv_txn_end_scan(closure->txn, cursor);
     return r < 0 ? r : 0;
 }
 
@@ -188,7 +187,6 @@ static int search_phase(flagver_txn *txn, const char *phase, struct search *sear
                             .pick = FLAGVER_PICK_CURRENT,
                             .phase = fv_bytes(phase),
                             .payload = true };
-    const flagver_driver *driver = fv_txn_driver(txn);
     flagver_cursor *cursor;
     flagver_version_row *version;
     flagver_row row;
@@ -197,7 +195,7 @@ static int search_phase(flagver_txn *txn, const char *phase, struct search *sear
     r = fv_txn_scan(txn, &query, &cursor, err);
     if (r < 0)
         return r;
-    while ((r = driver->next(cursor, &row, err)) > 0) {
+    while ((r = fv_txn_next(txn, cursor, &row, err)) > 0) {
         version = &row.as.version;
         if (version->bits & FLAGVER_VERSION_TOMBSTONE || !may_refer(version->payload, search->key))
             continue;
@@ -213,7 +211,7 @@ static int search_phase(flagver_txn *txn, const char *phase, struct search *sear
                     (const char *)version->subject.data);
         break;
     }
-    driver->end_scan(cursor);
+    fv_txn_end_scan(txn, cursor);
     return r;
 }
 

@@ -112,13 +112,14 @@ static int do_steps(flagver_txn *txn, const struct fv_plan_steps *plan,
 {
     struct prepared *prepared = fv_arena_allocate(fv_txn_arena(txn),
                                                   plan->count * sizeof *prepared);
+    flagver_write_options given;
     struct fv_staged *version;
     size_t i;
     int r;
 
     if (!prepared)
         return fv_fail_memory(err);
-    r = fv_record_check_options(options, err);
+    r = fv_record_options(options, &given, err);
     for (i = 0; r == 0 && i < plan->count; i++)
         r = prepare(txn, &plan->steps[i], options, &prepared[i], err);
     for (i = 0; r == 0 && i < plan->count; i++)

@@ -287,14 +287,13 @@ static bool start_from_cache(struct fv_stored *stored)
 }
 
 /* Is the log that our flags are of the one that the store has? Else all is read anew. */
-static int confirm(struct fv_stored *stored, const struct fv_tenancy *tenancy, flagver_error *err)
+static int confirm(struct fv_stored *stored, const struct fv_tenancy *tenancy, uint64_t size,
+                   flagver_error *err)
 {
-    uint8_t leaf[32];
-    uint64_t size;
-    int r;
+    uint8_t leaf[32] = { 0 };
+    int r = 0;
 
-    r = fv_feed_size(tenancy, &size, err);
-    if (r == 0 && size >= stored->size)
+    if (size >= stored->size)
         r = read_last_leaf(tenancy, stored->size, leaf, err);
     if (r < 0)
         return r;
@@ -309,15 +308,19 @@ static int take_harvest(struct fv_stored *stored, const struct fv_tenancy *tenan
                         bool environment, flagver_error *err)
 {
     struct fv_harvest harvest;
+    uint8_t leaf[32];
     int r;
 
     fv_harvest_init(&harvest, stored->memory);
     r = whole ? fv_feed_all(tenancy, 0, &harvest, err)
               : fv_feed_since(tenancy, stored->size, &harvest, err);
     if (r == 0)
+        r = read_last_leaf(tenancy, harvest.size, leaf, err);
+    if (r == 0)
         r = fv_client_take_records(stored->client, &harvest, environment, err);
     if (r == 0) {
         stored->size = harvest.size;
+        memcpy(stored->leaf, leaf, sizeof leaf);
         stored->known = stored->confirmed = true;
     }
     fv_harvest_clear(&harvest);
@@ -327,24 +330,24 @@ static int take_harvest(struct fv_stored *stored, const struct fv_tenancy *tenan
 static int catch_up(struct fv_stored *stored, const struct fv_tenancy *tenancy, bool environment,
                     flagver_error *err)
 {
-    bool changed = environment && fv_client_environment_changed(stored->client);
     uint64_t size;
     int r;
 
-    if (stored->known && !stored->confirmed) {
-        r = confirm(stored, tenancy, err);
+    r = fv_feed_size(tenancy, &size, err);
+    /* The usual case, several times a second: nothing has happened. */
+    if (r < 0 || (stored->known && stored->confirmed && size == stored->size && !environment))
+        return r;
+    if (stored->known) {
+        r = confirm(stored, tenancy, size, err);
         if (r < 0)
             return r;
     }
     if (!stored->known)
         stored->cached_size = NOT_CACHED; /* the file may be of another store, of the same size */
     /* What names a variable has to be read anew when variables have changed. */
-    if (!stored->known || changed)
+    if (!stored->known || (environment && fv_client_environment_changed(stored->client)))
         return take_harvest(stored, tenancy, true, environment, err);
-    r = fv_feed_size(tenancy, &size, err);
-    if (r < 0 || size == stored->size)
-        return r;
-    return take_harvest(stored, tenancy, false, environment, err);
+    return size == stored->size ? 0 : take_harvest(stored, tenancy, false, environment, err);
 }
 
 /* After a fork it is the parent's, until the store is reopened. */
@@ -575,6 +578,8 @@ int fv_stored_reopen(struct fv_stored *stored, flagver_error *err)
     bool forked;
     int r, started;
 
+    if (!stored->forked && strcmp(stored->uri, "memory:") == 0)
+        return fv_fail(err, FLAGVER_ENOTSUP, "a store in memory cannot be opened again");
     r = open_store(stored, true, &opened, err);
     if (r < 0)
         return r;

@@ -5,9 +5,10 @@
 #include "store/staging.h"
 #include "util/fail.h"
 
-#define FORM 1                                /* first byte of a row's value */
-#define RECORD (FV_DIGEST_SIZE + 4)           /* a digest and a number */
-#define CLEANING_US (INT64_C(3600) * 1000000) /* old rows are thrown away so often */
+#define FORM 1                      /* first byte of a row's value */
+#define RECORD (FV_DIGEST_SIZE + 4) /* a digest and a number */
+#define REFUSED 0x80000000u         /* instead of a version's number: a code, negated, with this */
+#define CLEANING_PAUSE 64           /* commits */
 
 /* Callers' keys and our own do not meet. */
 static const char *row_key(flagver_txn *txn, const char *key, bool ours)
@@ -26,7 +27,7 @@ static int read_row(flagver_txn *txn, flagver_cursor *cursor, flagver_error *err
 {
     flagver_row row;
     const unsigned char *value;
-    int r = fv_txn_driver(txn)->next(cursor, &row, err);
+    int r = fv_txn_next(txn, cursor, &row, err);
 
     if (r <= 0)
         return r;
@@ -35,6 +36,10 @@ static int read_row(flagver_txn *txn, flagver_cursor *cursor, flagver_error *err
         (row.as.keyed.value.length - 1) % RECORD != 0)
         return fv_fail(err, FLAGVER_ECORRUPT, "the row of request \"%.100s\" is malformed",
                        txn->key);
+    if (row.as.keyed.time < txn->time - FV_REQUEST_KEPT_US) {
+        txn->outdated_rev = row.as.keyed.rev;
+        return 0;
+    }
     txn->recorded_count = (row.as.keyed.value.length - 1) / RECORD;
     txn->recorded = (unsigned char *)fv_arena_string(&txn->arena, (const char *)value + 1,
                                                      row.as.keyed.value.length - 1);
@@ -54,11 +59,11 @@ int fv_request_find(flagver_txn *txn, flagver_error *err)
     if (txn->key_is_fresh)
         return 0;
     query.subject = fv_bytes(txn->written_key);
-    r = fv_txn_driver(txn)->scan(txn->driver, &query, &cursor, err);
+    r = fv_txn_scan_store(txn, &query, &cursor, err);
     if (r < 0)
         return r;
     r = read_row(txn, cursor, err);
-    fv_txn_driver(txn)->end_scan(cursor);
+    fv_txn_end_scan(txn, cursor);
     return r;
 }
 
@@ -94,8 +99,12 @@ static int replay(flagver_txn *txn, const uint8_t digest[FV_DIGEST_SIZE], uint32
         return fv_fail(err, FLAGVER_EIDEM,
                        "operation %zu is not the one that was recorded under this idempotency key",
                        txn->replayed + 1);
-    *ret_no = number_at(record + FV_DIGEST_SIZE);
     txn->replayed++;
+    *ret_no = number_at(record + FV_DIGEST_SIZE);
+    if (*ret_no & REFUSED)
+        return fv_fail(err, -(int)(*ret_no & ~REFUSED),
+                       "the operation was refused when it was run first: %s",
+                       fv_error_words(-(int)(*ret_no & ~REFUSED)));
     return 1;
 }
 
@@ -120,22 +129,26 @@ void fv_txn_record(flagver_txn *txn, uint32_t no)
 {
     char number[4] = { (char)(no >> 24), (char)(no >> 16), (char)(no >> 8), (char)no };
 
-    if (!txn->key)
+    if (!txn->key || txn->replaying)
         return;
     fv_text_add_bytes(&txn->operations, (const char *)txn->asked, FV_DIGEST_SIZE);
     fv_text_add_bytes(&txn->operations, number, sizeof number);
 }
 
-/* Rarely, and by one transaction only: throw away what is too old to be repeated. */
+void fv_txn_record_refusal(flagver_txn *txn, int code)
+{
+    if (!txn->store_failed && fv_error_class(code) == FLAGVER_CLASS_MISTAKE)
+        fv_txn_record(txn, REFUSED | (uint32_t)-code);
+}
+
+/* Now and then: throw away what is too old to be repeated, more at a time than comes meanwhile. */
 static int stage_cleaning(flagver_txn *txn, flagver_error *err)
 {
     struct fv_store *store = txn->source.store;
-    int64_t last = atomic_load(&store->expired_at);
     flagver_keyed_row *row;
     flagver_change change = { .kind = FLAGVER_CHANGE_KEYED_EXPIRE };
 
-    if (txn->time - last < CLEANING_US ||
-        !atomic_compare_exchange_strong(&store->expired_at, &last, txn->time))
+    if (atomic_fetch_add_explicit(&store->commits, 1, memory_order_relaxed) % CLEANING_PAUSE)
         return 0;
     row = fv_arena_allocate_zeroed(&txn->arena, 1, sizeof *row);
     if (!row)
@@ -187,9 +200,10 @@ int fv_request_stage(flagver_txn *txn, flagver_error *err)
     *row = (flagver_keyed_row){ .tenant = fv_bytes(txn->source.tenant),
                                 .space = fv_bytes(FV_REQUEST_SPACE),
                                 .key = fv_bytes(txn->written_key),
-                                .rev = 1,
+                                .rev = txn->outdated_rev + 1,
                                 .time = txn->time,
                                 .value = { value, txn->operations.length + 1 } };
     change.row.keyed = row;
+    change.expect = txn->outdated_rev;
     return fv_txn_change(txn, &change, err);
 }

@@ -24,7 +24,8 @@ int fv_txn_change(flagver_txn *txn, const flagver_change *change, flagver_error 
  */
 static int hand_over(flagver_txn *txn, flagver_error *err)
 {
-    int r = fv_txn_driver(txn)->apply(txn->driver, txn->changes, txn->change_count, err);
+    int r = fv_txn_outcome(
+        txn, fv_txn_driver(txn)->apply(txn->driver, txn->changes, txn->change_count, err));
 
     return r == FLAGVER_ECONFLICT
                ? fv_fail(err, FLAGVER_EBUSY, "another transaction was faster; run it again")
@@ -54,7 +55,23 @@ int fv_txn_scan(flagver_txn *txn, const flagver_query *query, flagver_cursor **r
 {
     int r = fv_txn_flush(txn, err);
 
-    return r < 0 ? r : fv_txn_driver(txn)->scan(txn->driver, query, ret_cursor, err);
+    return r < 0 ? r : fv_txn_scan_store(txn, query, ret_cursor, err);
+}
+
+int fv_txn_scan_store(flagver_txn *txn, const flagver_query *query, flagver_cursor **ret_cursor,
+                      flagver_error *err)
+{
+    return fv_txn_outcome(txn, fv_txn_driver(txn)->scan(txn->driver, query, ret_cursor, err));
+}
+
+int fv_txn_next(flagver_txn *txn, flagver_cursor *cursor, flagver_row *ret_row, flagver_error *err)
+{
+    return fv_txn_outcome(txn, fv_txn_driver(txn)->next(cursor, ret_row, err));
+}
+
+void fv_txn_end_scan(flagver_txn *txn, flagver_cursor *cursor)
+{
+    fv_txn_driver(txn)->end_scan(cursor);
 }
 
 /* ---- copies in the arena ---- */
@@ -110,6 +127,12 @@ static uint32_t number_of(flagver_txn *txn, const char *phase, const char *subje
     return number;
 }
 
+/* Nothing that counts from here on can run over. */
+static bool is_sane(int64_t rev, int64_t time)
+{
+    return rev >= 0 && rev < INT64_MAX / 2 && time >= 0 && time < INT64_MAX / 2;
+}
+
 /*
  * Keys are locked in order, so that two transactions cannot wait for each other;
  * one that comes out of order is only tried.
@@ -119,13 +142,17 @@ static int lock(flagver_txn *txn, struct fv_series *series, flagver_error *err)
     flagver_bytes phase = series->row.phase, subject = series->row.subject,
                   tenant = series->row.tenant;
     bool out_of_order = txn->greatest && !comes_after(&series->row, &txn->greatest->row);
-    int r = fv_txn_driver(txn)->lock(txn->driver, &series->row, 1, out_of_order, err);
+    int r = fv_txn_outcome(
+        txn, fv_txn_driver(txn)->lock(txn->driver, &series->row, 1, out_of_order, err));
 
     if (r < 0)
         return r;
     series->row.tenant = tenant; /* ours, which outlive the driver's */
     series->row.phase = phase;
     series->row.subject = subject;
+    if (!is_sane(series->row.rev, series->row.changed_at))
+        return fv_fail(err, FLAGVER_ECORRUPT, "the row of \"%.256s\" is damaged",
+                       (const char *)subject.data);
     if (!out_of_order)
         txn->greatest = series;
     return 0;
@@ -191,14 +218,14 @@ static int stage_series(flagver_txn *txn, struct fv_series *series, flagver_erro
 }
 
 int fv_txn_change_series(flagver_txn *txn, struct fv_series *series, uint32_t current_no,
-                         flagver_error *err)
+                         int64_t time, flagver_error *err)
 {
     series->row.current_no = current_no;
-    series->row.changed_at = txn->time;
+    series->row.changed_at = time;
     if (!series->pending)
         return stage_series(txn, series, err);
     series->pending->current_no = current_no;
-    series->pending->changed_at = txn->time;
+    series->pending->changed_at = time;
     return 0;
 }
 
@@ -222,18 +249,17 @@ static int read_version(flagver_txn *txn, struct fv_series *series, uint32_t no,
                             .subject = series->row.subject,
                             .no = no,
                             .payload = payload };
-    const flagver_driver *driver = fv_txn_driver(txn);
     flagver_cursor *cursor;
     flagver_row row;
     int r;
 
-    r = driver->scan(txn->driver, &query, &cursor, err);
+    r = fv_txn_scan_store(txn, &query, &cursor, err);
     if (r < 0)
         return r;
-    r = driver->next(cursor, &row, err);
-    if (r == 0)
-        r = fv_fail(err, FLAGVER_ENOTFOUND, "\"%.256s\" has no version %u",
-                    (const char *)series->row.subject.data, (unsigned)no);
+    r = fv_txn_next(txn, cursor, &row, err);
+    if (r == 0 || (r > 0 && !is_sane(row.as.version.rev, row.as.version.created_at)))
+        r = fv_fail(err, FLAGVER_ECORRUPT, "version %u of \"%.256s\" is missing or damaged",
+                    (unsigned)no, (const char *)series->row.subject.data);
     if (r > 0) {
         *ret_row = row.as.version;
         ret_row->tenant = series->row.tenant;
@@ -241,7 +267,7 @@ static int read_version(flagver_txn *txn, struct fv_series *series, uint32_t no,
         ret_row->subject = series->row.subject;
         r = keep_version(txn, ret_row) ? 0 : fv_fail_memory(err);
     }
-    driver->end_scan(cursor);
+    fv_txn_end_scan(txn, cursor);
     return r;
 }
 
@@ -414,7 +440,7 @@ int fv_staging_number_leaves(flagver_txn *txn, flagver_error *err)
 
     if (!txn->leaf_count)
         return 0;
-    r = fv_txn_driver(txn)->lock_log(txn->driver, &size, err);
+    r = fv_txn_outcome(txn, fv_txn_driver(txn)->lock_log(txn->driver, &size, err));
     for (i = 0; r == 0 && i < txn->leaf_count; i++)
         r = stage_leaf(txn, &txn->leaves[i], size + i, &encoded, err);
     fv_text_clear(&encoded);

@@ -21,8 +21,9 @@ struct flagver_txn {
     flagver_error broken;
     flagver_driver_txn *driver;
     bool adopted, at_gate;
-    int64_t deadline; /* fv_monotonic_ms */
-    int64_t time;     /* µs */
+    bool store_failed; /* a call of the driver's has failed */
+    int64_t deadline;  /* fv_monotonic_ms */
+    int64_t time;      /* µs */
     const char *actor;
     struct fv_digest *digest;
 
@@ -36,6 +37,7 @@ struct flagver_txn {
     const unsigned char *recorded; /* what was recorded before, when replaying */
     size_t recorded_count, replayed;
     bool replaying;
+    int64_t outdated_rev; /* of a row under the key that is too old to count; 0: none */
 
     /* what is locked, by "phase\nsubject" */
     struct fv_map series_numbers;
@@ -50,6 +52,15 @@ struct flagver_txn {
     size_t leaf_count, leaf_capacity;
     bool flushed; /* the driver has got something already */
 };
+
+const flagver_driver *fv_txn_driver(const flagver_txn *txn);
+
+/* A scan of what the driver has, whatever is staged. */
+int fv_txn_scan_store(flagver_txn *txn, const flagver_query *query, flagver_cursor **ret_cursor,
+                      flagver_error *err);
+
+/* Every result of a driver's call in the transaction goes through here. Returns it. */
+int fv_txn_outcome(flagver_txn *txn, int r);
 
 /* Locks the log and turns the staged leaves into changes. */
 int fv_staging_number_leaves(flagver_txn *txn, flagver_error *err);

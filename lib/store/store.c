@@ -93,7 +93,7 @@ static struct fv_store *new_store(const char *uri, const struct fv_store_options
     }
     atomic_init(&store->references, 1);
     atomic_init(&store->forked, false);
-    atomic_init(&store->expired_at, 0);
+    atomic_init(&store->commits, 0);
     store->wait_ms = options->wait_ms ? options->wait_ms : FV_WAIT_MS;
     pthread_mutex_init(&store->gate, NULL);
     pthread_mutex_init(&store->ids, NULL);

@@ -30,7 +30,7 @@ struct fv_store {
     char *uri;
     int32_t wait_ms;
     struct fv_crypto *crypto;
-    atomic_int_fast64_t expired_at; /* when old idempotency keys were last thrown away, µs */
+    atomic_uint commits; /* begun; now and then one of them cleans up */
 
     pthread_mutex_t ids; /* over what follows */
     struct fv_uuid_state uuids;

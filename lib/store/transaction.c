@@ -9,6 +9,7 @@
 #include "store/request.h"
 #include "store/staging.h"
 #include "util/fail.h"
+#include "util/options.h"
 
 #define ARENA_CHUNK 4096
 #define TIMEOUT_MS 30000
@@ -29,16 +30,9 @@ int64_t fv_source_time(const struct fv_txn_source *source)
     return source->clock ? source->clock(source->clock_data) : system_us();
 }
 
-int64_t fv_txn_time(flagver_txn *txn, struct fv_series *series)
+int64_t fv_txn_time(const flagver_txn *txn, const struct fv_series *series)
 {
-    if (txn->time <= series->row.changed_at)
-        txn->time = series->row.changed_at + 1;
-    return txn->time;
-}
-
-int64_t fv_txn_now(const flagver_txn *txn)
-{
-    return txn->time;
+    return txn->time > series->row.changed_at ? txn->time : series->row.changed_at + 1;
 }
 
 /* ---- small things ---- */
@@ -61,6 +55,13 @@ const struct fv_txn_source *fv_txn_source(const flagver_txn *txn)
 const flagver_driver *fv_txn_driver(const flagver_txn *txn)
 {
     return txn->source.store->driver;
+}
+
+int fv_txn_outcome(flagver_txn *txn, int r)
+{
+    if (r < 0)
+        txn->store_failed = true;
+    return r;
 }
 
 int fv_txn_id(flagver_txn *txn, flagver_id *ret_id, flagver_error *err)
@@ -91,8 +92,6 @@ static int check_actor(const flagver_actor *actor, flagver_error *err)
     size_t i;
     int r;
 
-    if (!actor || actor->size < sizeof *actor)
-        return fv_fail(err, FLAGVER_EINVAL, "%s", actor ? "actor.size is not set" : "no actor");
     r = fv_check_text("actor.id", actor->id, FLAGVER_ACTOR_LIMIT, err);
     for (i = 0; r == 0 && i < actor->role_count; i++) {
         snprintf(what, sizeof what, "actor.roles[%zu]", i);
@@ -103,11 +102,8 @@ static int check_actor(const flagver_actor *actor, flagver_error *err)
 
 static int check_options(const flagver_txn_options *options, flagver_error *err)
 {
-    if (!options)
-        return 0;
-    if (options->size < sizeof *options || options->reserved)
-        return fv_fail(err, FLAGVER_EINVAL,
-                       options->reserved ? "options.reserved is not 0" : "options.size is not set");
+    if (options->reserved)
+        return fv_fail(err, FLAGVER_EINVAL, "options.reserved is not 0");
     if (options->timeout_ms < -1)
         return fv_fail(err, FLAGVER_EINVAL, "timeout_ms is %d; -1 or more allowed",
                        (int)options->timeout_ms);
@@ -139,8 +135,8 @@ static void destroy(flagver_txn *txn)
 static flagver_txn *new_txn(const struct fv_txn_source *source, const flagver_actor *actor,
                             const flagver_txn_options *options)
 {
-    const char *key = options ? options->idempotency_key : NULL;
-    int32_t timeout = options && options->timeout_ms ? options->timeout_ms : TIMEOUT_MS;
+    const char *key = options->idempotency_key;
+    int32_t timeout = options->timeout_ms ? options->timeout_ms : TIMEOUT_MS;
     flagver_txn *txn = fv_allocate_zeroed(source->memory, 1, sizeof *txn);
 
     if (!txn)
@@ -163,16 +159,24 @@ static flagver_txn *new_txn(const struct fv_txn_source *source, const flagver_ac
 static int begin(const struct fv_txn_source *source, const flagver_actor *actor,
                  const flagver_txn_options *options, flagver_txn **ret_txn, flagver_error *err)
 {
+    flagver_txn_options given;
+    flagver_actor who;
     int r;
 
-    r = check_actor(actor, err);
+    if (!actor)
+        return fv_fail(err, FLAGVER_EINVAL, "no actor");
+    r = fv_options_copy("actor", actor, &who, sizeof who, err);
     if (r == 0)
-        r = check_options(options, err);
+        r = check_actor(&who, err);
+    if (r == 0)
+        r = fv_options_copy("options", options, &given, sizeof given, err);
+    if (r == 0)
+        r = check_options(&given, err);
     if (r == 0)
         r = fv_store_usable(source->store, err);
     if (r < 0)
         return r;
-    *ret_txn = new_txn(source, actor, options);
+    *ret_txn = new_txn(source, &who, &given);
     return *ret_txn ? 0 : fv_fail_memory(err);
 }
 
@@ -273,11 +277,11 @@ int fv_txn_enter(flagver_txn *txn, flagver_error *err)
 
 int fv_txn_leave(flagver_txn *txn, int r, const flagver_error *err)
 {
-    if (r < 0 && fv_error_class(r) != FLAGVER_CLASS_MISTAKE) {
+    /* What the store refuses may leave half of an operation, whatever the code says. */
+    if (r < 0 && (fv_error_class(r) != FLAGVER_CLASS_MISTAKE || txn->store_failed ||
+                  txn->state == FV_TXN_IDLE)) {
         roll_back(txn);
         break_off(txn, r, err);
-    } else if (r < 0 && txn->state == FV_TXN_IDLE) {
-        break_off(txn, r, err); /* it could not even begin */
     }
     pthread_mutex_unlock(&txn->lock);
     return r;

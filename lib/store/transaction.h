@@ -78,6 +78,7 @@ struct fv_words {
 int fv_txn_replay(flagver_txn *txn, const struct fv_words *words, size_t count, uint32_t *ret_no,
                   flagver_error *err);
 void fv_txn_record(flagver_txn *txn, uint32_t no);
+void fv_txn_record_refusal(flagver_txn *txn, int code); /* nothing after an error of the store */
 
 const char *fv_txn_actor(const flagver_txn *txn);
 struct fv_arena *fv_txn_arena(flagver_txn *txn); /* lives as long as the transaction */
@@ -92,8 +93,7 @@ int fv_txn_version(flagver_txn *txn, struct fv_series *series, uint32_t no, bool
                    struct fv_staged **ret_version, flagver_error *err);
 
 /* The next moment of this series: later than anything in it. */
-int64_t fv_txn_time(flagver_txn *txn, struct fv_series *series);
-int64_t fv_txn_now(const flagver_txn *txn); /* the moment that was given last */
+int64_t fv_txn_time(const flagver_txn *txn, const struct fv_series *series);
 
 /* A fresh UUIDv7. */
 int fv_txn_id(flagver_txn *txn, flagver_id *ret_id, flagver_error *err);
@@ -109,9 +109,9 @@ int fv_txn_add_version(flagver_txn *txn, struct fv_series *series, const flagver
 int fv_txn_change_version(flagver_txn *txn, struct fv_staged *version, bool new_payload,
                           flagver_error *err);
 
-/* Which version is current has changed. */
+/* Which version is current has changed, or only something about a version, at this time. */
 int fv_txn_change_series(flagver_txn *txn, struct fv_series *series, uint32_t current_no,
-                         flagver_error *err);
+                         int64_t time, flagver_error *err);
 
 /* Stage a leaf: tenant, number, actor and hashes of texts are filled in at commit. */
 int fv_txn_leaf(flagver_txn *txn, const struct fv_audit_leaf *leaf, flagver_error *err);
@@ -123,7 +123,8 @@ int fv_txn_change(flagver_txn *txn, const flagver_change *change, flagver_error 
 int fv_txn_flush(flagver_txn *txn, flagver_error *err);
 int fv_txn_scan(flagver_txn *txn, const flagver_query *query, flagver_cursor **ret_cursor,
                 flagver_error *err);
-const flagver_driver *fv_txn_driver(const flagver_txn *txn);
+int fv_txn_next(flagver_txn *txn, flagver_cursor *cursor, flagver_row *ret_row, flagver_error *err);
+void fv_txn_end_scan(flagver_txn *txn, flagver_cursor *cursor);
 
 /* SHA-256 of parts in a row. */
 int fv_txn_digest(flagver_txn *txn, const struct fv_words *parts, size_t count, uint8_t out[32],

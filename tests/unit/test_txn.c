@@ -53,7 +53,7 @@ static const struct {
     flagver_actor actor;
 } bad_actors[] = {
     { "no size", "actor.size", { .id = "alice" } },
-    { "a short size", "actor.size", { .size = sizeof(flagver_actor) - 1, .id = "alice" } },
+    { "a size that is none", "actor.size", { .size = sizeof(size_t) - 1, .id = "alice" } },
     { "no id", "actor.id", { .size = sizeof(flagver_actor) } },
     { "an empty id", "actor.id", { .size = sizeof(flagver_actor), .id = "" } },
     { "a control character", "byte 2", { .size = sizeof(flagver_actor), .id = "al\nice" } },
@@ -774,18 +774,23 @@ START_TEST(what_was_rolled_back_is_not_recorded)
 }
 END_TEST
 
-START_TEST(what_was_refused_is_not_recorded)
+START_TEST(what_was_refused_is_refused_again)
 {
     flagver_client *client = open_store(_i);
-    flagver_txn *txn = begin_with_key(client, "key");
+    flagver_txn *txn;
+    int run;
 
-    assert_fails(FLAGVER_EPARSE, try_put(txn, FLAGVER_PHASE_FLAG, "a", "[]", NULL, NULL));
-    put_flag_in(txn, "a", SIMPLE);
-    commit(txn);
+    for (run = 0; run < 2; run++) {
+        txn = begin_with_key(client, "key");
+        assert_fails(FLAGVER_EPARSE, try_put(txn, FLAGVER_PHASE_FLAG, "a", "[]", NULL, NULL));
+        put_flag_in(txn, "a", SIMPLE);
+        assert_fails(FLAGVER_EPARSE, try_put(txn, FLAGVER_PHASE_FLAG, "b", "[]", NULL, NULL));
+        commit(txn);
+        ck_assert_uint_eq(flag_no(client, "a"), 1);
+    }
     txn = begin_with_key(client, "key");
-    put_flag_in(txn, "a", SIMPLE);
-    commit(txn);
-    ck_assert_uint_eq(flag_no(client, "a"), 1);
+    assert_fails(FLAGVER_EIDEM, try_put(txn, FLAGVER_PHASE_FLAG, "a", SIMPLE, NULL, NULL));
+    flagver_txn_free(txn);
     flagver_close(client);
 }
 END_TEST
@@ -1132,18 +1137,50 @@ START_TEST(a_transaction_that_could_not_begin_does_not_go_on)
 }
 END_TEST
 
-START_TEST(a_series_that_could_not_be_locked_does_not_harm_the_others)
+/* Whatever the driver says: half of an operation may have been done. */
+START_TEST(what_the_store_refuses_ends_the_transaction)
 {
     flagver_client *client = open_store(FAULT_KIND);
     flagver_txn *txn = begin(client);
 
+    put_flag_in(txn, "b", SIMPLE);
     fail_next(FLAGVER_FAULT_LOCK, FLAGVER_ESCHEMA);
     assert_fails(FLAGVER_ESCHEMA, put_simple(txn, "a"));
-    put_flag_in(txn, "b", SIMPLE);
-    put_flag_in(txn, "c", "{'type':'boolean','requires':[{'flag':'b','variant':'on'}]}");
+    assert_fails(FLAGVER_ESCHEMA, put_simple(txn, "c"));
+    assert_fails(FLAGVER_ESCHEMA, flagver_txn_commit(txn, &error));
+    flagver_txn_free(txn);
+    ck_assert_uint_eq(flag_no(client, "b"), 0);
+    flagver_close(client);
+}
+END_TEST
+
+START_TEST(a_version_is_never_made_by_half)
+{
+    flagver_client *client = open_store(FAULT_KIND);
+    flagver_txn *txn;
+
+    put_flag(client, "f", SIMPLE);
+    txn = begin(client);
+    fail_next(FLAGVER_FAULT_SCAN, FLAGVER_ESCHEMA); /* when the one in force is looked at */
+    assert_fails(FLAGVER_ESCHEMA, put_simple(txn, "f"));
+    ck_assert_int_lt(flagver_txn_commit(txn, &error), 0);
+    flagver_txn_free(txn);
+    ck_assert_uint_eq(flag_no(client, "f"), 1);
+    flagver_close(client);
+}
+END_TEST
+
+START_TEST(no_text_is_refused_with_and_without_a_key)
+{
+    flagver_client *client = open_store(_i);
+    flagver_txn *txn = begin_with_key(client, "key");
+
+    assert_fails(FLAGVER_EINVAL, flagver_flag_put(txn, "f", NULL, 5, NULL, NULL, &error));
+    assert_fails(FLAGVER_EINVAL,
+                 flagver_version_put(txn, FLAGVER_PHASE_FLAG, "f", NULL, 0, NULL, NULL, &error));
+    put_flag_in(txn, "f", SIMPLE);
+    assert_ok(flagver_flag_schedule(txn, "f", NULL, 9, NULL, NULL, &error));
     commit(txn);
-    ck_assert_uint_eq(flag_no(client, "a"), 0);
-    ck_assert_uint_eq(flag_no(client, "c"), 1);
     flagver_close(client);
 }
 END_TEST
@@ -1223,7 +1260,7 @@ static Suite *txn_suite(void)
     tcase_add_loop_test(idempotency, more_operations_under_a_key_are_refused, 0, STORE_KINDS);
     tcase_add_loop_test(idempotency, other_operations_under_a_key_are_refused, 0, STORE_KINDS);
     tcase_add_loop_test(idempotency, what_was_rolled_back_is_not_recorded, 0, STORE_KINDS);
-    tcase_add_loop_test(idempotency, what_was_refused_is_not_recorded, 0, STORE_KINDS);
+    tcase_add_loop_test(idempotency, what_was_refused_is_refused_again, 0, STORE_KINDS);
     tcase_add_loop_test(idempotency, an_operation_that_had_nothing_to_do_has_nothing_to_do_again, 0,
                         STORE_KINDS);
     tcase_add_loop_test(idempotency, keys_of_different_tenants_do_not_meet, 0, STORE_KINDS);
@@ -1241,7 +1278,9 @@ static Suite *txn_suite(void)
     tcase_add_loop_test(faults, a_run_applies_nothing_twice_whatever_gets_lost, 0, COUNT(mishaps));
     tcase_add_test(faults, a_store_that_is_away_ends_the_transaction);
     tcase_add_test(faults, a_transaction_that_could_not_begin_does_not_go_on);
-    tcase_add_test(faults, a_series_that_could_not_be_locked_does_not_harm_the_others);
+    tcase_add_test(faults, what_the_store_refuses_ends_the_transaction);
+    tcase_add_test(faults, a_version_is_never_made_by_half);
+    tcase_add_loop_test(idempotency, no_text_is_refused_with_and_without_a_key, 0, STORE_KINDS);
     tcase_add_test(faults, a_commit_that_failed_leaves_the_way_free);
     tcase_add_test(faults, a_driver_that_cannot_enlist_says_so);
     return suite;
