@@ -4,7 +4,7 @@
  *
  * A test that runs on every kind is a loop test over 0 … STORE_KINDS, one whose
  * store is to be opened twice over SHARED_KINDS … STORE_KINDS; `_i` is the kind.
- * FAULT_KIND is the example driver inside the one that fails on demand, and
+ * FAULT_KIND is SQLite's driver inside the one that fails on demand, and
  * when it was misused or something stayed open, the test has failed.
  *
  * JSON is written with ' for ", as in flags.h.
@@ -18,6 +18,7 @@
 
 #include "../examples/drivers/jsonfile.h"
 #include "conformance/fault.h"
+#include "driver/sqlite.h"
 #include "engine/client.h"
 #include "flags.h"
 #include "flagver/rollout.h"
@@ -65,9 +66,11 @@ static inline const char *file_named(const char *name)
 
 /* ---- stores ---- */
 
-static const char *const store_kinds[] MAYBE_UNUSED = { "memory:", "fault-jsonfile:", "sqlite:" };
-#define STORE_KINDS 3
-#define FAULT_KIND 1
+static const char *const store_kinds[] MAYBE_UNUSED = { "memory:", "jsonfile:", "fault-sqlite:",
+                                                        "sqlite:" };
+#define STORE_KINDS 4
+#define JSONFILE_KIND 1
+#define FAULT_KIND 2
 #define SHARED_KINDS 2
 
 static struct flagver_fault *fault;
@@ -77,8 +80,7 @@ static inline const char *store_uri(int kind)
 {
     static char uri[160];
 
-    snprintf(uri, sizeof uri, "%s%s", store_kinds[kind],
-             kind >= FAULT_KIND ? file_named("store") : "");
+    snprintf(uri, sizeof uri, "%s%s", store_kinds[kind], kind > 0 ? file_named("store") : "");
     return uri;
 }
 
@@ -128,8 +130,9 @@ static inline int run_store_suite(Suite *suite)
     int result;
 
     make_folder();
-    fault = flagver_fault_driver(&jsonfile_driver);
-    if (!fault || flagver_driver_register(flagver_fault_table(fault), NULL) < 0)
+    fault = flagver_fault_driver(&fv_sqlite_driver);
+    if (!fault || flagver_driver_register(flagver_fault_table(fault), NULL) < 0 ||
+        flagver_driver_register(&jsonfile_driver, NULL) < 0)
         return EXIT_FAILURE;
     result = run_suite(suite);
     remove_folder();

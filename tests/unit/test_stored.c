@@ -1365,7 +1365,7 @@ START_TEST(a_transaction_that_was_open_can_only_be_freed_in_a_child)
 {
     flagver_client *client = open_store(_i);
 
-    is_sqlite = strncmp(store_uri(_i), "sqlite:", 7) == 0;
+    is_sqlite = strstr(store_uri(_i), "sqlite:") != NULL;
     put_flag(client, "f", VALUE(1));
     open_txn = begin(client);
     put_flag_in(open_txn, "f", VALUE(2));
@@ -1414,7 +1414,7 @@ static Suite *stored_suite(void)
           *tenants = add_store_tcase(suite, "tenants"), *forks = add_store_tcase(suite, "fork");
 
     tcase_add_loop_test(opening, an_empty_store_has_no_flags, 0, STORE_KINDS);
-    tcase_add_loop_test(opening, flags_of_a_store_are_there_from_the_start, SHARED_KINDS,
+    tcase_add_loop_test(opening, flags_of_a_store_are_there_from_the_start, FAULT_KIND,
                         STORE_KINDS);
     tcase_add_test(opening, a_store_in_memory_is_its_clients_alone);
     tcase_add_loop_test(opening, a_uri_that_names_no_store_is_refused, 0, COUNT(bad_uris));
