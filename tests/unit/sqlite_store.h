@@ -191,11 +191,10 @@ static inline uint64_t changes(flagver_store *in)
 static inline flagver_id fresh_id(void)
 {
     static uint32_t count;
-    flagver_id id = { { 0 } };
+    const uint32_t parts[4] = { (uint32_t)getpid(), ++count, 1, 2 };
+    flagver_id id;
 
-    count++;
-    memcpy(id.bytes, &count, sizeof count);
-    id.bytes[15] = 1;
+    memcpy(id.bytes, parts, sizeof id.bytes);
     return id;
 }
 
