@@ -90,8 +90,9 @@ struct field {
 };
 
 /* clang-format off */
-#define FIELD(kind, row, name) \
-    { kind, #name, offsetof(flagver_##row##_row, name), sizeof(((flagver_##row##_row *)0)->name) }
+#define NAMED(kind, row, member, name) \
+    { kind, name, offsetof(flagver_##row##_row, member), sizeof(((flagver_##row##_row *)0)->member) }
+#define FIELD(kind, row, member) NAMED(kind, row, member, #member)
 #define END { INTEGER, NULL, 0, 0 }
 
 static const struct field series_fields[] = {
@@ -116,6 +117,12 @@ static const struct field version_fields[] = {
 static const struct field payload_fields[] = {
     FIELD(FIXED, payload, id), FIELD(INTEGER, payload, key), FIELD(BYTES, payload, salt),
     FIELD(BYTES, payload, body), END
+};
+
+/* The same in the row of a version. */
+static const struct field version_payload_fields[] = {
+    NAMED(INTEGER, version, payload_key, "key"), NAMED(BYTES, version, payload_salt, "salt"),
+    NAMED(BYTES, version, payload, "body"), END
 };
 
 static const struct field leaf_fields[] = {
@@ -220,10 +227,9 @@ static json_int_t number(const json_t *row, const char *name)
     return json_integer_value(json_object_get(row, name));
 }
 
-/* A member, or none where there is no such member. */
 static flagver_bytes text(const json_t *row, const char *name)
 {
-    const json_t *value = name ? json_object_get(row, name) : NULL;
+    const json_t *value = json_object_get(row, name);
 
     return (flagver_bytes){ json_string_value(value), json_string_length(value) };
 }
@@ -237,21 +243,45 @@ static int compare(flagver_bytes a, flagver_bytes b)
     return order ? order : (a.length > b.length) - (a.length < b.length);
 }
 
+/* NULL stands for any member. */
 static bool same(const json_t *a, const json_t *b, const char *name)
 {
-    return json_equal(json_object_get(a, name), json_object_get(b, name));
+    return !name || json_equal(json_object_get(a, name), json_object_get(b, name));
+}
+
+/* Where in the list the row is that has these in common with `like`; its size: none has. */
+static size_t find(const json_t *rows, const char *const names[3], const json_t *like)
+{
+    const json_t *row;
+    size_t at;
+
+    for (at = 0; (row = json_array_get(rows, at)); at++)
+        if (same(row, like, names[0]) && same(row, like, names[1]) && same(row, like, names[2]))
+            break;
+    return at;
 }
 
 /* The row of the list with this id; NULL: none has it. */
 static json_t *with_id(const json_t *state, const char *list, const json_t *id)
 {
-    const json_t *rows = json_object_get(state, list);
+    json_t *row;
     size_t at = 0;
 
-    while (at < json_array_size(rows) &&
-           !json_equal(json_object_get(json_array_get(rows, at), "id"), id))
+    while ((row = json_array_get(json_object_get(state, list), at)) &&
+           !json_equal(json_object_get(row, "id"), id))
         at++;
-    return json_array_get(rows, at);
+    return row;
+}
+
+static uint64_t log_size(const json_t *state, const json_t *tenant)
+{
+    const json_t *row;
+    uint64_t size = 0;
+    size_t at;
+
+    for (at = 0; (row = json_array_get(json_object_get(state, "leaves"), at)); at++)
+        size += json_equal(json_object_get(row, "tenant"), tenant) != 0;
+    return size;
 }
 
 /* ---- the file ---- */
@@ -293,59 +323,56 @@ static int sync_directory(const flagver_store *store)
     return r;
 }
 
-/* Put this tree in the place of PATH. The new file is locked before it is seen there. */
-static int replace(flagver_store *store, json_t *state, flagver_error *err)
+/* Write this tree to a file that is locked before it is seen at PATH; NULL: `err` says why. */
+static FILE *write_file(const flagver_store *store, const json_t *state, flagver_error *err)
 {
     FILE *file = fopen(store->new_path, "we");
-    int r;
 
-    if (!file || flock(fileno(file), LOCK_EX | LOCK_NB) < 0 ||
-        json_dumpf(state, file, JSON_COMPACT) < 0 || fflush(file) != 0 || fsync(fileno(file)) < 0)
-        r = fail(err, FLAGVER_EUNAVAILABLE, "%s: %s", store->new_path, strerror(errno));
-    else
-        r = check_place(store, err); /* what was put there meanwhile is not ours to replace */
-    if (r == 0 && rename(store->new_path, store->path) < 0)
-        r = fail(err, FLAGVER_EUNAVAILABLE, "%s: %s", store->path, strerror(errno));
-    if (r < 0) {
-        if (file)
-            fclose(file);
-        return r;
+    if (file && flock(fileno(file), LOCK_EX | LOCK_NB) == 0 &&
+        json_dumpf(state, file, JSON_COMPACT) == 0 && fflush(file) == 0 && fsync(fileno(file)) == 0)
+        return file;
+    fail(err, FLAGVER_EUNAVAILABLE, "%s: %s", store->new_path, strerror(errno));
+    if (file)
+        fclose(file);
+    return NULL;
+}
+
+/* Make `state` what the store holds, if that is still `before`. The mutex is held. */
+static int replace(flagver_store *store, const json_t *before, json_t *state, flagver_error *err)
+{
+    FILE *file;
+
+    if (store->state != before)
+        return fail(err, FLAGVER_EBUSY, "%s: somebody else was faster", store->path);
+    file = write_file(store, state, err);
+    if (!file)
+        return FLAGVER_EUNAVAILABLE;
+    /* What was put in our place meanwhile is not ours to replace. */
+    if (check_place(store, err) < 0 || rename(store->new_path, store->path) < 0) {
+        fclose(file);
+        return fail(err, FLAGVER_EUNAVAILABLE, "%s is not to be replaced", store->path);
     }
     fclose(store->file);
     store->file = file;
     json_decref(store->state);
     store->state = json_incref(state);
+    /* Others see it now; what cannot be told is whether it lasts. */
+    if (sync_directory(store) < 0)
+        return fail(err, FLAGVER_EUNKNOWN, "%s: %s", store->path, strerror(errno));
     return 0;
 }
 
-/* Make `state` what the store holds, if that is still `before`. */
 static int save(flagver_store *store, const json_t *before, json_t *state, flagver_error *err)
 {
     int r;
 
     pthread_mutex_lock(&store->mutex);
-    if (store->state == before)
-        r = replace(store, state, err);
-    else
-        r = fail(err, FLAGVER_EBUSY, "%s: somebody else was faster", store->path);
+    r = replace(store, before, state, err);
     pthread_mutex_unlock(&store->mutex);
-    /* Since the rename others see it; what cannot be told is whether it lasts. */
-    if (r == 0 && sync_directory(store) < 0)
-        r = fail(err, FLAGVER_EUNKNOWN, "%s: %s", store->path, strerror(errno));
     return r;
 }
 
 /* ---- schema: nothing (0), or the lists (1) ---- */
-
-static int check_schema(const json_t *state, uint32_t least, flagver_error *err)
-{
-    json_int_t schema = number(state, "schema");
-
-    if (schema >= least && schema <= FLAGVER_SCHEMA_VERSION)
-        return 0;
-    return fail(err, FLAGVER_ESCHEMA, "the schema has version %lld; %u to %u can be used",
-                (long long)schema, (unsigned)least, FLAGVER_SCHEMA_VERSION);
-}
 
 static int schema_migrate(flagver_store *store, uint32_t to, flagver_error *err)
 {
@@ -361,8 +388,9 @@ static int schema_migrate(flagver_store *store, uint32_t to, flagver_error *err)
     fresh = to == 0 ? json_pack("{s:i}", "schema", 0)
                     : json_pack("{s:i, s:[], s:[], s:[], s:[], s:[]}", "schema", 1, "series",
                                 "versions", "payloads", "leaves", "keyed");
-    r = fresh ? check_schema(state, 0, err) : no_memory(err);
-    if (r == 0 && number(state, "schema") != (json_int_t)to)
+    if (!fresh)
+        r = no_memory(err);
+    else if (number(state, "schema") != (json_int_t)to)
         r = save(store, state, fresh, err);
     json_decref(fresh);
     json_decref(state);
@@ -442,9 +470,12 @@ static int load(flagver_store *store, flagver_error *err)
         store->state = json_pack("{s:i}", "schema", 0);
     else
         store->state = json_loadf(store->file, JSON_REJECT_DUPLICATES, &words);
-    if (json_is_integer(json_object_get(store->state, "schema")))
-        return 0;
-    return fail(err, FLAGVER_ECORRUPT, "%s is no store: %s", store->path, words.text);
+    if (!json_is_integer(json_object_get(store->state, "schema")))
+        return fail(err, FLAGVER_ECORRUPT, "%s is no store: %s", store->path, words.text);
+    if (number(store->state, "schema") > FLAGVER_SCHEMA_VERSION)
+        return fail(err, FLAGVER_ESCHEMA, "%s has a newer schema than %u", store->path,
+                    FLAGVER_SCHEMA_VERSION);
+    return 0;
 }
 
 static int open_store(const flagver_driver_config *config, flagver_store **ret_store,
@@ -493,21 +524,18 @@ static int describe(flagver_store *store, char *buffer, size_t size, flagver_err
     size_t length = json ? json_dumpb(json, buffer, size, 0) : 0;
 
     json_decref(json);
-    if (length == 0)
-        return no_memory(err);
-    if (length >= size)
-        return fail(err, FLAGVER_EINVAL, "%zu bytes are not enough; %zu are", size, length + 1);
+    if (length == 0 || length >= size)
+        return fail(err, FLAGVER_EINVAL, "no room for %zu bytes; %zu are there", length + 1, size);
     buffer[length] = '\0';
     return 0;
 }
 
 /* ---- changes ---- */
 
-static const char *const by_id[] = { "id", NULL };
-static const char *const by_name[] = { "tenant", "phase", "subject", NULL };
-static const char *const by_number[] = { "tenant", "series", "no", NULL };
-static const char *const by_leaf[] = { "tenant", "no", NULL };
-static const char *const by_key[] = { "tenant", "space", "key", NULL };
+static const char *const by_id[3] = { "id" }, *const by_number[3] = { "series", "no" };
+static const char *const by_name[3] = { "tenant", "phase", "subject" };
+static const char *const by_leaf[3] = { "tenant", "no" };
+static const char *const by_key[3] = { "tenant", "space", "key" };
 
 /* Where the row of a change goes, what is given, by what it is found; what has to be there. */
 static const struct kind {
@@ -524,31 +552,6 @@ static const struct kind {
     [FLAGVER_CHANGE_KEYED] = { "keyed", keyed_fields, by_key, AS_EXPECTED },
     [FLAGVER_CHANGE_KEYED_DELETE] = { "keyed", key_fields, by_key, AS_EXPECTED },
 };
-
-/* Where in the list the row is that has these in common with `like`; its size: none has. */
-static size_t find(const json_t *rows, const char *const *names, const json_t *like)
-{
-    size_t at, i;
-
-    for (at = 0; at < json_array_size(rows); at++) {
-        for (i = 0; names[i] && same(json_array_get(rows, at), like, names[i]); i++)
-            ;
-        if (!names[i])
-            break;
-    }
-    return at;
-}
-
-static uint64_t log_size(const json_t *state, const json_t *tenant)
-{
-    const json_t *leaves = json_object_get(state, "leaves");
-    uint64_t size = 0;
-    size_t at;
-
-    for (at = 0; at < json_array_size(leaves); at++)
-        size += json_equal(json_object_get(json_array_get(leaves, at), "tenant"), tenant) != 0;
-    return size;
-}
 
 /* A version is stored with the names of its series. */
 static int add_names(const json_t *state, json_t *version, flagver_error *err)
@@ -631,10 +634,8 @@ static int apply(flagver_driver_txn *txn, const flagver_change *changes, size_t 
     for (i = 0; i < count && r == 0; i++)
         if (changes[i].kind == FLAGVER_CHANGE_KEYED_EXPIRE)
             expire(state, txn->tenant, changes[i].row.keyed);
-        else if (changes[i].kind > 0 && changes[i].kind < FLAGVER_CHANGE_KEYED_EXPIRE)
-            r = make_change(state, txn->tenant, &changes[i], err);
         else
-            r = fail(err, FLAGVER_ENOTSUP, "a change of kind %d", (int)changes[i].kind);
+            r = make_change(state, txn->tenant, &changes[i], err);
     if (r < 0) {
         json_decref(state);
         return r;
@@ -646,18 +647,17 @@ static int apply(flagver_driver_txn *txn, const flagver_change *changes, size_t 
 
 /* ---- queries: take the rows that are wanted, put them in order ---- */
 
-/* Where the rows of a query are, what they look like, and what of theirs it names. */
-static const struct source {
+/* Where the rows of a query are, and what they look like. */
+static const struct {
     const char *list;
     const struct field *fields;
-    const char *outer, *inner;
 } sources[] = {
-    [FLAGVER_QUERY_VERSIONS] = { "versions", version_fields, "phase", "subject" },
-    [FLAGVER_QUERY_VERSION] = { "versions", version_fields, NULL, NULL },
-    [FLAGVER_QUERY_SERIES] = { "series", series_fields, "phase", "subject" },
-    [FLAGVER_QUERY_LEAVES] = { "leaves", leaf_fields, NULL, NULL },
-    [FLAGVER_QUERY_KEYED] = { "keyed", keyed_fields, "space", "key" },
-    [FLAGVER_QUERY_TENANTS] = { "series", NULL, NULL, NULL }, /* and leaves */
+    [FLAGVER_QUERY_VERSIONS] = { "versions", version_fields },
+    [FLAGVER_QUERY_VERSION] = { "versions", version_fields },
+    [FLAGVER_QUERY_SERIES] = { "series", series_fields },
+    [FLAGVER_QUERY_LEAVES] = { "leaves", leaf_fields },
+    [FLAGVER_QUERY_KEYED] = { "keyed", keyed_fields },
+    [FLAGVER_QUERY_TENANTS] = { "series", NULL }, /* and leaves */
 };
 
 static bool in_force(const json_t *version, int64_t time)
@@ -689,23 +689,20 @@ static bool picked(const json_t *state, const json_t *version, const flagver_que
     }
 }
 
-/* Is the row within what the query says about names? */
-static bool named(const json_t *row, const flagver_query *query)
+/* Is the row within what the query says about names? `outer` none: any. */
+static bool named(const json_t *row, const flagver_query *query, const char *outer_name,
+                  flagver_bytes outer, const char *inner_name)
 {
-    const struct source *source = &sources[query->kind];
-    flagver_bytes outer = query->kind == FLAGVER_QUERY_KEYED ? query->space : query->phase;
-    flagver_bytes name = text(row, source->inner), begin = name;
+    flagver_bytes name = text(row, inner_name);
     int after = compare(name, query->after);
 
-    if (!source->inner)
-        return true;
-    if (outer.data && compare(text(row, source->outer), outer) != 0)
+    if (outer.data && compare(text(row, outer_name), outer) != 0)
         return false;
     if (query->after.data && (query->backwards ? after >= 0 : after <= 0))
         return false;
-    if (query->prefix && begin.length > query->subject.length)
-        begin.length = query->subject.length;
-    return !query->subject.data || compare(begin, query->subject) == 0;
+    if (query->prefix && name.length > query->subject.length)
+        name.length = query->subject.length;
+    return !query->subject.data || compare(name, query->subject) == 0;
 }
 
 static bool wanted(const json_t *state, const json_t *row, const flagver_query *query)
@@ -714,16 +711,19 @@ static bool wanted(const json_t *state, const json_t *row, const flagver_query *
 
     switch (query->kind) {
     case FLAGVER_QUERY_VERSIONS:
-        return named(row, query) && picked(state, row, query);
+        return named(row, query, "phase", query->phase, "subject") && picked(state, row, query);
     case FLAGVER_QUERY_VERSION:
         from_hexadecimal(json_object_get(row, "id"), id.bytes, sizeof id.bytes);
         return memcmp(&id, &query->id, sizeof id) == 0;
+    case FLAGVER_QUERY_SERIES:
+        return named(row, query, "phase", query->phase, "subject");
     case FLAGVER_QUERY_LEAVES:
         return (uint64_t)number(row, "no") >= query->from;
     case FLAGVER_QUERY_KEYED:
-        return named(row, query) && (query->time == 0 || number(row, "time") < query->time);
+        return named(row, query, "space", query->space, "key") &&
+               (query->time == 0 || number(row, "time") < query->time);
     default:
-        return named(row, query);
+        return true;
     }
 }
 
@@ -743,16 +743,13 @@ static int by_order(const void *a, const void *b)
 
 static void collect(flagver_cursor *cursor, const char *list, const json_t *tenant)
 {
-    const json_t *rows = json_object_get(cursor->state, list);
+    json_t *row;
     size_t at;
 
-    for (at = 0; at < json_array_size(rows); at++) {
-        json_t *row = json_array_get(rows, at);
-
+    for (at = 0; (row = json_array_get(json_object_get(cursor->state, list), at)); at++)
         if ((!tenant || json_equal(json_object_get(row, "tenant"), tenant)) &&
             wanted(cursor->state, row, &cursor->query))
             cursor->hits[cursor->count++] = row;
-    }
 }
 
 /* Of neighbours that have this in common the last one stays. */
@@ -781,8 +778,6 @@ static int scan(flagver_driver_txn *txn, const flagver_query *query, flagver_cur
     bool tenants = query->kind == FLAGVER_QUERY_TENANTS;
     flagver_cursor *cursor;
 
-    if (query->kind < 1 || query->kind > FLAGVER_QUERY_TENANTS)
-        return fail(err, FLAGVER_ENOTSUP, "a query of kind %d", (int)query->kind);
     cursor = calloc(1, sizeof *cursor);
     if (!cursor)
         return no_memory(err);
@@ -808,20 +803,6 @@ static int scan(flagver_driver_txn *txn, const flagver_query *query, flagver_cur
     return 0;
 }
 
-static int read_payload(flagver_cursor *cursor, const json_t *version, flagver_version_row *row,
-                        flagver_error *err)
-{
-    json_t *id = json_object_get(version, "payload_id");
-    flagver_payload_row payload = { .key = 0 };
-    int r = from_json(payload_fields, with_id(cursor->state, "payloads", id), &payload,
-                      cursor->scratch, err);
-
-    row->payload = payload.body;
-    row->payload_salt = payload.salt;
-    row->payload_key = payload.key;
-    return r;
-}
-
 static int next(flagver_cursor *cursor, flagver_row *ret_row, flagver_error *err)
 {
     const struct field *fields = sources[cursor->query.kind].fields;
@@ -838,7 +819,9 @@ static int next(flagver_cursor *cursor, flagver_row *ret_row, flagver_error *err
     else
         row.as.tenant = text(hit, "tenant");
     if (r == 0 && fields == version_fields && cursor->query.payload)
-        r = read_payload(cursor, hit, &row.as.version, err);
+        r = from_json(version_payload_fields,
+                      with_id(cursor->state, "payloads", json_object_get(hit, "payload_id")),
+                      &row.as.version, cursor->scratch, err);
     if (r < 0)
         return r;
     cursor->at++;
@@ -869,8 +852,8 @@ static int begin(flagver_store *store, flagver_bytes tenant, int mode, flagver_d
     txn->store = store;
     txn->tenant = json_stringn(tenant.data ? tenant.data : "", tenant.length);
     r = txn->tenant ? hold(store, &txn->before, err) : no_memory(err);
-    if (r == 0)
-        r = check_schema(txn->before, FLAGVER_SCHEMA_VERSION, err);
+    if (r == 0 && number(txn->before, "schema") == 0)
+        r = fail(err, FLAGVER_ESCHEMA, "%s has no schema", store->path);
     if (r < 0) {
         end(txn);
         return r;
@@ -892,11 +875,8 @@ static int commit(flagver_driver_txn *txn, flagver_error *err)
 static int outcome(flagver_store *store, flagver_bytes tenant, flagver_bytes key,
                    bool *ret_committed, flagver_error *err)
 {
-    const flagver_query query = { .kind = FLAGVER_QUERY_KEYED,
-                                  .space = { "request", strlen("request") },
-                                  .subject = key };
     flagver_driver_txn *txn;
-    flagver_cursor *cursor;
+    json_t *like, *rows;
     int r;
 
     if (sync_directory(store) < 0)
@@ -904,11 +884,15 @@ static int outcome(flagver_store *store, flagver_bytes tenant, flagver_bytes key
     r = begin(store, tenant, FLAGVER_MODE_READ, &txn, err);
     if (r < 0)
         return r;
-    r = scan(txn, &query, &cursor, err);
-    if (r == 0) {
-        *ret_committed = cursor->count > 0;
-        end_scan(cursor);
-    }
+    rows = json_object_get(txn->state, "keyed");
+    like = to_json(key_fields, &(flagver_keyed_row){ .space = { "request", 7 }, .key = key },
+                   txn->tenant);
+    if (like)
+        *ret_committed = find(rows, kinds[FLAGVER_CHANGE_KEYED].names, like) <
+                         json_array_size(rows);
+    else
+        r = no_memory(err);
+    json_decref(like);
     end(txn);
     return r;
 }

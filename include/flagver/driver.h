@@ -328,8 +328,8 @@ typedef struct flagver_adoption {
  * adopt           begin inside the application's open transaction. commit then only ends our part,
  *                 and rollback undoes our changes alone.
  * commit          end a transaction; the handle is gone in any case. FLAGVER_EUNKNOWN when
- *                 it may or may not have been committed. If the store was lost in the
- *                 meantime, commit fails where no call before it said FLAGVER_EUNAVAILABLE.
+ *                 it may or may not have been committed. When the store was lost
+ *                 meanwhile, this or a call before it says FLAGVER_EUNAVAILABLE.
  * rollback        end it and undo it; never fails
  * outcome         was the transaction committed that wrote the keyed row (space "request", `key`)?
  *                 Must be certain: a remnant of it that may still commit is ended or waited for.

@@ -248,6 +248,25 @@ START_TEST(nothing_is_written_to_a_lost_store)
 }
 END_TEST
 
+START_TEST(a_store_that_is_lost_in_the_middle_takes_no_commit)
+{
+    struct conform_batch batch = { .count = 0 };
+    flagver_driver_txn *txn = conform_write();
+    int r;
+
+    conform_add_keyed(&batch, FLAGVER_CHANGE_KEYED, conform_keyed("space", "key", 1, ""), 0);
+    assert_ok(conform_apply(txn, &batch));
+    conform.target->lose_place(conform.target->data, conform.path);
+    conform_add_keyed(&batch, FLAGVER_CHANGE_KEYED, conform_keyed("space", "more", 1, ""), 0);
+    r = conform_apply(txn, &batch);
+    if (r == 0)
+        r = conform.driver->commit(txn, &conform_error);
+    else
+        conform_rollback(txn);
+    ck_assert_msg(r == FLAGVER_EUNAVAILABLE, "the store is gone, and it returned %d", r);
+}
+END_TEST
+
 /* ---- schema ---- */
 
 static void count_lines(void *data, const char *line)
@@ -633,6 +652,7 @@ void conform_store_cases(Suite *suite)
     conform_add(tcase, NEEDS_REOPEN, what_was_committed_is_there_after_reopening);
     conform_add(tcase, NEEDS_LOSING, a_lost_store_is_noticed);
     conform_add(tcase, NEEDS_LOSING, nothing_is_written_to_a_lost_store);
+    conform_add(tcase, NEEDS_LOSING, a_store_that_is_lost_in_the_middle_takes_no_commit);
     conform_add(tcase, 0, a_good_schema_verifies);
     conform_add(tcase, 0, migrating_to_where_the_schema_is_changes_nothing);
     conform_add(tcase, 0, going_down_and_up_again_leaves_an_empty_store);
