@@ -9,7 +9,7 @@
 /* Who asks flags, and who changes something. */
 #define ASKING (CLI_BIT(CLI_DEFINITIONS) | CLI_BIT(CLI_CONTEXT) | CLI_BIT(CLI_AT))
 #define WRITING (CLI_BIT(CLI_NOTE) | CLI_BIT(CLI_EXPECT) | CLI_BIT(CLI_IDEMPOTENCY_KEY))
-#define APPLYING (CLI_BIT(CLI_NOTE) | CLI_BIT(CLI_IDEMPOTENCY_KEY))
+#define APPLYING (CLI_BIT(CLI_NOTE) | CLI_BIT(CLI_IDEMPOTENCY_KEY) | CLI_BIT(CLI_KEEP_OFF))
 
 /* What flags and segments have in common. */
 #define PUT_MANUAL                                                                     \
@@ -246,10 +246,11 @@ const struct cli_command cli_commands[] = {
         .name = "flag plan",
         .operands = "FILE",
         .summary = "what applying definitions would change",
-        .options = CLI_BIT(CLI_PRUNE),
+        .options = CLI_BIT(CLI_PRUNE) | CLI_BIT(CLI_KEEP_OFF),
         .manual = "Print what would change in the store if the definitions in FILE, or on\n"
                   "standard input for -, were applied. With --prune that deletes flags and\n"
-                  "segments that the file does not have.\n"
+                  "segments that the file does not have. Where it switches on a flag that\n"
+                  "somebody has switched off, it says so; with --keep-off it does not.\n"
                   "\n"
                   "Exit status: 1 when something would change.",
         .run = cli_flag_plan,
@@ -259,8 +260,9 @@ const struct cli_command cli_commands[] = {
         .operands = "FILE",
         .summary = "change it",
         .options = APPLYING | CLI_BIT(CLI_PRUNE),
-        .manual = "Make the changes that flag plan prints, all of them or none. Applying the same\n"
-                  "file again changes nothing.",
+        .manual = "Make the changes that flag plan prints, all of them or none, and print them.\n"
+                  "Applying the same file again changes nothing, unless a flag was switched off\n"
+                  "since: that is switched on, without --keep-off.",
         .run = cli_flag_apply,
     },
     {

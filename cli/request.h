@@ -33,6 +33,7 @@ enum cli_option {
     CLI_EXPECT,
     CLI_IDEMPOTENCY_KEY,
     CLI_PRUNE,
+    CLI_KEEP_OFF,
     CLI_MERGE_PATCH,
     CLI_CLEAR,
     CLI_LOAD,

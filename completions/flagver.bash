@@ -27,9 +27,9 @@ flag diff|KEY [FROM [TO]]|--merge-patch
 flag revert|KEY NO|--note --expect --idempotency-key
 flag delete|KEY|--note --expect --idempotency-key
 flag lint|FILE|
-flag plan|FILE|--prune
-flag apply|FILE|--note --idempotency-key --prune
-flag import|FILE|--note --idempotency-key
+flag plan|FILE|--prune --keep-off
+flag apply|FILE|--note --idempotency-key --prune --keep-off
+flag import|FILE|--note --idempotency-key --keep-off
 flag export||
 flag eval|[KEY]|--definitions --batch --context --at --type --default
 flag explain|KEY|--definitions --context --at
@@ -48,7 +48,7 @@ _flagver_everywhere='--store --tenant --actor --role --json --help --version'
 # Options that take no value.
 _flagver_is_switch() {
     case $1 in
-    --json | --help | --version | --batch | --prune | --merge-patch | --clear | --no-backup) ;;
+    --json | --help | --version | --batch | --prune | --keep-off | --merge-patch | --clear | --no-backup) ;;
     *) return 1 ;;
     esac
 }
