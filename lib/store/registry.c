@@ -42,6 +42,8 @@ static bool complete(const flagver_driver *driver)
 
 static int check(const flagver_driver *driver, flagver_error *err)
 {
+    if (!driver)
+        return fv_fail(err, FLAGVER_EINVAL, "driver is NULL");
     if (driver->abi != FLAGVER_DRIVER_ABI)
         return fv_fail(err, FLAGVER_EINVAL, "the driver was made for ABI %u; this is ABI %u",
                        (unsigned)driver->abi, FLAGVER_DRIVER_ABI);
