@@ -18,7 +18,9 @@
 #define GET_MANUAL                                                                   \
     "Print the definition in force, that of version NO, or that of the time --at.\n" \
     "--json prints the version: who made it, when, why."
-#define HISTORY_MANUAL "Print the versions, the newest first. What was deleted has its history too."
+#define HISTORY_MANUAL                                                           \
+    "Print the versions, the newest first, each with the first things that it\n" \
+    "changed. What was deleted has its history too."
 #define DIFF_MANUAL                                                                     \
     "Print what changed from version FROM to version TO, a line each. Without TO: to\n" \
     "the version in force; without FROM: what that one changed. 0 stands for nothing."
@@ -134,9 +136,10 @@ const struct cli_command cli_commands[] = {
         .name = "flag list",
         .operands = "",
         .summary = "print all flags",
-        .options = CLI_BIT(CLI_AT),
+        .options = CLI_BIT(CLI_AT) | CLI_BIT(CLI_DELETED),
         .manual = "Print the flags in force, or those of the time --at, in byte order of their\n"
-                  "keys. --json prints a line each, with the definition.",
+                  "keys. --json prints a line each, with the definition. With --deleted those\n"
+                  "that have been deleted, since when and by whom.",
         .run = cli_record_list,
     },
     {
@@ -333,9 +336,10 @@ const struct cli_command cli_commands[] = {
         .name = "segment list",
         .operands = "",
         .summary = "print all segments",
-        .options = CLI_BIT(CLI_AT),
+        .options = CLI_BIT(CLI_AT) | CLI_BIT(CLI_DELETED),
         .manual = "Print the segments in force, or those of the time --at, in byte order of their\n"
-                  "names. --json prints a line each, with the definition.",
+                  "names. --json prints a line each, with the definition. With --deleted those\n"
+                  "that have been deleted, since when and by whom.",
         .run = cli_record_list,
     },
     {

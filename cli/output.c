@@ -79,12 +79,17 @@ void cli_print(const char *format, ...)
     va_end(arguments);
 }
 
+bool cli_is_terminal(void)
+{
+    return isatty(STDOUT_FILENO);
+}
+
 /* NO_COLOR counts when it is there and not empty (no-color.org). */
 static bool is_coloured(void)
 {
     const char *refused = getenv("NO_COLOR"), *terminal = getenv("TERM");
 
-    return isatty(STDOUT_FILENO) && (!refused || !*refused) && terminal &&
+    return cli_is_terminal() && (!refused || !*refused) && terminal &&
            strcmp(terminal, "dumb") != 0;
 }
 

@@ -30,6 +30,9 @@ int cli_status_of(int code);
 void cli_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void cli_write(const char *bytes, size_t length);
 
+/* Is it a person who reads standard output? */
+bool cli_is_terminal(void);
+
 /* Terminals only, and only while NO_COLOR is not set; plain text everywhere else. */
 enum cli_style { CLI_PLAIN, CLI_BOLD, CLI_GREEN, CLI_YELLOW, CLI_RED };
 

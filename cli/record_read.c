@@ -128,7 +128,10 @@ struct listing {
     const struct reading *reading;
     struct cli_table table; /* for people */
     int64_t now;            /* the time that is asked about, in µs */
+    bool deleted;           /* only what is */
     bool found;             /* anything */
+    int result;             /* a code: what ended it before its end, told in err */
+    flagver_error *err;
 };
 
 /* Since when it is in force, so that --at with this time finds it; of others since when it is there. */
@@ -151,12 +154,32 @@ static void list_flag(struct cli_table *table, const json_t *definition, int64_t
     cli_table_add(table, summary);
 }
 
+static void list_deleted(struct listing *listing, const flagver_version *version)
+{
+    if (listing->reading->as_json) {
+        cli_print_document(cli_version_document(listing->reading->kind, version));
+        return;
+    }
+    cli_table_add(&listing->table, version->subject);
+    cli_table_format(&listing->table, "%u", (unsigned)version->no);
+    add_time(&listing->table, version);
+    cli_table_add(&listing->table, version->created_by);
+    cli_table_add(&listing->table, version->note);
+}
+
 static bool list_one(void *data, const flagver_version *version)
 {
     struct listing *listing = data;
     const struct reading *reading = listing->reading;
     json_t *definition;
 
+    if (listing->deleted && !version->tombstone)
+        return true;
+    listing->found = true;
+    if (listing->deleted) {
+        list_deleted(listing, version);
+        return true;
+    }
     if (reading->as_json) {
         print_version(reading, version);
         return true;
@@ -179,21 +202,39 @@ static void add_heading(struct cli_table *table, const char *const *words)
         cli_table_add(table, *words);
 }
 
+static const char *const *heading_of(const struct listing *listing)
+{
+    static const char *const flags[] = { "FLAG", "TYPE",  "STATE", "SERVES",
+                                         "NO",   "SINCE", "BY",    NULL };
+    static const char *const segments[] = { "SEGMENT", "NO", "SINCE", "BY", NULL };
+    static const char *const deleted[] = { "DELETED", "NO", "SINCE", "BY", "NOTE", NULL };
+
+    if (listing->deleted)
+        return deleted;
+    return listing->reading->kind == &cli_flag_kind ? flags : segments;
+}
+
 static int list(const struct reading *reading, int64_t as_of)
 {
-    static const char *const flag_words[] = { "FLAG", "TYPE",  "STATE", "SERVES",
-                                              "NO",   "SINCE", "BY",    NULL };
-    static const char *const segment_words[] = { "SEGMENT", "NO", "SINCE", "BY", NULL };
-    flagver_list_options options = { .size = sizeof options, .payload = 1, .as_of = as_of };
-    struct listing listing = { .reading = reading, .now = as_of ? as_of : cli_now() };
+    struct listing listing = { .reading = reading,
+                               .now = as_of ? as_of : cli_now(),
+                               .deleted = reading->request->values[CLI_DELETED] };
+    flagver_list_options options = {
+        .size = sizeof options, .payload = !listing.deleted, .all = listing.deleted, .as_of = as_of
+    };
     flagver_error error;
     int r;
 
-    add_heading(&listing.table, reading->kind == &cli_flag_kind ? flag_words : segment_words);
+    add_heading(&listing.table, heading_of(&listing));
     r = flagver_version_list(reading->client, reading->kind->phase, &options, list_one, &listing,
                              &error);
     cli_table_print(&listing.table);
-    return r < 0 ? fail(reading, &error) : CLI_DONE;
+    if (r < 0)
+        return fail(reading, &error);
+    /* For programs nothing is nothing. */
+    if (!listing.found && !reading->as_json && cli_is_terminal())
+        cli_print("no %s%ss\n", listing.deleted ? "deleted " : "", reading->kind->name);
+    return CLI_DONE;
 }
 
 int cli_record_list(const struct cli_request *request)
@@ -228,34 +269,106 @@ static void add_state(struct cli_table *table, const flagver_version *version)
                      version->tombstone ? ", deleted" : "", reverts);
 }
 
+/* How many changes of a version a table shows, and how many bytes of each. */
+#define SHOWN_CHANGES 2
+#define SHOWN_BYTES 28
+
+/* The first bytes of a text, none of its characters in part. */
+static int cut(const char *text, size_t length)
+{
+    size_t end = length < SHOWN_BYTES ? length : SHOWN_BYTES;
+
+    while (end < length && ((unsigned char)text[end] & 0xc0) == 0x80)
+        end--;
+    return (int)end;
+}
+
+/* One line of a difference in short: "percentage 10 -> 25" of "~ /percentage: 10 -> 25". */
+static void shorten(const char *line, size_t length, char *text, size_t size)
+{
+    const char *mark = line[0] == '~' ? "" : line[0] == '+' ? "+ " : "- ";
+    const char *pointer = line + 2 + (line[2] == '/'), *end = line + length;
+    const char *colon = strstr(pointer, ": "), *value;
+    int shown;
+
+    if (!colon || colon >= end)
+        colon = end;
+    value = colon < end ? colon + 2 : end;
+    shown = cut(value, (size_t)(end - value));
+    snprintf(text, size, "%s%.*s%s%.*s%s", mark, cut(pointer, (size_t)(colon - pointer)), pointer,
+             value < end ? " " : "", shown, value, shown < end - value ? "\u2026" : "");
+}
+
+/* What a version changed, in short: its first changes. */
+static void add_change(struct cli_table *table, const flagver_version *version, const char *lines)
+{
+    char text[512] = "", change[SHOWN_BYTES * 2 + 32];
+    size_t length, used = 0, i;
+
+    if (version->tombstone)
+        lines = "";
+    else if (!version->base_no)
+        used = (size_t)snprintf(text, sizeof text, "created");
+    else if (!*lines)
+        used = (size_t)snprintf(text, sizeof text, "nothing");
+    for (i = 0; *lines && version->base_no && i <= SHOWN_CHANGES; i++) {
+        length = strcspn(lines, "\n");
+        shorten(lines, length, change, sizeof change);
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%s", i ? ", " : "",
+                                 i < SHOWN_CHANGES ? change : "\u2026");
+        lines += length + (lines[length] == '\n');
+    }
+    cli_table_add(table, text);
+}
+
+static void tell_for_people(struct cli_table *table, const flagver_version *version,
+                            const char *lines)
+{
+    cli_table_format(table, "%u", (unsigned)version->no);
+    add_state(table, version);
+    add_time(table, version);
+    cli_table_add(table, version->created_by);
+    add_change(table, version, lines);
+    cli_table_add(table, version->note);
+}
+
 static bool tell_one(void *data, const flagver_version *version)
 {
     struct listing *listing = data;
+    const struct reading *reading = listing->reading;
+    json_t *document;
+    char *lines;
 
     listing->found = true;
-    if (listing->reading->as_json) {
-        cli_print_document(cli_version_document(listing->reading->kind, version));
-        return true;
+    listing->result = flagver_version_diff(reading->client, reading->kind->phase, reading->key,
+                                           version->base_no, version->no, FLAGVER_DIFF_LINES,
+                                           &lines, listing->err);
+    if (listing->result < 0)
+        return false;
+    if (reading->as_json) {
+        document = cli_version_document(reading->kind, version);
+        cli_json_set(document, "changes", cli_json_lines(lines));
+        cli_print_document(document);
+    } else {
+        tell_for_people(&listing->table, version, lines);
     }
-    cli_table_format(&listing->table, "%u", (unsigned)version->no);
-    add_state(&listing->table, version);
-    add_time(&listing->table, version);
-    cli_table_add(&listing->table, version->created_by);
-    cli_table_add(&listing->table, version->note);
+    flagver_string_free(lines);
     return true;
 }
 
 static int history(const struct reading *reading)
 {
-    static const char *const words[] = { "NO", "STATE", "SINCE", "BY", "NOTE", NULL };
+    static const char *const words[] = { "NO", "STATE", "SINCE", "BY", "CHANGE", "NOTE", NULL };
     flagver_list_options options = { .size = sizeof options, .backwards = 1 };
-    struct listing listing = { .reading = reading };
     flagver_error error;
+    struct listing listing = { .reading = reading, .err = &error };
     int r;
 
     add_heading(&listing.table, words);
     r = flagver_version_history(reading->client, reading->kind->phase, reading->key, &options,
                                 tell_one, &listing, &error);
+    if (r == 0)
+        r = listing.result;
     cli_table_print(&listing.table);
     if (r < 0)
         return fail(reading, &error);

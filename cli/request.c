@@ -27,6 +27,7 @@ const struct cli_option_form cli_options[CLI_OPTION_COUNT] = {
     [CLI_IDEMPOTENCY_KEY] = { "idempotency-key", "KEY", "makes doing it twice harmless" },
     [CLI_PRUNE] = { "prune", NULL, "delete what the file does not have" },
     [CLI_KEEP_OFF] = { "keep-off", NULL, "leave off what somebody has switched off" },
+    [CLI_DELETED] = { "deleted", NULL, "those that have been deleted" },
     [CLI_MERGE_PATCH] = { "merge-patch", NULL, "as an RFC 7396 merge patch" },
     [CLI_CLEAR] = { "clear", NULL, "take the schedule away" },
     [CLI_LOAD] = { "load", "FILE", "definitions to begin with" },

@@ -34,6 +34,7 @@ enum cli_option {
     CLI_IDEMPOTENCY_KEY,
     CLI_PRUNE,
     CLI_KEEP_OFF,
+    CLI_DELETED,
     CLI_MERGE_PATCH,
     CLI_CLEAR,
     CLI_LOAD,

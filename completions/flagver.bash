@@ -14,7 +14,7 @@ export|FILE|
 import|FILE|
 flag put|KEY FILE|--note --expect --idempotency-key
 flag get|KEY [NO]|--at
-flag list||--at
+flag list||--at --deleted
 flag enable|KEY|--note --expect --idempotency-key
 flag disable|KEY|--note --expect --idempotency-key
 flag ramp|KEY PERCENT|--note --expect --idempotency-key
@@ -35,7 +35,7 @@ flag eval|[KEY]|--definitions --batch --context --at --type --default
 flag explain|KEY|--definitions --context --at
 segment put|NAME FILE|--note --expect --idempotency-key
 segment get|NAME [NO]|--at
-segment list||--at
+segment list||--at --deleted
 segment history|NAME|
 segment diff|NAME [FROM [TO]]|--merge-patch
 segment revert|NAME NO|--note --expect --idempotency-key
@@ -48,7 +48,8 @@ _flagver_everywhere='--store --tenant --actor --role --json --help --version'
 # Options that take no value.
 _flagver_is_switch() {
     case $1 in
-    --json | --help | --version | --batch | --prune | --keep-off | --merge-patch | --clear | --no-backup) ;;
+    --json | --help | --version | --batch | --prune | --keep-off | --deleted | --merge-patch | \
+        --clear | --no-backup) ;;
     *) return 1 ;;
     esac
 }

@@ -203,16 +203,22 @@ holds eval '! grep -q beta "$work/out"'
 it "prints the history, the newest first"
 run flag history report_setup
 exits 0
-prints_like 'NO  STATE *SINCE *BY *NOTE
-14  approved *'"$time"'  alice  all of them
+prints_like 'NO  STATE *SINCE *BY *CHANGE *NOTE
+14  approved *'"$time"'  alice  - beta \["u2","u3","u9"\], enabled false -> true, …  *all of them
+13  superseded *'"$time"'  alice  enabled true -> false
+12  superseded *'"$time"'  alice  + percentage 40
+11  superseded *'"$time"'  alice  + beta/2 "u9"
+10  *  - schedule {"steps":\[{"at":"2026-01-01T…
+9   *  - percentage 33.333, + schedule {"steps":\[{"at":"2026-01-01T…
+8   *  enabled false -> true
 *
-3   superseded *'"$time"'  alice  a quarter
-2   superseded *'"$time"'  alice
-1   superseded *'"$time"'  alice'
+3   superseded *'"$time"'  alice  percentage 12.5 -> 25  *a quarter
+2   superseded *'"$time"'  alice  percentage 10 -> 12.5
+1   superseded *'"$time"'  alice  created'
 run flag history report_setup --json
 exits 0
 holds test "$(wc -l <"$work/out")" -eq 14
-prints_like '{"flag":"report_setup","no":14,"state":"approved",*"note":"all of them","id":"*","contentHash":"*"}
+prints_like '{"flag":"report_setup","no":14,"state":"approved",*"note":"all of them","id":"*","contentHash":"*","changes":\["- /beta: \[\\"u2\\",\\"u3\\",\\"u9\\"\]","~ /enabled: false -> true","~ /percentage: 40 -> 100"\]}
 {"flag":"report_setup","no":13,*'
 
 it "prints what the last change was, and any other"
@@ -343,6 +349,17 @@ run flag get report_setup 18
 exits 0
 run flag revert report_setup 19
 exits 5
+run flag list --deleted
+exits 0
+prints_like 'DELETED       NO  SINCE *BY *NOTE
+child         2   '"$time"'  alice
+clock         2   '"$time"'  alice
+report_setup  19  '"$time"'  alice'
+run flag list --deleted --json
+exits 0
+holds test "$(wc -l <"$work/out")" -eq 3
+prints_like '{"flag":"child","no":2,"state":"approved","deleted":true,*}
+*'
 run flag diff report_setup
 exits 0
 prints_like '- /beta: *
@@ -353,6 +370,8 @@ it "goes on counting when it comes back"
 run flag revert report_setup 18
 exits 0
 prints 'report_setup: version 20, 1 beta user, 31 %'
+run flag list --deleted
+holds eval '! grep -q report_setup "$work/out"'
 
 it "lists"
 run flag put none - <<<'{"type": "boolean", "enabled": false}'
@@ -405,6 +424,9 @@ it "lists nothing where nothing is"
 run --tenant empty flag list
 exits 0
 prints_nothing
+run --tenant empty flag list --deleted
+exits 0
+prints_nothing
 run --tenant empty flag list --json
 exits 0
 prints_nothing
@@ -417,6 +439,19 @@ run --tenant acme flag get mine
 exits 0
 FLAGVER_TENANT=acme run --tenant default flag get mine
 exits 3
+
+it "cuts what is long in a history between two characters"
+run --store sqlite:long.db flag put k - <<<'{"type": "boolean", "metadata": {"a": "aäääääääääääääääääääää: b"}}'
+run --store sqlite:long.db flag put k - <<<'{"type": "boolean", "metadata": {"a: b/~": "äääääääääääääääääääääää"}}'
+run --store sqlite:long.db flag history k
+exits 0
+holds iconv -f utf-8 -t utf-8 -o /dev/null "$work/out"
+prints_like '*2   approved *…*'
+run --store sqlite:long.db flag put k - <<<'{"type": "boolean", "metadata": {"a: b/~": "äääääääääääääääääääääää"}}'
+run --store sqlite:long.db flag history k
+prints_like 'NO *
+3   approved *  nothing
+2 *'
 
 it "makes no store by reading"
 for command in 'get k' list 'history k' 'diff k' export 'plan flags.json' 'eval k' 'explain k' 'eval --batch'; do

@@ -33,9 +33,9 @@ exits 0
 run segment history staff
 exits 0
 prints_like 'NO *
-3   approved, reverts 1 *
-2   superseded * more
-1   superseded *'
+3   approved, reverts 1 * - include/1 "eve"
+2   superseded * + include/1 "eve"  more
+1   superseded * created'
 
 it "is not a flag of the same name"
 run flag get staff
@@ -59,6 +59,10 @@ prints 'staff: version 4, deleted'
 run segment get staff
 exits 3
 says 'flagver: staff was deleted in version 4 by alice; "segment revert staff 3" brings it back'
+run segment list --deleted
+exits 0
+prints_like 'DELETED  NO  *
+staff    4   *Z  alice'
 
 it "names the place in one that is none"
 run segment put bad - <<<'{"includes": []}'

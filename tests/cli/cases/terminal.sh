@@ -20,6 +20,14 @@ if command -v script >/dev/null && script -qec true /dev/null >/dev/null 2>&1 </
     TERM=xterm on_terminal "'$flagver' flag list"
     holds grep -q "$escape\[1mFLAG" "$work/out"
 
+    it "says on a terminal that there is nothing"
+    on_terminal "'$flagver' --tenant nobody flag list"
+    holds grep -qx $'no flags\r' "$work/out"
+    on_terminal "'$flagver' segment list --deleted"
+    holds grep -qx $'no deleted segments\r' "$work/out"
+    on_terminal "'$flagver' --tenant nobody flag list --json"
+    holds test ! -s "$work/out"
+
     it "prints none with NO_COLOR, or on a dumb one"
     TERM=xterm NO_COLOR=1 on_terminal "'$flagver' flag list"
     holds grep -q FLAG "$work/out"
