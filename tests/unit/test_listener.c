@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #define NEEDS(flag) "{'type':'boolean','requires':[{'flag':'" flag "','variant':'on'}]}"
@@ -374,6 +375,30 @@ static void reopen(struct visitor *visitor)
     assert_ok(flagver_client_reopen(visitor->client, &error));
 }
 
+static void fork_and_look(struct visitor *visitor)
+{
+    pid_t child = fork();
+    int status = -1;
+
+    if (child == 0)
+        _exit(flagver_flag_int(visitor->client, "a", NULL, 0) == 1 ? 0 : 1);
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+}
+
+START_TEST(a_listener_may_fork)
+{
+    flagver_client *client = open_store(_i);
+    struct visitor visitor = { .client = client, .visit = fork_and_look };
+
+    listen_to(client, visit, &visitor);
+    put_flag(client, "a", VALUE(1));
+    refresh(client);
+    ck_assert_int_eq(visitor.calls, 1);
+    flagver_close(client);
+}
+END_TEST
+
 /* On the refresher's own thread. */
 START_TEST(a_listener_may_reopen_the_store)
 {
@@ -502,6 +527,7 @@ static Suite *listener_suite(void)
                         STORE_KINDS);
     tcase_add_loop_test(acting, a_listener_may_write_and_refresh, 0, STORE_KINDS);
     tcase_add_loop_test(acting, a_listener_may_bring_another_one, 0, STORE_KINDS);
+    tcase_add_loop_test(acting, a_listener_may_fork, 0, STORE_KINDS);
     tcase_add_loop_test(acting, a_listener_may_reopen_the_store, SHARED_KINDS, STORE_KINDS);
 
     tcase_add_test(threads, taking_off_waits_for_a_call_under_way);

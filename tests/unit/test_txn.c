@@ -405,6 +405,29 @@ START_TEST(who_waits_takes_back_what_is_over_its_time)
 }
 END_TEST
 
+/* Nobody of this client asks for anything, and still others need not wait for ever. */
+START_TEST(a_refresher_takes_back_what_is_over_its_time)
+{
+    flagver_options options = quiet_options();
+    flagver_client *client, *other = open_store(_i);
+    flagver_txn *late, *next = begin(other);
+
+    options.background = 1;
+    options.poll_ms = 5;
+    client = open_with(_i, &options);
+    late = begin_short(client, 30);
+    ck_assert_int_eq(put_simple(late, "late"), 0);
+    ck_assert_int_eq(put_simple(next, "next"), 0);
+    commit(next);
+    assert_fails(FLAGVER_ETIMEDOUT, flagver_txn_commit(late, &error));
+    flagver_txn_free(late);
+    ck_assert_uint_eq(flag_no(client, "late"), 0);
+    ck_assert_uint_eq(flag_no(client, "next"), 1);
+    flagver_close(client);
+    flagver_close(other);
+}
+END_TEST
+
 START_TEST(who_waited_in_vain_is_told_so_again)
 {
     flagver_options options = quiet_options();
@@ -585,6 +608,56 @@ START_TEST(writers_at_once_leave_numbers_without_a_gap)
                                       &error));
     ck_assert_uint_eq(last, WRITERS * ROUNDS);
     ck_assert_uint_eq(leaves_of(client), 2 * WRITERS * ROUNDS);
+    flagver_close(client);
+}
+END_TEST
+
+/* As two processes would: only the database stands between them. */
+START_TEST(writers_of_two_clients_leave_numbers_without_a_gap)
+{
+    flagver_client *clients[2] = { open_store(_i), open_store(_i) };
+    pthread_t threads[2];
+    uint32_t last = 0;
+    int i;
+
+    for (i = 0; i < 2; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, write_often, clients[i]), 0);
+    for (i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    assert_ok(flagver_version_history(clients[0], FLAGVER_PHASE_FLAG, "shared", NULL, count_up,
+                                      &last, &error));
+    ck_assert_uint_eq(last, 2 * ROUNDS);
+    ck_assert_uint_eq(leaves_of(clients[1]), 4 * ROUNDS);
+    flagver_close(clients[0]);
+    flagver_close(clients[1]);
+}
+END_TEST
+
+static void *write_once(void *client)
+{
+    const flagver_txn_options options = { .size = sizeof options, .idempotency_key = "key" };
+    flagver_error err = { .code = 0 };
+    int r = flagver_txn_run(client, &bob, &options, ramp_shared, NULL, &err);
+
+    ck_assert_msg(r == 0, "%d %s", r, err.message);
+    return NULL;
+}
+
+START_TEST(the_same_thing_at_once_takes_place_once)
+{
+    flagver_client *client = open_store(_i), *other;
+    pthread_t threads[WRITERS];
+    int i;
+
+    other = _i >= SHARED_KINDS ? open_store(_i) : client;
+    for (i = 0; i < WRITERS; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, write_once, i % 2 ? client : other), 0);
+    for (i = 0; i < WRITERS; i++)
+        pthread_join(threads[i], NULL);
+    ck_assert_uint_eq(flag_no(client, "shared"), 1);
+    ck_assert_uint_eq(leaves_of(client), 2);
+    if (other != client)
+        flagver_close(other);
     flagver_close(client);
 }
 END_TEST
@@ -1242,6 +1315,8 @@ static Suite *txn_suite(void)
     tcase_add_loop_test(time, a_commit_comes_too_late_as_well, 0, STORE_KINDS);
     tcase_add_loop_test(time, a_transaction_may_be_begun_for_as_long_as_it_likes, 0, STORE_KINDS);
     tcase_add_loop_test(time, who_waits_takes_back_what_is_over_its_time, 0, STORE_KINDS);
+    tcase_add_loop_test(time, a_refresher_takes_back_what_is_over_its_time, SHARED_KINDS,
+                        STORE_KINDS);
     tcase_add_loop_test(time, who_waited_in_vain_is_told_so_again, 0, STORE_KINDS);
     tcase_add_loop_test(time, an_error_is_repeated_to_those_who_did_not_want_its_words, 0,
                         STORE_KINDS);
@@ -1249,6 +1324,9 @@ static Suite *txn_suite(void)
     tcase_add_loop_test(threads, a_transaction_may_move_from_thread_to_thread, 0, STORE_KINDS);
     tcase_add_loop_test(threads, who_came_first_writes_first, 0, STORE_KINDS);
     tcase_add_loop_test(threads, writers_at_once_leave_numbers_without_a_gap, 0, STORE_KINDS);
+    tcase_add_loop_test(threads, writers_of_two_clients_leave_numbers_without_a_gap, SHARED_KINDS,
+                        STORE_KINDS);
+    tcase_add_loop_test(threads, the_same_thing_at_once_takes_place_once, 0, STORE_KINDS);
 
     tcase_add_loop_test(idempotency, running_it_again_returns_what_it_returned_then, 0,
                         STORE_KINDS);

@@ -1124,6 +1124,39 @@ START_TEST(who_is_visited_may_read)
 }
 END_TEST
 
+struct meddler {
+    flagver_client *client;
+    struct visits visits;
+};
+
+static bool change_meanwhile(void *data, const flagver_version *version)
+{
+    struct meddler *meddler = data;
+
+    if (!meddler->visits.text[0]) {
+        do_op(meddler->client, PUT, "b", 0, SHARE(9));
+        do_op(meddler->client, REMOVE, "c", 0, NULL);
+        do_op(meddler->client, PUT, "d", 0, SHARE(9));
+    }
+    return note_visit(&meddler->visits, version);
+}
+
+START_TEST(a_list_is_of_one_state_whatever_others_do_meanwhile)
+{
+    flagver_client *client = open_store(_i);
+    struct meddler meddler = { .client = open_store(_i), .visits.left = -1 };
+
+    do_op(client, PUT, "a", 0, SHARE(1));
+    do_op(client, PUT, "b", 0, SHARE(1));
+    do_op(client, PUT, "c", 0, SHARE(1));
+    assert_ok(flagver_version_list(client, FLAG, NULL, change_meanwhile, &meddler, &error));
+    ck_assert_str_eq(meddler.visits.text, "a#1 b#1 c#1");
+    assert_list(client, NULL, "a#1 b#2 d#1");
+    flagver_close(meddler.client);
+    flagver_close(client);
+}
+END_TEST
+
 START_TEST(malformed_list_options_are_refused)
 {
     flagver_client *client = with_many(_i);
@@ -1416,6 +1449,8 @@ static Suite *version_suite(void)
     tcase_add_loop_test(lists, a_history_has_every_version, 0, STORE_KINDS);
     tcase_add_loop_test(lists, a_walk_ends_when_it_is_told_to, 0, STORE_KINDS);
     tcase_add_loop_test(lists, who_is_visited_may_read, 0, STORE_KINDS);
+    tcase_add_loop_test(lists, a_list_is_of_one_state_whatever_others_do_meanwhile, SHARED_KINDS,
+                        STORE_KINDS);
     tcase_add_loop_test(lists, malformed_list_options_are_refused, 0, STORE_KINDS);
     tcase_add_loop_test(lists, a_difference_goes_from_one_number_to_the_other, 0, STORE_KINDS);
 
