@@ -15,12 +15,17 @@ static int64_t stopped_clock(void *data)
 
 int cli_read_at(const struct cli_request *request, int64_t *ret_us)
 {
-    const char *at = request->values[CLI_AT];
+    const char *at = request->values[CLI_AT], *lacks;
 
-    if (at && !cli_datetime_parse(at, ret_us))
-        return cli_request_refuse(request,
-                                  "--at %s is no RFC 3339 time such as 2026-01-31T12:00:00Z", at);
-    return 0;
+    if (!at || cli_datetime_parse(at, ret_us) || cli_datetime_before(at, cli_now(), ret_us))
+        return 0;
+    lacks = cli_datetime_lacks(at);
+    if (lacks)
+        return cli_request_refuse(request, "--at %s %s", at, lacks);
+    return cli_request_refuse(request,
+                              "--at %s is neither a time such as 2026-01-31T12:00:00Z nor an "
+                              "offset such as -5m",
+                              at);
 }
 
 static int open_file(struct cli_asking *asking, const char *path, flagver_options *options)

@@ -16,7 +16,7 @@ struct cli_asking {
     int64_t now;                /* for clocks that stand still: --at, else when we began; in ms */
 };
 
-/* --at in microseconds. Returns 0, or CLI_USAGE after having said what is wrong. */
+/* --at in microseconds, a time or an offset from now. Returns 0, or CLI_USAGE after having said what is wrong. */
 int cli_read_at(const struct cli_request *request, int64_t *ret_us);
 
 /*

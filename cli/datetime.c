@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <time.h>
 
+/* How long before 1970 the year 1 began, in µs: there are no times before it. */
+#define FIRST_YEAR (INT64_C(719162) * 86400000000)
+
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';
@@ -101,6 +104,45 @@ bool cli_datetime_parse(const char *text, int64_t *ret_us)
 static int64_t floor_of(int64_t value, int64_t unit)
 {
     return value / unit - (value % unit < 0);
+}
+
+const char *cli_datetime_lacks(const char *text)
+{
+    char completed[CLI_DATETIME_SIZE];
+    int64_t us;
+
+    snprintf(completed, sizeof completed, "%.40sZ", text);
+    if (cli_datetime_parse(completed, &us))
+        return "needs an offset such as Z";
+    snprintf(completed, sizeof completed, "%.40sT00:00:00Z", text);
+    if (cli_datetime_parse(completed, &us))
+        return "needs a time of day such as T12:00:00Z";
+    return NULL;
+}
+
+bool cli_datetime_before(const char *text, int64_t now_us, int64_t *ret_us)
+{
+    static const struct {
+        char name;
+        int64_t us;
+    } units[] = { { 's', INT64_C(1000000) },
+                  { 'm', INT64_C(60000000) },
+                  { 'h', INT64_C(3600000000) },
+                  { 'd', INT64_C(86400000000) } };
+    int64_t count = 0;
+    const char *c;
+    size_t i;
+
+    if (text[0] != '-' || !is_digit(text[1]))
+        return false;
+    for (c = text + 1; is_digit(*c) && count < FIRST_YEAR; c++)
+        count = count * 10 + (*c - '0');
+    for (i = 0; i < sizeof units / sizeof units[0]; i++)
+        if (*c == units[i].name && !c[1] && count <= (now_us + FIRST_YEAR) / units[i].us) {
+            *ret_us = now_us - count * units[i].us;
+            return true;
+        }
+    return false;
 }
 
 int64_t cli_now(void)

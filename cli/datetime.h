@@ -14,6 +14,12 @@
  */
 bool cli_datetime_parse(const char *text, int64_t *ret_us);
 
+/* What a text lacks that is no point in time, in words: "needs …"; NULL: more than that. */
+const char *cli_datetime_lacks(const char *text);
+
+/* So long before `now_us`: "-90s", "-5m", "-2h", "-1d". */
+bool cli_datetime_before(const char *text, int64_t now_us, int64_t *ret_us);
+
 /* Microseconds since 1970. */
 int64_t cli_now(void);
 

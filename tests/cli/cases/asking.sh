@@ -120,7 +120,34 @@ exits 2
 says "flagver: flag get: a version's number and --at exclude each other"
 run flag list --at yesterday
 exits 2
-says 'flagver: flag list: --at yesterday is no RFC 3339 time such as 2026-01-31T12:00:00Z'
+says 'flagver: flag list: --at yesterday is neither a time such as 2026-01-31T12:00:00Z nor an offset such as -5m'
+
+it "takes offsets from now"
+for offset in -0s -90s -5m -2h -1d -700000d; do
+    run flag list --at "$offset"
+    exits 0
+    run flag list --at="$offset"
+    exits 0
+done
+run flag get report_setup --at -0s
+exits 0
+run flag get report_setup --at -1h
+exits 3
+says 'flagver: report_setup: no such flag in sqlite:asking.db at that time'
+run flag eval report_setup --at -1d
+exits 3
+cat >ages.json <<END
+{"flags": {"k": {"type": "boolean", "schedule": {"steps": [
+    {"at": "$(date -u -d '-90 minutes' +%FT%TZ)", "percentage": 100}]}}}}
+END
+for offset in -1h -80m -4000s -0d; do
+    run flag eval k --definitions ages.json --context '{"targetingKey": "u"}' --at "$offset"
+    prints_like 'k: true *'
+done
+for offset in -2h -100m -6000s -1d; do
+    run flag eval k --definitions ages.json --context '{"targetingKey": "u"}' --at="$offset"
+    prints_like 'k: false *'
+done
 
 # --- the present, as it goes on ---
 

@@ -125,8 +125,14 @@ for time in '' now 2026-01-31 2026-01-31T12:00:00 '2026-01-31 12:00:00Z' 2026-02
     2026-01-01T00:00:00,5Z 2026-01-01T00:00:00+24:00 2026-01-01T00:00:00+01:60 \
     2026-01-01T00:00:00+0100 2026-01-01T00:00:00+01 2026-01-01T00:00:00ZZ \
     2026-01-01T00:00:00Z+01:00 ' 2026-01-01T00:00:00Z' '2026-01-01T00:00:00Z ' \
-    +026-01-01T00:00:00Z 2026-1-1T00:00:00Z; do
-    it "refuses the time \"$time\""
-    refused "flag eval: --at $time is no RFC 3339 time such as 2026-01-31T12:00:00Z" \
+    +026-01-01T00:00:00Z 2026-1-1T00:00:00Z \
+    -5 -m -5M '-5 m' -5mm -5m- +5m 5m -1w -1.5h -1000000d -99999999999999999999s -0x1s; do
+    it "refuses the time \"$time\", and says what it lacks"
+    case $time in
+    2026-01-31) lacks='needs a time of day such as T12:00:00Z' ;;
+    2026-01-31T12:00:00) lacks='needs an offset such as Z' ;;
+    *) lacks='is neither a time such as 2026-01-31T12:00:00Z nor an offset such as -5m' ;;
+    esac
+    refused "flag eval: --at $time $lacks" \
         flag eval new_search --definitions flags.json --at "$time"
 done
