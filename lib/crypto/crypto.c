@@ -3,6 +3,7 @@
 #include "crypto/crypto.h"
 
 #include <openssl/crypto.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -20,16 +21,35 @@ struct fv_digest {
     bool fine;
 };
 
+/*
+ * What fails leaves words in a queue of the thread's, where the host would find them and
+ * take them for its own: SSL_get_error(), for instance, looks there.
+ */
+static bool tidy(bool fine)
+{
+    if (!fine)
+        ERR_pop_to_mark();
+    else
+        ERR_clear_last_mark();
+    return fine;
+}
+
+static bool fetch(struct fv_crypto *crypto)
+{
+    ERR_set_mark();
+    crypto->context = OSSL_LIB_CTX_new();
+    if (crypto->context)
+        crypto->sha256 = EVP_MD_fetch(crypto->context, "SHA2-256", NULL);
+    return tidy(crypto->sha256 != NULL);
+}
+
 struct fv_crypto *fv_crypto_new(void)
 {
     struct fv_crypto *crypto = calloc(1, sizeof *crypto);
 
     if (!crypto)
         return NULL;
-    crypto->context = OSSL_LIB_CTX_new();
-    if (crypto->context)
-        crypto->sha256 = EVP_MD_fetch(crypto->context, "SHA2-256", NULL);
-    if (!crypto->sha256) {
+    if (!fetch(crypto)) {
         fv_crypto_free(crypto);
         return NULL;
     }
@@ -69,8 +89,9 @@ struct fv_digest *fv_digest_new(struct fv_crypto *crypto)
     if (!digest)
         return NULL;
     digest->crypto = crypto;
+    ERR_set_mark();
     digest->state = EVP_MD_CTX_new();
-    if (!digest->state) {
+    if (!tidy(digest->state != NULL)) {
         free(digest);
         return NULL;
     }
@@ -87,7 +108,8 @@ void fv_digest_free(struct fv_digest *digest)
 
 void fv_digest_start(struct fv_digest *digest)
 {
-    digest->fine = EVP_DigestInit_ex2(digest->state, digest->crypto->sha256, NULL) == 1;
+    ERR_set_mark();
+    digest->fine = tidy(EVP_DigestInit_ex2(digest->state, digest->crypto->sha256, NULL) == 1);
 }
 
 void fv_digest_add(struct fv_digest *digest, const void *data, size_t length)
