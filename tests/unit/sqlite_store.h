@@ -6,9 +6,11 @@
 #define FLAGVER_TESTS_SQLITE_STORE_H
 
 #include <dirent.h>
+#include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "driver/sqlite.h"
@@ -101,6 +103,27 @@ static inline void tear_down(void)
         driver->close(store);
     store = NULL;
     remove_place();
+}
+
+/* ---- children ---- */
+
+/*
+ * A child that is content ends by a signal: at its exit a leak checker would find what is its
+ * parent's.
+ */
+static inline void end_child(bool content)
+{
+    if (content)
+        raise(SIGKILL);
+    _exit(1);
+}
+
+static inline bool was_content(pid_t child)
+{
+    int status;
+
+    return waitpid(child, &status, 0) == child && WIFSIGNALED(status) &&
+           WTERMSIG(status) == SIGKILL;
 }
 
 /* ---- plain SQL ---- */

@@ -80,7 +80,7 @@ static const struct {
       "rise by one" },
     { "a current number beyond the last",
       "UPDATE flagver_series SET current_no = 4, rev = rev + 1 WHERE subject = 's'", "CHECK" },
-    { "a rev that stays", "UPDATE flagver_series SET current_no = 1 WHERE subject = 's'", "rev" },
+    { "a rev that stays", "UPDATE flagver_series SET current_no = 2 WHERE subject = 's'", "rev" },
     { "a time that falls",
       "UPDATE flagver_series SET changed_at = 0, rev = rev + 1 WHERE subject = 's'",
       "never falls" },
@@ -96,8 +96,7 @@ static const struct {
       "INSERT OR REPLACE INTO flagver_payload SELECT id, NULL, NULL, x'00' FROM "
       "flagver_payload",
       "already" },
-    { "a deleted payload of a version", "PRAGMA foreign_keys = ON; DELETE FROM flagver_payload",
-      "FOREIGN KEY" },
+    { "a deleted payload of a version", "DELETE FROM flagver_payload", "never deleted" },
 
     { "a version that is born approved",
       NEXT "INSERT INTO " COLUMNS " VALUES (" SERIES ", 4, " ID ", 3, 0, 1, 1, 'a', " PAYLOAD
@@ -378,7 +377,7 @@ END_TEST
 /* Dropped and made again, one after the other: each is missed by its name. */
 START_TEST(each_dropped_thing_is_missed)
 {
-    static char names[8192], definition[4096];
+    static char names[65536], definition[65536];
     char statement[8192], wanted[128], *name, *rest = names;
     const char *type = _i ? "trigger" : "index";
     size_t dropped = 0;
@@ -434,8 +433,8 @@ static const struct {
       "superseded_by IS NOT NULL" },
     { "flagver_version", " REFERENCES flagver_payload (id)", "", "REFERENCES flagver_payload" },
     { "flagver_series", " DEFERRABLE INITIALLY DEFERRED", "", "DEFERRABLE INITIALLY DEFERRED" },
-    { "flagver_series", "rev INTEGER NOT NULL CHECK (rev >= 1),\n  changed_at INTEGER NOT NULL",
-      "changed_at INTEGER NOT NULL,\n  rev INTEGER NOT NULL CHECK (rev >= 1)", "another order" },
+    { "flagver_payload", "salt BLOB,\n  body BLOB NOT NULL", "body BLOB NOT NULL,\n  salt BLOB",
+      "another order" },
     { "flagver_payload", ") STRICT", ")", "STRICT: missing" },
     { "flagver_log", "STRICT, WITHOUT ROWID", "WITHOUT ROWID", "STRICT: missing" },
     { "flagver_version_approved", "state = 3", "state = 2",

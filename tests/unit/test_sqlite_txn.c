@@ -6,7 +6,6 @@
 
 #include <fcntl.h>
 #include <pthread.h>
-#include <sys/wait.h>
 #include <time.h>
 
 #include "driver/sqlite_internal.h"
@@ -319,7 +318,7 @@ static void copy_file(const char *from, const char *to)
     ssize_t length = read(in, bytes, sizeof bytes);
 
     if (length < 0 || write(out, bytes, (size_t)length) != length)
-        _exit(1);
+        end_child(false);
     close(in);
     close(out);
 }
@@ -331,15 +330,14 @@ static void copy_file(const char *from, const char *to)
 static const char *requests_after_a_crash(void)
 {
     static char found[64];
-    int status;
     pid_t child = fork();
 
     if (child == 0) {
         copy_file(path, beside("crash"));
         copy_file(beside("app.db-wal"), beside("crash-wal"));
-        _exit(0);
+        end_child(true);
     }
-    ck_assert(waitpid(child, &status, 0) == child && WIFEXITED(status) && !WEXITSTATUS(status));
+    ck_assert(was_content(child));
     unlink(beside("crash-shm"));
     ck_assert_int_eq(sql_at(beside("crash"),
                             "SELECT ifnull(group_concat(key), '') FROM flagver_keyed", found,
@@ -466,19 +464,17 @@ static void check_sum(int expected)
 START_TEST(processes_on_a_fresh_file_lose_nothing)
 {
     pid_t children[PROCESSES];
-    int i, status;
+    int i;
 
     for (i = 0; i < PROCESSES; i++) {
         children[i] = fork();
         if (children[i] == 0) {
             write_much();
-            _exit(0);
+            end_child(true);
         }
     }
-    for (i = 0; i < PROCESSES; i++) {
-        ck_assert(waitpid(children[i], &status, 0) == children[i]);
-        ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    }
+    for (i = 0; i < PROCESSES; i++)
+        ck_assert(was_content(children[i]));
     check_sum(PROCESSES * ROUNDS);
 }
 END_TEST
@@ -489,7 +485,7 @@ END_TEST
  */
 START_TEST(what_a_forked_child_writes_outlives_its_parents_store)
 {
-    int to_child[2], to_parent[2], status;
+    int to_child[2], to_parent[2];
     char byte = 'x';
     pid_t child;
 
@@ -503,17 +499,16 @@ START_TEST(what_a_forked_child_writes_outlives_its_parents_store)
         own = open_store();
         put(own, "a", "2");
         if (write(to_parent[1], &byte, 1) != 1 || read(to_child[0], &byte, 1) != 1)
-            _exit(1);
+            end_child(false);
         put(own, "a", "3");
-        _exit(0);
+        end_child(true);
     }
     ck_assert(read(to_parent[0], &byte, 1) == 1);
     ck_assert_str_eq(current(store, "a"), "2");
     driver->close(store);
     store = NULL;
     ck_assert(write(to_child[1], &byte, 1) == 1);
-    ck_assert(waitpid(child, &status, 0) == child);
-    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    ck_assert(was_content(child));
     store = open_store();
     ck_assert_str_eq(current(store, "a"), "3");
 }
@@ -522,16 +517,15 @@ END_TEST
 START_TEST(a_child_that_abandons_disturbs_nothing)
 {
     flagver_driver_txn *txn = writing();
-    int status;
     pid_t child;
 
     put_in(txn, "a", "1");
     child = fork();
     if (child == 0) {
         driver->abandon(store);
-        _exit(0);
+        end_child(true);
     }
-    ck_assert(waitpid(child, &status, 0) == child && status == 0);
+    ck_assert(was_content(child));
     assert_ok(driver->commit(txn, &error));
     ck_assert_str_eq(current(store, "a"), "1");
 }
