@@ -68,7 +68,7 @@ static const char payload_join[] = " LEFT JOIN main.flagver_payload p ON p.id = 
  * is the only one that can have been in force.
  */
 static const char *const picks[] = {
-    "v.no = s.current_no",
+    "v.no = s.current_no AND (v.state = 3 OR v.state = 7)",
     "v.no = ifnull((SELECT no FROM main.flagver_version WHERE series = s.id AND decided_at <= ?7 "
     "AND state IN (3, 4) ORDER BY decided_at DESC LIMIT 1), (SELECT no FROM main.flagver_version "
     "WHERE series = s.id AND state = 7 AND created_at <= ?7 ORDER BY no DESC LIMIT 1)) AND "

@@ -9,7 +9,8 @@
  *
  * Triggers repeat the library's rules for whoever writes with plain SQL; their words reach
  * people. They look at what is there before a row is inserted, too: OR REPLACE deletes
- * without asking the triggers for deletion.
+ * without asking the triggers for deletion, and references are checked only by connections that
+ * ask for it.
  *
  * There are few references. A series that has a last number has that version, by the time of
  * the commit, and numbers have no gaps and versions stay: so the other numbers in a series and
@@ -35,20 +36,24 @@ static const char *const version_1[] = {
     "  id BLOB NOT NULL CHECK (length(id) = 16),\n"
     "  last_no INTEGER CHECK (last_no >= 1),\n"
     "  current_no INTEGER CHECK (current_no BETWEEN 1 AND ifnull(last_no, 0)),\n"
-    "  rev INTEGER NOT NULL CHECK (rev >= 1),\n"
-    "  changed_at INTEGER NOT NULL,\n"
+    "  rev INTEGER NOT NULL CHECK (rev BETWEEN 1 AND 4611686018427387904),\n"
+    "  changed_at INTEGER NOT NULL CHECK (changed_at <= 4611686018427387904),\n"
     "  PRIMARY KEY (tenant, phase, subject),\n"
     "  UNIQUE (id),\n"
     "  FOREIGN KEY (id, last_no) REFERENCES flagver_version (series, no)\n"
     "    DEFERRABLE INITIALLY DEFERRED\n"
     ") STRICT, WITHOUT ROWID",
 
-    /* With rowids: payloads are long, and long rows make a tree without them deep. */
+    /*
+     * With rowids: payloads are long, and long rows make a tree without them deep. A trigger sees
+     * -1 for a rowid that is still to be chosen, so none may be that.
+     */
     "CREATE TABLE flagver_payload (\n"
     "  id BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),\n"
     "  key INTEGER CHECK (key >= 1),\n"
     "  salt BLOB,\n"
-    "  body BLOB NOT NULL\n"
+    "  body BLOB NOT NULL,\n"
+    "  CHECK (rowid > 0)\n"
     ") STRICT",
 
     "CREATE TABLE flagver_version (\n"
@@ -57,7 +62,7 @@ static const char *const version_1[] = {
     "  id BLOB NOT NULL CHECK (length(id) = 16),\n"
     "  state INTEGER NOT NULL CHECK (state BETWEEN 1 AND 7),\n"
     "  bits INTEGER NOT NULL CHECK (bits BETWEEN 0 AND 4294967295),\n"
-    "  rev INTEGER NOT NULL CHECK (rev >= 1),\n"
+    "  rev INTEGER NOT NULL CHECK (rev BETWEEN 1 AND 4611686018427387904),\n"
     "  parent_no INTEGER CHECK (parent_no BETWEEN 1 AND no - 1),\n"
     "  base_no INTEGER CHECK (base_no BETWEEN 1 AND no - 1),\n"
     "  reverts_no INTEGER CHECK (reverts_no BETWEEN 1 AND no - 1),\n"
@@ -101,7 +106,7 @@ static const char *const version_1[] = {
     "  tenant TEXT NOT NULL CHECK (length(CAST(tenant AS BLOB)) BETWEEN 1 AND 128),\n"
     "  space TEXT NOT NULL CHECK (length(CAST(space AS BLOB)) BETWEEN 1 AND 64),\n"
     "  key TEXT NOT NULL CHECK (length(CAST(key AS BLOB)) BETWEEN 1 AND 512),\n"
-    "  rev INTEGER NOT NULL CHECK (rev >= 1),\n"
+    "  rev INTEGER NOT NULL CHECK (rev BETWEEN 1 AND 4611686018427387904),\n"
     "  time INTEGER NOT NULL,\n"
     "  value BLOB NOT NULL,\n"
     "  PRIMARY KEY (tenant, space, key)\n"
@@ -159,6 +164,8 @@ static const char *const version_1[] = {
     "    WHEN NEW.last_no > OLD.last_no AND NOT EXISTS (SELECT 1 FROM flagver_version\n"
     "        WHERE series = OLD.id AND no = OLD.last_no)\n"
     "      THEN RAISE(ABORT, 'flagver: the last number of the series is not used yet')\n"
+    "    WHEN ifnull(NEW.current_no, 0) < OLD.current_no\n"
+    "      THEN RAISE(ABORT, 'flagver: what was in force once does not come back')\n"
     "    WHEN NEW.rev <= OLD.rev\n"
     "      THEN RAISE(ABORT, 'flagver: each change of a series raises its rev')\n"
     "    WHEN NEW.changed_at < OLD.changed_at\n"
@@ -175,6 +182,7 @@ static const char *const version_1[] = {
 
     "CREATE TRIGGER flagver_payload_born BEFORE INSERT ON flagver_payload\n"
     "WHEN EXISTS (SELECT 1 FROM flagver_payload WHERE id = NEW.id)\n"
+    "  OR NEW.rowid > 0 AND EXISTS (SELECT 1 FROM flagver_payload WHERE rowid = NEW.rowid)\n"
     "BEGIN\n"
     "  SELECT RAISE(ABORT, 'flagver: there is such a payload already');\n"
     "END",
@@ -182,6 +190,12 @@ static const char *const version_1[] = {
     "CREATE TRIGGER flagver_payload_frozen BEFORE UPDATE ON flagver_payload\n"
     "BEGIN\n"
     "  SELECT RAISE(ABORT, 'flagver: a payload never changes');\n"
+    "END",
+
+    "CREATE TRIGGER flagver_payload_stays BEFORE DELETE ON flagver_payload\n"
+    "WHEN EXISTS (SELECT 1 FROM flagver_version WHERE payload = OLD.id)\n"
+    "BEGIN\n"
+    "  SELECT RAISE(ABORT, 'flagver: the payload of a version is never deleted');\n"
     "END",
 
     /* ---- versions ---- */
@@ -231,7 +245,8 @@ static const char *const version_1[] = {
     "        IS NOT (OLD.submitted_at, OLD.decided_at, OLD.decided_by, OLD.note, OLD.bits)\n"
     "      THEN RAISE(ABORT, 'flagver: what was approved only becomes superseded')\n"
     "    WHEN (NEW.bits & 1) <> (OLD.bits & 1)\n"
-    "      THEN RAISE(ABORT, 'flagver: a version does not become a deletion, nor cease to be one')\n"
+    "      THEN RAISE(ABORT, 'flagver: a version does not become a deletion, nor cease to be "
+    "one')\n"
     "    WHEN NEW.rev <= OLD.rev\n"
     "      THEN RAISE(ABORT, 'flagver: each change of a version raises its rev')\n"
     "    WHEN NEW.state = 4 AND NOT EXISTS (SELECT 1 FROM flagver_version\n"
@@ -273,8 +288,8 @@ static const char *const version_1[] = {
     "  SELECT RAISE(ABORT, 'flagver: a leaf of the log is never deleted');\n"
     "END",
 
-    "CREATE TRIGGER flagver_log_born AFTER INSERT ON flagver_log\n"
-    "WHEN NEW.size <> 1\n"
+    "CREATE TRIGGER flagver_log_born BEFORE INSERT ON flagver_log\n"
+    "WHEN NEW.size <> 1 OR EXISTS (SELECT 1 FROM flagver_log WHERE tenant = NEW.tenant)\n"
     "  OR NOT EXISTS (SELECT 1 FROM flagver_leaf WHERE tenant = NEW.tenant AND no = 0)\n"
     "  OR EXISTS (SELECT 1 FROM flagver_leaf WHERE tenant = NEW.tenant AND no = 1)\n"
     "BEGIN\n"
