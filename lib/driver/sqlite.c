@@ -105,8 +105,7 @@ static int check_path(const flagver_store *store, flagver_error *err)
 {
     struct stat status;
 
-    if (store->in_memory || !store->no_create ||
-        stat(store->path, &status) == 0)
+    if (store->in_memory || !store->no_create || stat(store->path, &status) == 0)
         return 0;
     return errno == ENOENT || errno == ENOTDIR
                ? fv_fail(err, FLAGVER_ENOTFOUND, "there is no %.500s", store->path)
@@ -154,6 +153,8 @@ static int start(flagver_store *store, flagver_error *err)
     r = fv_sqlite_pool_open(store, err);
     if (r == 0)
         r = fv_sqlite_pool_note_files(store, store->watcher, err);
+    if (r == 0)
+        r = fv_sqlite_pool_check_log(store, store->watcher, err);
     if (r == 0 && !store->in_memory && !store->read_only && !store->no_upgrade)
         r = fv_sqlite_use_log(store->watcher, err);
     if (r == 0)
@@ -291,28 +292,45 @@ static void add_log_size(struct fv_text *text, const flagver_store *store,
     fv_text_format(text, "\"wal_bytes\":%" PRId64 "}", (int64_t)status.st_size);
 }
 
+static void add_all(struct fv_text *text, struct fv_sqlite *conn)
+{
+    char mode[16] = "";
+
+    fv_text_add(text, "{");
+    add_json(text, "driver", fv_sqlite_driver.name);
+    add_json(text, "sqlite", sqlite3_libversion());
+    add_json(text, "path", conn->store->path);
+    fv_sqlite_ask(conn, "PRAGMA journal_mode", mode, sizeof mode, NULL);
+    add_json(text, "journal_mode", mode);
+    add_answer(text, conn, "page_count", "PRAGMA page_count");
+    add_answer(text, conn, "page_size", "PRAGMA page_size");
+    add_identity(text, conn);
+    add_log_size(text, conn->store, conn);
+}
+
+/* In a transaction: after the first answer nobody is in the way of the others. */
 static int describe(flagver_store *store, char *buffer, size_t size, flagver_error *err)
 {
     struct fv_text text = FV_TEXT_INIT;
     struct fv_sqlite *conn;
-    char mode[16] = "";
+    char first[16];
     int r;
 
-    r = fv_sqlite_pool_watch(store, &conn, err);
+    r = fv_sqlite_pool_peek(store, &conn, err);
     if (r < 0)
         return r;
-    fv_text_add(&text, "{");
-    add_json(&text, "driver", fv_sqlite_driver.name);
-    add_json(&text, "sqlite", sqlite3_libversion());
-    add_json(&text, "path", store->path);
-    fv_sqlite_ask(conn, "PRAGMA journal_mode", mode, sizeof mode, NULL);
-    add_json(&text, "journal_mode", mode);
-    add_answer(&text, conn, "page_count", "PRAGMA page_count");
-    add_answer(&text, conn, "page_size", "PRAGMA page_size");
-    add_identity(&text, conn);
-    add_log_size(&text, store, conn);
-    fv_sqlite_pool_unwatch(store);
+    r = fv_sqlite_execute(conn, "BEGIN", err);
+    if (r == 0)
+        r = fv_sqlite_ask(conn, "PRAGMA schema_version", first, sizeof first, err);
+    if (r == 0)
+        add_all(&text, conn);
+    sqlite3_exec(conn->db, "ROLLBACK", NULL, NULL, NULL);
+    fv_sqlite_pool_unpeek(store);
 
+    if (r < 0) {
+        fv_text_clear(&text);
+        return r;
+    }
     if (text.failed)
         r = fv_fail_memory(err);
     else if (text.length >= size)

@@ -516,6 +516,8 @@ int fv_sqlite_apply(flagver_driver_txn *txn, const flagver_change *changes, size
     r = fv_sqlite_check_open(txn, err);
     if (r == 0 && txn->mode != FLAGVER_MODE_WRITE)
         r = fv_fail(err, FLAGVER_EINVAL, "the transaction only reads");
+    if (r == 0)
+        r = fv_sqlite_check_joined(txn, err);
     if (r < 0)
         return r;
     for (i = 0; i < count; i++) {

@@ -118,12 +118,17 @@ static int is_busy(void *data, int count)
     return fv_sqlite_wait(conn);
 }
 
+void fv_sqlite_set_patience(struct fv_sqlite *conn, bool patient)
+{
+    sqlite3_busy_handler(conn->db, patient ? is_busy : NULL, conn);
+}
+
 /* ---- opening and closing ---- */
 
 static int set_up(struct fv_sqlite *conn, flagver_error *err)
 {
     sqlite3_extended_result_codes(conn->db, 1);
-    sqlite3_busy_handler(conn->db, is_busy, conn);
+    fv_sqlite_set_patience(conn, true);
     sqlite3_db_config(conn->db, SQLITE_DBCONFIG_ENABLE_FKEY, 1, (int *)NULL);
     sqlite3_db_config(conn->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 1, (int *)NULL);
     sqlite3_db_config(conn->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, (int *)NULL);
@@ -268,6 +273,13 @@ int fv_sqlite_use_log(struct fv_sqlite *conn, flagver_error *err)
                        "%.500s cannot have a write-ahead log: its journal mode stays \"%s\"",
                        conn->store->path, mode);
     return r;
+}
+
+void fv_sqlite_empty_log(struct fv_sqlite *conn)
+{
+    fv_sqlite_set_patience(conn, false); /* who still reads can do it later */
+    sqlite3_wal_checkpoint_v2(conn->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    fv_sqlite_set_patience(conn, true);
 }
 
 /* ---- binding ---- */

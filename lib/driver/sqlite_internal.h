@@ -9,6 +9,7 @@
  *            files beside the database (-wal, -shm) stay the same as long as we are there
  *
  * sqlite_connection.c  one connection: opening, waiting, statements, errors
+ * sqlite_files.c       the file, and what lies beside it: set aside, put back
  * sqlite_pool.c        the connections of a store; the file that is moved or replaced; fork
  * sqlite_schema.c      the schema: what it is, up and down
  * sqlite_verify.c      the schema: is it what it should be
@@ -102,6 +103,12 @@ int fv_sqlite_statement(struct fv_sqlite *conn, enum fv_sql slot, const char *sq
 /* Put the database into WAL mode for good, so that readers and a writer do not wait for each other. */
 int fv_sqlite_use_log(struct fv_sqlite *conn, flagver_error *err);
 
+/* Take what is in the log into the file, and empty it, as far as that goes without waiting. */
+void fv_sqlite_empty_log(struct fv_sqlite *conn);
+
+/* Who is in the way is waited for, or not. */
+void fv_sqlite_set_patience(struct fv_sqlite *conn, bool patient);
+
 /* Statements without a result: kept, and as they come. */
 int fv_sqlite_run(struct fv_sqlite *conn, enum fv_sql slot, const char *sql, flagver_error *err);
 int fv_sqlite_execute(struct fv_sqlite *conn, const char *sql, flagver_error *err);
@@ -135,12 +142,38 @@ void fv_bind_end(struct fv_binder *binder);
 flagver_bytes fv_column_bytes(sqlite3_stmt *statement, int column);
 void fv_column_id(sqlite3_stmt *statement, int column, flagver_id *ret_id);
 
-/* ---- stores ---- */
+/* ---- files ---- */
 
 struct fv_file_id {
     dev_t device;
     ino_t inode; /* 0: no file */
 };
+
+/* A database, and what SQLite keeps beside it. */
+struct fv_files {
+    struct fv_file_id file, log, index;
+};
+
+bool fv_file_same(struct fv_file_id a, struct fv_file_id b);
+
+/* 0, or an errno. */
+int fv_file_identify(const char *path, struct fv_file_id *ret_file);
+
+/* Of what is beside the database at `path`; with `only_filled` what is empty does not count. */
+struct fv_file_id fv_file_log(const char *path, bool only_filled);
+struct fv_file_id fv_file_index(const char *path, bool only_filled);
+
+/*
+ * Another file has come to `path` while our log still lies there, which SQLite would take for the
+ * new one's. It is renamed, to "-wal.replaced" and so on, unless somebody may be using it with
+ * the new one. What is in it goes into our own file first, by `conn` (or NULL).
+ */
+void fv_files_set_aside(const char *path, const struct fv_files *ours, struct fv_sqlite *conn);
+
+/* Our file is at `path` again: what was renamed comes back, if nothing has its name. */
+void fv_files_put_back(const char *path, const struct fv_files *ours);
+
+/* ---- stores ---- */
 
 struct flagver_store {
     flagver_allocator hooks;
@@ -152,8 +185,10 @@ struct flagver_store {
     uint32_t forks; /* tells the process that opened it from its children */
 
     pthread_mutex_t lock; /* over what follows */
-    struct fv_file_id file, log, index;
-    uint32_t generation; /* counts the files that were at `path` */
+    struct fv_files files;
+    struct fv_files before; /* of what was replaced; should it come back */
+    bool doubts_log;        /* the log may not be this file's: nothing of it may get there */
+    uint32_t generation;    /* counts the files that were at `path` */
     flagver_id id;
     bool has_id;
     struct fv_sqlite *writer, *idle;
@@ -184,12 +219,22 @@ int fv_sqlite_pool_take(flagver_store *store, int mode, struct fv_sqlite **ret_c
                         flagver_error *err);
 void fv_sqlite_pool_put(flagver_store *store, int mode, struct fv_sqlite *conn);
 
+/* FLAGVER_ECORRUPT when the log that was found beside the file belongs to another store. */
+int fv_sqlite_pool_check_log(flagver_store *store, struct fv_sqlite *conn, flagver_error *err);
+
+/* FLAGVER_EINVAL when an application's connection is to another file than the store's. */
+int fv_sqlite_pool_check_same(const struct fv_sqlite *conn, flagver_error *err);
+
 /* FLAGVER_EUNAVAILABLE when the connection's file has been moved, deleted or replaced. */
 int fv_sqlite_pool_check_moved(const struct fv_sqlite *conn, flagver_error *err);
 
 /* The watcher, for one thread at a time. */
 int fv_sqlite_pool_watch(flagver_store *store, struct fv_sqlite **ret_conn, flagver_error *err);
 void fv_sqlite_pool_unwatch(flagver_store *store);
+
+/* The same without waiting for anybody, or FLAGVER_EBUSY; ends with fv_sqlite_pool_unpeek(). */
+int fv_sqlite_pool_peek(flagver_store *store, struct fv_sqlite **ret_conn, flagver_error *err);
+void fv_sqlite_pool_unpeek(flagver_store *store);
 
 /* Before anything is opened: gives up what this process has inherited from its parent. */
 int fv_sqlite_pool_leave_parent(const flagver_store *store, flagver_error *err);
@@ -228,7 +273,8 @@ struct flagver_driver_txn {
     flagver_bytes tenant;
     int mode;
     bool adopted;
-    bool failed; /* a change could not be made; what was made before it must not stay */
+    uint32_t savepoint; /* of an adopted one: its number in this process, and in its name */
+    bool failed;        /* a change could not be made; what was made before it must not stay */
 };
 
 int fv_sqlite_begin(flagver_store *store, flagver_bytes tenant, int mode,
@@ -245,6 +291,9 @@ int fv_sqlite_lock_log(flagver_driver_txn *txn, uint64_t *ret_size, flagver_erro
 
 /* Is the transaction still there? SQLite ends it by itself after some errors. */
 int fv_sqlite_check_open(const flagver_driver_txn *txn, flagver_error *err);
+
+/* Before each change: is the application's transaction still the one that was adopted? */
+int fv_sqlite_check_joined(flagver_driver_txn *txn, flagver_error *err);
 
 int fv_sqlite_log_size(struct fv_sqlite *conn, flagver_bytes tenant, uint64_t *ret_size,
                        flagver_error *err);

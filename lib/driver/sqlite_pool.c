@@ -1,7 +1,6 @@
-#define _XOPEN_SOURCE 700 /* realpath, stat, pthread_mutex_timedlock */
+#define _XOPEN_SOURCE 700 /* pthread_mutex_timedlock */
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -12,42 +11,6 @@
 #define IDLE_LIMIT 4
 
 /* ---- files ---- */
-
-static bool same_file(struct fv_file_id a, struct fv_file_id b)
-{
-    return a.inode == b.inode && a.device == b.device;
-}
-
-/* 0, or an errno. */
-static int identify(const char *path, struct fv_file_id *ret_file, off_t *ret_size)
-{
-    struct stat status;
-
-    if (stat(path, &status) != 0)
-        return errno;
-    *ret_file = (struct fv_file_id){ status.st_dev, status.st_ino };
-    *ret_size = status.st_size;
-    return 0;
-}
-
-/* The file that SQLite keeps beside the database at `path`: "-wal" or "-shm". */
-static struct fv_file_id identify_beside(const char *path, const char *suffix, off_t *ret_size)
-{
-    struct fv_file_id file = { 0, 0 };
-    struct fv_text name = FV_TEXT_INIT;
-    char *real = realpath(path, NULL); /* SQLite puts it beside what a link points to */
-
-    *ret_size = 0;
-    if (real) {
-        fv_text_add(&name, real);
-        fv_text_add(&name, suffix);
-        if (!name.failed)
-            identify(name.data, &file, ret_size);
-    }
-    free(real);
-    fv_text_clear(&name);
-    return file;
-}
 
 /* Does the connection's file no longer have the name under which it was opened? */
 static bool has_moved(const struct fv_sqlite *conn)
@@ -74,19 +37,67 @@ static int fail_replaced(const flagver_store *store, flagver_error *err)
 
 int fv_sqlite_pool_note_files(flagver_store *store, struct fv_sqlite *conn, flagver_error *err)
 {
-    off_t size;
     int number;
 
     if (store->in_memory)
         return 0;
-    number = identify(store->path, &store->file, &size);
+    number = fv_file_identify(store->path, &store->files.file);
     if (number)
         return fail_missing(store, number, err);
     if (has_moved(conn))
         return fail_replaced(store, err);
-    store->log = identify_beside(store->path, "-wal", &size);
-    store->index = identify_beside(store->path, "-shm", &size);
+    store->files.log = fv_file_log(store->path, false);
+    store->files.index = fv_file_index(store->path, false);
     return 0;
+}
+
+/* ---- a file without its log ---- */
+
+static bool is_plain(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '/' ||
+           c == '-' || c == '_' || c == '.';
+}
+
+/* The file as it is, without its log. */
+static int connect_to_file_alone(flagver_store *store, struct fv_sqlite *conn, flagver_error *err)
+{
+    struct fv_text name = FV_TEXT_INIT;
+    const char *at;
+    int r;
+
+    fv_text_add(&name, "file:");
+    for (at = store->path; *at; at++)
+        if (is_plain(*at))
+            fv_text_add_char(&name, *at);
+        else
+            fv_text_format(&name, "%%%02x", (unsigned)(unsigned char)*at);
+    fv_text_add(&name, "?immutable=1");
+    if (name.failed)
+        return fv_fail_memory(err);
+    conn->store = store;
+    r = sqlite3_open_v2(name.data, &conn->db,
+                        SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX |
+                            SQLITE_OPEN_PRIVATECACHE,
+                        NULL);
+    fv_text_clear(&name);
+    if (r == SQLITE_OK)
+        return 0;
+    return conn->db ? fv_sqlite_fail(conn, err) : fv_fail_memory(err);
+}
+
+static int read_file_alone(flagver_store *store, struct fv_sqlite_meta *ret_meta,
+                           flagver_error *err)
+{
+    struct fv_sqlite alone = { .db = NULL };
+    int r;
+
+    r = connect_to_file_alone(store, &alone, err);
+    if (r == 0)
+        r = fv_sqlite_meta_read(&alone, ret_meta, err);
+    fv_sqlite_finalize(&alone);
+    sqlite3_close(alone.db);
+    return r;
 }
 
 /* ---- a file that was replaced ---- */
@@ -97,12 +108,11 @@ int fv_sqlite_pool_note_files(flagver_store *store, struct fv_sqlite *conn, flag
  */
 static int check_no_old_log(const flagver_store *store, flagver_error *err)
 {
-    off_t log_size, index_size;
-    struct fv_file_id log = identify_beside(store->path, "-wal", &log_size);
-    struct fv_file_id index = identify_beside(store->path, "-shm", &index_size);
+    struct fv_file_id log = fv_file_log(store->path, true);
+    struct fv_file_id index = fv_file_index(store->path, true);
 
-    if ((log.inode && log_size && same_file(log, store->log)) ||
-        (index.inode && index_size && same_file(index, store->index)))
+    if ((log.inode && fv_file_same(log, store->files.log)) ||
+        (index.inode && fv_file_same(index, store->files.index)))
         return fv_fail(err, FLAGVER_EUNAVAILABLE,
                        "%.300s was replaced, but the -wal and -shm beside it are still those of "
                        "the file before; move them away",
@@ -118,6 +128,29 @@ static int open_flags(const flagver_store *store)
     return store->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
 }
 
+static int check_identity(const flagver_store *store, const struct fv_sqlite_meta *meta,
+                          flagver_error *err)
+{
+    return store->has_id && meta->version > 0 &&
+                   memcmp(&meta->store, &store->id, sizeof store->id) == 0
+               ? 0
+               : fv_fail(
+                     err, FLAGVER_EUNAVAILABLE,
+                     "%.500s was replaced by another file; another store, or none, is there now",
+                     store->path);
+}
+
+/* What is certainly another one is not even opened: SQLite would put a log of its own beside it. */
+static int check_file_alone(flagver_store *store, flagver_error *err)
+{
+    struct fv_sqlite_meta meta;
+
+    if (store->in_memory || fv_file_log(store->path, true).inode ||
+        read_file_alone(store, &meta, NULL) < 0)
+        return 0;
+    return check_identity(store, &meta, err);
+}
+
 /* Opens what is at the path now; it has to be this very store. */
 static int connect_anew(flagver_store *store, struct fv_sqlite **ret_conn, flagver_error *err)
 {
@@ -127,16 +160,18 @@ static int connect_anew(flagver_store *store, struct fv_sqlite **ret_conn, flagv
 
     r = check_no_old_log(store, err);
     if (r == 0)
+        r = check_file_alone(store, err);
+    if (r == 0)
         r = fv_sqlite_connect(store, open_flags(store), &conn, err);
     if (r < 0)
         return r;
     r = fv_sqlite_meta_read(conn, &meta, err);
-    if (r == 0 && (!store->has_id || memcmp(&meta.store, &store->id, sizeof store->id) != 0))
-        r = fv_fail(err, FLAGVER_EUNAVAILABLE,
-                    "%.500s was replaced by another file; another store, or none, is there now",
-                    store->path);
+    if (r == 0)
+        r = check_identity(store, &meta, err);
     if (r == 0 && !store->read_only && !store->no_upgrade)
         r = fv_sqlite_use_log(conn, err);
+    if (r == 0) /* again: only now is there a log, if there was none */
+        r = fv_sqlite_meta_read(conn, &meta, err);
     if (r == 0)
         r = fv_sqlite_pool_note_files(store, conn, err);
     if (r < 0) {
@@ -167,18 +202,16 @@ static void add_idle(flagver_store *store, struct fv_sqlite *conn)
     store->idle_count++;
 }
 
-/* A copy that was put back takes the place of what we had open. */
-static int follow(flagver_store *store, flagver_error *err)
+/* What is at the path now takes the place of what we had open. */
+static int reconnect(flagver_store *store, flagver_error *err)
 {
-    struct fv_file_id file = store->file, log = store->log, index = store->index;
+    const struct fv_files ours = store->files;
     struct fv_sqlite *conn;
     int r;
 
     r = connect_anew(store, &conn, err);
     if (r < 0) {
-        store->file = file;
-        store->log = log;
-        store->index = index;
+        store->files = ours;
         return r;
     }
     drop_idle(store);
@@ -188,19 +221,52 @@ static int follow(flagver_store *store, flagver_error *err)
     return 0;
 }
 
+/* Another file is at the path: a copy that was put back, we hope. */
+static int follow(flagver_store *store, struct fv_file_id file, flagver_error *err)
+{
+    const struct fv_files before = store->before;
+
+    store->before = store->files;
+    if (!store->read_only)
+        fv_files_set_aside(store->path, &store->files, store->writer ? store->writer : store->idle);
+    if (fv_file_same(file, before.file))
+        fv_files_put_back(store->path, &before);
+    return reconnect(store, err);
+}
+
+/*
+ * Our own file has come back after another one, which we did not follow. Our connections still have
+ * the log that was beside it open: no other one may be there.
+ */
+static int come_back(flagver_store *store, flagver_error *err)
+{
+    struct fv_file_id log;
+
+    fv_files_put_back(store->path, &store->files);
+    log = fv_file_log(store->path, false);
+    if (log.inode && !fv_file_same(log, store->files.log))
+        return fv_fail(err, FLAGVER_EUNAVAILABLE,
+                       "%.300s is back, but the -wal beside it is not its own; move it and the "
+                       "-shm away",
+                       store->path);
+    store->before.file.inode = 0;
+    return log.inode || !store->files.log.inode ? 0 : reconnect(store, err);
+}
+
 /* Under the lock: is the file still the one we know? */
 static int check_file(flagver_store *store, flagver_error *err)
 {
     struct fv_file_id file;
-    off_t size;
     int number;
 
     if (store->in_memory)
         return 0;
-    number = identify(store->path, &file, &size);
+    number = fv_file_identify(store->path, &file);
     if (number)
         return fail_missing(store, number, err);
-    return same_file(file, store->file) ? 0 : follow(store, err);
+    if (!fv_file_same(file, store->files.file))
+        return follow(store, file, err);
+    return fv_file_same(file, store->before.file) ? come_back(store, err) : 0;
 }
 
 int fv_sqlite_pool_check_moved(const struct fv_sqlite *conn, flagver_error *err)
@@ -244,17 +310,16 @@ static int check_just_opened(const struct fv_sqlite *conn, flagver_error *err)
 {
     flagver_store *store = conn->store;
     struct fv_file_id file;
-    off_t size;
     bool same;
     int number;
 
     if (store->in_memory)
         return 0;
-    number = identify(store->path, &file, &size);
+    number = fv_file_identify(store->path, &file);
     if (number)
         return fail_missing(store, number, err);
     pthread_mutex_lock(&store->lock);
-    same = same_file(file, store->file) && conn->generation == store->generation;
+    same = fv_file_same(file, store->files.file) && conn->generation == store->generation;
     pthread_mutex_unlock(&store->lock);
     return same && !has_moved(conn) ? 0 : fail_replaced(store, err);
 }
@@ -349,6 +414,34 @@ void fv_sqlite_pool_put(flagver_store *store, int mode, struct fv_sqlite *conn)
     pthread_mutex_unlock(&store->lock);
 }
 
+int fv_sqlite_pool_check_same(const struct fv_sqlite *conn, flagver_error *err)
+{
+    flagver_store *store = conn->store;
+    const char *path = sqlite3_db_filename(conn->db, "main");
+    struct fv_file_id file = { 0, 0 };
+    bool same = false;
+    int r;
+
+    if (store->in_memory)
+        return 0;
+    if (path)
+        fv_file_identify(path, &file);
+    pthread_mutex_lock(&store->lock);
+    enter(store);
+    r = check_file(store, err);
+    if (r == 0)
+        same = fv_file_same(file, store->files.file);
+    leave(store);
+    pthread_mutex_unlock(&store->lock);
+    if (r == 0 && !same)
+        r = fv_fail(
+            err, FLAGVER_EINVAL,
+            "the connection's database %.400s is another file than the store %.400s, if with "
+            "the same contents",
+            path, store->path);
+    return r;
+}
+
 /* ---- the watcher ---- */
 
 static int watch(flagver_store *store, flagver_error *err)
@@ -389,6 +482,50 @@ void fv_sqlite_pool_unwatch(flagver_store *store)
 {
     pthread_mutex_unlock(&store->watching);
     go_out(store);
+}
+
+/* Who waits for the database holds `watching`, and perhaps `lock`. */
+static int peek(flagver_store *store, flagver_error *err)
+{
+    struct fv_file_id file = { 0, 0 };
+    int number = store->in_memory ? 0 : fv_file_identify(store->path, &file);
+
+    if (number)
+        return fail_missing(store, number, err);
+    if (!store->watcher || store->watcher->generation != store->generation ||
+        !fv_file_same(file, store->files.file))
+        return fv_fail(err, FLAGVER_EBUSY, "%.500s is about to be opened anew", store->path);
+    fv_sqlite_set_patience(store->watcher, false);
+    return 0;
+}
+
+int fv_sqlite_pool_peek(flagver_store *store, struct fv_sqlite **ret_conn, flagver_error *err)
+{
+    bool came_in = false;
+    int r = FLAGVER_EBUSY;
+
+    if (pthread_mutex_trylock(&store->watching) != 0)
+        return fv_fail(err, r, "%.500s is being looked at", store->path);
+    if (pthread_mutex_trylock(&store->lock) == 0) {
+        came_in = !store->forking;
+        if (came_in)
+            r = peek(store, err);
+        if (r == 0)
+            enter(store);
+        pthread_mutex_unlock(&store->lock);
+    }
+    if (r < 0) {
+        pthread_mutex_unlock(&store->watching);
+        return came_in ? r : fv_fail(err, r, "%.500s is being opened", store->path);
+    }
+    *ret_conn = store->watcher;
+    return 0;
+}
+
+void fv_sqlite_pool_unpeek(flagver_store *store)
+{
+    fv_sqlite_set_patience(store->watcher, true);
+    fv_sqlite_pool_unwatch(store);
 }
 
 /* ---- fork ---- */
@@ -514,13 +651,12 @@ int fv_sqlite_pool_leave_parent(const flagver_store *store, flagver_error *err)
 {
     struct fv_file_id file = { 0, 0 };
     flagver_store **at;
-    off_t size;
     int r = 0;
 
     pthread_once(&prepared, prepare);
     if (store->in_memory)
         return 0;
-    identify(store->path, &file, &size);
+    fv_file_identify(store->path, &file);
 
     lock_open_stores();
     at = &open_stores;
@@ -529,7 +665,7 @@ int fv_sqlite_pool_leave_parent(const flagver_store *store, flagver_error *err)
             *at = (*at)->next_open;
             continue;
         }
-        if ((*at)->forks != forks && !(*at)->in_memory && same_file((*at)->file, file))
+        if ((*at)->forks != forks && !(*at)->in_memory && fv_file_same((*at)->files.file, file))
             r = fv_fail(err, FLAGVER_EUNAVAILABLE,
                         "%.500s was in the middle of a transaction when this process was forked; "
                         "only a program that is started anew can open it",
@@ -541,6 +677,32 @@ int fv_sqlite_pool_leave_parent(const flagver_store *store, flagver_error *err)
 }
 
 /* ---- opening and closing ---- */
+
+int fv_sqlite_pool_check_log(flagver_store *store, struct fv_sqlite *conn, flagver_error *err)
+{
+    struct fv_sqlite_meta alone = { .version = 0 }, seen = { .version = 0 };
+    int r;
+
+    if (store->in_memory || !fv_file_log(store->path, true).inode)
+        return 0;
+    store->doubts_log = true;
+    r = read_file_alone(store, &alone, err);
+    if (r == FLAGVER_ENOMEM)
+        return r;
+    if (r < 0 || alone.version == 0) /* the file makes no sense without its log: it is its own */
+        r = 0;
+    else
+        r = fv_sqlite_meta_read(conn, &seen, err);
+    if (r == 0 && alone.version > 0 && seen.version > 0 &&
+        memcmp(&seen.store, &alone.store, sizeof seen.store) != 0)
+        r = fv_fail(err, FLAGVER_ECORRUPT,
+                    "the -wal beside %.400s belongs to another store; move it and the -shm away",
+                    store->path);
+    if (r == FLAGVER_ESCHEMA && store->no_upgrade) /* there are tools to look at that */
+        r = 0;
+    store->doubts_log = r < 0;
+    return r;
+}
 
 int fv_sqlite_pool_open(flagver_store *store, flagver_error *err)
 {
@@ -562,26 +724,24 @@ void fv_sqlite_pool_opened(flagver_store *store)
 
 /*
  * When the file is gone, what is in the log still belongs into it, wherever it is. When another
- * one is in its place, the log may be that one's.
+ * one is in its place, that one must not find our log there.
  */
 static bool leaves_log(const flagver_store *store)
 {
     struct fv_file_id file;
     bool moved;
-    off_t size;
 
-    if (store->in_memory || store->read_only || !store->watcher)
+    if (store->in_memory || store->read_only || !store->watcher || store->doubts_log)
         return true;
-    if (identify(store->path, &file, &size) != 0)
+    if (fv_file_identify(store->path, &file) != 0) {
         moved = true;
-    else if (!same_file(file, store->file))
+    } else if (!fv_file_same(file, store->files.file)) {
+        fv_files_set_aside(store->path, &store->files, store->watcher);
         return true;
-    else
+    } else {
         moved = has_moved(store->watcher);
-
-    /* Nobody is waited for: who still reads can do it later. */
-    sqlite3_busy_handler(store->watcher->db, NULL, NULL);
-    sqlite3_wal_checkpoint_v2(store->watcher->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    }
+    fv_sqlite_empty_log(store->watcher);
     return moved;
 }
 

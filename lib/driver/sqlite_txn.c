@@ -1,10 +1,11 @@
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "driver/sqlite_internal.h"
 #include "util/fail.h"
 #include "util/memory.h"
-
-#define SAVEPOINT "flagver"
 
 /* ---- new and free ---- */
 
@@ -78,6 +79,54 @@ int fv_sqlite_begin(flagver_store *store, flagver_bytes tenant, int mode,
 
 /* ---- inside the application's ---- */
 
+/*
+ * Two savepoints, one right inside of the other, with names that no other transaction has. The
+ * outer one is where we go back to. The inner one is let go and set again before each change: when
+ * that succeeds the outer one is there too, for the application can only take back or end both. Its
+ * changes belong to the outer one's.
+ */
+static int run_savepoints(struct fv_sqlite *conn, const char *format, uint32_t number,
+                          flagver_error *err)
+{
+    char sql[160];
+
+    snprintf(sql, sizeof sql, format, number, number);
+    return fv_sqlite_execute(conn, sql, err);
+}
+
+#define SET_BOTH "SAVEPOINT flagver_%" PRIu32 "; SAVEPOINT flagver_%" PRIu32 "_in"
+#define SET_AGAIN "RELEASE flagver_%" PRIu32 "_in; SAVEPOINT flagver_%" PRIu32 "_in"
+#define UNDO "ROLLBACK TO flagver_%" PRIu32 "; RELEASE flagver_%" PRIu32
+#define RELEASE_BOTH "RELEASE flagver_%" PRIu32
+
+static int join_in(flagver_driver_txn *txn, flagver_error *err)
+{
+    static atomic_uint_least32_t count;
+    int r;
+
+    txn->savepoint = (uint32_t)atomic_fetch_add(&count, 1);
+    r = run_savepoints(txn->conn, SET_BOTH, txn->savepoint, err);
+    if (r < 0)
+        run_savepoints(txn->conn, UNDO, txn->savepoint, NULL);
+    return r;
+}
+
+/* SQLITE_ERROR is "no such savepoint". */
+static int explain_missing(int r, flagver_error *err)
+{
+    return r == FLAGVER_ESCHEMA
+               ? fv_fail(err, FLAGVER_EINVAL,
+                         "the application ended its transaction before ours, or took it back")
+               : r;
+}
+
+int fv_sqlite_check_joined(flagver_driver_txn *txn, flagver_error *err)
+{
+    return txn->adopted
+               ? explain_missing(run_savepoints(txn->conn, SET_AGAIN, txn->savepoint, err), err)
+               : 0;
+}
+
 static int check_adoption(const flagver_adoption *adoption, flagver_error *err)
 {
     if (!adoption->connection)
@@ -142,7 +191,9 @@ int fv_sqlite_adopt(flagver_store *store, flagver_bytes tenant, const flagver_ad
     if (r == 0)
         r = check_same_store(txn->conn, err);
     if (r == 0)
-        r = fv_sqlite_execute(txn->conn, "SAVEPOINT " SAVEPOINT, err);
+        r = fv_sqlite_pool_check_same(txn->conn, err);
+    if (r == 0)
+        r = join_in(txn, err);
     if (r < 0) {
         free_txn(txn);
         return r;
@@ -151,24 +202,19 @@ int fv_sqlite_adopt(flagver_store *store, flagver_bytes tenant, const flagver_ad
     return 0;
 }
 
-/* The statements go first: the connection is the application's again. */
-static void undo_adopted(struct fv_sqlite *conn)
+/*
+ * The statements go last: if the application has closed its connection, they are all that keeps
+ * it, as one that refuses everything.
+ */
+static void undo_adopted(flagver_driver_txn *txn)
 {
-    fv_sqlite_finalize(conn);
-    if (!sqlite3_get_autocommit(conn->db))
-        sqlite3_exec(conn->db, "ROLLBACK TO " SAVEPOINT "; RELEASE " SAVEPOINT, NULL, NULL, NULL);
+    if (!sqlite3_get_autocommit(txn->conn->db))
+        run_savepoints(txn->conn, UNDO, txn->savepoint, NULL);
 }
 
-static int release(struct fv_sqlite *conn, flagver_error *err)
+static int release(flagver_driver_txn *txn, flagver_error *err)
 {
-    int r;
-
-    fv_sqlite_finalize(conn);
-    r = fv_sqlite_execute(conn, "RELEASE " SAVEPOINT, err);
-    return r == FLAGVER_ESCHEMA /* SQLITE_ERROR: no such savepoint */
-               ? fv_fail(err, FLAGVER_EINVAL,
-                         "the application has ended its transaction before ours")
-               : r;
+    return explain_missing(run_savepoints(txn->conn, RELEASE_BOTH, txn->savepoint, err), err);
 }
 
 /* ---- the end ---- */
@@ -245,12 +291,12 @@ int fv_sqlite_commit(flagver_driver_txn *txn, flagver_error *err)
         return r;
     }
     if (txn->adopted)
-        r = release(txn->conn, err);
+        r = release(txn, err);
     else if (txn->mode == FLAGVER_MODE_WRITE)
         r = commit_write(txn->conn, err);
 
     if (txn->adopted && r < 0)
-        undo_adopted(txn->conn);
+        undo_adopted(txn);
     else if (!txn->adopted)
         undo(txn->conn); /* what is still open: it has failed, or has only read */
     free_txn(txn);
@@ -260,7 +306,7 @@ int fv_sqlite_commit(flagver_driver_txn *txn, flagver_error *err)
 void fv_sqlite_rollback(flagver_driver_txn *txn)
 {
     if (txn->adopted)
-        undo_adopted(txn->conn);
+        undo_adopted(txn);
     else
         undo(txn->conn);
     free_txn(txn);
