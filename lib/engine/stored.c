@@ -350,16 +350,23 @@ static int catch_up(struct fv_stored *stored, const struct fv_tenancy *tenancy, 
     return size == stored->size ? 0 : take_harvest(stored, tenancy, false, environment, err);
 }
 
+static bool is_forked(struct fv_stored *stored)
+{
+    bool forked;
+
+    pthread_mutex_lock(&stored->status);
+    forked = stored->forked;
+    pthread_mutex_unlock(&stored->status);
+    return forked;
+}
+
 /* After a fork it is the parent's, until the store is reopened. */
 static void drain_descriptor(struct fv_stored *stored)
 {
     uint64_t ticks;
-    bool ours;
 
-    pthread_mutex_lock(&stored->status);
-    ours = !stored->forked;
-    pthread_mutex_unlock(&stored->status);
-    if (ours && stored->descriptor >= 0 && read(stored->descriptor, &ticks, sizeof ticks) < 0)
+    if (!is_forked(stored) && stored->descriptor >= 0 &&
+        read(stored->descriptor, &ticks, sizeof ticks) < 0)
         return; /* it has not ticked: there is nothing to drain */
 }
 
@@ -578,7 +585,7 @@ int fv_stored_reopen(struct fv_stored *stored, flagver_error *err)
     bool forked;
     int r, started;
 
-    if (!stored->forked && strcmp(stored->uri, "memory:") == 0)
+    if (!is_forked(stored) && strcmp(stored->uri, "memory:") == 0)
         return fv_fail(err, FLAGVER_ENOTSUP, "a store in memory cannot be opened again");
     r = open_store(stored, true, &opened, err);
     if (r < 0)
