@@ -49,26 +49,26 @@ FLAGVER_API const char *flagver_version_string(void);
  * The errors: X(name, number, class, words). Numbers never change their
  * meaning; new ones are added.
  */
-#define FLAGVER_ERRORS(X)                                                            \
-    X(EINVAL, 1, MISTAKE, "invalid argument")                                        \
-    X(ENOMEM, 2, RETRY, "out of memory")                                             \
-    X(ENOTFOUND, 3, MISTAKE, "not found")                                            \
-    X(EPARSE, 4, MISTAKE, "malformed input")                                         \
-    X(EIO, 5, RETRY, "file cannot be read or written")                               \
-    X(ENOTSUP, 6, MISTAKE, "not supported")                                          \
-    X(EBUSY, 7, RETRY, "in use")                                                     \
-    X(EEXIST, 8, MISTAKE, "already there")                                           \
-    X(ECONFLICT, 9, MISTAKE, "changed by someone else")                              \
-    X(ESTALE, 10, MISTAKE, "a newer version is in force")                            \
-    X(ESTATE, 11, MISTAKE, "not possible in this state")                             \
-    X(EFROZEN, 12, MISTAKE, "this version cannot change any more")                   \
-    X(EPHASE, 13, MISTAKE, "not possible in this phase")                             \
-    X(EIDEM, 14, MISTAKE, "the idempotency key belongs to another transaction")      \
-    X(ESCHEMA, 15, MISTAKE, "the store's schema is not the one that is needed")      \
-    X(EUNAVAILABLE, 16, RETRY, "the store cannot be used now")                       \
-    X(EUNKNOWN, 17, UNKNOWN, "it is not known whether the change took place")        \
-    X(ECORRUPT, 18, BROKEN, "the store contradicts itself")                          \
-    X(EFORKED, 19, BROKEN, "the store was opened before the process forked")         \
+#define FLAGVER_ERRORS(X)                                                       \
+    X(EINVAL, 1, MISTAKE, "invalid argument")                                   \
+    X(ENOMEM, 2, RETRY, "out of memory")                                        \
+    X(ENOTFOUND, 3, MISTAKE, "not found")                                       \
+    X(EPARSE, 4, MISTAKE, "malformed input")                                    \
+    X(EIO, 5, RETRY, "file cannot be read or written")                          \
+    X(ENOTSUP, 6, MISTAKE, "not supported")                                     \
+    X(EBUSY, 7, RETRY, "in use")                                                \
+    X(EEXIST, 8, MISTAKE, "already there")                                      \
+    X(ECONFLICT, 9, MISTAKE, "changed by someone else")                         \
+    X(ESTALE, 10, MISTAKE, "a newer version is in force")                       \
+    X(ESTATE, 11, MISTAKE, "not possible in this state")                        \
+    X(EFROZEN, 12, MISTAKE, "this version cannot change any more")              \
+    X(EPHASE, 13, MISTAKE, "not possible in this phase")                        \
+    X(EIDEM, 14, MISTAKE, "the idempotency key belongs to another transaction") \
+    X(ESCHEMA, 15, MISTAKE, "the store's schema is not the one that is needed") \
+    X(EUNAVAILABLE, 16, RETRY, "the store cannot be used now")                  \
+    X(EUNKNOWN, 17, UNKNOWN, "it is not known whether the change took place")   \
+    X(ECORRUPT, 18, BROKEN, "the store contradicts itself")                     \
+    X(EFORKED, 19, BROKEN, "the store was opened before the process forked")    \
     X(ETIMEDOUT, 20, BROKEN, "the transaction was open for too long")
 
 enum {

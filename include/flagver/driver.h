@@ -261,13 +261,13 @@ typedef struct flagver_driver_txn flagver_driver_txn; /**< the driver's own */
 typedef struct flagver_cursor flagver_cursor;         /**< the driver's own */
 
 /** Capabilities. */
-#define FLAGVER_DRIVER_DURABLE 1u        /**< what is committed survives power loss */
-#define FLAGVER_DRIVER_PROCESSES 2u      /**< several processes may use one store at once */
-#define FLAGVER_DRIVER_ONE_WRITER 4u     /**< begin(WRITE) is never called while another one is open */
-#define FLAGVER_DRIVER_ENLIST 8u         /**< has `adopt` */
-#define FLAGVER_DRIVER_SELF_UPGRADE 16u  /**< open creates and upgrades the schema */
-#define FLAGVER_DRIVER_TENANTS 32u       /**< the database itself keeps tenants apart */
-#define FLAGVER_DRIVER_RULES 64u         /**< refuses what breaks a rule, whoever asks */
+#define FLAGVER_DRIVER_DURABLE 1u    /**< what is committed survives power loss */
+#define FLAGVER_DRIVER_PROCESSES 2u  /**< several processes may use one store at once */
+#define FLAGVER_DRIVER_ONE_WRITER 4u /**< begin(WRITE) is never called while another one is open */
+#define FLAGVER_DRIVER_ENLIST 8u     /**< has `adopt` */
+#define FLAGVER_DRIVER_SELF_UPGRADE 16u /**< open creates and upgrades the schema */
+#define FLAGVER_DRIVER_TENANTS 32u      /**< the database itself keeps tenants apart */
+#define FLAGVER_DRIVER_RULES 64u        /**< refuses what breaks a rule, whoever asks */
 
 /**
  * What a store is opened with; borrowed until open returns, but for the hooks.
@@ -292,9 +292,9 @@ typedef struct flagver_driver_config {
 
 /** The application's own open transaction, for `adopt`. */
 typedef struct flagver_adoption {
-    void *connection;     /**< the application's handle, for instance a sqlite3 * */
-    const void *library;  /**< tells which copy of the database's library made it */
-    int32_t version;      /**< of that library */
+    void *connection;    /**< the application's handle, for instance a sqlite3 * */
+    const void *library; /**< tells which copy of the database's library made it */
+    int32_t version;     /**< of that library */
 } flagver_adoption;
 
 #define FLAGVER_MODE_READ 1
@@ -372,8 +372,8 @@ typedef struct flagver_driver {
                          void (*checked)(void *data, const char *line), void *data,
                          flagver_error *err);
 
-    int (*begin)(flagver_store *store, flagver_bytes tenant, int mode,
-                 flagver_driver_txn **ret_txn, flagver_error *err);
+    int (*begin)(flagver_store *store, flagver_bytes tenant, int mode, flagver_driver_txn **ret_txn,
+                 flagver_error *err);
     int (*adopt)(flagver_store *store, flagver_bytes tenant, const flagver_adoption *adoption,
                  flagver_driver_txn **ret_txn, flagver_error *err);
     int (*commit)(flagver_driver_txn *txn, flagver_error *err);

@@ -93,7 +93,7 @@ typedef struct flagver_plan_step {
     int32_t action; /**< FLAGVER_PLAN_… */
     bool segment;   /**< else a flag */
     const char *key;
-    uint32_t current_no; /**< 0: there is none */
+    uint32_t current_no;    /**< 0: there is none */
     const char *difference; /**< lines for people, as FLAGVER_DIFF_LINES */
 } flagver_plan_step;
 
