@@ -37,7 +37,7 @@ static void complain(json_int_t number, const char *why)
     /* Words that were cut off inside a character are no string for JSON. */
     if (!object)
         object = json_pack("{s:I, s:s}", "line", number, "error", "malformed");
-    text = cli_json_write(object, 0);
+    text = cli_json_write(object, JSON_COMPACT);
     cli_print("%s\n", text);
     free(text);
     json_decref(object);

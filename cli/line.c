@@ -11,6 +11,8 @@ enum { FLAG, CONTEXT, TYPE, DEFAULT, MEMBER_COUNT };
 
 static const char *const member_names[MEMBER_COUNT] = { "flag", "context", "type", "default" };
 
+#define LONGEST_SHOWN 256
+
 /* JSON text inside the line; a string's has its quotes. */
 struct piece {
     const char *text; /* NULL: not there */
@@ -20,6 +22,7 @@ struct piece {
 /* What is left of the line. */
 struct cutter {
     const char *at, *end;
+    char *unknown; /* the name of a member that is none of ours; to be freed */
 };
 
 int cli_type_of(const char *name)
@@ -176,8 +179,10 @@ static const char *cut_members(struct cutter *cutter, struct piece members[MEMBE
             if (!skip_char(cutter, ':') || !cut_value(cutter, &value))
                 return "not JSON";
             member = member_of(&key);
-            if (member == MEMBER_COUNT)
-                return "unknown member; known are flag, context, type, default";
+            if (member == MEMBER_COUNT) {
+                cutter->unknown = cli_copy(key.text, key.length);
+                return "unknown member";
+            }
             if (members[member].text)
                 return "a member is there twice";
             members[member] = value;
@@ -186,6 +191,16 @@ static const char *cut_members(struct cutter *cutter, struct piece members[MEMBE
             return "not JSON";
     }
     return cutter->at == cutter->end ? NULL : "not JSON";
+}
+
+/* With the member's name as it stands in the line, unless that is longer than anybody reads. */
+static const char *name_member(const char *key, char *words, size_t size)
+{
+    bool is_long = strlen(key) > LONGEST_SHOWN;
+
+    snprintf(words, size, "unknown member%s%s; known are flag, context, type, default",
+             is_long ? "" : " ", is_long ? "" : key);
+    return words;
 }
 
 static const char *read_flag(struct cli_line *line, const struct piece *piece)
@@ -230,7 +245,7 @@ static int fail(flagver_error *err, const char *wrong)
 /* What is wrong with a line that jansson would find the wrong words for, or take. */
 static const char *look_over(const char *text, size_t length)
 {
-    struct cutter cutter = { text, text + length };
+    struct cutter cutter = { text, text + length, NULL };
 
     skip_space(&cutter);
     if (cutter.at == cutter.end)
@@ -271,7 +286,8 @@ static int read_context(struct cli_line *line, const char *text, size_t length,
 
 int cli_line_read(struct cli_line *line, const char *text, size_t length, flagver_error *err)
 {
-    struct cutter cutter = { text, text + length };
+    struct cutter cutter = { text, text + length, NULL };
+    char named[FLAGVER_MESSAGE_SIZE];
     struct piece members[MEMBER_COUNT] = { { NULL, 0 } };
     const char *wrong;
 
@@ -281,6 +297,9 @@ int cli_line_read(struct cli_line *line, const char *text, size_t length, flagve
         return fail(err, wrong);
 
     wrong = cut_members(&cutter, members);
+    if (cutter.unknown)
+        wrong = name_member(cutter.unknown, named, sizeof named);
+    free(cutter.unknown);
     if (!wrong)
         wrong = read_flag(line, &members[FLAG]);
     if (!wrong)

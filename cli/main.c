@@ -297,7 +297,7 @@ const struct cli_command cli_commands[] = {
             "With --batch there is no KEY. Each line of standard input is an object\n"
             "  {\"flag\": KEY, \"context\": {...}, \"type\": TYPE, \"default\": JSON}\n"
             "of which \"flag\" and \"context\" are needed. Each is answered with one line, in\n"
-            "order: the result as --json prints it, or {\"line\": NUMBER, \"error\": WHY} for\n"
+            "order: the result as --json prints it, or {\"line\":NUMBER,\"error\":WHY} for\n"
             "a line that is no such object. Flags that change in the store meanwhile are\n"
             "noticed.\n"
             "\n"

@@ -224,8 +224,10 @@ int cli_flag_ramp(const struct cli_request *request)
     char *end;
 
     change.percentage = strtod(text, &end);
-    if (!digits || text[digits] || end != text + digits)
-        return cli_request_refuse(request, "%s is no percentage from 0 to 100", text);
+    if (!digits || text[digits] || end != text + digits) {
+        cli_complain(request->command->name, "%s is no percentage from 0 to 100", text);
+        return CLI_INVALID;
+    }
     return carry_out(request, &change);
 }
 
@@ -247,7 +249,11 @@ static int carry_out_for_users(const struct cli_request *request, struct change 
 int cli_flag_beta_add(const struct cli_request *request)
 {
     struct change change = { .make = beta_add };
+    int i;
 
+    for (i = 1; i < request->operand_count; i++)
+        if (!*request->operands[i])
+            return cli_request_refuse(request, "a USER is empty");
     return carry_out_for_users(request, &change);
 }
 

@@ -7,6 +7,7 @@
 
 #include "input.h"
 #include "output.h"
+#include "similar.h"
 
 const struct cli_option_form cli_options[CLI_OPTION_COUNT] = {
     [CLI_STORE] = { "store", "URI", "the store, such as sqlite:flagver.db" },
@@ -14,7 +15,7 @@ const struct cli_option_form cli_options[CLI_OPTION_COUNT] = {
     [CLI_ACTOR] = { "actor", "ID", "who acts" },
     [CLI_ROLE] = { "role", "ROLE", "what the actor may call itself; as often as needed" },
     [CLI_JSON] = { "json", NULL, "print JSON" },
-    [CLI_HELP] = { "help", NULL, "print this text" },
+    [CLI_HELP] = { "help", NULL, "print this text; -h is the same" },
     [CLI_VERSION] = { "version", NULL, "print the version" },
     [CLI_DEFINITIONS] = { "definitions", "FILE", "take the flags from this file" },
     [CLI_BATCH] = { "batch", NULL, "answer each line of standard input" },
@@ -23,7 +24,7 @@ const struct cli_option_form cli_options[CLI_OPTION_COUNT] = {
     [CLI_TYPE] = { "type", "TYPE", "boolean, string, integer, double or json" },
     [CLI_DEFAULT] = { "default", "JSON", "the value when the flag gives none" },
     [CLI_NOTE] = { "note", "TEXT", "why; kept with the version" },
-    [CLI_EXPECT] = { "expect", "NO", "only if this version is in force, or none" },
+    [CLI_EXPECT] = { "expect", "NO|none", "only if this version is in force, or none is" },
     [CLI_IDEMPOTENCY_KEY] = { "idempotency-key", "KEY", "makes doing it twice harmless" },
     [CLI_PRUNE] = { "prune", NULL, "delete what the file does not have" },
     [CLI_KEEP_OFF] = { "keep-off", NULL, "leave off what somebody has switched off" },
@@ -94,6 +95,82 @@ int cli_request_refuse(const struct cli_request *request, const char *format, ..
     return CLI_USAGE;
 }
 
+/* ---- did you mean ---- */
+
+static int count_words(const char *text)
+{
+    int count = *text != 0;
+
+    for (; *text; text++)
+        count += *text == ' ';
+    return count;
+}
+
+/* How far the words that were given, in the group and behind it, are from these. */
+static size_t distance_of(const struct cli_request *request, const char *words)
+{
+    int more = count_words(words) - count_words(request->group), i;
+    char given[CLI_SIMILAR_LIMIT * 2];
+    size_t used;
+
+    if (more <= 0)
+        return SIZE_MAX;
+    used = (size_t)snprintf(given, sizeof given, "%s", request->group);
+    for (i = 0; i < more && i < request->operand_count && used < sizeof given; i++)
+        used += (size_t)snprintf(given + used, sizeof given - used, "%s%s", used ? " " : "",
+                                 request->operands[i]);
+    return cli_distance(words, given);
+}
+
+/* There is no command of that name; perhaps there is one of a name like that, or of one that
+ * only lacks its first word: "ramp". */
+static int refuse_command(const struct cli_request *request)
+{
+    const char *word = request->operands[0], *meant = NULL, *behind;
+    size_t least = cli_tolerance(word) + 1, distance;
+    const struct cli_command *command;
+
+    for (command = cli_commands; command->name; command++) {
+        distance = distance_of(request, command->name);
+        behind = strchr(command->name, ' ');
+        if (behind && !request->group[0] && distance_of(request, behind + 1) < distance)
+            distance = distance_of(request, behind + 1);
+        if (distance < least) {
+            least = distance;
+            meant = command->name;
+        }
+    }
+    if (meant)
+        return cli_request_refuse(request, "no command \"%s\"; did you mean \"%s\"?", word, meant);
+    return cli_request_refuse(request, "no command \"%s\"; see flagver --help", word);
+}
+
+/* Does the command, if it is known, understand this option? */
+static bool takes(const struct cli_request *request, int option)
+{
+    return !request->command ||
+           ((request->command->options | CLI_EVERYWHERE) & CLI_BIT(option)) != 0;
+}
+
+/* The option that a word with its dashes may have meant; NULL: none. */
+static const char *similar_option(const struct cli_request *request, const char *word)
+{
+    size_t least = cli_tolerance(word + 2) + 1, distance;
+    const char *meant = NULL;
+    int i;
+
+    for (i = 0; i < CLI_OPTION_COUNT; i++) {
+        distance = takes(request, i) ? cli_distance(cli_options[i].name, word + 2) : SIZE_MAX;
+        if (distance < least) {
+            least = distance;
+            meant = cli_options[i].name;
+        }
+    }
+    return meant;
+}
+
+/* ---- taking the words apart ---- */
+
 static int option_of(const char *name, size_t length)
 {
     int i;
@@ -108,8 +185,31 @@ static int option_of(const char *name, size_t length)
 struct mistake {
     const char *option; /* as given; NULL: nothing is wrong */
     int length;
-    const char *why;
+    const char *why; /* NULL: there is none of that name */
 };
+
+static int refuse_option(const struct cli_request *request, const struct mistake *mistake)
+{
+    char word[CLI_SIMILAR_LIMIT + 4];
+    const char *meant;
+
+    if (mistake->why)
+        return cli_request_refuse(request, "%.*s %s", mistake->length, mistake->option,
+                                  mistake->why);
+    snprintf(word, sizeof word, "%.*s", mistake->length, mistake->option);
+    meant = similar_option(request, word);
+    if (meant)
+        return cli_request_refuse(request, "%.*s is no option; did you mean --%s?", mistake->length,
+                                  mistake->option, meant);
+    return cli_request_refuse(request, "%.*s is no option; see flagver --help", mistake->length,
+                              mistake->option);
+}
+
+/* "-5" is none: no option begins with a digit. */
+static bool is_option(const char *word)
+{
+    return word[0] == '-' && word[1] && !strchr("0123456789.", word[1]);
+}
 
 /* Takes the option at argv[0] and perhaps its value behind it; returns how many words that were. */
 static int take_option(struct cli_request *request, char **argv, struct mistake *mistake)
@@ -118,14 +218,14 @@ static int take_option(struct cli_request *request, char **argv, struct mistake 
     size_t length = equals && equals > name ? (size_t)(equals - name) : strlen(name);
     int option = argv[0][1] == '-' ? option_of(name, length) : -1;
 
+    if (strcmp(argv[0], "-h") == 0)
+        option = CLI_HELP;
     if (mistake->option)
         return 1;
     mistake->option = argv[0];
     mistake->length = (int)length + 2;
-    if (option < 0) {
-        mistake->why = "is no option; see flagver --help";
+    if (option < 0)
         return 1;
-    }
     if (equals && !cli_options[option].value) {
         mistake->why = "takes no value";
         return 1;
@@ -145,11 +245,19 @@ static int take_option(struct cli_request *request, char **argv, struct mistake 
 
 static int check_options(const struct cli_request *request)
 {
+    size_t role;
     int i;
 
     for (i = 0; i < CLI_OPTION_COUNT; i++)
-        if (request->values[i] && !((request->command->options | CLI_EVERYWHERE) & CLI_BIT(i)))
+        if (request->values[i] && !takes(request, i))
             return cli_request_refuse(request, "takes no --%s", cli_options[i].name);
+    if (request->values[CLI_ACTOR] && !*request->values[CLI_ACTOR])
+        return cli_request_refuse(request, "--actor is empty");
+    if (request->values[CLI_TENANT] && !*request->values[CLI_TENANT])
+        return cli_request_refuse(request, "--tenant is empty");
+    for (role = 0; role < request->role_count; role++)
+        if (!*request->roles[role])
+            return cli_request_refuse(request, "--role is empty");
     return 0;
 }
 
@@ -186,7 +294,7 @@ int cli_request_parse(struct cli_request *request, int argc, char **argv)
     *request = (struct cli_request){ .operands = argv + 1 };
     request->roles = cli_allocate((size_t)argc * sizeof *request->roles);
     while (i < argc) {
-        if (only_operands || argv[i][0] != '-' || !argv[i][1])
+        if (only_operands || !is_option(argv[i]))
             request->operands[request->operand_count++] = argv[i++];
         else if (strcmp(argv[i], "--") == 0)
             only_operands = i++ > 0;
@@ -200,10 +308,9 @@ int cli_request_parse(struct cli_request *request, int argc, char **argv)
 
     find_command(request);
     if (mistake.option)
-        return cli_request_refuse(request, "%.*s %s", mistake.length, mistake.option, mistake.why);
+        return refuse_option(request, &mistake);
     if (!request->command && request->operand_count)
-        return cli_request_refuse(request, "no command \"%s\"; see flagver --help",
-                                  request->operands[0]);
+        return refuse_command(request);
     if (request->values[CLI_HELP] || request->values[CLI_VERSION])
         return 0;
     if (!request->command)

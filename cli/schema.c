@@ -1,8 +1,10 @@
 /* The schema of a store, and whether the store is fit for use. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "commands.h"
+#include "input.h"
 #include "json.h"
 #include "output.h"
 #include "store.h"
@@ -51,9 +53,9 @@ static void print_move(const struct cli_request *request, const char *uri, uint3
                                      cli_json_text(backup)));
         return;
     }
-    cli_print("%s: schema version %u", uri, (unsigned)to);
+    cli_print("%s: schema version %u", uri, (unsigned)from);
     if (from != to)
-        cli_print(", before %u", (unsigned)from);
+        cli_print(" -> %u", (unsigned)to);
     if (backup)
         cli_print("; backup in %s", backup);
     cli_print("\n");
@@ -170,9 +172,39 @@ int cli_schema_verify(const struct cli_request *request)
     return end_report(&report, uri, r, &error);
 }
 
+/* "driver sqlite 3.40.1, /path, wal" of a line that ends in what the driver says of itself as
+ * JSON; NULL: it is another line. */
+static char *driver_line(const char *line)
+{
+    const char *facts = strstr(line, ": {");
+    json_error_t error;
+    json_t *object = NULL;
+    char *text = NULL;
+    size_t size;
+
+    if (strncmp(line, "driver ", 7) == 0 && facts)
+        object = cli_json_read(facts + 2, strlen(facts + 2), 0, &error);
+    if (json_is_string(json_object_get(object, "sqlite")) &&
+        json_is_string(json_object_get(object, "path")) &&
+        json_is_string(json_object_get(object, "journal_mode"))) {
+        size = strlen(line) + sizeof ", , ";
+        text = cli_allocate(size);
+        snprintf(text, size, "%.*s %s, %s, %s", (int)(facts - line), line,
+                 json_string_value(json_object_get(object, "sqlite")),
+                 json_string_value(json_object_get(object, "path")),
+                 json_string_value(json_object_get(object, "journal_mode")));
+    }
+    json_decref(object);
+    return text;
+}
+
 static void take_finding(void *data, int finding, const char *line)
 {
-    add_line(data, finding, line);
+    struct report *report = data;
+    char *shown = report->lines ? NULL : driver_line(line);
+
+    add_line(report, finding, shown ? shown : line);
+    free(shown);
 }
 
 int cli_doctor(const struct cli_request *request)

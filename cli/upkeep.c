@@ -174,5 +174,7 @@ int cli_import(const struct cli_request *request)
     if (r < 0)
         return r == FLAGVER_EPARSE ? cli_fail_in(file, &error) : cli_store_fail(uri, &error);
     print_copy(request, uri, NULL, file, "imported from");
+    if (!request->values[CLI_JSON])
+        cli_print("programs that have this store open must be restarted or reopen it\n");
     return CLI_DONE;
 }

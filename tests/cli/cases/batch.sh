@@ -17,7 +17,7 @@ answers() {
 bad() {
     batch < <(printf '%b\n' "$1")
     exits 6
-    prints_like "{\"line\": 1, \"error\": \"$2*\"}"
+    prints_like "{\"line\":1,\"error\":\"$2*\"}"
     says_nothing
     holds test "$(wc -l <"$work/out")" -eq 1
 }
@@ -129,9 +129,9 @@ batch <<'END'
 END
 exits 6
 prints_like "$limit
-{\"line\": 2, \"error\": \"*\"}
+{\"line\":2,\"error\":\"*\"}
 $limit
-{\"line\": 4, \"error\": \"\\\\\"flag\\\\\" must be a string*\"}
+{\"line\":4,\"error\":\"\\\\\"flag\\\\\" must be a string*\"}
 {\"flag\":\"nope\",*}"
 says_nothing
 
@@ -143,7 +143,7 @@ it "refuses an empty line at the end"
 batch < <(printf '{"flag":"limit","context":{}}\n\n')
 exits 6
 prints "$limit
-{\"line\": 2, \"error\": \"the line is empty\"}"
+{\"line\":2,\"error\":\"the line is empty\"}"
 
 it "refuses what is no object"
 for line in '[]' 3 null true '"flag"' '[{"flag":"limit","context":{}}]'; do
@@ -163,11 +163,12 @@ it "refuses a flag with NUL in it"
 bad '{"flag":"limit\\u0000","context":{}}' 'column [0-9]*: there is a NUL in a string'
 
 it "refuses other members"
-bad '{"flag":"limit","user":"u"}' 'unknown member'
+bad '{"flag":"limit","user":"u"}' 'unknown member \\"user\\"; known are flag, context, type, default'
 bad '{"flag":"limit","Flag":"limit"}' 'unknown member'
 bad '{"flag":"limit","":1}' 'unknown member'
 bad '{"flag":"limit","flag ":1}' 'unknown member'
-bad '{"flag":"limit","größe":1}' 'unknown member'
+bad '{"flag":"limit","größe":1}' 'unknown member \\"größe\\"'
+bad "{\"flag\":\"limit\",\"$(printf 'k%.0s' {1..3000})\":1}" 'unknown member; known are'
 
 it "refuses a member that is there twice"
 bad '{"flag":"limit","flag":"limit"}' 'column * duplicate*'
@@ -235,7 +236,7 @@ $limit"
 it "refuses a bad line of megabytes"
 batch < <(printf '{"flag":"limit","context":{"a":"%s}\n{"flag":"limit","context":{}}\n' "$long")
 exits 6
-prints_like "{\"line\": 1, \"error\": \"column *\"}
+prints_like "{\"line\":1,\"error\":\"column *\"}
 $limit"
 
 it "takes long lines in a row, and short ones between"
@@ -264,7 +265,7 @@ it "counts lines beyond the first buffer"
 { cat many; echo; } >many-and-one
 batch <many-and-one
 exits 6
-holds test "$(tail -n 1 "$work/out")" = '{"line": 200001, "error": "the line is empty"}'
+holds test "$(tail -n 1 "$work/out")" = '{"line":200001,"error":"the line is empty"}'
 
 it "answers each line of someone who waits for the answer"
 coproc server { "${under[@]}" "$flagver" flag eval --batch --definitions flags.json 2>"$work/err"; }
@@ -276,7 +277,7 @@ for i in 1 2 3; do
 done
 echo '{' >&"${server[1]}"
 IFS= read -r -t "$deadline" line <&"${server[0]}" || wrong "no answer to a bad line"
-[[ $line == '{"line": 4, '* ]] || wrong "answers $line to a bad line"
+[[ $line == '{"line":4,'* ]] || wrong "answers $line to a bad line"
 # Half a line is no line yet.
 printf '{"flag":' >&"${server[1]}"
 if IFS= read -r -t 0.2 line <&"${server[0]}"; then

@@ -118,9 +118,10 @@ run flag ramp report_setup 33.333
 exits 0
 
 it "refuses percentages that are none"
-for percent in x '' 25% 1e1 0x10 -1 +5 inf; do
-    run flag ramp report_setup -- "$percent"
-    exits 2
+for percent in x '' 25% 1e1 0x10 -1 -0.5 +5 inf; do
+    run flag ramp report_setup "$percent"
+    exits 6
+    prints_nothing
     says "flagver: flag ramp: $percent is no percentage from 0 to 100"
 done
 for percent in 100.5 1000 12.3456; do
@@ -142,6 +143,14 @@ run flag beta rm report_setup u1 nobody
 exits 0
 run flag get report_setup
 prints '{"beta": ["u2", "u3"], "percentage": 33.333, "type": "boolean"}'
+
+it "wants users that have a name"
+run flag beta add report_setup u4 ''
+exits 2
+prints_nothing
+says 'flagver: flag beta add: a USER is empty'
+run flag history report_setup --json
+prints_like '{"flag":"report_setup","no":6,*'
 
 it "wants at least one user"
 run flag beta add report_setup
@@ -528,8 +537,11 @@ FLAGVER_ACTOR='' run --store sqlite:who.db flag put k - <<<'{"type": "boolean"}'
 run --store sqlite:who.db flag history k --json
 prints_like '{"flag":"k","no":2,*"createdBy":"?*"*
 {"flag":"k","no":1,*"createdBy":"bob"*'
-run --store sqlite:who.db --actor '' flag enable k
-exits 6
+for option in actor tenant role; do
+    run --store sqlite:who.db "--$option" '' flag enable k
+    exits 2
+    says "flagver: flag enable: --$option is empty"
+done
 run --store sqlite:who.db --actor "$(printf 'a%.0s' {1..256})" flag enable k
 exits 6
 

@@ -17,6 +17,20 @@ exits 0
 prints_like 'usage: flagver \[OPTION\]... flag beta COMMAND*flag beta add*flag beta rm*'
 holds eval '! grep -q "flag put" "$work/out"'
 
+it "knows -h for it"
+run flag put --help
+cp "$work/out" put
+for words in 'flag put -h' '-h flag put' 'flag put k -h'; do
+    # shellcheck disable=SC2086 # several words
+    run $words
+    exits 0
+    holds cmp "$work/out" put
+done
+
+it "says what --expect takes"
+run flag put --help
+holds grep -q -e '^  --expect NO|none ' "$work/out"
+
 it "knows the word for it"
 run help
 cp "$work/out" overview

@@ -169,7 +169,7 @@ holds test ! -e none.db
 it "makes the schema, twice"
 run schema up --store sqlite:up.db
 exits 0
-prints 'sqlite:up.db: schema version 1, before 0'
+prints 'sqlite:up.db: schema version 0 -> 1'
 run schema up --store sqlite:up.db
 exits 0
 prints 'sqlite:up.db: schema version 1'
@@ -212,14 +212,15 @@ run --store sqlite:app.db flag history report_setup --json
 cp "$work/out" history
 run --store sqlite:app.db schema down --backup app.export
 exits 0
-prints 'sqlite:app.db: schema version 0, before 1; backup in app.export'
+prints 'sqlite:app.db: schema version 1 -> 0; backup in app.export'
 run --store sqlite:app.db schema status
 exits 1
 run --store sqlite:app.db flag list
 exits 7
 run --store sqlite:app.db import app.export
 exits 0
-prints 'sqlite:app.db: imported from app.export'
+prints 'sqlite:app.db: imported from app.export
+programs that have this store open must be restarted or reopen it'
 run --store sqlite:app.db flag history report_setup --json
 holds cmp "$work/out" history
 
@@ -244,6 +245,7 @@ run --store sqlite:app.db doctor
 exits 0
 prints_like 'ok      *'
 holds eval '! grep -v "^ok      ." "$work/out"'
+holds grep -Eqx 'ok      driver sqlite [0-9.]+, /.*/app\.db, wal' "$work/out"
 run --store sqlite:app.db doctor --json
 exits 0
 prints_like '{"store":"sqlite:app.db","found":0,"lines":\[{"level":"ok","what":"*"}*\]}'

@@ -19,6 +19,34 @@ refused 'no command "frob"; see flagver --help' frob
 it "names an unknown command of a group"
 refused 'flag: no command "frob"; see flagver --help' flag frob
 
+it "asks what a mistyped command meant"
+refused 'no command "ramp"; did you mean "flag ramp"?' ramp k 5
+refused 'no command "beta"; did you mean "flag beta add"?' beta add k u
+refused 'no command "status"; did you mean "schema status"?' status
+refused 'no command "flga"; did you mean "flag list"?' flga list
+refused 'no command "docter"; did you mean "doctor"?' docter
+refused 'flag: no command "lits"; did you mean "flag list"?' flag lits
+refused 'flag: no command "rampp"; did you mean "flag ramp"?' flag rampp k 5
+refused 'flag beta: no command "ad"; did you mean "flag beta add"?' flag beta ad k u
+refused 'segment: no command "revret"; did you mean "segment revert"?' segment revret k 5
+
+it "does not guess from what is too short, too long or too far"
+for word in x rm frobnicate "$(printf 'r%.0s' {1..300})"; do
+    refused "flag: no command \"$word\"; see flagver --help" flag "$word" k
+    refused "no command \"$word\"; see flagver --help" "$word"
+done
+
+it "asks what a mistyped option meant, of those that the command takes"
+refused 'flag ramp: --notee is no option; did you mean --note?' flag ramp k 5 --notee x
+refused 'flag ramp: --exepct is no option; did you mean --expect?' flag ramp k 5 --exepct=3
+refused 'flag apply: --purne is no option; did you mean --prune?' flag apply f --purne
+refused 'flag list: --purne is no option; see flagver --help' flag list --purne
+refused '--stor is no option; did you mean --store?' --stor x
+
+it "takes what begins with a dash and a digit for an operand"
+refused "flag get: -1 is no version's number" flag get k -1
+refused 'flag ramp: takes KEY PERCENT; "-5" is too much' flag ramp k 5 -5
+
 it "wants a command behind the group"
 refused 'flag: no command; see flagver --help' flag
 
