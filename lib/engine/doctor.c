@@ -416,6 +416,79 @@ static void check_logs(struct doctor *doctor)
             doctor->tenants.count, versions, leaves);
 }
 
+/* ---- what is in force against what was approved ---- */
+
+static bool is_content(struct fv_digest *digest, const flagver_version_row *row)
+{
+    uint8_t hash[FV_DIGEST_SIZE];
+
+    fv_digest_start(digest);
+    fv_digest_add(digest, row->payload.data, row->payload.length);
+    return fv_digest_end(digest, hash) && memcmp(hash, row->content_hash, sizeof hash) == 0;
+}
+
+static int look_at_content(struct fv_digest *digest, const flagver_version_row *row,
+                           flagver_error *err)
+{
+    const char *wrong = NULL;
+
+    if (!row->payload.data && !(row->bits & FLAGVER_VERSION_TOMBSTONE))
+        wrong = "is gone";
+    else if (!row->payload_key && !is_content(digest, row)) /* else the hash is of what is secret */
+        wrong = "is not what was approved: it has another hash";
+    return wrong ? fv_fail(err, FLAGVER_ECORRUPT,
+                           "the content of version %" PRIu32 " of %.*s \"%.*s\" %s", row->no,
+                           (int)row->phase.length, (const char *)row->phase.data,
+                           (int)row->subject.length, (const char *)row->subject.data, wrong)
+                 : 0;
+}
+
+static int look_at_contents(struct doctor *doctor, const char *tenant, uint64_t *count,
+                            flagver_error *err)
+{
+    const flagver_query query = { .kind = FLAGVER_QUERY_VERSIONS,
+                                  .pick = FLAGVER_PICK_CURRENT,
+                                  .payload = 1 };
+    struct fv_digest *digest = fv_digest_new(doctor->store->crypto);
+    struct fv_read read;
+    flagver_row row;
+    int r;
+
+    if (!digest)
+        return fv_fail_memory(err);
+    r = fv_read_begin(&read, doctor->store, tenant, err);
+    if (r == 0)
+        r = fv_read_scan(&read, &query, err);
+    while (r >= 0 && (r = fv_read_next(&read, &row, err)) > 0) {
+        r = look_at_content(digest, &row.as.version, err);
+        *count += r == 0;
+    }
+    fv_read_end(&read);
+    fv_digest_free(digest);
+    return r;
+}
+
+static void check_payloads(struct doctor *doctor)
+{
+    flagver_error error = { .code = 0 };
+    char what[FV_TENANT_LIMIT + 64];
+    uint64_t count = 0;
+    bool fine = true;
+    size_t i;
+
+    for (i = 0; i < doctor->tenants.count; i++) {
+        const char *tenant = doctor->tenants.names[i].text;
+
+        if (look_at_contents(doctor, tenant, &count, &error) < 0) {
+            snprintf(what, sizeof what, "the records of tenant \"%s\"", tenant);
+            say_error(doctor, what, &error);
+            fine = false;
+        }
+    }
+    if (fine)
+        say(doctor, OK, "what is in force has the content that was approved: %" PRIu64, count);
+}
+
 /* ---- flags ---- */
 
 struct flags {
@@ -526,6 +599,7 @@ static void check_contents(struct doctor *doctor)
         say_error(doctor, "the records cannot be read", &error);
     } else {
         check_logs(doctor);
+        check_payloads(doctor);
         check_flags(doctor);
     }
     fv_map_clear(&doctor->tenants);

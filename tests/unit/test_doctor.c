@@ -286,6 +286,35 @@ START_TEST(a_malformed_flag_is_a_finding)
 }
 END_TEST
 
+/* With the trigger that forbids it out of the way for a moment. */
+START_TEST(a_content_that_was_swapped_is_a_finding)
+{
+    sqlite3_stmt *statement;
+    char trigger[1024];
+    sqlite3 *db;
+
+    make_store();
+    ck_assert_int_eq(sqlite3_open(FILE_NAMED("store"), &db), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_prepare_v2(db,
+                                        "SELECT sql FROM sqlite_schema WHERE name = "
+                                        "'flagver_payload_frozen'",
+                                        -1, &statement, NULL),
+                     SQLITE_OK);
+    ck_assert_int_eq(sqlite3_step(statement), SQLITE_ROW);
+    snprintf(trigger, sizeof trigger, "%s", (const char *)sqlite3_column_text(statement, 0));
+    sqlite3_finalize(statement);
+    sqlite3_close(db);
+
+    run_sql(
+        "DROP TRIGGER flagver_payload_frozen; UPDATE flagver_payload SET body = "
+        "CAST('{\"enabled\":true,\"type\":\"boolean\"}' AS BLOB) WHERE id = (SELECT payload FROM "
+        "flagver_version WHERE no = 2)");
+    run_sql(trigger);
+    examine(STORE_NAMED("store"));
+    assert_only(FLAGVER_FINDING_ERROR, "version 2 of flagver.flag \"checkout\" is not what was");
+}
+END_TEST
+
 START_TEST(a_log_and_versions_that_disagree_are_a_finding)
 {
     struct sheet sheet = new_sheet();
@@ -358,6 +387,7 @@ static Suite *doctor_suite(void)
     tcase_add_test(tests, a_writer_that_stays_is_a_finding);
     tcase_add_test(tests, a_log_that_grows_and_grows_is_a_finding);
     tcase_add_test(tests, a_malformed_flag_is_a_finding);
+    tcase_add_test(tests, a_content_that_was_swapped_is_a_finding);
     tcase_add_test(tests, a_log_and_versions_that_disagree_are_a_finding);
     tcase_add_loop_test(tests, a_damaged_log_is_a_finding, 0, COUNT(damages));
     tcase_add_test(tests, a_clock_behind_the_store_is_a_finding);
