@@ -197,7 +197,9 @@ FLAGVER_API int flagver_client_tenant(flagver_client *client, const char *tenant
 /**
  * After fork(), in the child: open the store anew. Until then flags go on being
  * evaluated as they were, and what needs the store returns FLAGVER_EFORKED. The parent's
- * connections are left alone. Transactions that were open at the fork can only be freed.
+ * connections are left alone. Transactions that were open at the fork can only be freed. If one
+ * was, fork() has waited up to 0.1 s for it, and an SQLite store gives FLAGVER_EUNAVAILABLE here for
+ * good: only a program that is started anew can open it.
  *
  * Also puts a client right whose store was replaced by another one. A "memory:" store is
  * the parent's: the child begins with an empty one, and elsewhere there is nothing to
