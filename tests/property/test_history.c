@@ -13,8 +13,8 @@
 
 #define TENANTS 2
 #define SUBJECTS 3
-#define VERSIONS 200 /* of a series, at most */
-#define LEAVES 6000
+#define VERSIONS 400 /* of a series, at most */
+#define LEAVES 8000
 #define FLAG FLAGVER_PHASE_FLAG
 
 enum op { CREATE, EDIT, SUBMIT, WITHDRAW, PUT, REVERT, REMOVE, OPS };
@@ -643,7 +643,7 @@ static void do_transaction(struct seed *seed, flagver_client *client, struct mod
 
 START_TEST(random_histories_are_those_of_the_model)
 {
-    static const int transactions[STORE_KINDS] = { 300, 120, 300, 300 };
+    static const int transactions[STORE_KINDS] = { 500, 200, 500, 500 };
     struct seed seed = seed_new((uint64_t)_i);
     flagver_options options = quiet_options();
     flagver_client *clients[TENANTS];
