@@ -425,11 +425,47 @@ START_TEST(an_older_copy_is_followed)
 }
 END_TEST
 
-/* With the log of the file before beside it a copy would be destroyed. */
-START_TEST(a_copy_beside_the_log_of_another_file_is_not_touched)
+/* With the log of the file before beside it a copy would be destroyed; all who find it set it aside. */
+START_TEST(a_copy_moved_over_the_store_is_followed_without_the_old_log)
 {
+    pid_t neighbour;
+    int i;
+
+    place = place_new();
+    neighbour = start_neighbour();
+    open_client(NULL);
+    atomic_store(&may_fall, true);
+    for (i = 0; i < 5; i++) {
+        let_neighbour_write();
+        copy_store();
+        assert_ok(write_once());
+        assert_ok(write_once());
+        ck_assert(await(serves_the_latest));
+        pause_us(20000); /* as between two commands */
+        ck_assert_int_eq(rename(beside("-copy"), place.path), 0);
+        acknowledged -= 2;
+        if (i % 2)
+            let_neighbour_write();
+        ck_assert(await(serves_the_latest));
+        ck_assert(is_there(beside("-wal.replaced")));
+    }
+    let_neighbour_write();
+    ck_assert(await(serves_the_latest));
+    end_neighbour(neighbour);
+    end();
+}
+END_TEST
+
+START_TEST(a_copy_beside_a_log_that_somebody_writes_is_not_touched)
+{
+    struct timespec later[2];
+
     begin();
     copy_store();
+    clock_gettime(CLOCK_REALTIME, &later[0]);
+    later[0].tv_sec += 60; /* after the copy has come */
+    later[1] = later[0];
+    ck_assert_int_eq(utimensat(AT_FDCWD, beside("-wal"), later, 0), 0);
     ck_assert_int_eq(rename(beside("-copy"), place.path), 0);
     assert_outage();
     remove_log();
@@ -702,7 +738,8 @@ static Suite *outage_suite(void)
     tcase_add_test(tests, a_store_that_is_deleted_is_not_made_anew);
     tcase_add_test(tests, a_copy_takes_the_place_of_the_store);
     tcase_add_test(tests, an_older_copy_is_followed);
-    tcase_add_test(tests, a_copy_beside_the_log_of_another_file_is_not_touched);
+    tcase_add_test(tests, a_copy_moved_over_the_store_is_followed_without_the_old_log);
+    tcase_add_test(tests, a_copy_beside_a_log_that_somebody_writes_is_not_touched);
     tcase_add_test(tests, another_store_is_taken_only_when_the_host_says_so);
     tcase_add_test(tests, what_is_no_store_is_not_taken_for_one);
     tcase_add_test(tests, a_cache_file_bridges_an_outage_at_the_start);
