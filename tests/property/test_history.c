@@ -213,7 +213,9 @@ static uint32_t model_do(struct model *model, const struct request *request)
 
 static void payload_of(int percentage, char out[64])
 {
-    snprintf(out, 64, percentage < 0 ? "" : "{\"percentage\":%d,\"type\":\"boolean\"}", percentage);
+    out[0] = 0;
+    if (percentage >= 0)
+        snprintf(out, 64, "{\"percentage\":%d,\"type\":\"boolean\"}", percentage);
 }
 
 static int store_do(flagver_txn *txn, const struct request *request, flagver_version **ret_version)
