@@ -313,7 +313,8 @@ typedef struct flagver_adoption {
  * abandon         the process has forked and this is the child: give up the store without touching
  *                 connections, locks or files that are the parent's
  * ping            is the store there? FLAGVER_EUNAVAILABLE when not
- * describe        one line of JSON about the store for people: an object
+ * describe        one line of JSON about the store for people: an object. Waits for nobody:
+ *                 rather FLAGVER_EBUSY
  *
  * schema_version  the version of the schema that is there; 0: none
  * schema_migrate  take the schema to version `to`, up or down, one transaction a step; several
