@@ -159,18 +159,18 @@ $(SHARED): $(SHARED).$(VERSION)
 	$(Q)ln -sf libflagver.so.$(VERSION) $(BUILD)/$(SONAME)
 	$(Q)ln -sf $(SONAME) $@
 
-# A program finds the library beside it ($ORIGIN) as long as it is in $(BUILD).
+# A program finds the library beside it ($ORIGIN) as long as it is in $(BUILD);
+# the one to install carries no such path.
 LINK_SHARED = $(LINK) -o $@ $(filter %.o,$^) -L$(BUILD) -lflagver
 
 $(BUILD)/flagver: $(call object,$(CLI_SOURCES)) $(SHARED)
 	$(call say,LINK)
 	$(Q)$(LINK_SHARED) -Wl,-rpath,'$$ORIGIN' $(JANSSON_LIBS)
 
-# Under a prefix of its own it finds the library where `make install` puts it.
 $(BUILD)/install/flagver: $(call object,$(CLI_SOURCES)) $(SHARED)
 	@mkdir -p $(@D)
 	$(call say,LINK)
-	$(Q)$(LINK_SHARED) -Wl,-rpath,'$$ORIGIN/../lib' $(JANSSON_LIBS)
+	$(Q)$(LINK_SHARED) $(JANSSON_LIBS)
 
 $(BUILD)/examples/%: $(BUILD)/obj/examples/%.o $(SHARED)
 	@mkdir -p $(@D)
