@@ -243,13 +243,6 @@ int flagver_flag_schedule(flagver_txn *txn, const char *key, const char *json, s
 
 /* ---- flags as code ---- */
 
-static int enter(flagver_client *client, struct fv_tenancy *ret_tenancy, flagver_error *err)
-{
-    if (!client)
-        return fv_fail(err, FLAGVER_EINVAL, "client is NULL");
-    return fv_client_tenancy(client, ret_tenancy, err);
-}
-
 int flagver_flags_plan(flagver_client *client, const char *json, size_t length, const char *name,
                        bool prune, void (*visit)(void *data, const flagver_plan_step *step),
                        void *data, flagver_error *err)
@@ -260,7 +253,7 @@ int flagver_flags_plan(flagver_client *client, const char *json, size_t length, 
 
     if (!json)
         return fv_fail(err, FLAGVER_EINVAL, "json is NULL");
-    r = enter(client, &tenancy, err);
+    r = fv_client_tenancy(client, &tenancy, err);
     if (r < 0)
         return r;
     r = fv_rollout_plan(&tenancy, &file, visit, data, err);
@@ -317,7 +310,7 @@ int flagver_flags_export(flagver_client *client, char **ret_json, flagver_error 
 
     if (!ret_json)
         return fv_fail(err, FLAGVER_EINVAL, "ret_json is NULL");
-    r = enter(client, &tenancy, err);
+    r = fv_client_tenancy(client, &tenancy, err);
     if (r < 0)
         return r;
     r = fv_rollout_export(&tenancy, ret_json, err);

@@ -107,13 +107,6 @@ int flagver_version_remove(flagver_txn *txn, const char *phase, const char *subj
 
 /* ---- reading ---- */
 
-static int enter(flagver_client *client, struct fv_tenancy *ret_tenancy, flagver_error *err)
-{
-    if (!client)
-        return fv_fail(err, FLAGVER_EINVAL, "client is NULL");
-    return fv_client_tenancy(client, ret_tenancy, err);
-}
-
 static int check_series(const char *phase, const char *subject, flagver_error *err)
 {
     int r = fv_check_text("phase", phase, FLAGVER_PHASE_LIMIT, err);
@@ -129,7 +122,7 @@ static int read_one(flagver_client *client, flagver_query *query, bool in_force,
 
     if (!ret_version)
         return fv_fail(err, FLAGVER_EINVAL, "ret_version is NULL");
-    r = enter(client, &tenancy, err);
+    r = fv_client_tenancy(client, &tenancy, err);
     if (r < 0)
         return r;
     r = fv_history_one(&tenancy, query, in_force, what, ret_version, err);
@@ -214,7 +207,7 @@ static int visit_all(flagver_client *client, const flagver_query *query, bool to
 
     if (!visit)
         return fv_fail(err, FLAGVER_EINVAL, "visit is NULL");
-    r = enter(client, &tenancy, err);
+    r = fv_client_tenancy(client, &tenancy, err);
     if (r < 0)
         return r;
     r = fv_history_visit(&tenancy, query, tombstones, visit, data, err);
@@ -286,7 +279,7 @@ int flagver_version_diff(flagver_client *client, const char *phase, const char *
         return r;
     if (!ret_text || (form != FLAGVER_DIFF_LINES && form != FLAGVER_DIFF_MERGE_PATCH))
         return fv_fail(err, FLAGVER_EINVAL, ret_text ? "no such form" : "ret_text is NULL");
-    r = enter(client, &tenancy, err);
+    r = fv_client_tenancy(client, &tenancy, err);
     if (r < 0)
         return r;
     r = fv_history_diff(&tenancy, phase, subject, from_no, to_no, form, ret_text, err);
@@ -303,7 +296,7 @@ int flagver_audit_log(flagver_client *client, uint64_t from, uint32_t limit,
 
     if (!visit)
         return fv_fail(err, FLAGVER_EINVAL, "visit is NULL");
-    r = enter(client, &tenancy, err);
+    r = fv_client_tenancy(client, &tenancy, err);
     if (r < 0)
         return r;
     r = fv_history_log(&tenancy, from, limit, visit, data, ret_next, err);

@@ -216,26 +216,16 @@ static int force(void *data, struct fv_flag *flag, struct fv_flag **ret_forced)
 
 /* ---- publishing ---- */
 
-static const struct fv_flag *flag_at(const struct fv_world *world, uint32_t slot)
-{
-    return slot < world->flag_count ? world->flags[slot] : NULL;
-}
-
-static const struct fv_segment *segment_at(const struct fv_world *world, uint32_t slot)
-{
-    return slot < world->segment_count ? world->segments[slot] : NULL;
-}
-
 /* The same flags and segments; slots in which nothing is do not matter. */
 static bool same_world(const struct fv_world *a, const struct fv_world *b)
 {
     uint32_t i;
 
     for (i = 0; i < a->flag_count || i < b->flag_count; i++)
-        if (flag_at(a, i) != flag_at(b, i))
+        if (fv_world_flag(a, i) != fv_world_flag(b, i))
             return false;
     for (i = 0; i < a->segment_count || i < b->segment_count; i++)
-        if (segment_at(a, i) != segment_at(b, i))
+        if (fv_world_segment(a, i) != fv_world_segment(b, i))
             return false;
     return true;
 }
@@ -667,6 +657,8 @@ int fv_client_has_no_store(flagver_error *err)
 
 int fv_client_tenancy(flagver_client *client, struct fv_tenancy *ret_tenancy, flagver_error *err)
 {
+    if (!client)
+        return fv_fail(err, FLAGVER_EINVAL, "client is NULL");
     if (!client->stored)
         return fv_client_has_no_store(err);
     ret_tenancy->tenant = client->stored->tenant;

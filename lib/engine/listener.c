@@ -136,16 +136,6 @@ struct difference {
     bool *flags, *segments;
 };
 
-static const struct fv_flag *flag_at(const struct fv_world *world, uint32_t slot)
-{
-    return slot < world->flag_count ? world->flags[slot] : NULL;
-}
-
-static const struct fv_segment *segment_at(const struct fv_world *world, uint32_t slot)
-{
-    return slot < world->segment_count ? world->segments[slot] : NULL;
-}
-
 static bool any_marked(const struct difference *difference, const struct fv_reference *refs,
                        uint32_t count)
 {
@@ -166,13 +156,13 @@ static bool spread(struct difference *difference)
     uint32_t i;
 
     for (i = 0; i < difference->segment_count; i++) {
-        segment = segment_at(difference->after, i);
+        segment = fv_world_segment(difference->after, i);
         if (segment && !difference->segments[i] &&
             any_marked(difference, segment->refs, segment->ref_count))
             more = difference->segments[i] = true;
     }
     for (i = 0; i < difference->flag_count; i++) {
-        flag = flag_at(difference->after, i);
+        flag = fv_world_flag(difference->after, i);
         if (flag && !difference->flags[i] && flag->body->plan &&
             any_marked(difference, flag->body->plan->refs, flag->body->plan->ref_count))
             more = difference->flags[i] = true;
@@ -185,10 +175,11 @@ static void mark(struct difference *difference)
     uint32_t i;
 
     for (i = 0; i < difference->flag_count; i++)
-        difference->flags[i] = flag_at(difference->before, i) != flag_at(difference->after, i);
+        difference->flags[i] = fv_world_flag(difference->before, i) !=
+                               fv_world_flag(difference->after, i);
     for (i = 0; i < difference->segment_count; i++)
-        difference->segments[i] = segment_at(difference->before, i) !=
-                                  segment_at(difference->after, i);
+        difference->segments[i] = fv_world_segment(difference->before, i) !=
+                                  fv_world_segment(difference->after, i);
     while (spread(difference))
         ;
 }
@@ -202,8 +193,8 @@ static size_t collect(const struct difference *difference, const char **keys)
     for (i = 0; i < difference->flag_count; i++) {
         if (!difference->flags[i])
             continue;
-        flag = flag_at(difference->after, i);
-        keys[count++] = flag ? flag->key : flag_at(difference->before, i)->key;
+        flag = fv_world_flag(difference->after, i);
+        keys[count++] = flag ? flag->key : fv_world_flag(difference->before, i)->key;
     }
     return count;
 }

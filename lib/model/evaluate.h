@@ -14,6 +14,17 @@ struct fv_world {
     uint32_t flag_count, segment_count; /* slots */
 };
 
+/* What is in a slot; NULL for one beyond the world's too. */
+static inline const struct fv_flag *fv_world_flag(const struct fv_world *world, uint32_t slot)
+{
+    return slot < world->flag_count ? world->flags[slot] : NULL;
+}
+
+static inline const struct fv_segment *fv_world_segment(const struct fv_world *world, uint32_t slot)
+{
+    return slot < world->segment_count ? world->segments[slot] : NULL;
+}
+
 enum fv_step {
     FV_STEP_FLAG,     /* the evaluation of `flag` begins */
     FV_STEP_SETTLED,  /* forced, disabled, or nothing to decide: see the outcome */
