@@ -482,6 +482,7 @@ static int open_store(const flagver_driver_config *config, flagver_store **ret_s
                       flagver_error *err)
 {
     bool upgrades = !config->read_only && !config->no_upgrade;
+    bool creates = upgrades && !config->no_create;
     flagver_store *store = calloc(1, sizeof *store);
     int r = 0;
 
@@ -491,7 +492,7 @@ static int open_store(const flagver_driver_config *config, flagver_store **ret_s
     snprintf(store->path, sizeof store->path, "%s", config->path);
     snprintf(store->new_path, sizeof store->new_path, "%s.new", store->path);
     if (strcmp(store->path, config->path) == 0)
-        store->file = fopen(store->path, upgrades ? "a+e" : "re");
+        store->file = fopen(store->path, creates ? "a+e" : "re");
     else
         errno = ENAMETOOLONG;
     if (!store->file)

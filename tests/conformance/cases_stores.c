@@ -150,6 +150,29 @@ START_TEST(a_store_that_is_only_read_is_not_created)
 }
 END_TEST
 
+/* Neither is one that was there once and is to be opened again, nor one that is looked at. */
+static void find_nothing(const char *path)
+{
+    flagver_driver_config again = {
+        .size = sizeof again, .path = path, .wait_ms = 5000, .no_create = 1
+    };
+    flagver_driver_config look = {
+        .size = sizeof look, .path = path, .wait_ms = 5000, .no_upgrade = 1
+    };
+    flagver_store *store;
+
+    assert_fails(FLAGVER_ENOTFOUND, conform.driver->open(&again, &store, &conform_error));
+    assert_fails(FLAGVER_ENOTFOUND, conform.driver->open(&look, &store, &conform_error));
+    /* The first try did not create it either. */
+    assert_fails(FLAGVER_ENOTFOUND, conform.driver->open(&again, &store, &conform_error));
+}
+
+START_TEST(a_store_that_has_to_be_there_is_not_created)
+{
+    with_fresh_place(find_nothing);
+}
+END_TEST
+
 START_TEST(a_store_can_be_opened_to_be_read_only)
 {
     flagver_driver_config config = {
@@ -648,6 +671,7 @@ void conform_store_cases(Suite *suite)
     conform_add(tcase, 0, the_configuration_is_borrowed_until_open_returns);
     conform_add(tcase, 0, open_makes_the_schema_only_if_the_driver_says_so);
     conform_add(tcase, NEEDS_REOPEN, a_store_that_is_only_read_is_not_created);
+    conform_add(tcase, NEEDS_REOPEN, a_store_that_has_to_be_there_is_not_created);
     conform_add(tcase, NEEDS_PROCESSES, a_store_can_be_opened_to_be_read_only);
     conform_add(tcase, NEEDS_REOPEN, what_was_committed_is_there_after_reopening);
     conform_add(tcase, NEEDS_LOSING, a_lost_store_is_noticed);

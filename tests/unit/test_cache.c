@@ -498,7 +498,7 @@ static Suite *cache_suite(void)
     tcase_add_loop_test(away, everything_that_flags_are_made_of_is_cached, JSONFILE_KIND,
                         STORE_KINDS);
 
-    tcase_add_loop_test(away, a_store_that_a_cache_knows_is_not_made_anew, SHARED_KINDS,
+    tcase_add_loop_test(away, a_store_that_a_cache_knows_is_not_made_anew, JSONFILE_KIND,
                         STORE_KINDS);
 
     tcase_add_loop_test(disbelief, a_damaged_cache_is_as_none, JSONFILE_KIND, STORE_KINDS);
