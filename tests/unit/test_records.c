@@ -959,7 +959,7 @@ static void compare_answers(const struct fv_definitions *all)
     struct fv_question question = { .world = &one }, again = { .world = &other };
     struct fv_outcome outcome, expected;
     const struct fv_flag *flag;
-    char key[8];
+    char key[16];
     uint32_t slot;
     int i;
 
