@@ -494,6 +494,7 @@ static int step_down(struct fv_sqlite *conn, flagver_error *err)
 static int step(struct fv_sqlite *conn, uint32_t to, flagver_error *err)
 {
     struct fv_sqlite_meta meta;
+    bool up;
     int r;
 
     r = fv_sqlite_meta_read(conn, &meta, err);
@@ -505,7 +506,11 @@ static int step(struct fv_sqlite *conn, uint32_t to, flagver_error *err)
         return r;
     if (meta.version == to)
         return 1;
-    return meta.version < to ? step_up(conn, err) : step_down(conn, err);
+    up = meta.version < to;
+    r = up ? step_up(conn, err) : step_down(conn, err);
+    if (r < 0)
+        return r;
+    return (up ? meta.version + 1 : meta.version - 1) == to;
 }
 
 int fv_sqlite_schema_move(struct fv_sqlite *conn, uint32_t to, flagver_error *err)
