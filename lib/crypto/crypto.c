@@ -22,25 +22,18 @@ struct fv_digest {
 };
 
 /*
- * What fails leaves words in a queue of the thread's, where the host would find them and
- * take them for its own: SSL_get_error(), for instance, looks there.
+ * What fails in OpenSSL leaves words in a queue of the thread's, where the host would find
+ * them and take them for its own: SSL_get_error(), for instance, looks there. So what
+ * we add is taken away again: that is between ERR_set_mark() and ERR_pop_to_mark().
  */
-static bool tidy(bool fine)
-{
-    if (!fine)
-        ERR_pop_to_mark();
-    else
-        ERR_clear_last_mark();
-    return fine;
-}
-
 static bool fetch(struct fv_crypto *crypto)
 {
     ERR_set_mark();
     crypto->context = OSSL_LIB_CTX_new();
     if (crypto->context)
         crypto->sha256 = EVP_MD_fetch(crypto->context, "SHA2-256", NULL);
-    return tidy(crypto->sha256 != NULL);
+    ERR_pop_to_mark();
+    return crypto->sha256 != NULL;
 }
 
 struct fv_crypto *fv_crypto_new(void)
@@ -91,7 +84,8 @@ struct fv_digest *fv_digest_new(struct fv_crypto *crypto)
     digest->crypto = crypto;
     ERR_set_mark();
     digest->state = EVP_MD_CTX_new();
-    if (!tidy(digest->state != NULL)) {
+    ERR_pop_to_mark();
+    if (!digest->state) {
         free(digest);
         return NULL;
     }
@@ -109,7 +103,8 @@ void fv_digest_free(struct fv_digest *digest)
 void fv_digest_start(struct fv_digest *digest)
 {
     ERR_set_mark();
-    digest->fine = tidy(EVP_DigestInit_ex2(digest->state, digest->crypto->sha256, NULL) == 1);
+    digest->fine = EVP_DigestInit_ex2(digest->state, digest->crypto->sha256, NULL) == 1;
+    ERR_pop_to_mark();
 }
 
 void fv_digest_add(struct fv_digest *digest, const void *data, size_t length)
