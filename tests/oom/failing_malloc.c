@@ -21,6 +21,7 @@ static _Thread_local struct {
     long fail_at; /* 0: never */
     long count;
     bool armed, and_after, failed;
+    const void *caller; /* who was refused first */
 } state;
 
 static atomic_long live;
@@ -59,13 +60,18 @@ bool failing_malloc_failed(void)
     return state.failed;
 }
 
+const void *failing_malloc_caller(void)
+{
+    return state.failed ? state.caller : NULL;
+}
+
 long failing_malloc_live(void)
 {
     return atomic_load(&live);
 }
 
 /* Count one allocation; true when it is the one to fail. */
-static bool fails(void)
+static bool fails(const void *caller)
 {
     if (!state.armed)
         return false;
@@ -76,6 +82,8 @@ static bool fails(void)
     if (state.and_after ? state.count < state.fail_at : state.count != state.fail_at)
         return false;
 
+    if (!state.failed)
+        state.caller = caller;
     state.failed = true;
     errno = ENOMEM;
     return true;
@@ -90,12 +98,12 @@ static void *counted(void *block)
 
 void *malloc(size_t size)
 {
-    return fails() ? NULL : counted(__libc_malloc(size));
+    return fails(__builtin_return_address(0)) ? NULL : counted(__libc_malloc(size));
 }
 
 void *calloc(size_t count, size_t size)
 {
-    return fails() ? NULL : counted(__libc_calloc(count, size));
+    return fails(__builtin_return_address(0)) ? NULL : counted(__libc_calloc(count, size));
 }
 
 void free(void *block)
@@ -113,12 +121,12 @@ void *realloc(void *block, size_t size)
         free(block);
         return NULL;
     }
-    return fails() ? NULL : __libc_realloc(block, size);
+    return fails(__builtin_return_address(0)) ? NULL : __libc_realloc(block, size);
 }
 
 void *memalign(size_t alignment, size_t size)
 {
-    return fails() ? NULL : counted(__libc_memalign(alignment, size));
+    return fails(__builtin_return_address(0)) ? NULL : counted(__libc_memalign(alignment, size));
 }
 
 void *aligned_alloc(size_t alignment, size_t size)

@@ -43,6 +43,9 @@ long failing_malloc_count(void);
 /* Did one fail since the last arming? */
 bool failing_malloc_failed(void);
 
+/* The code that asked for the first block that it did not get; NULL: all got theirs. */
+const void *failing_malloc_caller(void);
+
 /* Blocks that are allocated now, by all threads: the same before and after a
  * call that leaks nothing. What stdio and Check allocate on first use counts
  * too, so print nothing in between. */
