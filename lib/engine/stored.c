@@ -563,8 +563,6 @@ void fv_stored_forked(struct fv_stored *stored)
     init_locks(stored);
     stored->forked = true;
     stored->runs = false;
-    if (stored->store)
-        atomic_store(&stored->store->forked, true);
 }
 
 /* In place of the parent's, so that its number stays what pollers know. */

@@ -53,6 +53,22 @@ int fv_check_text(const char *what, const char *text, size_t limit, flagver_erro
     return 0;
 }
 
+/* ---- fork ---- */
+
+static atomic_uint forks; /* of which this process is the child */
+static pthread_once_t prepared = PTHREAD_ONCE_INIT;
+static bool prepared_well;
+
+static void in_child(void)
+{
+    atomic_fetch_add(&forks, 1);
+}
+
+static void prepare(void)
+{
+    prepared_well = pthread_atfork(NULL, NULL, in_child) == 0;
+}
+
 /* ---- opening ---- */
 
 static const flagver_driver *find_driver(const char *uri, const char **ret_path)
@@ -82,9 +98,11 @@ static void free_store(struct fv_store *store)
 
 static struct fv_store *new_store(const char *uri, const struct fv_store_options *options)
 {
-    struct fv_store *store = fv_allocate_zeroed(options->memory, 1, sizeof *store);
+    struct fv_store *store;
     pthread_condattr_t monotonic;
 
+    pthread_once(&prepared, prepare);
+    store = prepared_well ? fv_allocate_zeroed(options->memory, 1, sizeof *store) : NULL;
     if (!store)
         return NULL;
     if (options->memory) {
@@ -92,7 +110,7 @@ static struct fv_store *new_store(const char *uri, const struct fv_store_options
         store->memory = &store->allocator;
     }
     atomic_init(&store->references, 1);
-    atomic_init(&store->forked, false);
+    store->forks = atomic_load(&forks);
     atomic_init(&store->commits, 0);
     store->wait_ms = options->wait_ms ? options->wait_ms : FV_WAIT_MS;
     pthread_mutex_init(&store->gate, NULL);
@@ -155,7 +173,7 @@ void fv_store_release(struct fv_store *store)
 {
     if (!store || atomic_fetch_sub_explicit(&store->references, 1, memory_order_acq_rel) != 1)
         return;
-    if (atomic_load(&store->forked)) {
+    if (fv_store_is_inherited(store)) {
         store->driver->abandon(store->handle);
         return;
     }
@@ -163,9 +181,14 @@ void fv_store_release(struct fv_store *store)
     free_store(store);
 }
 
+bool fv_store_is_inherited(const struct fv_store *store)
+{
+    return store->forks != atomic_load_explicit(&forks, memory_order_relaxed);
+}
+
 int fv_store_usable(const struct fv_store *store, flagver_error *err)
 {
-    if (!atomic_load(&store->forked))
+    if (!fv_store_is_inherited(store))
         return 0;
     return fv_fail(err, FLAGVER_EFORKED,
                    "%.300s was opened before the process forked; flagver_client_reopen() it",

@@ -22,7 +22,7 @@ struct fv_waiter; /* in the queue at the gate */
 
 struct fv_store {
     atomic_uint references;
-    atomic_bool forked; /* the process forked and this is the child: hands off */
+    unsigned forks; /* tells the process that opened it from its children: hands off there */
     const flagver_driver *driver;
     flagver_store *handle;
     flagver_allocator allocator;     /* a copy, */
@@ -61,7 +61,8 @@ int fv_store_open(const char *uri, const struct fv_store_options *options,
 void fv_store_hold(struct fv_store *store);
 void fv_store_release(struct fv_store *store); /* NULL is fine */
 
-/* FLAGVER_EFORKED in a child of the process that opened it. */
+/* Is this a child of the process that opened it? Then FLAGVER_EFORKED. */
+bool fv_store_is_inherited(const struct fv_store *store);
 int fv_store_usable(const struct fv_store *store, flagver_error *err);
 
 /* A fresh UUIDv7. */

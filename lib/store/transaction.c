@@ -411,7 +411,7 @@ void fv_txn_free(flagver_txn *txn)
 {
     if (!txn)
         return;
-    if (!atomic_load(&txn->source.store->forked)) {
+    if (!fv_store_is_inherited(txn->source.store)) {
         pthread_mutex_lock(&txn->lock);
         roll_back(txn);
         pthread_mutex_unlock(&txn->lock);

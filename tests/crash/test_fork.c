@@ -290,6 +290,36 @@ START_TEST(a_transaction_that_is_open_stays_the_parents)
 }
 END_TEST
 
+/* The client has another store by now, but the transaction is still the parent's. */
+static int leave_it_alone(void *unused)
+{
+    (void)unused;
+    alarm(CHILD_SECONDS);
+    if (!is_refused("ramp", flagver_flag_ramp(open_txn, "flag", 1, NULL, NULL, NULL)) ||
+        !is_refused("commit", flagver_txn_commit(open_txn, NULL)))
+        return 1;
+    flagver_txn_free(open_txn);
+    flagver_close(client);
+    return 0;
+}
+
+START_TEST(a_transaction_from_before_a_reopening_stays_the_parents)
+{
+    open_client(_i);
+    assert_ok(flagver_txn_begin(client, &actor, NULL, &open_txn, &error));
+    assert_ok(flagver_flag_ramp(open_txn, "flag", 50, NULL, NULL, &error));
+    assert_ok(flagver_client_reopen(client, &error));
+    ck_assert_int_eq(finish(start_child(leave_it_alone, NULL)), 0);
+    assert_ok(flagver_flag_ramp(open_txn, "flag", 100, NULL, NULL, &error));
+    assert_ok(flagver_txn_commit(open_txn, &error));
+    flagver_txn_free(open_txn);
+    ck_assert_uint_eq(versions_of("flag"), 3);
+    ck_assert(holds(client));
+    flagver_close(client);
+    place_remove(&place);
+}
+END_TEST
+
 /* ---- while threads do everything at once ---- */
 
 static atomic_bool over, troubled;
@@ -406,6 +436,7 @@ static Suite *fork_suite(void)
     tcase_add_loop_test(tests, what_a_child_writes_after_its_parent_has_closed_stays, 0, 2);
     tcase_add_test(tests, children_have_children);
     tcase_add_loop_test(tests, a_transaction_that_is_open_stays_the_parents, 0, 2);
+    tcase_add_loop_test(tests, a_transaction_from_before_a_reopening_stays_the_parents, 0, 2);
     tcase_add_test(tests, forking_while_threads_evaluate_write_and_refresh);
     suite_add_tcase(suite, tests);
     return suite;
