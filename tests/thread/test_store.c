@@ -22,7 +22,7 @@ static struct place place;
 static flagver_client *client;
 static const char *uris[] = { "memory:", NULL };
 static atomic_bool over;
-static atomic_int troubles, listeners;
+static atomic_int troubles, news;
 static atomic_uint acknowledged[FLAGS];
 
 static const char *const names[FLAGS] = { "a", "b", "c" };
@@ -175,7 +175,7 @@ static void be_told(void *listening, const char *const *keys, size_t count)
 {
     if (!atomic_load((atomic_bool *)listening) || (count && !keys[0]))
         trouble("told of changes", (int)count, NULL);
-    atomic_fetch_add(&listeners, 1);
+    atomic_fetch_add(&news, 1);
 }
 
 static void *listen_on(void *unused)
@@ -259,14 +259,17 @@ static void assert_all_there(void)
 START_TEST(threads_may_do_everything_at_once)
 {
     const flagver_options options = { .size = sizeof options, .background = _i / 2, .poll_ms = 1 };
+    atomic_bool listening = true;
 
     place = place_new();
     uris[1] = place.uri;
     assert_ok(flagver_open(uris[_i % 2], &options, &client, &error));
+    ck_assert_int_gt(flagver_client_listen(client, be_told, &listening, &error), 0);
     run_all();
     assert_all_there();
-    ck_assert_int_gt(atomic_load(&listeners), 0);
+    assert_ok(flagver_client_refresh(client, &error));
     flagver_close(client);
+    ck_assert_int_gt(atomic_load(&news), 0);
     place_remove(&place);
 }
 END_TEST
