@@ -54,13 +54,15 @@ static inline void remove_folder(void)
 }
 
 /* A name for a file of this test alone; good until the eighth call from here. */
+static unsigned test_number; /* of the tests of one process there may be many */
+
 static inline const char *file_named(const char *name)
 {
     static char names[8][128];
     static int turn;
     char *out = names[turn++ % 8];
 
-    snprintf(out, sizeof names[0], "%s/%ld-%s", folder, (long)getpid(), name);
+    snprintf(out, sizeof names[0], "%s/%ld-%u-%s", folder, (long)getpid(), test_number, name);
     return out;
 }
 
@@ -114,11 +116,18 @@ static inline void check_use(void)
     ck_assert_msg(!complaint, "%s", complaint ? complaint : "");
 }
 
+/* Also where many tests share one process: nothing is left over from the one before. */
+static inline void begin_test(void)
+{
+    test_number++;
+    flagver_fault_reset(fault);
+}
+
 static inline TCase *add_store_tcase(Suite *suite, const char *name)
 {
     TCase *tcase = tcase_create(name);
 
-    tcase_add_checked_fixture(tcase, NULL, check_use);
+    tcase_add_checked_fixture(tcase, begin_test, check_use);
     tcase_set_timeout(tcase, 60);
     suite_add_tcase(suite, tcase);
     return tcase;

@@ -159,17 +159,22 @@ END_TEST
 static Suite *registry_suite(void)
 {
     Suite *suite = suite_create("registry");
-    TCase *all = tcase_create("all");
+    TCase *refused = tcase_create("refused"), *taken = tcase_create("taken");
 
-    tcase_add_loop_test(all, a_name_is_of_32_plain_characters, 0, COUNT(bad_names));
-    tcase_add_test(all, a_driver_is_found_by_its_name);
-    tcase_add_test(all, a_name_is_given_once);
-    tcase_add_test(all, another_abi_is_refused);
-    tcase_add_test(all, a_longer_table_is_fine);
-    tcase_add_test(all, every_required_function_has_to_be_there);
-    tcase_add_test(all, there_is_room_for_32);
-    tcase_add_test(all, the_librarys_own_drivers_are_always_there);
-    suite_add_tcase(suite, all);
+    tcase_add_loop_test(refused, a_name_is_of_32_plain_characters, 0, COUNT(bad_names));
+    tcase_add_test(refused, another_abi_is_refused);
+
+    /* Drivers are registered for good: each test needs a process of its own. */
+    tcase_set_tags(taken, "slow");
+    tcase_add_test(taken, a_driver_is_found_by_its_name);
+    tcase_add_test(taken, a_name_is_given_once);
+    tcase_add_test(taken, a_longer_table_is_fine);
+    tcase_add_test(taken, every_required_function_has_to_be_there);
+    tcase_add_test(taken, there_is_room_for_32);
+    tcase_add_test(taken, the_librarys_own_drivers_are_always_there);
+
+    suite_add_tcase(suite, refused);
+    suite_add_tcase(suite, taken);
     return suite;
 }
 
