@@ -295,7 +295,7 @@ help:
 	@echo "make check        install what is missing, build, run the tests"
 	@echo "make install      also uninstall; prefix=$(prefix) DESTDIR=$(DESTDIR)"
 	@echo "make bench        the benchmarks"
-	@echo "make campaign     the long runs: random definitions, ten minutes per fuzz target"
+	@echo "make campaign     the long runs: ten thousand kills, random definitions, fuzzing"
 	@echo "make clean        remove $(BUILD)/"
 	@echo "Single gates: $(GATES)"
 	@echo "Variables: CC CFLAGS CPPFLAGS LDFLAGS BUILD WERROR=1 SANITIZE=… V=1 prefix libdir …"
