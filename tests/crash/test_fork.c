@@ -30,17 +30,22 @@ static int put(void *name, flagver_txn *txn, flagver_error *err)
     return flagver_flag_put(txn, name, json, sizeof json - 1, NULL, NULL, err);
 }
 
-static void open_client(int background)
+static void open_store(const char *uri, int background)
 {
     const flagver_options options = { .size = sizeof options,
                                       .background = background,
                                       .poll_ms = 5 };
     char name[] = "flag";
 
-    place = place_new();
-    assert_ok(flagver_open(place.uri, &options, &client, &error));
+    assert_ok(flagver_open(uri, &options, &client, &error));
     assert_ok(flagver_txn_run(client, &actor, NULL, put, name, &error));
     assert_ok(flagver_client_refresh(client, &error));
+}
+
+static void open_client(int background)
+{
+    place = place_new();
+    open_store(place.uri, background);
 }
 
 static uint32_t versions_of(const char *name)
@@ -425,6 +430,44 @@ START_TEST(forking_while_threads_evaluate_write_and_refresh)
 }
 END_TEST
 
+/* What was in memory is the parent's, too: the child begins with nothing. */
+static int begin_anew(void *unused)
+{
+    flagver_error problem;
+
+    (void)unused;
+    alarm(CHILD_SECONDS);
+    if (!is_forked())
+        return 1;
+    if (flagver_client_reopen(client, &problem) < 0)
+        return !complain("reopening: %s", problem.message);
+    if (versions_of("flag") != 0 || !writes("flag") || versions_of("flag") != 1)
+        return 1;
+    flagver_close(client);
+    return 0;
+}
+
+START_TEST(a_store_in_memory_is_empty_in_a_child)
+{
+    static void *(*const bodies[])(void *) = { evaluate_on, write_on, refresh_on, write_on };
+    pthread_t threads[4];
+    int i;
+
+    open_store("memory:", 1);
+    for (i = 0; i < 4; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, bodies[i], NULL), 0);
+    for (i = 0; i < FORKS; i++)
+        ck_assert_int_eq(finish(start_child(begin_anew, NULL)), 0);
+    atomic_store(&over, true);
+    for (i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+    ck_assert(!atomic_load(&troubled));
+    ck_assert_uint_eq(versions_of("flag"), (uint32_t)atomic_load(&written) + 1);
+    ck_assert(holds(client));
+    flagver_close(client);
+}
+END_TEST
+
 static Suite *fork_suite(void)
 {
     Suite *suite = suite_create("fork");
@@ -438,6 +481,7 @@ static Suite *fork_suite(void)
     tcase_add_loop_test(tests, a_transaction_that_is_open_stays_the_parents, 0, 2);
     tcase_add_loop_test(tests, a_transaction_from_before_a_reopening_stays_the_parents, 0, 2);
     tcase_add_test(tests, forking_while_threads_evaluate_write_and_refresh);
+    tcase_add_test(tests, a_store_in_memory_is_empty_in_a_child);
     suite_add_tcase(suite, tests);
     return suite;
 }
