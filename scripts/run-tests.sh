@@ -11,7 +11,8 @@
 # failed.
 #
 # Valgrind is fifty times slower than the processor: test cases that compute much
-# and say so by tcase_set_tags(tcase, "slow") are left out there.
+# and say so by tcase_set_tags(tcase, "slow") are left out there. So are those tagged
+# "fork": it would report what a child leaves to its parent as the child's leaks.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
@@ -19,7 +20,7 @@ with=
 if [ "${1:-}" = --valgrind ]; then
     shift
     # Without fork, or valgrind would see Check's children and not the tests.
-    export CK_FORK=no CK_EXCLUDE_TAGS=slow
+    export CK_FORK=no CK_EXCLUDE_TAGS="slow fork"
     with="valgrind --quiet --leak-check=full --error-exitcode=99"
     with+=" --errors-for-leak-kinds=definite,indirect,possible"
 fi

@@ -509,7 +509,7 @@ static Suite *listener_suite(void)
 {
     Suite *suite = suite_create("listener");
     TCase *told = add_store_tcase(suite, "told"), *acting = add_store_tcase(suite, "acting"),
-          *threads = add_store_tcase(suite, "threads");
+          *threads = add_store_tcase(suite, "threads"), *forks = add_store_tcase(suite, "forks");
 
     tcase_add_loop_test(told, a_listener_is_told_of_what_was_added_changed_and_removed, 0,
                         STORE_KINDS);
@@ -527,8 +527,10 @@ static Suite *listener_suite(void)
                         STORE_KINDS);
     tcase_add_loop_test(acting, a_listener_may_write_and_refresh, 0, STORE_KINDS);
     tcase_add_loop_test(acting, a_listener_may_bring_another_one, 0, STORE_KINDS);
-    tcase_add_loop_test(acting, a_listener_may_fork, 0, STORE_KINDS);
     tcase_add_loop_test(acting, a_listener_may_reopen_the_store, SHARED_KINDS, STORE_KINDS);
+
+    tcase_set_tags(forks, "fork");
+    tcase_add_loop_test(forks, a_listener_may_fork, 0, STORE_KINDS);
 
     tcase_add_test(threads, taking_off_waits_for_a_call_under_way);
     tcase_add_test(threads, listeners_come_and_go_while_others_are_told);

@@ -1473,6 +1473,7 @@ static Suite *stored_suite(void)
                         STORE_KINDS);
     tcase_add_loop_test(tenants, a_view_has_the_options_of_its_client, 0, STORE_KINDS);
 
+    tcase_set_tags(forks, "fork");
     tcase_add_loop_test(forks, a_child_evaluates_and_leaves_the_store_alone, 0, STORE_KINDS);
     tcase_add_loop_test(forks, a_child_reopens_and_writes, SHARED_KINDS, STORE_KINDS);
     tcase_add_loop_test(forks, a_child_that_reopens_has_a_refresher_again, SHARED_KINDS,
