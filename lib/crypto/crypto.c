@@ -1,19 +1,11 @@
 #define _DEFAULT_SOURCE /* getentropy */
 
-#include "crypto/crypto.h"
+#include "crypto/crypto_internal.h"
 
-#include <openssl/crypto.h>
-#include <openssl/err.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #define ENTROPY_LIMIT 256 /* bytes that getentropy() gives at once */
-
-struct fv_crypto {
-    OSSL_LIB_CTX *context;
-    EVP_MD *sha256; /* fetched once: an implicit fetch doubles the time of a short digest */
-};
 
 struct fv_digest {
     struct fv_crypto *crypto;
@@ -21,19 +13,16 @@ struct fv_digest {
     bool fine;
 };
 
-/*
- * What fails in OpenSSL leaves words in a queue of the thread's, where the host would find
- * them and take them for its own: SSL_get_error(), for instance, looks there. So what
- * we add is taken away again: that is between ERR_set_mark() and ERR_pop_to_mark().
- */
 static bool fetch(struct fv_crypto *crypto)
 {
     ERR_set_mark();
     crypto->context = OSSL_LIB_CTX_new();
     if (crypto->context)
         crypto->sha256 = EVP_MD_fetch(crypto->context, "SHA2-256", NULL);
+    if (crypto->sha256)
+        crypto->aes_256_gcm = EVP_CIPHER_fetch(crypto->context, "AES-256-GCM", NULL);
     ERR_pop_to_mark();
-    return crypto->sha256 != NULL;
+    return crypto->aes_256_gcm != NULL;
 }
 
 struct fv_crypto *fv_crypto_new(void)
@@ -53,6 +42,7 @@ void fv_crypto_free(struct fv_crypto *crypto)
 {
     if (!crypto)
         return;
+    EVP_CIPHER_free(crypto->aes_256_gcm);
     EVP_MD_free(crypto->sha256);
     OSSL_LIB_CTX_free(crypto->context);
     free(crypto);

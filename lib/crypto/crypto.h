@@ -12,7 +12,7 @@
 /* The library context and what was fetched from it. Threads: any number at once. */
 struct fv_crypto;
 
-/* NULL: OpenSSL cannot be set up (memory, or it has no SHA-256). */
+/* NULL: OpenSSL cannot be set up (memory, or it has no SHA-256 or AES). */
 struct fv_crypto *fv_crypto_new(void);
 void fv_crypto_free(struct fv_crypto *crypto); /* NULL is fine */
 
