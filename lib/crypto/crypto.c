@@ -65,6 +65,12 @@ bool fv_random(void *out, size_t length)
     return true;
 }
 
+void fv_wipe(void *data, size_t length)
+{
+    if (length)
+        OPENSSL_cleanse(data, length);
+}
+
 struct fv_digest *fv_digest_new(struct fv_crypto *crypto)
 {
     struct fv_digest *digest = calloc(1, sizeof *digest);

@@ -19,6 +19,9 @@ void fv_crypto_free(struct fv_crypto *crypto); /* NULL is fine */
 /* Unpredictable bytes. False when the system has none. */
 bool fv_random(void *out, size_t length);
 
+/* Zeros that no compiler leaves out: for keys and secrets that are not needed any more. */
+void fv_wipe(void *data, size_t length);
+
 /*
  * SHA-256, piece by piece. A digest is used by one thread at a time, and as often
  * as one likes: every start forgets what was before.
