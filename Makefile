@@ -105,7 +105,7 @@ $(BUILD)/obj/lib/codec/%.o: private FOLDER_FLAGS = -Ilib -fvisibility=hidden $(J
 $(BUILD)/obj/lib/crypto/%.o: private FOLDER_FLAGS = -Ilib -fvisibility=hidden $(CRYPTO_CFLAGS)
 $(BUILD)/obj/lib/driver/%.o: private FOLDER_FLAGS = -Ilib -fvisibility=hidden $(SQLITE_CFLAGS)
 $(BUILD)/obj/tests/%.o: private FOLDER_FLAGS = -Ilib -Itests $(CHECK_CFLAGS) $(JANSSON_CFLAGS) \
-	$(SQLITE_CFLAGS)
+	$(SQLITE_CFLAGS) $(CRYPTO_CFLAGS)
 # What third parties compile too: it sees what they see.
 $(BUILD)/obj/tests/conformance/%.o: private FOLDER_FLAGS = -Itests $(CHECK_CFLAGS)
 $(BUILD)/obj/bench/%.o: private FOLDER_FLAGS = $(CRYPTO_CFLAGS) $(SQLITE_CFLAGS)

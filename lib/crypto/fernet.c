@@ -79,8 +79,7 @@ static int open_bytes(struct fv_crypto *crypto, const uint8_t *key, const uint8_
     if (!compute_mac(crypto, key, token, signed_length, mac))
         return fv_fail_memory(err);
     if (CRYPTO_memcmp(mac, token + signed_length, MAC_SIZE) != 0)
-        return fv_fail(err, FLAGVER_EPARSE,
-                       "the token was made with another key, or changed since");
+        return fv_fail(err, FLAGVER_EKEY, "the token was made with another key, or changed since");
     r = decrypt(crypto, key + HALF, token + 1 + 8, token + HEAD, signed_length - HEAD, out,
                 ret_length);
     if (r < 0)

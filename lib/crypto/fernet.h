@@ -16,8 +16,8 @@
  * Open a token: the text that was encrypted into `out` (FV_FERNET_ROOM), and when, in seconds
  * since 1970. How old it is matters to nobody here.
  *
- * 0, or FLAGVER_EPARSE (no token, or not made with this key, or changed since; `out` is
- * zeros then), FLAGVER_ENOMEM.
+ * 0, or FLAGVER_EPARSE (no token), FLAGVER_EKEY (not made with this key, or changed since),
+ * FLAGVER_ENOMEM; `out` is zeros then.
  */
 int fv_fernet_open(struct fv_crypto *crypto, const uint8_t key[FV_FERNET_KEY_SIZE],
                    const char *token, size_t length, uint8_t *out, size_t *ret_length,
