@@ -6,11 +6,14 @@
 #ifndef FLAGVER_H
 #define FLAGVER_H
 
+#include "flagver/audit.h"
 #include "flagver/base.h"
 #include "flagver/client.h"
 #include "flagver/context.h"
 #include "flagver/driver.h"
 #include "flagver/flag.h"
+#include "flagver/key.h"
+#include "flagver/metric.h"
 #include "flagver/rollout.h"
 #include "flagver/store.h"
 #include "flagver/txn.h"

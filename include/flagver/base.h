@@ -69,7 +69,13 @@ FLAGVER_API const char *flagver_version_string(void);
     X(EUNKNOWN, 17, UNKNOWN, "it is not known whether the change took place")   \
     X(ECORRUPT, 18, BROKEN, "the store contradicts itself")                     \
     X(EFORKED, 19, BROKEN, "the store was opened before the process forked")    \
-    X(ETIMEDOUT, 20, BROKEN, "the transaction was open for too long")
+    X(ETIMEDOUT, 20, BROKEN, "the transaction was open for too long")           \
+    X(EDENIED, 21, MISTAKE, "not allowed")                                      \
+    X(ESELF, 22, MISTAKE, "who wrote it cannot approve it")                     \
+    X(ECHANGED, 23, MISTAKE, "not the content that was reviewed")               \
+    X(EINCOMPLETE, 24, MISTAKE, "items are not decided yet")                    \
+    X(EVALIDATION, 25, MISTAKE, "the payload is not what the phase asks for")   \
+    X(EKEY, 26, MISTAKE, "an encryption key is missing or wrong")
 
 enum {
 #define FLAGVER_ERROR_CODE(name, number, class_, words) FLAGVER_##name = -(number),

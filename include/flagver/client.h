@@ -20,9 +20,15 @@ typedef struct flagver_client flagver_client;
  *  clock of the client it was taken from: an options.clock must live as long. */
 typedef struct flagver_snapshot flagver_snapshot;
 
+struct flagver_actor;
 struct flagver_detail;
 
 #define FLAGVER_LOG_WARNING 2
+
+/** Answers of flagver_options.authorize. */
+#define FLAGVER_DENY 0
+#define FLAGVER_ALLOW 1
+#define FLAGVER_ASK_RULES 2
 
 /**
  * The host's part in an evaluation, for tracing. (This struct will not grow;
@@ -64,6 +70,14 @@ typedef struct flagver_hook {
  *            process can start while the store is away, and sooner. Written by the library. Copied.
  * wait_ms    stores only: how long to wait for a lock before FLAGVER_EBUSY; 0: 5000
  * poll_ms    stores only: how often to look for changes; 0: 250
+ * authorize  stores only: asked in place of the rules of policies, whether this actor may do this:
+ *            FLAGVER_ALLOW, FLAGVER_DENY, or FLAGVER_ASK_RULES. `action` is "create", "approve" and
+ *            so on, as in the audit log. Called inside transactions: it must be quick, must not use the client, and
+ *            must answer the same when asked again. NULL: the rules.
+ * key        stores only: gives a key-encryption key (flagver/key.h). `id` names it, NULL asks for the one to
+ *            encrypt with, whose id goes to `ret_id`. Returns 0, or another number: there is none. NULL: see
+ *            key_file.
+ * key_file   stores only: a file with such keys; NULL: the environment variable FLAGVER_KEYS
  */
 typedef struct flagver_options {
     size_t size;
@@ -79,6 +93,12 @@ typedef struct flagver_options {
     const char *cache_file;
     int32_t wait_ms;
     int32_t poll_ms;
+    int (*authorize)(void *data, const struct flagver_actor *actor, const char *action,
+                     const char *phase, const char *subject);
+    void *authorize_data;
+    int (*key)(void *data, const char *id, char ret_id[65], uint8_t ret_key[32]);
+    void *key_data;
+    const char *key_file;
 } flagver_options;
 
 /**

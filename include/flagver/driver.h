@@ -39,7 +39,7 @@ extern "C" {
 #endif
 
 /** Changes when a driver that was compiled before would misunderstand. */
-#define FLAGVER_DRIVER_ABI 1u
+#define FLAGVER_DRIVER_ABI 2u
 
 /** The schema that this library asks for. */
 #define FLAGVER_SCHEMA_VERSION 1u
@@ -68,6 +68,12 @@ typedef struct flagver_id {
 
 /** Bits of a version. */
 #define FLAGVER_VERSION_TOMBSTONE 1u /**< says that the record is deleted */
+#define FLAGVER_VERSION_EMERGENCY 2u /**< in force by an emergency rule, without approval */
+
+/** What was decided about an item. */
+#define FLAGVER_ITEM_PENDING 0
+#define FLAGVER_ITEM_APPROVED 1
+#define FLAGVER_ITEM_REJECTED 2
 
 /**
  * A series: the versions of one record. (tenant, phase, subject) names it, and
@@ -122,6 +128,52 @@ typedef struct flagver_version_row {
     uint32_t payload_key;
 } flagver_version_row;
 
+/**
+ * An item of a version: a part of its content that is decided on its own.
+ * (series, no, key) is unique.
+ *
+ * key        1 to 512 bytes of text
+ * status     FLAGVER_ITEM_…; decided_by and decided_at are set exactly when it is not PENDING
+ * origin_no  the version in which this very content was approved first, up to `no`; 0: not yet
+ * note       what was said about the decision, or none
+ * payload, payload_key, payload_salt
+ *            as in flagver_version_row
+ */
+typedef struct flagver_item_row {
+    flagver_id series;
+    uint32_t no;
+    int32_t status;
+    flagver_bytes key;
+    uint32_t origin_no;
+    int64_t decided_at;
+    flagver_bytes decided_by, note;
+    flagver_id payload_id;
+    uint8_t hash[32];
+
+    flagver_bytes payload, payload_salt;
+    uint32_t payload_key;
+} flagver_item_row;
+
+/**
+ * Somebody's approval of a version with this content; (series, no, actor, content_hash) is unique.
+ * Nothing ever changes or deletes one.
+ */
+typedef struct flagver_vote_row {
+    flagver_id series;
+    uint32_t no;
+    flagver_bytes actor;
+    uint8_t content_hash[32];
+    int64_t time;
+    flagver_bytes note;
+} flagver_vote_row;
+
+/** Somebody who has edited a version that another has created; (series, no, actor) is unique. */
+typedef struct flagver_contributor_row {
+    flagver_id series;
+    uint32_t no;
+    flagver_bytes actor;
+} flagver_contributor_row;
+
 /** A leaf of a tenant's audit log. Numbers are dense, from 0; nothing ever changes one. */
 typedef struct flagver_leaf_row {
     flagver_bytes tenant;
@@ -129,6 +181,27 @@ typedef struct flagver_leaf_row {
     flagver_bytes leaf;
     uint8_t hash[32];
 } flagver_leaf_row;
+
+/**
+ * What is kept of the Merkle tree over a tenant's leaves: its perfect subtrees of 2^level leaves,
+ * for the levels 8, 16, 24 …; (tenant, level, index) is unique. Nothing ever changes one.
+ */
+typedef struct flagver_node_row {
+    flagver_bytes tenant;
+    uint32_t level;
+    uint64_t index;
+    uint8_t hash[32];
+} flagver_node_row;
+
+/**
+ * The head of a tenant's audit log: how many leaves there are, and what the library
+ * remembers of the tree when it appends the next one; none while it has not said.
+ */
+typedef struct flagver_log_row {
+    flagver_bytes tenant;
+    uint64_t size;
+    flagver_bytes frontier;
+} flagver_log_row;
 
 /**
  * A row of the keyed table: small state of the library, by (tenant, space, key).
@@ -149,7 +222,7 @@ typedef struct flagver_keyed_row {
 /**
  * One change. `expect` is the rev that the row must have now, 0: the row must
  * not be there, FLAGVER_EXPECT_ANY: whatever is there. When it is not so, apply
- * returns FLAGVER_ECONFLICT. PAYLOAD, VERSION_NEW and LEAF do not look at it.
+ * returns FLAGVER_ECONFLICT. Only SERIES, VERSION_CHANGE and KEYED… look at it.
  *
  * SERIES          write the series; with expect 0 it is new
  * PAYLOAD         add a payload
@@ -160,7 +233,19 @@ typedef struct flagver_keyed_row {
  *                 series, id, no, parent_no, reverts_no, created_… and TOMBSTONE never
  *                 change; payload_id, content_hash and base_no only in 1→1. At most one
  *                 version of a series is APPROVED at any moment.
+ *                 When the version has items, they may change only while it is a DRAFT, but for
+ *                 decisions (see ITEM).
+ * SHRED           a payload, by its id, is gone for good: body, key and salt are forgotten, and
+ *                 whoever reads it gets "none". Its row stays for those that refer to it.
+ * ITEM            write an item, new or not. Of a version that is SUBMITTED only status,
+ *                 origin_no, decided_… and note of an item that exists; of a DRAFT anything.
+ * ITEM_DELETE     delete an item of a DRAFT
+ * VOTE            add a vote, to a version that is SUBMITTED, or APPROVED or SUPERSEDED by
+ *                 EMERGENCY
+ * CONTRIBUTOR     add a contributor, to a DRAFT
  * LEAF            append a leaf; its number is the size of the log
+ * NODE            add a node of the tree
+ * HEAD            remember this frontier; `size` is the size of the log
  * KEYED           write a keyed row
  * KEYED_DELETE    delete it: `keyed` names tenant, space, key
  * KEYED_EXPIRE    delete up to 1000 rows of `keyed`'s tenant and space older than `time`
@@ -170,7 +255,8 @@ typedef struct flagver_keyed_row {
  * FLAGVER_DRIVER_RULES may rely on that as to states, births, frozen columns, numbers and times
  * that fall, gaps, and series and payloads that are referred to. With FLAGVER_ECORRUPT or
  * FLAGVER_ECONFLICT every driver refuses an id or a name that another row has already, a change
- * of a version that is not there, and a leaf whose number is not the size of the log.
+ * of a version that is not there, a second vote, contributor or node of one name, and a leaf or head
+ * whose number or size is not the size of the log.
  */
 #define FLAGVER_CHANGE_SERIES 1
 #define FLAGVER_CHANGE_PAYLOAD 2
@@ -180,6 +266,13 @@ typedef struct flagver_keyed_row {
 #define FLAGVER_CHANGE_KEYED 6
 #define FLAGVER_CHANGE_KEYED_DELETE 7
 #define FLAGVER_CHANGE_KEYED_EXPIRE 8
+#define FLAGVER_CHANGE_SHRED 9
+#define FLAGVER_CHANGE_ITEM 10
+#define FLAGVER_CHANGE_ITEM_DELETE 11
+#define FLAGVER_CHANGE_VOTE 12
+#define FLAGVER_CHANGE_CONTRIBUTOR 13
+#define FLAGVER_CHANGE_NODE 14
+#define FLAGVER_CHANGE_HEAD 15
 
 #define FLAGVER_EXPECT_ANY INT64_C(-1)
 
@@ -193,6 +286,11 @@ typedef struct flagver_change {
         const flagver_version_row *version;
         const flagver_leaf_row *leaf;
         const flagver_keyed_row *keyed;
+        const flagver_item_row *item;
+        const flagver_vote_row *vote;
+        const flagver_contributor_row *contributor;
+        const flagver_node_row *node;
+        const flagver_log_row *head;
     } row;
 } flagver_change;
 
@@ -210,12 +308,21 @@ typedef struct flagver_change {
  *            subjects begin with. In order of phase, subject, number; only after `after`
  *            (a subject) or, for ALL of one series, after number `after_no`; with `backwards`
  *            in the opposite order, before them. `payload` non-zero: with payloads.
+ *            `states` non-zero: only versions in one of these states, bit 1 << FLAGVER_STATE_….
  * VERSION    the version with id `id`
  * SERIES     series, chosen and ordered as for VERSIONS
  * LEAVES     leaves from number `from` on, in order
  * KEYED      keyed rows of `space` in order of key: with key `subject`, or (`prefix`) keys that
  *            begin with it, or (none) all; only after `after`; `time` non-zero: only older ones
  * TENANTS    names of tenants that have a series or a leaf, in order
+ * ITEMS      items of the series with id `id`, of version `no` (0: of all) in order of version
+ *            and key; with `subject` the one with this key; only after key `after` (with `no`);
+ *            `payload` non-zero: with payloads
+ * VOTES      votes of the series with id `id`, of version `no` (0: of all), in order of version,
+ *            time and actor
+ * CONTRIBUTORS  the same of contributors, in order of version and actor
+ * NODES      nodes of level `no` from index `from` on, in order
+ * LOG        the head of the log; nothing while it has no leaf
  *
  * limit  at most so many rows; 0: all
  */
@@ -225,6 +332,11 @@ typedef struct flagver_change {
 #define FLAGVER_QUERY_LEAVES 4
 #define FLAGVER_QUERY_KEYED 5
 #define FLAGVER_QUERY_TENANTS 6
+#define FLAGVER_QUERY_ITEMS 7
+#define FLAGVER_QUERY_VOTES 8
+#define FLAGVER_QUERY_CONTRIBUTORS 9
+#define FLAGVER_QUERY_NODES 10
+#define FLAGVER_QUERY_LOG 11
 
 #define FLAGVER_PICK_CURRENT 1
 #define FLAGVER_PICK_AS_OF 2
@@ -238,6 +350,7 @@ typedef struct flagver_query {
     int32_t prefix, backwards, payload;
     uint32_t no, after_no;
     uint32_t limit;
+    uint32_t states;
     int64_t time;
     uint64_t from;
     flagver_id id;
@@ -251,6 +364,11 @@ typedef struct flagver_row {
         flagver_leaf_row leaf;
         flagver_keyed_row keyed;
         flagver_bytes tenant;
+        flagver_item_row item;
+        flagver_vote_row vote;
+        flagver_contributor_row contributor;
+        flagver_node_row node;
+        flagver_log_row log;
     } as;
 } flagver_row;
 
@@ -343,7 +461,7 @@ typedef struct flagver_adoption {
  *                 (A series that is not there cannot be locked everywhere: two transactions may
  *                 both try to create it, and one gets FLAGVER_EBUSY or FLAGVER_ECONFLICT from apply.)
  * lock_log        make the tenant's audit log the transaction's own; the number of its leaves.
- *                 Called last before the LEAF changes.
+ *                 Called last before the LEAF, NODE and HEAD changes.
  * apply           make these changes, in order, all or none. When they are refused, none of them
  *                 is visible and the transaction goes on, or it can then only be rolled back.
  * scan            see flagver_query; sees the transaction's own changes

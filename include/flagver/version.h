@@ -9,16 +9,27 @@
  *
  *   create       a draft, number last + 1
  *   edit         other content for a draft
- *   submit       hand a draft in; where no approval is asked for, as for flags, it is
- *                in force at once and takes the place of the one before (SUPERSEDED)
- *   withdraw     give a draft up
+ *   rebase       the draft is measured against what is in force now
+ *   submit       hand a draft in: it is frozen and waits for approval; where none is asked
+ *                for, as for flags by default, it is in force at once
+ *   return       take it back, or send it back, to be edited
+ *   approve      count as one of those who allow it; with enough of them it is in force and takes
+ *                the place of the one before (SUPERSEDED)
+ *   reject       it never comes into force
+ *   withdraw     give it up
  *   put          create and submit
- *   revert       put what an earlier version said
- *   remove       put a tombstone: reads give FLAGVER_ENOTFOUND, history and as-of go
- *                on, and putting again continues the numbers
+ *   revert       a draft of what an earlier version said, submitted where no approval is asked for
+ *   remove       put a tombstone: when it is in force reads give FLAGVER_ENOTFOUND, history and
+ *                as-of go on, and creating again continues the numbers
+ *   record       in phases that only keep an audit: in force at once, and for good
  *
- * Phases are policies; this version of the library has the two named above, and
- * any other is FLAGVER_ENOTFOUND.
+ * A phase is a policy: a record of the phase "flagver.phase" whose subject is the phase's name, or
+ * the name, '/' and the beginning of subjects, of which the longest counts. docs/versions.md has
+ * its form. A phase without a policy is FLAGVER_ENOTFOUND; flags, segments, policies and
+ * assignments have built-in ones that ask for no approval. To change a policy takes the approval
+ * that the policy in force asks for. Who holds a role for a subject is said by assignments.
+ *
+ * Actors and roles are the host's word. A host may replace the rules: flagver_options.authorize.
  *
  * Times are microseconds since 1970-01-01T00:00:00Z. All versions that one
  * transaction makes have (almost) one time; within a series times rise strictly.
@@ -37,6 +48,8 @@ extern "C" {
 
 #define FLAGVER_PHASE_FLAG "flagver.flag"
 #define FLAGVER_PHASE_SEGMENT "flagver.segment"
+#define FLAGVER_PHASE_PHASE "flagver.phase"
+#define FLAGVER_PHASE_ASSIGNMENT "flagver.assignment"
 
 /** The longest phase, subject and payload, in bytes. */
 #define FLAGVER_PHASE_LIMIT 64
@@ -55,8 +68,10 @@ extern "C" {
  * rev              counts the changes of this version, from 1
  * created_at …     0: not (yet)
  * created_by …     NULL: not (yet), or nothing said
- * content_hash     SHA-256 of the payload
- * payload          canonical JSON, NUL-terminated; NULL when it was not asked for
+ * content_hash     SHA-256 of the salt (of encrypted payloads), the payload and, in order of their keys,
+ *                  for each item the length of its key in 4 bytes, big-endian, its key and its hash
+ * payload          canonical JSON, NUL-terminated; NULL when it was not asked for, or shredded
+ * emergency        in force by an emergency rule, without approval
  */
 typedef struct flagver_version {
     const char *phase, *subject, *id;
@@ -69,6 +84,7 @@ typedef struct flagver_version {
     uint8_t content_hash[32];
     const char *payload;
     size_t payload_length;
+    bool emergency;
 } flagver_version;
 
 /** Free a version. NULL is fine. */
@@ -80,17 +96,34 @@ FLAGVER_API const char *flagver_state_name(int state);
 /**
  * Options of a write; set `size`, NULL is all defaults.
  *
- * note       why, up to 4096 bytes of UTF-8; kept with the version. NULL: nothing said.
- * expect_no  the number that must be current, or FLAGVER_EXPECT_NONE (nothing may be in force);
- *            0: whatever is. When it is not so: FLAGVER_ECONFLICT.
- * reserved   0
+ * note          why, up to 4096 bytes of UTF-8; kept with the version. NULL: nothing said.
+ * expect_no     the number that must be current, or FLAGVER_EXPECT_NONE (nothing may be in force);
+ *               0: whatever is. When it is not so: FLAGVER_ECONFLICT.
+ * flags         FLAGVER_WRITE_…
+ * content_hash  approve, reject, decide: the content that was looked at, 32 bytes; when the version
+ *               has another: FLAGVER_ECHANGED. NULL: whatever it has.
+ * parent_no     create: the version that it goes back to; 0: the current one
+ * baseline_no   create: a version that is or was in force; its approved items are carried forward
+ *               with their decisions. It is also the parent, unless another is given. 0: none
+ *
+ * FLAGVER_WRITE_SUBMIT     approve: submit it first
+ * FLAGVER_WRITE_EMERGENCY  flagver_flag_disable(), and flagver_flag_ramp() to a lower percentage: in force
+ *                          at once, by an actor whom the policy's emergency rule names, with a note
+ *                          that says why. It is listed by flagver_store_doctor() until somebody
+ *                          has reviewed it. Where no approval is asked for it says nothing.
  */
 typedef struct flagver_write_options {
     size_t size;
     const char *note;
     uint32_t expect_no;
-    uint32_t reserved;
+    uint32_t flags;
+    const uint8_t *content_hash;
+    uint32_t parent_no;
+    uint32_t baseline_no;
 } flagver_write_options;
+
+#define FLAGVER_WRITE_SUBMIT 1u
+#define FLAGVER_WRITE_EMERGENCY 2u
 
 #define FLAGVER_EXPECT_NONE UINT32_MAX
 
@@ -104,11 +137,18 @@ typedef struct flagver_write_options {
  *   FLAGVER_EINVAL     a phase, subject, note or payload that is malformed or too long
  *   FLAGVER_EPARSE     `json` is malformed, or names a flag, variant or segment that is not there
  *   FLAGVER_ENOTFOUND  no such phase, series or version; nothing in force to remove
+ *   FLAGVER_EDENIED    the policy does not allow it to this actor
+ *   FLAGVER_EVALIDATION the payload is not what the policy's schema asks for, or longer than it allows
  *   FLAGVER_ECONFLICT  expect_no is not the current number
  *   FLAGVER_EPHASE     this phase does not know the operation
  *   FLAGVER_ESTATE     this version's state does not allow it
  *   FLAGVER_EFROZEN    the version was submitted and cannot be edited
- *   FLAGVER_ESTALE     submit: the current version is not the one the draft was made from
+ *   FLAGVER_ESELF      who wrote it, or a part of it, cannot approve it
+ *   FLAGVER_EEXIST     this actor has approved it already
+ *   FLAGVER_ECHANGED   it does not have the content that was reviewed
+ *   FLAGVER_ESTALE     the current version is not the one the draft was made from
+ *   FLAGVER_EINCOMPLETE  some of its items are not decided yet
+ *   FLAGVER_EKEY       the phase is encrypted, and there is no key
  *   FLAGVER_EIDEM      under this idempotency key another operation was recorded
  *   FLAGVER_EBUSY, FLAGVER_EUNAVAILABLE, FLAGVER_ETIMEDOUT, FLAGVER_EFORKED,
  *   FLAGVER_EIO, FLAGVER_ECORRUPT, FLAGVER_ENOMEM  the transaction is over
@@ -124,6 +164,18 @@ FLAGVER_API int flagver_version_edit(flagver_txn *txn, const char *phase, const 
 FLAGVER_API int flagver_version_submit(flagver_txn *txn, const char *phase, const char *subject,
                                        uint32_t no, const flagver_write_options *options,
                                        flagver_version **ret_version, flagver_error *err);
+FLAGVER_API int flagver_version_rebase(flagver_txn *txn, const char *phase, const char *subject,
+                                       uint32_t no, const flagver_write_options *options,
+                                       flagver_version **ret_version, flagver_error *err);
+FLAGVER_API int flagver_version_return(flagver_txn *txn, const char *phase, const char *subject,
+                                       uint32_t no, const flagver_write_options *options,
+                                       flagver_version **ret_version, flagver_error *err);
+FLAGVER_API int flagver_version_approve(flagver_txn *txn, const char *phase, const char *subject,
+                                        uint32_t no, const flagver_write_options *options,
+                                        flagver_version **ret_version, flagver_error *err);
+FLAGVER_API int flagver_version_reject(flagver_txn *txn, const char *phase, const char *subject,
+                                       uint32_t no, const flagver_write_options *options,
+                                       flagver_version **ret_version, flagver_error *err);
 FLAGVER_API int flagver_version_withdraw(flagver_txn *txn, const char *phase, const char *subject,
                                          uint32_t no, const flagver_write_options *options,
                                          flagver_version **ret_version, flagver_error *err);
@@ -137,6 +189,103 @@ FLAGVER_API int flagver_version_revert(flagver_txn *txn, const char *phase, cons
 FLAGVER_API int flagver_version_remove(flagver_txn *txn, const char *phase, const char *subject,
                                        const flagver_write_options *options,
                                        flagver_version **ret_version, flagver_error *err);
+
+/** Record, in a phase that only keeps an audit ("audit_only"). */
+FLAGVER_API int flagver_version_record(flagver_txn *txn, const char *phase, const char *subject,
+                                       const char *json, size_t length,
+                                       const flagver_write_options *options,
+                                       flagver_version **ret_version, flagver_error *err);
+
+/**
+ * Say afterwards that an emergency was right: by an actor who could have approved it and
+ * did not make it. FLAGVER_ESTATE when it was none.
+ */
+FLAGVER_API int flagver_version_review(flagver_txn *txn, const char *phase, const char *subject,
+                                       uint32_t no, const flagver_write_options *options,
+                                       flagver_version **ret_version, flagver_error *err);
+
+/**
+ * Give a user a role, or take it away: a record of FLAGVER_PHASE_ASSIGNMENT. Policies ask for it by
+ * {"assigned": role}.
+ *
+ * @param role     1 to 64 bytes, without '/'
+ * @param subject  whose records: at most 8 parts between '/', "*" for any one part
+ */
+FLAGVER_API int flagver_assign(flagver_txn *txn, const char *role, const char *subject,
+                               const char *user, const flagver_write_options *options,
+                               uint32_t *ret_no, flagver_error *err);
+FLAGVER_API int flagver_unassign(flagver_txn *txn, const char *role, const char *subject,
+                                 const char *user, const flagver_write_options *options,
+                                 uint32_t *ret_no, flagver_error *err);
+
+/* ---- items ---- */
+
+/** The longest key of an item, and the most items of a version. */
+#define FLAGVER_ITEM_KEY_LIMIT 512
+#define FLAGVER_ITEM_COUNT_LIMIT 100000u
+
+/** What to put into an item: any JSON value. */
+typedef struct flagver_item_content {
+    const char *key;
+    const char *json;
+    size_t length;
+} flagver_item_content;
+
+/**
+ * Parts of a version that are decided one by one: samples, attributes. Put them into a DRAFT, or
+ * take them out; decide them while it is SUBMITTED, as who could approve the version
+ * could. An item whose content changes is PENDING again; one that was carried forward keeps
+ * its decision and its origin.
+ *
+ * @param status  FLAGVER_ITEM_APPROVED, _REJECTED, or _PENDING to take a decision back
+ * @return as above; FLAGVER_ENOTFOUND for an item that is not there; nothing has happened then
+ */
+FLAGVER_API int flagver_items_put(flagver_txn *txn, const char *phase, const char *subject,
+                                  uint32_t no, const flagver_item_content *items, size_t count,
+                                  const flagver_write_options *options,
+                                  flagver_version **ret_version, flagver_error *err);
+FLAGVER_API int flagver_items_remove(flagver_txn *txn, const char *phase, const char *subject,
+                                     uint32_t no, const char *const *keys, size_t count,
+                                     const flagver_write_options *options,
+                                     flagver_version **ret_version, flagver_error *err);
+FLAGVER_API int flagver_items_decide(flagver_txn *txn, const char *phase, const char *subject,
+                                     uint32_t no, const char *const *keys, size_t count,
+                                     int32_t status, const flagver_write_options *options,
+                                     flagver_version **ret_version, flagver_error *err);
+
+/** An item as it is read; borrowed. `origin_no`, `decided_…` as in flagver_item_row. */
+typedef struct flagver_item {
+    const char *key;
+    uint32_t origin_no;
+    int32_t status;
+    const char *decided_by, *note;
+    int64_t decided_at;
+    uint8_t hash[32];
+    const char *payload;
+    size_t payload_length;
+} flagver_item;
+
+/** "pending", "approved", "rejected"; NULL for a number that is none. Static. */
+FLAGVER_API const char *flagver_item_status_name(int32_t status);
+
+/** Visit the items of a version in byte order of their keys; as flagver_version_history(). */
+FLAGVER_API int flagver_items_list(flagver_client *client, const char *phase, const char *subject,
+                                   uint32_t no, bool (*visit)(void *data, const flagver_item *item),
+                                   void *data, flagver_error *err);
+
+/** Somebody's approval; borrowed. It counts while the version has this content. */
+typedef struct flagver_vote {
+    const char *actor, *note;
+    int64_t time;
+    uint8_t content_hash[32];
+} flagver_vote;
+
+/** Visit the approvals of a version, in the order in which they came. */
+FLAGVER_API int flagver_votes_list(flagver_client *client, const char *phase, const char *subject,
+                                   uint32_t no, bool (*visit)(void *data, const flagver_vote *vote),
+                                   void *data, flagver_error *err);
+
+/* ---- reading ---- */
 
 /**
  * Read one version: the current one, number `no`, the one that was in force at
@@ -172,19 +321,25 @@ FLAGVER_API int flagver_version_by_id(flagver_client *client, const char *id,
  * as_of      list: what was in force at this time; 0: now
  * payload    non-zero: with payloads
  * all        list, non-zero: tombstones too
+ * states     list: not what is in force, but every version in one of these states; the sum of
+ *            FLAGVER_STATES(state). history: only those. 0: all
+ * author     list: only what this actor has created; NULL: all
  */
 typedef struct flagver_list_options {
     size_t size;
     const char *prefix, *after;
     uint32_t after_no, limit;
     int32_t backwards, payload, all;
-    int32_t reserved;
+    uint32_t states;
     int64_t as_of;
+    const char *author;
 } flagver_list_options;
 
+#define FLAGVER_STATES(state) (1u << (state))
+
 /**
- * Visit the versions of one series by number, or the versions in force of a phase
- * by subject in byte order. All come from one state of the store. `visit` gets
+ * Visit the versions of one series by number, or the versions in force of a phase (NULL: of all)
+ * by phase and subject in byte order. All come from one state of the store. `visit` gets
  * each version, borrowed until it returns; it ends the walk by returning false.
  * It may read, but must not write.
  *
@@ -214,32 +369,23 @@ FLAGVER_API int flagver_version_diff(flagver_client *client, const char *phase, 
                                      flagver_error *err);
 
 /**
- * One entry of the audit log: one transition of one version.
- *
- * no          its number in the tenant's log, from 0
- * action      "create", "edit", "submit", …
- * from, to    FLAGVER_STATE_…; from 0: it was not there
- * supersedes  the number whose place it took, 0: none
- * bits        FLAGVER_VERSION_…
+ * Visit what waits for this actor: versions that are SUBMITTED and that it may approve and has not.
+ * As flagver_version_list(); `options.states` and as_of say nothing here.
  */
-typedef struct flagver_audit_entry {
-    uint64_t no;
-    int64_t time;
-    const char *actor, *action, *phase, *subject;
-    uint32_t version_no, supersedes;
-    int32_t from, to;
-    uint32_t bits;
-    uint8_t content_hash[32], leaf_hash[32];
-} flagver_audit_entry;
+FLAGVER_API int flagver_version_due(flagver_client *client, const flagver_actor *actor,
+                                    const char *phase, const flagver_list_options *options,
+                                    bool (*visit)(void *data, const flagver_version *version),
+                                    void *data, flagver_error *err);
 
 /**
- * The change feed: visit the audit log of the client's tenant from leaf `from` on,
- * in order; it is the order in which things happened. `*ret_next` (may be NULL) is
- * what to ask for next time.
+ * The policy that is in force for records of this phase and subject (may be NULL), with all defaults
+ * filled in, as one JSON object; beside its members "policy" and "version" say which record
+ * it is from, "" and 0 for a built-in one.
+ *
+ * @param ret_json  freed with flagver_string_free()
  */
-FLAGVER_API int flagver_audit_log(flagver_client *client, uint64_t from, uint32_t limit,
-                                  bool (*visit)(void *data, const flagver_audit_entry *entry),
-                                  void *data, uint64_t *ret_next, flagver_error *err);
+FLAGVER_API int flagver_phase_policy(flagver_client *client, const char *phase, const char *subject,
+                                     char **ret_json, flagver_error *err);
 
 #ifdef __cplusplus
 }

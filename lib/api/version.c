@@ -1,3 +1,4 @@
+#include "flagver/audit.h"
 #include "flagver/version.h"
 
 #include <stdio.h>
@@ -191,11 +192,7 @@ int flagver_version_by_id(flagver_client *client, const char *id, flagver_versio
 static int read_list_options(const flagver_list_options *options, flagver_list_options *ret_options,
                              flagver_error *err)
 {
-    int r = fv_options_copy("options", options, ret_options, sizeof *ret_options, err);
-
-    if (r == 0 && ret_options->reserved)
-        return fv_fail(err, FLAGVER_EINVAL, "options.reserved is not 0");
-    return r;
+    return fv_options_copy("options", options, ret_options, sizeof *ret_options, err);
 }
 
 static int visit_all(flagver_client *client, const flagver_query *query, bool tombstones,

@@ -28,9 +28,9 @@ static int replay(flagver_txn *txn, const struct fv_operation *operation,
 }
 
 /* Do it, or find what came of it the first time. */
-static int perform(flagver_txn *txn, const struct fv_operation *operation,
-                   const struct fv_target *target, bool wants_version,
-                   struct fv_staged **ret_version, uint32_t *ret_no, flagver_error *err)
+static int perform(flagver_txn *txn, const struct fv_operation *operation, struct fv_target *target,
+                   bool wants_version, struct fv_staged **ret_version, uint32_t *ret_no,
+                   flagver_error *err)
 {
     int r;
 
@@ -39,7 +39,9 @@ static int perform(flagver_txn *txn, const struct fv_operation *operation,
         return wants_version ? fv_record_get(txn, target, *ret_no, ret_version, err) : 0;
     if (r < 0)
         return r;
-    r = operation->run(txn, target, operation->data, ret_version, err);
+    r = fv_record_resolve(txn, target, err);
+    if (r == 0)
+        r = operation->run(txn, target, operation->data, ret_version, err);
     if (r < 0) {
         fv_txn_record_refusal(txn, r);
         return r;

@@ -4,6 +4,7 @@
 #ifndef FV_ENGINE_HISTORY_H
 #define FV_ENGINE_HISTORY_H
 
+#include "flagver/audit.h"
 #include "flagver/version.h"
 #include "store/store.h"
 #include "util/memory.h"

@@ -10,23 +10,6 @@
 #include "util/options.h"
 #include "util/utf8.h"
 
-/* ---- policies ---- */
-
-static const struct fv_policy policies[] = {
-    { FLAGVER_PHASE_FLAG, true, false, 0 },
-    { FLAGVER_PHASE_SEGMENT, true, true, 0 },
-};
-
-const struct fv_policy *fv_policy_find(const char *phase)
-{
-    size_t i;
-
-    for (i = 0; i < sizeof policies / sizeof *policies; i++)
-        if (strcmp(policies[i].phase, phase) == 0)
-            return &policies[i];
-    return NULL;
-}
-
 /* ---- what an operation is about ---- */
 
 static int check_note(const char *note, flagver_error *err)
@@ -48,16 +31,41 @@ int fv_record_options(const flagver_write_options *options, flagver_write_option
 
     if (r < 0)
         return r;
-    if (ret_options->reserved)
-        return fv_fail(err, FLAGVER_EINVAL, "options.reserved is not 0");
+    if (ret_options->flags & ~(FLAGVER_WRITE_SUBMIT | FLAGVER_WRITE_EMERGENCY))
+        return fv_fail(err, FLAGVER_EINVAL, "options.flags is %#x; FLAGVER_WRITE_… allowed",
+                       (unsigned)ret_options->flags);
     return check_note(ret_options->note, err);
+}
+
+/* What the payloads of a phase are, and what its subjects are called. */
+static const struct {
+    const char *phase;
+    enum fv_form form;
+    const char *subject;
+    size_t subject_limit;
+} forms[] = {
+    { FLAGVER_PHASE_FLAG, FV_FORM_FLAG, "flag key", FV_FLAG_KEY_LIMIT },
+    { FLAGVER_PHASE_SEGMENT, FV_FORM_SEGMENT, "segment name", FV_FLAG_KEY_LIMIT },
+    { FLAGVER_PHASE_PHASE, FV_FORM_POLICY, "phase", FLAGVER_SUBJECT_LIMIT },
+    { FLAGVER_PHASE_ASSIGNMENT, FV_FORM_ASSIGNMENT, "assignment", FLAGVER_SUBJECT_LIMIT },
+    { "", FV_FORM_JSON, "subject", FLAGVER_SUBJECT_LIMIT },
+};
+
+/* The last one is for all others. */
+static size_t form_of(const char *phase)
+{
+    size_t i = 0;
+
+    while (forms[i].form != FV_FORM_JSON && strcmp(forms[i].phase, phase) != 0)
+        i++;
+    return i;
 }
 
 int fv_record_target(const char *phase, const char *subject, const flagver_write_options *options,
                      struct fv_target *ret_target, flagver_error *err)
 {
-    struct fv_target target = { .subject = subject };
     flagver_write_options given;
+    size_t form;
     int r;
 
     r = fv_record_options(options, &given, err);
@@ -65,26 +73,42 @@ int fv_record_target(const char *phase, const char *subject, const flagver_write
         r = fv_check_text("phase", phase, FLAGVER_PHASE_LIMIT, err);
     if (r < 0)
         return r;
-    target.policy = fv_policy_find(phase);
-    if (!target.policy)
-        return fv_fail(err, FLAGVER_ENOTFOUND, "there is no phase \"%s\"", phase);
-    r = fv_check_text(
-        !target.policy->is_definition ? "subject"
-        : target.policy->is_segment   ? "segment name"
-                                      : "flag key",
-        subject, target.policy->is_definition ? FV_FLAG_KEY_LIMIT : FLAGVER_SUBJECT_LIMIT, err);
+    form = form_of(phase);
+    r = fv_check_text(forms[form].subject, subject, forms[form].subject_limit, err);
     if (r < 0)
         return r;
-    target.note = given.note;
-    target.expect_no = given.expect_no;
-    *ret_target = target;
+    *ret_target = (struct fv_target){ .phase = phase,
+                                      .subject = subject,
+                                      .form = forms[form].form,
+                                      .note = given.note,
+                                      .expect_no = given.expect_no,
+                                      .flags = given.flags,
+                                      .content_hash = given.content_hash,
+                                      .parent_no = given.parent_no,
+                                      .baseline_no = given.baseline_no };
     return 0;
+}
+
+int fv_record_resolve(flagver_txn *txn, struct fv_target *target, flagver_error *err)
+{
+    static const struct fv_policy built_in = { .subject = "" };
+
+    (void)txn;
+    if (target->form != FV_FORM_FLAG && target->form != FV_FORM_SEGMENT)
+        return fv_fail(err, FLAGVER_ENOTFOUND, "there is no phase \"%s\"", target->phase);
+    target->policy = &built_in;
+    return 0;
+}
+
+static bool is_definition(const struct fv_target *target)
+{
+    return target->form == FV_FORM_FLAG || target->form == FV_FORM_SEGMENT;
 }
 
 static int lock(flagver_txn *txn, const struct fv_target *target, bool create,
                 struct fv_series **ret_series, flagver_error *err)
 {
-    return fv_txn_series(txn, target->policy->phase, target->subject, create, ret_series, err);
+    return fv_txn_series(txn, target->phase, target->subject, create, ret_series, err);
 }
 
 static int refuse_expectation(const struct fv_target *target, const struct fv_series *series,
@@ -151,12 +175,10 @@ int fv_record_checked(flagver_txn *txn, const char *canonical, size_t length,
 static int check_content(flagver_txn *txn, const struct fv_target *target, const char *json,
                          size_t length, struct fv_text *canonical, flagver_error *err)
 {
-    const struct fv_policy *policy = target->policy;
-
-    if (!policy->is_definition)
+    if (!is_definition(target))
         return fv_payload_canonical(json, length, canonical, err);
-    return fv_references_check(txn, policy->is_segment, target->subject, json, length, canonical,
-                               err);
+    return fv_references_check(txn, target->form == FV_FORM_SEGMENT, target->subject, json, length,
+                               canonical, err);
 }
 
 int fv_record_content(flagver_txn *txn, const struct fv_target *target, const char *json,
@@ -328,7 +350,12 @@ static int find_for(flagver_txn *txn, const struct fv_target *target, uint32_t n
         r = fv_txn_version(txn, *ret_series, no, true, ret_version, err);
     if (r < 0)
         return r;
-    r = fv_version_next(action, (*ret_version)->row.state, target->policy->approvals);
+    r = fv_version_judge(action,
+                         &(struct fv_version_facts){ .state = (*ret_version)->row.state,
+                                                     .no = no,
+                                                     .base_no = (*ret_version)->row.base_no,
+                                                     .current_no = (*ret_series)->row.current_no,
+                                                     .approvals = target->policy->approvals });
     return r < 0 ? refuse_transition(*ret_version, action, r, err) : r;
 }
 
@@ -495,7 +522,7 @@ int fv_record_remove(flagver_txn *txn, const struct fv_target *target,
     int r;
 
     r = fv_record_current(txn, target, &current, err);
-    if (r == 0 && target->policy->is_definition)
-        r = fv_references_check_removal(txn, target->policy->is_segment, target->subject, err);
+    if (r == 0 && is_definition(target))
+        r = fv_references_check_removal(txn, target->form == FV_FORM_SEGMENT, target->subject, err);
     return r < 0 ? r : fv_record_put(txn, target, &tombstone, ret_version, err);
 }

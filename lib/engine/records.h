@@ -7,32 +7,32 @@
 #define FV_ENGINE_RECORDS_H
 
 #include "flagver/version.h"
+#include "model/policy.h"
 #include "store/transaction.h"
 #include "util/text.h"
 
-/* What the phase says. */
-struct fv_policy {
-    const char *phase;
-    bool is_definition; /* payloads are definitions of flags or segments */
-    bool is_segment;
-    uint32_t approvals;
-};
-
-/* The policy of a phase; NULL: there is no such phase. */
-const struct fv_policy *fv_policy_find(const char *phase);
-
-/* Which record an operation is about, and how. Checked by fv_record_target(). */
+/*
+ * Which record an operation is about, and how. fv_record_target() checks what can be
+ * checked without the store; fv_record_resolve() finds the policy, in the transaction.
+ */
 struct fv_target {
+    const char *phase, *subject;
+    enum fv_form form;
     const struct fv_policy *policy;
-    const char *subject;
     const char *note;   /* or NULL */
-    uint32_t expect_no; /* as in flagver_write_options */
+    uint32_t expect_no; /* as in flagver_write_options, like what follows */
+    uint32_t flags;
+    const uint8_t *content_hash;
+    uint32_t parent_no, baseline_no;
 };
 
 int fv_record_target(const char *phase, const char *subject, const flagver_write_options *options,
                      struct fv_target *ret_target, flagver_error *err);
 int fv_record_options(const flagver_write_options *options, flagver_write_options *ret_options,
                       flagver_error *err);
+
+/* FLAGVER_ENOTFOUND: the phase has no policy. */
+int fv_record_resolve(flagver_txn *txn, struct fv_target *target, flagver_error *err);
 
 /* Is in force what the target expects? FLAGVER_ECONFLICT; all operations ask by themselves. */
 int fv_record_expected(flagver_txn *txn, const struct fv_target *target, flagver_error *err);

@@ -95,6 +95,8 @@ static int prepare(flagver_txn *txn, const struct fv_plan_step *step,
     r = fv_record_target(step->is_segment ? FLAGVER_PHASE_SEGMENT : FLAGVER_PHASE_FLAG, step->key,
                          options, &ret_prepared->target, err);
     if (r == 0)
+        r = fv_record_resolve(txn, &ret_prepared->target, err);
+    if (r == 0)
         r = fv_record_expected(txn, &ret_prepared->target, err);
     if (r == 0 && step->text)
         return fv_record_checked(txn, step->text, step->length, &ret_prepared->content, err);

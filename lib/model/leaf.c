@@ -13,6 +13,8 @@ const char *fv_action_name(int action)
         [FV_ACTION_RETURN] = "return",     [FV_ACTION_DECIDE] = "decide",
         [FV_ACTION_APPROVE] = "approve",   [FV_ACTION_REJECT] = "reject",
         [FV_ACTION_WITHDRAW] = "withdraw", [FV_ACTION_RECORD] = "record",
+        [FV_ACTION_REVIEW] = "review",     [FV_ACTION_SHRED] = "shred",
+        [FV_ACTION_REVERT] = "revert",
     };
 
     return action > 0 && (size_t)action < sizeof names / sizeof *names ? names[action] : NULL;

@@ -15,7 +15,7 @@
  *       phase, text; subject, text
  *    4  version number
  *    1  state before, 0: none      1  state after
- *    4  bits: FLAGVER_VERSION_…, and bits of the act from 65536 on (none yet)
+ *    4  bits: FLAGVER_VERSION_…, and from 65536 on those of the act: FLAGVER_AUDIT_…
  *    8  rev of the version after it
  *    4  parent_no   4  base_no   4  reverts_no   4  supersedes
  *   32  content_hash
@@ -45,7 +45,10 @@ enum fv_action {
     FV_ACTION_APPROVE = 7,
     FV_ACTION_REJECT = 8,
     FV_ACTION_WITHDRAW = 9,
-    FV_ACTION_RECORD = 10
+    FV_ACTION_RECORD = 10,
+    FV_ACTION_REVIEW = 11,
+    FV_ACTION_SHRED = 12,
+    FV_ACTION_REVERT = 13 /* asked for like the others, but what it writes is a "create" */
 };
 
 struct fv_audit_leaf {

@@ -15,29 +15,50 @@ static const char *const names[] = { NULL,         "draft",    "submitted", "app
 
 static const struct {
     enum fv_action action;
-    uint32_t approvals;
+    uint32_t approvals, votes;
     int next[RECORDED + 1]; /* by the state before */
 } rows[] = {
-    { FV_ACTION_EDIT, 0, { STATE, DRAFT, FROZEN, FROZEN, FROZEN, FROZEN, FROZEN, PHASE } },
-    { FV_ACTION_EDIT, 1, { STATE, DRAFT, FROZEN, FROZEN, FROZEN, FROZEN, FROZEN, PHASE } },
-    { FV_ACTION_SUBMIT, 0, { STATE, APPROVED, STATE, STATE, STATE, STATE, STATE, PHASE } },
-    { FV_ACTION_SUBMIT, 1, { STATE, SUBMITTED, STATE, STATE, STATE, STATE, STATE, PHASE } },
-    { FV_ACTION_SUBMIT, 2, { STATE, SUBMITTED, STATE, STATE, STATE, STATE, STATE, PHASE } },
-    { FV_ACTION_WITHDRAW, 0, { STATE, WITHDRAWN, WITHDRAWN, STATE, STATE, STATE, STATE, PHASE } },
-    { FV_ACTION_WITHDRAW, 1, { STATE, WITHDRAWN, WITHDRAWN, STATE, STATE, STATE, STATE, PHASE } },
+    { FV_ACTION_CREATE, 1, 0, { DRAFT, STATE, STATE, STATE, STATE, STATE, STATE, PHASE } },
+    { FV_ACTION_EDIT, 0, 0, { STATE, DRAFT, FROZEN, FROZEN, FROZEN, FROZEN, FROZEN, PHASE } },
+    { FV_ACTION_EDIT, 1, 0, { STATE, DRAFT, FROZEN, FROZEN, FROZEN, FROZEN, FROZEN, PHASE } },
+    { FV_ACTION_REBASE, 1, 0, { STATE, DRAFT, FROZEN, FROZEN, FROZEN, FROZEN, FROZEN, PHASE } },
+    { FV_ACTION_SUBMIT, 0, 0, { STATE, APPROVED, STATE, STATE, STATE, STATE, STATE, PHASE } },
+    { FV_ACTION_SUBMIT, 1, 0, { STATE, SUBMITTED, STATE, STATE, STATE, STATE, STATE, PHASE } },
+    { FV_ACTION_SUBMIT, 2, 0, { STATE, SUBMITTED, STATE, STATE, STATE, STATE, STATE, PHASE } },
+    { FV_ACTION_RETURN, 1, 0, { STATE, STATE, DRAFT, STATE, STATE, STATE, STATE, PHASE } },
+    { FV_ACTION_DECIDE, 1, 0, { STATE, STATE, SUBMITTED, FROZEN, FROZEN, FROZEN, FROZEN, PHASE } },
+    { FV_ACTION_APPROVE, 1, 1, { STATE, STATE, APPROVED, STATE, STATE, STATE, STATE, PHASE } },
+    { FV_ACTION_APPROVE, 2, 1, { STATE, STATE, SUBMITTED, STATE, STATE, STATE, STATE, PHASE } },
+    { FV_ACTION_APPROVE, 2, 2, { STATE, STATE, APPROVED, STATE, STATE, STATE, STATE, PHASE } },
+    { FV_ACTION_REJECT, 1, 0, { STATE, STATE, REJECTED, STATE, STATE, STATE, STATE, PHASE } },
+    { FV_ACTION_WITHDRAW,
+      0,
+      0,
+      { STATE, WITHDRAWN, WITHDRAWN, STATE, STATE, STATE, STATE, PHASE } },
+    { FV_ACTION_WITHDRAW,
+      1,
+      0,
+      { STATE, WITHDRAWN, WITHDRAWN, STATE, STATE, STATE, STATE, PHASE } },
 };
 #define ROWS ((int)(sizeof rows / sizeof *rows))
 
 START_TEST(an_action_leads_where_the_table_says)
 {
-    int state;
+    struct fv_version_facts facts = { .no = 2,
+                                      .base_no = 1,
+                                      .current_no = 1,
+                                      .votes = rows[_i].votes,
+                                      .approvals = rows[_i].approvals };
+    int next;
 
-    for (state = NONE; state <= RECORDED; state++)
-        ck_assert_msg(fv_version_next(rows[_i].action, state, rows[_i].approvals) ==
-                          rows[_i].next[state],
-                      "%s with %u approvals from %s gives %d", fv_action_name((int)rows[_i].action),
-                      (unsigned)rows[_i].approvals, names[state] ? names[state] : "nothing",
-                      fv_version_next(rows[_i].action, state, rows[_i].approvals));
+    for (facts.state = NONE; facts.state <= RECORDED; facts.state++) {
+        next = fv_version_judge(rows[_i].action, &facts);
+        ck_assert_msg(next == rows[_i].next[facts.state],
+                      "%s with %u of %u approvals from %s gives %d",
+                      fv_action_name((int)rows[_i].action), (unsigned)rows[_i].votes,
+                      (unsigned)rows[_i].approvals,
+                      names[facts.state] ? names[facts.state] : "nothing", next);
+    }
 }
 END_TEST
 
