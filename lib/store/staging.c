@@ -311,7 +311,8 @@ int fv_txn_version(flagver_txn *txn, struct fv_series *series, uint32_t no, bool
     return 0;
 }
 
-static int stage_payload(flagver_txn *txn, struct fv_staged *version, flagver_error *err)
+int fv_txn_add_payload(flagver_txn *txn, flagver_bytes body, flagver_bytes salt, flagver_id *ret_id,
+                       flagver_error *err)
 {
     flagver_change change = { .kind = FLAGVER_CHANGE_PAYLOAD };
     flagver_payload_row *payload = fv_arena_allocate_zeroed(&txn->arena, 1, sizeof *payload);
@@ -319,13 +320,20 @@ static int stage_payload(flagver_txn *txn, struct fv_staged *version, flagver_er
 
     if (!payload)
         return fv_fail_memory(err);
-    r = fv_txn_id(txn, &version->row.payload_id, err);
+    r = fv_txn_id(txn, ret_id, err);
     if (r < 0)
         return r;
-    payload->id = version->row.payload_id;
-    payload->body = version->row.payload;
+    payload->id = *ret_id;
+    payload->body = body;
+    payload->salt = salt;
     change.row.payload = payload;
     return fv_txn_change(txn, &change, err);
+}
+
+static int stage_payload(flagver_txn *txn, struct fv_staged *version, flagver_error *err)
+{
+    return fv_txn_add_payload(txn, version->row.payload, version->row.payload_salt,
+                              &version->row.payload_id, err);
 }
 
 static int stage_version(flagver_txn *txn, const struct fv_staged *version, int32_t kind,
@@ -354,6 +362,7 @@ int fv_txn_add_version(flagver_txn *txn, struct fv_series *series, const flagver
     series->row.last_no++;
     series->row.changed_at = row->created_at;
     version->row = *row;
+    version->born_here = version->bare = true;
     version->row.series = series->row.id;
     version->row.no = series->row.last_no;
     version->row.rev = 1;
@@ -380,6 +389,106 @@ int fv_txn_change_version(flagver_txn *txn, struct fv_staged *version, bool new_
         return r;
     version->row.rev++;
     return stage_version(txn, version, FLAGVER_CHANGE_VERSION_CHANGE, version->row.rev - 1, err);
+}
+
+/* ---- what a transaction rests on ---- */
+
+static int read_rev(flagver_txn *txn, const struct fv_rest *rest, int64_t *ret_rev,
+                    flagver_error *err)
+{
+    const flagver_query query = { .kind = FLAGVER_QUERY_KEYED,
+                                  .space = fv_bytes(rest->space),
+                                  .subject = fv_bytes(rest->key) };
+    flagver_cursor *cursor;
+    flagver_row row;
+    int r;
+
+    r = fv_txn_scan_store(txn, &query, &cursor, err);
+    if (r < 0)
+        return r;
+    r = fv_txn_next(txn, cursor, &row, err);
+    if (r >= 0)
+        *ret_rev = r > 0 ? row.as.keyed.rev : 0;
+    fv_txn_end_scan(txn, cursor);
+    return r < 0 ? r : 0;
+}
+
+static struct fv_rest *find_rest(flagver_txn *txn, const char *space, const char *key)
+{
+    size_t i;
+
+    for (i = 0; i < txn->rest_count; i++)
+        if (strcmp(txn->rests[i].space, space) == 0 && strcmp(txn->rests[i].key, key) == 0)
+            return &txn->rests[i];
+    return NULL;
+}
+
+int fv_txn_rest_on(flagver_txn *txn, const char *space, const char *key, int64_t *ret_rev,
+                   flagver_error *err)
+{
+    struct fv_rest *rest = find_rest(txn, space, key), fresh = { .space = space, .key = key };
+    int r;
+
+    if (!rest) {
+        r = read_rev(txn, &fresh, &fresh.rev, err);
+        if (r < 0)
+            return r;
+        rest = &txn->rests[txn->rest_count++];
+        *rest = fresh;
+    }
+    *ret_rev = rest->rev;
+    return 0;
+}
+
+int fv_txn_raise(flagver_txn *txn, const char *space, const char *key, flagver_error *err)
+{
+    flagver_change change = { .kind = FLAGVER_CHANGE_KEYED };
+    flagver_keyed_row *row = fv_arena_allocate_zeroed(&txn->arena, 1, sizeof *row);
+    struct fv_rest *rest;
+    int64_t rev;
+    int r;
+
+    r = fv_txn_rest_on(txn, space, key, &rev, err);
+    if (r < 0)
+        return r;
+    rest = find_rest(txn, space, key);
+    if (rest->raised)
+        return 0;
+    if (!row)
+        return fv_fail_memory(err);
+    rest->raised = true;
+    *row = (flagver_keyed_row){ .tenant = fv_bytes(txn->source.tenant),
+                                .space = fv_bytes(space),
+                                .key = fv_bytes(key),
+                                .rev = rev + 1,
+                                .time = txn->time,
+                                .value = fv_bytes("") };
+    change.row.keyed = row;
+    change.expect = rev;
+    return fv_txn_change(txn, &change, err);
+}
+
+/*
+ * The log is locked: whoever has changed something meanwhile has committed. (Where one at a time
+ * writes, nobody has; and what we have raised ourselves is compared when it is applied.)
+ */
+static int check_rests(flagver_txn *txn, flagver_error *err)
+{
+    int64_t rev;
+    size_t i;
+    int r = 0;
+
+    if (fv_txn_driver(txn)->capabilities & FLAGVER_DRIVER_ONE_WRITER)
+        return 0;
+    for (i = 0; r == 0 && i < txn->rest_count; i++) {
+        if (txn->rests[i].raised)
+            continue;
+        r = read_rev(txn, &txn->rests[i], &rev, err);
+        if (r == 0 && rev != txn->rests[i].rev)
+            r = fv_fail(err, FLAGVER_EBUSY,
+                        "policies or assignments were changed meanwhile; run it again");
+    }
+    return r;
 }
 
 /* ---- leaves ---- */
@@ -441,6 +550,8 @@ int fv_staging_number_leaves(flagver_txn *txn, flagver_error *err)
     if (!txn->leaf_count)
         return 0;
     r = fv_txn_outcome(txn, fv_txn_driver(txn)->lock_log(txn->driver, &size, err));
+    if (r == 0)
+        r = check_rests(txn, err);
     for (i = 0; r == 0 && i < txn->leaf_count; i++)
         r = stage_leaf(txn, &txn->leaves[i], size + i, &encoded, err);
     fv_text_clear(&encoded);

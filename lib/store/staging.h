@@ -13,6 +13,14 @@ enum fv_txn_state {
     FV_TXN_ENDED
 };
 
+/* What the transaction rests on. */
+struct fv_rest {
+    const char *space, *key;
+    int64_t rev;
+    bool raised;
+};
+#define FV_RESTS 2
+
 struct flagver_txn {
     struct fv_txn_source source;
     struct fv_arena arena;
@@ -25,7 +33,12 @@ struct flagver_txn {
     int64_t deadline;  /* fv_monotonic_ms */
     int64_t time;      /* µs */
     const char *actor;
+    flagver_actor who; /* a copy */
     struct fv_digest *digest;
+    void *attached; /* the engine's */
+    void (*release_attached)(void *data);
+    struct fv_rest rests[FV_RESTS];
+    size_t rest_count;
 
     /* idempotency */
     const char *key; /* under which operations are recorded; NULL: none */

@@ -42,6 +42,24 @@ const char *fv_txn_actor(const flagver_txn *txn)
     return txn->actor;
 }
 
+const flagver_actor *fv_txn_who(const flagver_txn *txn)
+{
+    return &txn->who;
+}
+
+void fv_txn_attach(flagver_txn *txn, void *data, void (*release)(void *data))
+{
+    if (txn->release_attached)
+        txn->release_attached(txn->attached);
+    txn->attached = data;
+    txn->release_attached = release;
+}
+
+void *fv_txn_attached(const flagver_txn *txn)
+{
+    return txn->attached;
+}
+
 struct fv_arena *fv_txn_arena(flagver_txn *txn)
 {
     return &txn->arena;
@@ -69,14 +87,19 @@ int fv_txn_id(flagver_txn *txn, flagver_id *ret_id, flagver_error *err)
     return fv_store_id(txn->source.store, txn->time / 1000, ret_id, err);
 }
 
+struct fv_digest *fv_txn_digester(flagver_txn *txn)
+{
+    if (!txn->digest)
+        txn->digest = fv_digest_new(txn->source.store->crypto);
+    return txn->digest;
+}
+
 int fv_txn_digest(flagver_txn *txn, const struct fv_words *parts, size_t count, uint8_t out[32],
                   flagver_error *err)
 {
     size_t i;
 
-    if (!txn->digest)
-        txn->digest = fv_digest_new(txn->source.store->crypto);
-    if (!txn->digest)
+    if (!fv_txn_digester(txn))
         return fv_fail_memory(err);
     fv_digest_start(txn->digest);
     for (i = 0; i < count; i++)
@@ -118,8 +141,25 @@ static bool copy_text(flagver_txn *txn, const char *text, const char **ret_copy)
     return *ret_copy != NULL;
 }
 
+static bool copy_actor(flagver_txn *txn, const flagver_actor *actor)
+{
+    const char **roles = fv_arena_allocate(&txn->arena, (actor->role_count + 1) * sizeof *roles);
+    size_t i;
+
+    if (!roles || !copy_text(txn, actor->id, &txn->actor))
+        return false;
+    for (i = 0; i < actor->role_count; i++)
+        if (!copy_text(txn, actor->roles[i], &roles[i]))
+            return false;
+    txn->who = (flagver_actor){
+        .size = sizeof txn->who, .id = txn->actor, .roles = roles, .role_count = actor->role_count
+    };
+    return true;
+}
+
 static void destroy(flagver_txn *txn)
 {
+    fv_txn_attach(txn, NULL, NULL);
     fv_digest_free(txn->digest);
     fv_text_clear(&txn->operations);
     fv_map_clear(&txn->series_numbers);
@@ -148,8 +188,8 @@ static flagver_txn *new_txn(const struct fv_txn_source *source, const flagver_ac
     txn->operations = (struct fv_text)FV_TEXT_INIT;
     pthread_mutex_init(&txn->lock, NULL);
     txn->deadline = timeout < 0 ? INT64_MAX : fv_monotonic_ms() + timeout;
-    if (!copy_text(txn, source->tenant, &txn->source.tenant) ||
-        !copy_text(txn, actor->id, &txn->actor) || (key && !copy_text(txn, key, &txn->key))) {
+    if (!copy_text(txn, source->tenant, &txn->source.tenant) || !copy_actor(txn, actor) ||
+        (key && !copy_text(txn, key, &txn->key))) {
         destroy(txn);
         return NULL;
     }

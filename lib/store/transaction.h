@@ -30,6 +30,8 @@ struct fv_series {
 struct fv_staged {
     flagver_version_row row; /* as it will be */
     struct fv_staged *next;
+    bool born_here; /* in this transaction */
+    bool bare;      /* known to have neither items nor votes nor contributors */
 };
 
 struct fv_txn_source {
@@ -38,6 +40,9 @@ struct fv_txn_source {
     const char *tenant;
     int64_t (*clock)(void *data); /* µs; NULL: the system's */
     void *clock_data;
+    int (*authorize)(void *data, const flagver_actor *actor, const char *action, const char *phase,
+                     const char *subject); /* as in flagver_options */
+    void *authorize_data;
     void (*committed)(void *data); /* told after a commit; or NULL */
     void *data;
 };
@@ -81,6 +86,7 @@ void fv_txn_record(flagver_txn *txn, uint32_t no);
 void fv_txn_record_refusal(flagver_txn *txn, int code); /* nothing after an error of the store */
 
 const char *fv_txn_actor(const flagver_txn *txn);
+const flagver_actor *fv_txn_who(const flagver_txn *txn);
 struct fv_arena *fv_txn_arena(flagver_txn *txn); /* lives as long as the transaction */
 const struct fv_txn_source *fv_txn_source(const flagver_txn *txn);
 
@@ -95,15 +101,33 @@ int fv_txn_version(flagver_txn *txn, struct fv_series *series, uint32_t no, bool
 /* The next moment of this series: later than anything in it. */
 int64_t fv_txn_time(const flagver_txn *txn, const struct fv_series *series);
 
+/* What the engine keeps with the transaction; released with it, or when it is replaced. */
+void fv_txn_attach(flagver_txn *txn, void *data, void (*release)(void *data));
+void *fv_txn_attached(const flagver_txn *txn);
+
+/*
+ * The rev of a keyed row, 0: there is none; what is staged is not seen. The transaction
+ * rests on it from now on: when another one changes it before our commit, that is FLAGVER_EBUSY.
+ */
+int fv_txn_rest_on(flagver_txn *txn, const char *space, const char *key, int64_t *ret_rev,
+                   flagver_error *err);
+
+/* Raises the rev of a keyed row, for others to notice; once in a transaction is enough. */
+int fv_txn_raise(flagver_txn *txn, const char *space, const char *key, flagver_error *err);
+
 /* A fresh UUIDv7. */
 int fv_txn_id(flagver_txn *txn, flagver_id *ret_id, flagver_error *err);
 
 /*
- * Add a draft with number last + 1: fills series, id, no, rev; `payload` is stored with it. What
+ * Add a version with number last + 1: fills series, id, no, rev; `payload` is stored with it. What
  * the row points to must live in the arena.
  */
 int fv_txn_add_version(flagver_txn *txn, struct fv_series *series, const flagver_version_row *row,
                        struct fv_staged **ret_version, flagver_error *err);
+
+/* A payload by itself, of an item; `salt` as in flagver_payload_row. */
+int fv_txn_add_payload(flagver_txn *txn, flagver_bytes body, flagver_bytes salt, flagver_id *ret_id,
+                       flagver_error *err);
 
 /* The version's row was changed; `new_payload`: so was its payload. */
 int fv_txn_change_version(flagver_txn *txn, struct fv_staged *version, bool new_payload,
@@ -125,6 +149,9 @@ int fv_txn_scan(flagver_txn *txn, const flagver_query *query, flagver_cursor **r
                 flagver_error *err);
 int fv_txn_next(flagver_txn *txn, flagver_cursor *cursor, flagver_row *ret_row, flagver_error *err);
 void fv_txn_end_scan(flagver_txn *txn, flagver_cursor *cursor);
+
+/* For digests of many parts: between fv_digest_start() and fv_digest_end(). NULL: memory is short. */
+struct fv_digest *fv_txn_digester(flagver_txn *txn);
 
 /* SHA-256 of parts in a row. */
 int fv_txn_digest(flagver_txn *txn, const struct fv_words *parts, size_t count, uint8_t out[32],
