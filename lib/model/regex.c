@@ -561,3 +561,8 @@ int fv_regex_compile(struct fv_arena *arena, const char *pattern, size_t length,
     fv_release(arena->chunks.memory, program.classes);
     return r;
 }
+
+size_t fv_regex_steps(const struct fv_regex *regex)
+{
+    return regex->step_count + 1;
+}

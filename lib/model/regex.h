@@ -56,4 +56,7 @@ int fv_regex_compile(struct fv_arena *arena, const char *pattern, size_t length,
  */
 bool fv_regex_search(const struct fv_regex *regex, const char *text, size_t length);
 
+/* How much a search takes for each byte of text, at worst: for callers that limit the work. */
+size_t fv_regex_steps(const struct fv_regex *regex);
+
 #endif
