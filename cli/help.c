@@ -6,7 +6,7 @@
 #include "output.h"
 
 /* The left columns of commands and options; what is beside them stays within 80. */
-#define COMMAND_WIDTH 31
+#define COMMAND_WIDTH 40
 #define OPTION_WIDTH 22
 
 static void print_options(const char *title, uint64_t set)

@@ -153,7 +153,7 @@ const struct cli_command cli_commands[] = {
     {
         .name = "flag disable",
         .operands = "KEY",
-        .summary = "switch it off, at once and for everybody",
+        .summary = "switch it off for everybody, at once",
         .options = WRITING,
         .manual = "Switch a flag off: everybody gets its off variant. Applications that refresh\n"
                   "in the background see it within a second.",
@@ -248,7 +248,7 @@ const struct cli_command cli_commands[] = {
     {
         .name = "flag plan",
         .operands = "FILE",
-        .summary = "what applying definitions would change",
+        .summary = "what applying a file would change",
         .options = CLI_BIT(CLI_PRUNE) | CLI_BIT(CLI_KEEP_OFF),
         .manual = "Print what would change in the store if the definitions in FILE, or on\n"
                   "standard input for -, were applied. With --prune that deletes flags and\n"

@@ -35,6 +35,22 @@ const struct cli_option_form cli_options[CLI_OPTION_COUNT] = {
     [CLI_ENABLE] = { "enable", "KEY", "switch this flag on" },
     [CLI_BACKUP] = { "backup", "FILE", "export everything into this file first" },
     [CLI_NO_BACKUP] = { "no-backup", NULL, "without one" },
+    [CLI_SUBMIT] = { "submit", NULL, "submit it in the same transaction" },
+    [CLI_HASH] = { "hash", "HEX", "only if this is what it says: its contentHash" },
+    [CLI_PARENT] = { "parent", "NO", "the version that it goes back to" },
+    [CLI_BASELINE] = { "baseline", "NO", "carry its approved items forward" },
+    [CLI_EMERGENCY] = { "emergency", NULL, "at once, to be reviewed later; needs --note" },
+    [CLI_STATE] = { "state", "STATE", "only versions in this state: draft, submitted, ..." },
+    [CLI_PREFIX] = { "prefix", "TEXT", "only subjects that begin with it" },
+    [CLI_AUTHOR] = { "author", "ID", "only what this actor has created" },
+    [CLI_LIMIT] = { "limit", "COUNT", "at most so many" },
+    [CLI_AFTER] = { "after", "SUBJECT", "only subjects after this one" },
+    [CLI_ALL] = { "all", NULL, "what has been deleted, too" },
+    [CLI_PUT] = { "put", "FILE", "put what is in it: {\"KEY\": JSON, ...}" },
+    [CLI_REMOVE] = { "remove", NULL, "take it away" },
+    [CLI_APPROVE] = { "approve", NULL, "decide for it" },
+    [CLI_REJECT] = { "reject", NULL, "decide against it" },
+    [CLI_PENDING] = { "pending", NULL, "take the decision back" },
 };
 
 /* How many of the words spell the command's name; `whole` when all of the name is there. */
@@ -272,7 +288,7 @@ static int check_operands(const struct cli_request *request)
         length = strcspn(word, " ");
         if (place >= given && word[0] != '[')
             return cli_request_refuse(request, "no %.*s given", (int)strcspn(word, " ."), word);
-        if (length > 3 && memcmp(word + length - 3, "...", 3) == 0)
+        if (memchr(word, '.', length))
             return 0;
         word += length + (word[length] == ' ');
     }

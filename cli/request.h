@@ -41,6 +41,22 @@ enum cli_option {
     CLI_ENABLE,
     CLI_BACKUP,
     CLI_NO_BACKUP,
+    CLI_SUBMIT,
+    CLI_HASH,
+    CLI_PARENT,
+    CLI_BASELINE,
+    CLI_EMERGENCY,
+    CLI_STATE,
+    CLI_PREFIX,
+    CLI_AUTHOR,
+    CLI_LIMIT,
+    CLI_AFTER,
+    CLI_ALL,
+    CLI_PUT,
+    CLI_REMOVE,
+    CLI_APPROVE,
+    CLI_REJECT,
+    CLI_PENDING,
     CLI_OPTION_COUNT
 };
 
@@ -53,7 +69,7 @@ struct cli_request;
 
 struct cli_command {
     const char *name;     /* its words: "flag eval" */
-    const char *operands; /* "KEY [FROM [TO]]", "KEY USER..."; "" for none */
+    const char *operands; /* "KEY [FROM [TO]]", "KEY USER...", "[KEY...]"; "" for none */
     const char *summary;  /* half a line */
     const char *manual;   /* what --help says beyond that, lines */
     uint64_t options;     /* CLI_BIT of each that it understands, beyond CLI_EVERYWHERE */

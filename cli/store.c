@@ -200,6 +200,8 @@ int cli_write_options(const struct cli_request *request, flagver_write_options *
 
     *ret_options = (flagver_write_options){ .size = sizeof *ret_options,
                                             .note = request->values[CLI_NOTE] };
+    if (request->values[CLI_EMERGENCY])
+        ret_options->flags |= FLAGVER_WRITE_EMERGENCY;
     if (expect && strcmp(expect, "none") == 0)
         ret_options->expect_no = FLAGVER_EXPECT_NONE;
     else if (expect && !cli_parse_number(expect, 1, &ret_options->expect_no))
@@ -222,19 +224,26 @@ static const char *login_name(char *room, size_t size)
     return room;
 }
 
+void cli_store_actor(const struct cli_request *request, struct cli_actor *ret_actor)
+{
+    flagver_actor *actor = &ret_actor->actor;
+
+    *actor = (flagver_actor){ .size = sizeof *actor,
+                              .id = setting(request, CLI_ACTOR, "FLAGVER_ACTOR"),
+                              .roles = request->roles,
+                              .role_count = request->role_count };
+    if (!actor->id)
+        actor->id = login_name(ret_actor->room, sizeof ret_actor->room);
+}
+
 int cli_transact(const struct cli_request *request, flagver_client *client,
                  int (*run)(void *data, flagver_txn *txn, flagver_error *err), void *data,
                  flagver_error *err)
 {
     flagver_txn_options options = { .size = sizeof options,
                                     .idempotency_key = request->values[CLI_IDEMPOTENCY_KEY] };
-    flagver_actor actor = { .size = sizeof actor,
-                            .id = setting(request, CLI_ACTOR, "FLAGVER_ACTOR"),
-                            .roles = request->roles,
-                            .role_count = request->role_count };
-    char room[FLAGVER_ACTOR_LIMIT + 1];
+    struct cli_actor who;
 
-    if (!actor.id)
-        actor.id = login_name(room, sizeof room);
-    return flagver_txn_run(client, &actor, &options, run, data, err);
+    cli_store_actor(request, &who);
+    return flagver_txn_run(client, &who.actor, &options, run, data, err);
 }

@@ -44,10 +44,18 @@ int cli_store_write(const struct cli_request *request, bool create, flagver_clie
 /* Complains about what went wrong with a whole store; returns the exit status. */
 int cli_store_fail(const char *uri, flagver_error *err);
 
-/* --note and --expect. Returns 0 or CLI_USAGE. */
+/* --actor, else FLAGVER_ACTOR, else the login name; with each --role. */
+struct cli_actor {
+    flagver_actor actor;
+    char room[FLAGVER_ACTOR_LIMIT + 1];
+};
+
+void cli_store_actor(const struct cli_request *request, struct cli_actor *ret_actor);
+
+/* --note, --expect and --emergency. Returns 0 or CLI_USAGE. */
 int cli_write_options(const struct cli_request *request, flagver_write_options *ret_options);
 
-/* flagver_txn_run() by --actor with --role under --idempotency-key. Returns a code. */
+/* flagver_txn_run() by that actor under --idempotency-key. Returns a code. */
 int cli_transact(const struct cli_request *request, flagver_client *client,
                  int (*run)(void *data, flagver_txn *txn, flagver_error *err), void *data,
                  flagver_error *err);
