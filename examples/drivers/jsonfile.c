@@ -16,8 +16,12 @@
  *
  * The tree has a list of objects for each kind of row, in no order:
  *
- *     {"schema": 1, "series": [{"tenant", "phase", "subject", …}, …],
- *      "versions": […], "payloads": […], "leaves": […], "keyed": […]}
+ *     {"schema": 2, "series": [{"tenant", "phase", "subject", …}, …], "versions": […],
+ *      "payloads": […], "items": […], "votes": […], "contributors": […],
+ *      "leaves": […], "nodes": […], "heads": […], "keyed": […]}
+ *
+ * What there is to know of each kind stands in tables: of `fields` what its columns are, of
+ * `kinds` what a change does, of `sources` where a query looks.
  *
  * Rows are found by looking at all of them, and memory comes from malloc, as it does
  * for jansson: a driver for more than a demonstration has indexes, and takes its own
@@ -119,15 +123,49 @@ static const struct field payload_fields[] = {
     FIELD(BYTES, payload, body), END
 };
 
-/* The same in the row of a version. */
+/* What is left of one that is shredded. */
+static const struct field shredded_fields[] = { FIELD(FIXED, payload, id), END };
+
+/* The same in the row of a version, and of an item. */
 static const struct field version_payload_fields[] = {
     NAMED(INTEGER, version, payload_key, "key"), NAMED(BYTES, version, payload_salt, "salt"),
     NAMED(BYTES, version, payload, "body"), END
 };
 
+static const struct field item_payload_fields[] = {
+    NAMED(INTEGER, item, payload_key, "key"), NAMED(BYTES, item, payload_salt, "salt"),
+    NAMED(BYTES, item, payload, "body"), END
+};
+
+static const struct field item_fields[] = {
+    FIELD(FIXED, item, series), FIELD(INTEGER, item, no), FIELD(TEXT, item, key),
+    FIELD(INTEGER, item, status), FIELD(INTEGER, item, origin_no),
+    FIELD(INTEGER, item, decided_at), FIELD(TEXT, item, decided_by), FIELD(TEXT, item, note),
+    FIELD(FIXED, item, payload_id), FIELD(FIXED, item, hash), END
+};
+
+static const struct field vote_fields[] = {
+    FIELD(FIXED, vote, series), FIELD(INTEGER, vote, no), FIELD(TEXT, vote, actor),
+    FIELD(FIXED, vote, content_hash), FIELD(INTEGER, vote, time), FIELD(TEXT, vote, note), END
+};
+
+static const struct field contributor_fields[] = {
+    FIELD(FIXED, contributor, series), FIELD(INTEGER, contributor, no),
+    FIELD(TEXT, contributor, actor), END
+};
+
 static const struct field leaf_fields[] = {
     FIELD(TEXT, leaf, tenant), FIELD(INTEGER, leaf, no), FIELD(BYTES, leaf, leaf),
     FIELD(FIXED, leaf, hash), END
+};
+
+static const struct field node_fields[] = {
+    FIELD(TEXT, node, tenant), FIELD(INTEGER, node, level), FIELD(INTEGER, node, index),
+    FIELD(FIXED, node, hash), END
+};
+
+static const struct field log_fields[] = {
+    FIELD(TEXT, log, tenant), FIELD(INTEGER, log, size), FIELD(BYTES, log, frontier), END
 };
 
 static const struct field keyed_fields[] = {
@@ -249,28 +287,37 @@ static bool same(const json_t *a, const json_t *b, const char *name)
     return !name || json_equal(json_object_get(a, name), json_object_get(b, name));
 }
 
+/* By so many members a row is found, or fewer. */
+#define NAMES 4
+
 /* Where in the list the row is that has these in common with `like`; its size: none has. */
-static size_t find(const json_t *rows, const char *const names[3], const json_t *like)
+static size_t find(const json_t *rows, const char *const names[NAMES], const json_t *like)
 {
     const json_t *row;
     size_t at;
 
     for (at = 0; (row = json_array_get(rows, at)); at++)
-        if (same(row, like, names[0]) && same(row, like, names[1]) && same(row, like, names[2]))
+        if (same(row, like, names[0]) && same(row, like, names[1]) && same(row, like, names[2]) &&
+            same(row, like, names[3]))
             break;
     return at;
 }
 
-/* The row of the list with this id; NULL: none has it. */
-static json_t *with_id(const json_t *state, const char *list, const json_t *id)
+/* The first row of the list with this member; NULL: none has it. */
+static json_t *with(const json_t *state, const char *list, const char *name, const json_t *value)
 {
     json_t *row;
     size_t at = 0;
 
     while ((row = json_array_get(json_object_get(state, list), at)) &&
-           !json_equal(json_object_get(row, "id"), id))
+           !json_equal(json_object_get(row, name), value))
         at++;
     return row;
+}
+
+static json_t *with_id(const json_t *state, const char *list, const json_t *id)
+{
+    return with(state, list, "id", id);
 }
 
 static uint64_t log_size(const json_t *state, const json_t *tenant)
@@ -372,7 +419,35 @@ static int save(flagver_store *store, const json_t *before, json_t *state, flagv
     return r;
 }
 
-/* ---- schema: nothing (0), or the lists (1) ---- */
+/* ---- schema: the lists that there are, by the version they came with ---- */
+
+static const struct {
+    const char *name;
+    uint32_t since;
+} lists[] = {
+    { "series", 1 }, { "versions", 1 }, { "payloads", 1 },     { "leaves", 1 }, { "keyed", 1 },
+    { "items", 2 },  { "votes", 2 },    { "contributors", 2 }, { "nodes", 2 },  { "heads", 2 },
+};
+
+#define LISTS (sizeof lists / sizeof *lists)
+
+/* This state with the lists of another version; what both have is kept. NULL: no memory. */
+static json_t *with_schema(json_t *state, uint32_t version)
+{
+    json_t *fresh = json_copy(state);
+    int r = json_object_set_new(fresh, "schema", json_integer((json_int_t)version));
+    size_t i;
+
+    for (i = 0; i < LISTS && r == 0; i++)
+        if (lists[i].since > version)
+            json_object_del(fresh, lists[i].name);
+        else if (!json_object_get(fresh, lists[i].name))
+            r = json_object_set_new(fresh, lists[i].name, json_array());
+    if (r == 0)
+        return fresh;
+    json_decref(fresh);
+    return NULL;
+}
 
 static int schema_migrate(flagver_store *store, uint32_t to, flagver_error *err)
 {
@@ -385,9 +460,7 @@ static int schema_migrate(flagver_store *store, uint32_t to, flagver_error *err)
     r = hold(store, &state, err);
     if (r < 0)
         return r;
-    fresh = to == 0 ? json_pack("{s:i}", "schema", 0)
-                    : json_pack("{s:i, s:[], s:[], s:[], s:[], s:[]}", "schema", 1, "series",
-                                "versions", "payloads", "leaves", "keyed");
+    fresh = with_schema(state, to);
     if (!fresh)
         r = no_memory(err);
     else if (number(state, "schema") != (json_int_t)to)
@@ -413,7 +486,6 @@ static int schema_verify(flagver_store *store, void (*found)(void *data, const c
                          void (*checked)(void *data, const char *line), void *data,
                          flagver_error *err)
 {
-    static const char *const lists[] = { "series", "versions", "payloads", "leaves", "keyed" };
     char line[64];
     json_t *state;
     size_t i;
@@ -421,10 +493,10 @@ static int schema_verify(flagver_store *store, void (*found)(void *data, const c
 
     if (r < 0)
         return r;
-    for (i = 0; i < sizeof lists / sizeof *lists; i++) {
-        bool fine = json_is_array(json_object_get(state, lists[i]));
+    for (i = 0; i < LISTS; i++) {
+        bool fine = json_is_array(json_object_get(state, lists[i].name));
 
-        snprintf(line, sizeof line, "list \"%s\"%s", lists[i], fine ? "" : " is missing");
+        snprintf(line, sizeof line, "list \"%s\"%s", lists[i].name, fine ? "" : " is missing");
         if (fine ? checked != NULL : found != NULL)
             (fine ? checked : found)(data, line);
     }
@@ -533,25 +605,40 @@ static int describe(flagver_store *store, char *buffer, size_t size, flagver_err
 
 /* ---- changes ---- */
 
-static const char *const by_id[3] = { "id" }, *const by_number[3] = { "series", "no" };
-static const char *const by_name[3] = { "tenant", "phase", "subject" };
-static const char *const by_leaf[3] = { "tenant", "no" };
-static const char *const by_key[3] = { "tenant", "space", "key" };
+static const char *const by_id[NAMES] = { "id" }, *const by_own_id[NAMES] = { "tenant", "id" };
+static const char *const by_name[NAMES] = { "tenant", "phase", "subject" };
+static const char *const by_number[NAMES] = { "series", "no" };
+static const char *const by_item[NAMES] = { "series", "no", "key" };
+static const char *const by_vote[NAMES] = { "series", "no", "actor", "content_hash" };
+static const char *const by_actor[NAMES] = { "series", "no", "actor" };
+static const char *const by_leaf[NAMES] = { "tenant", "no" };
+static const char *const by_node[NAMES] = { "tenant", "level", "index" };
+static const char *const by_tenant[NAMES] = { "tenant" };
+static const char *const by_key[NAMES] = { "tenant", "space", "key" };
 
 /* Where the row of a change goes, what is given, by what it is found; what has to be there. */
 static const struct kind {
     const char *list;
     const struct field *fields;
     const char *const *names;
-    enum { AS_EXPECTED, NOTHING, SOMETHING } there; /* NOTHING: no `expect` */
+    enum { ANYTHING, NOTHING, SOMETHING } there;
+    enum { EXPECTS = 1, DELETES = 2 } does; /* looks at `expect`, takes the row away */
 } kinds[] = {
-    [FLAGVER_CHANGE_SERIES] = { "series", series_fields, by_name, AS_EXPECTED },
-    [FLAGVER_CHANGE_PAYLOAD] = { "payloads", payload_fields, by_id, NOTHING },
-    [FLAGVER_CHANGE_VERSION_NEW] = { "versions", version_fields + 3, by_number, NOTHING },
-    [FLAGVER_CHANGE_VERSION_CHANGE] = { "versions", version_fields + 3, by_number, SOMETHING },
-    [FLAGVER_CHANGE_LEAF] = { "leaves", leaf_fields, by_leaf, NOTHING },
-    [FLAGVER_CHANGE_KEYED] = { "keyed", keyed_fields, by_key, AS_EXPECTED },
-    [FLAGVER_CHANGE_KEYED_DELETE] = { "keyed", key_fields, by_key, AS_EXPECTED },
+    [FLAGVER_CHANGE_SERIES] = { "series", series_fields, by_name, ANYTHING, EXPECTS },
+    [FLAGVER_CHANGE_PAYLOAD] = { "payloads", payload_fields, by_id, NOTHING, 0 },
+    [FLAGVER_CHANGE_SHRED] = { "payloads", shredded_fields, by_own_id, SOMETHING, 0 },
+    [FLAGVER_CHANGE_VERSION_NEW] = { "versions", version_fields + 3, by_number, NOTHING, 0 },
+    [FLAGVER_CHANGE_VERSION_CHANGE] = { "versions", version_fields + 3, by_number, SOMETHING,
+                                        EXPECTS },
+    [FLAGVER_CHANGE_ITEM] = { "items", item_fields, by_item, ANYTHING, 0 },
+    [FLAGVER_CHANGE_ITEM_DELETE] = { "items", item_fields, by_item, ANYTHING, DELETES },
+    [FLAGVER_CHANGE_VOTE] = { "votes", vote_fields, by_vote, NOTHING, 0 },
+    [FLAGVER_CHANGE_CONTRIBUTOR] = { "contributors", contributor_fields, by_actor, NOTHING, 0 },
+    [FLAGVER_CHANGE_LEAF] = { "leaves", leaf_fields, by_leaf, NOTHING, 0 },
+    [FLAGVER_CHANGE_NODE] = { "nodes", node_fields, by_node, NOTHING, 0 },
+    [FLAGVER_CHANGE_HEAD] = { "heads", log_fields, by_tenant, ANYTHING, 0 },
+    [FLAGVER_CHANGE_KEYED] = { "keyed", keyed_fields, by_key, ANYTHING, EXPECTS },
+    [FLAGVER_CHANGE_KEYED_DELETE] = { "keyed", key_fields, by_key, ANYTHING, EXPECTS | DELETES },
 };
 
 /* A version is stored with the names of its series. */
@@ -573,18 +660,18 @@ static int check(const json_t *state, const flagver_change *change, const json_t
 {
     const struct kind *kind = &kinds[change->kind];
     int64_t rev = present ? number(present, "rev") : 0;
-    const json_t *id = json_object_get(fresh, "id");
+    const json_t *id = json_object_get(fresh, "id"), *tenant = json_object_get(fresh, "tenant");
 
-    if (kind->there != NOTHING && change->expect != FLAGVER_EXPECT_ANY && change->expect != rev)
+    if (kind->does & EXPECTS && change->expect != FLAGVER_EXPECT_ANY && change->expect != rev)
         return fail(err, FLAGVER_ECONFLICT, "the row has rev %lld and not %lld", (long long)rev,
                     (long long)change->expect);
     if (kind->there == SOMETHING && !present)
         return fail(err, FLAGVER_ECORRUPT, "a row of \"%s\" is not there", kind->list);
     if ((present && kind->there == NOTHING) || (id && with_id(state, kind->list, id) != present))
         return fail(err, FLAGVER_ECORRUPT, "a row of \"%s\" is there already", kind->list);
-    if (change->kind == FLAGVER_CHANGE_LEAF &&
-        change->row.leaf->no != log_size(state, json_object_get(fresh, "tenant")))
-        return fail(err, FLAGVER_ECORRUPT, "the number of a leaf is not the size of the log");
+    if ((change->kind == FLAGVER_CHANGE_LEAF && change->row.leaf->no != log_size(state, tenant)) ||
+        (change->kind == FLAGVER_CHANGE_HEAD && change->row.head->size != log_size(state, tenant)))
+        return fail(err, FLAGVER_ECORRUPT, "a leaf or head that is not at the end of the log");
     return 0;
 }
 
@@ -604,7 +691,7 @@ static int make_change(json_t *state, json_t *tenant, const flagver_change *chan
     r = check(state, change, fresh, present, err);
     if (r == 0 && kind->fields == version_fields + 3)
         r = add_names(state, fresh, err);
-    if (r == 0 && change->kind == FLAGVER_CHANGE_KEYED_DELETE)
+    if (r == 0 && kind->does & DELETES)
         json_array_remove(rows, at); /* where nothing is, nothing happens */
     else if (r == 0 && (present ? json_array_set(rows, at, fresh) : json_array_append(rows, fresh)))
         r = no_memory(err);
@@ -648,17 +735,22 @@ static int apply(flagver_driver_txn *txn, const flagver_change *changes, size_t 
 
 /* ---- queries: take the rows that are wanted, put them in order ---- */
 
-/* Where the rows of a query are, and what they look like. */
+/* Where the rows of a query are, what they look like, and what of a payload belongs to them. */
 static const struct {
     const char *list;
-    const struct field *fields;
+    const struct field *fields, *payload_fields;
 } sources[] = {
-    [FLAGVER_QUERY_VERSIONS] = { "versions", version_fields },
-    [FLAGVER_QUERY_VERSION] = { "versions", version_fields },
-    [FLAGVER_QUERY_SERIES] = { "series", series_fields },
-    [FLAGVER_QUERY_LEAVES] = { "leaves", leaf_fields },
-    [FLAGVER_QUERY_KEYED] = { "keyed", keyed_fields },
-    [FLAGVER_QUERY_TENANTS] = { "series", NULL }, /* and leaves */
+    [FLAGVER_QUERY_VERSIONS] = { "versions", version_fields, version_payload_fields },
+    [FLAGVER_QUERY_VERSION] = { "versions", version_fields, version_payload_fields },
+    [FLAGVER_QUERY_SERIES] = { "series", series_fields, NULL },
+    [FLAGVER_QUERY_LEAVES] = { "leaves", leaf_fields, NULL },
+    [FLAGVER_QUERY_KEYED] = { "keyed", keyed_fields, NULL },
+    [FLAGVER_QUERY_TENANTS] = { "series", NULL, NULL }, /* and leaves */
+    [FLAGVER_QUERY_ITEMS] = { "items", item_fields, item_payload_fields },
+    [FLAGVER_QUERY_VOTES] = { "votes", vote_fields, NULL },
+    [FLAGVER_QUERY_CONTRIBUTORS] = { "contributors", contributor_fields, NULL },
+    [FLAGVER_QUERY_NODES] = { "nodes", node_fields, NULL },
+    [FLAGVER_QUERY_LOG] = { "leaves", NULL, NULL }, /* the last one, and the head */
 };
 
 static bool in_force(const json_t *version, int64_t time)
@@ -706,16 +798,28 @@ static bool named(const json_t *row, const flagver_query *query, const char *out
     return !query->subject.data || compare(name, query->subject) == 0;
 }
 
-static bool wanted(const json_t *state, const json_t *row, const flagver_query *query)
+static bool is_id(const json_t *row, const char *name, const flagver_id *wanted)
 {
     flagver_id id = { { 0 } };
 
+    from_hexadecimal(json_object_get(row, name), id.bytes, sizeof id.bytes);
+    return memcmp(&id, wanted, sizeof id) == 0;
+}
+
+/* Does it belong to the version, or to any of the series? */
+static bool belongs(const json_t *row, const flagver_query *query)
+{
+    return is_id(row, "series", &query->id) && (query->no == 0 || number(row, "no") == query->no);
+}
+
+static bool wanted(const json_t *state, const json_t *row, const flagver_query *query)
+{
     switch (query->kind) {
     case FLAGVER_QUERY_VERSIONS:
-        return named(row, query, "phase", query->phase, "subject") && picked(state, row, query);
+        return (query->states == 0 || query->states >> number(row, "state") & 1) &&
+               named(row, query, "phase", query->phase, "subject") && picked(state, row, query);
     case FLAGVER_QUERY_VERSION:
-        from_hexadecimal(json_object_get(row, "id"), id.bytes, sizeof id.bytes);
-        return memcmp(&id, &query->id, sizeof id) == 0;
+        return is_id(row, "id", &query->id);
     case FLAGVER_QUERY_SERIES:
         return named(row, query, "phase", query->phase, "subject");
     case FLAGVER_QUERY_LEAVES:
@@ -723,23 +827,35 @@ static bool wanted(const json_t *state, const json_t *row, const flagver_query *
     case FLAGVER_QUERY_KEYED:
         return named(row, query, "space", query->space, "key") &&
                (query->time == 0 || number(row, "time") < query->time);
+    case FLAGVER_QUERY_ITEMS:
+        return belongs(row, query) && named(row, query, "", (flagver_bytes){ NULL, 0 }, "key");
+    case FLAGVER_QUERY_VOTES:
+    case FLAGVER_QUERY_CONTRIBUTORS:
+        return belongs(row, query);
+    case FLAGVER_QUERY_NODES:
+        return number(row, "level") == query->no && (uint64_t)number(row, "index") >= query->from;
     default:
         return true;
     }
 }
 
-/* By what rows are sorted; those of one scan have the same of these members. */
+/* By what rows are sorted. Where there is no such member, or all have the same, it does not matter. */
 static int by_order(const void *a, const void *b)
 {
-    static const char *const names[] = { "tenant", "phase", "subject", "space", "key" };
+    static const char *const names[] = { "tenant", "phase", "subject", "no",
+                                         "key",    "time",  "actor",   "index" };
     const json_t *left = *(json_t *const *)a, *right = *(json_t *const *)b;
-    json_int_t no = number(left, "no"), other = number(right, "no");
     int order = 0;
     size_t i;
 
-    for (i = 0; i < sizeof names / sizeof *names && order == 0; i++)
+    for (i = 0; i < sizeof names / sizeof *names && order == 0; i++) {
+        json_int_t value = number(left, names[i]), other = number(right, names[i]);
+
         order = compare(text(left, names[i]), text(right, names[i]));
-    return order ? order : (no > other) - (no < other);
+        if (order == 0)
+            order = (value > other) - (value < other);
+    }
+    return order;
 }
 
 static void collect(flagver_cursor *cursor, const char *list, const json_t *tenant)
@@ -795,7 +911,7 @@ static int scan(flagver_driver_txn *txn, const flagver_query *query, flagver_cur
     if (tenants)
         collect(cursor, "leaves", NULL);
     qsort(cursor->hits, cursor->count, sizeof *cursor->hits, by_order);
-    if (tenants)
+    if (tenants || query->kind == FLAGVER_QUERY_LOG)
         last_of_each(cursor, "tenant");
     else if (query->kind == FLAGVER_QUERY_VERSIONS && query->pick == FLAGVER_PICK_AS_OF)
         last_of_each(cursor, "series"); /* of recorded versions the highest is in force */
@@ -804,25 +920,49 @@ static int scan(flagver_driver_txn *txn, const flagver_query *query, flagver_cur
     return 0;
 }
 
+/* The log that ends with this leaf. */
+static int get_log(flagver_cursor *cursor, const json_t *last, flagver_log_row *row,
+                   flagver_error *err)
+{
+    const json_t *head = with(cursor->state, "heads", "tenant", json_object_get(last, "tenant"));
+    int r = from_json(log_fields, head, row, cursor->scratch, err);
+
+    row->tenant = text(last, "tenant");
+    row->size = (uint64_t)number(last, "no") + 1;
+    return r;
+}
+
+static int get_row(flagver_cursor *cursor, const json_t *hit, flagver_row *row, flagver_error *err)
+{
+    int32_t kind = cursor->query.kind;
+    const struct field *payload = cursor->query.payload ? sources[kind].payload_fields : NULL;
+    int r;
+
+    if (kind == FLAGVER_QUERY_LOG)
+        return get_log(cursor, hit, &row->as.log, err);
+    if (kind == FLAGVER_QUERY_TENANTS) {
+        row->as.tenant = text(hit, "tenant");
+        return 0;
+    }
+    r = from_json(sources[kind].fields, hit, &row->as, cursor->scratch, err);
+    if (r < 0 || !payload)
+        return r;
+    return from_json(payload,
+                     with_id(cursor->state, "payloads", json_object_get(hit, "payload_id")),
+                     &row->as, cursor->scratch, err);
+}
+
 static int next(flagver_cursor *cursor, flagver_row *ret_row, flagver_error *err)
 {
-    const struct field *fields = sources[cursor->query.kind].fields;
     flagver_row row;
     json_t *hit;
-    int r = 0;
+    int r;
 
     if (cursor->at == cursor->limit)
         return 0;
     hit = cursor->hits[cursor->query.backwards ? cursor->count - 1 - cursor->at : cursor->at];
     memset(&row, 0, sizeof row);
-    if (fields)
-        r = from_json(fields, hit, &row.as, cursor->scratch, err);
-    else
-        row.as.tenant = text(hit, "tenant");
-    if (r == 0 && fields == version_fields && cursor->query.payload)
-        r = from_json(version_payload_fields,
-                      with_id(cursor->state, "payloads", json_object_get(hit, "payload_id")),
-                      &row.as.version, cursor->scratch, err);
+    r = get_row(cursor, hit, &row, err);
     if (r < 0)
         return r;
     cursor->at++;
@@ -853,8 +993,9 @@ static int begin(flagver_store *store, flagver_bytes tenant, int mode, flagver_d
     txn->store = store;
     txn->tenant = json_stringn(tenant.data ? tenant.data : "", tenant.length);
     r = txn->tenant ? hold(store, &txn->before, err) : no_memory(err);
-    if (r == 0 && number(txn->before, "schema") == 0)
-        r = fail(err, FLAGVER_ESCHEMA, "%s has no schema", store->path);
+    if (r == 0 && number(txn->before, "schema") < FLAGVER_SCHEMA_VERSION)
+        r = fail(err, FLAGVER_ESCHEMA, "%s has schema %d; %u is needed", store->path,
+                 (int)number(txn->before, "schema"), FLAGVER_SCHEMA_VERSION);
     if (r < 0) {
         end(txn);
         return r;
