@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/timerfd.h>
 #include <time.h>
@@ -54,7 +55,8 @@ static int open_store(const struct fv_stored *stored, bool was_there, struct fv_
     bool cached = stored->cache_file && access(stored->cache_file, F_OK) == 0;
     const struct fv_store_options options = { .memory = stored->memory,
                                               .wait_ms = stored->wait_ms,
-                                              .no_create = was_there || cached };
+                                              .no_create = was_there || cached,
+                                              .keys = stored->keys };
     int r = fv_store_open(stored->uri, &options, ret_store, err);
 
     if (r != FLAGVER_ENOTFOUND)
@@ -85,6 +87,7 @@ void fv_stored_free(struct fv_stored *stored)
     if (!stored)
         return;
     fv_store_release(stored->store);
+    fv_keyring_release(stored->keys);
     if (stored->descriptor >= 0)
         close(stored->descriptor);
     fv_release(stored->memory, stored->uri);
@@ -98,6 +101,16 @@ void fv_stored_free(struct fv_stored *stored)
 }
 
 static void set_error(struct fv_stored *stored, int code, const flagver_error *error);
+
+static int read_keys(struct fv_stored *stored, const flagver_options *options, flagver_error *err)
+{
+    const struct fv_keyring_source source = { .ask = options->key,
+                                              .data = options->key_data,
+                                              .file = options->key_file,
+                                              .text = getenv("FLAGVER_KEYS") };
+
+    return fv_keyring_new(&source, &stored->keys, err);
+}
 
 static int fill(struct fv_stored *stored, const char *uri, const flagver_options *options,
                 struct fv_store *shared, flagver_error *err)
@@ -116,8 +129,13 @@ static int fill(struct fv_stored *stored, const char *uri, const flagver_options
     if (shared) {
         fv_store_hold(shared);
         stored->store = shared;
+        stored->keys = shared->keys;
+        fv_keyring_hold(stored->keys);
         return 0;
     }
+    r = read_keys(stored, options, err);
+    if (r < 0)
+        return r;
     r = open_store(stored, false, &stored->store, &error);
     if (r < 0 && stored->cache_file && may_be_away(r)) {
         set_error(stored, r, &error);

@@ -20,6 +20,7 @@ struct fv_stored {
     flagver_client *client;
     const flagver_allocator *memory;
     char *uri, *tenant, *cache_file; /* cache_file: or NULL */
+    struct fv_keyring *keys;
     int32_t wait_ms, poll_ms;
     bool background;
 

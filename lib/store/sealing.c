@@ -11,17 +11,25 @@
 #define SEALED_KEY (FV_AEAD_KEY_SIZE + FV_AEAD_EXTRA)
 #define VALUE_LIMIT (2 + FLAGVER_KEY_ID_LIMIT + SEALED_KEY)
 #define DIGITS 10
-#define FEW_ROWS 16 /* of keys, to begin with */
 
 /* What a seal is about; different first bytes, so that a key never passes for a payload. */
 #define ABOUT_PAYLOAD 1
 #define ABOUT_KEY 2
 #define ABOUT_LIMIT (1 + 2 + FV_TENANT_LIMIT + 16 + 4 + 1 + FLAGVER_KEY_ID_LIMIT)
 
+/* A row of the keyed table. */
+struct key_row {
+    uint32_t no;             /* 0: it is malformed */
+    int64_t rev;             /* 0: it is not there yet */
+    char id[FV_KEY_ID_SIZE]; /* of the key-encryption key */
+    uint8_t sealed[SEALED_KEY];
+};
+
 struct fv_data_key {
     uint32_t no;
     uint8_t key[FV_AEAD_KEY_SIZE];
-    bool staged; /* it is in the store, or on the way there */
+    bool fresh;         /* its row is not staged yet, */
+    struct key_row row; /* and will be this one */
     struct fv_data_key *next;
 };
 
@@ -119,14 +127,6 @@ static flagver_bytes about_key(struct about *about, const char *tenant, uint32_t
 }
 
 /* ---- rows of keys ---- */
-
-/* A row as it is stored. */
-struct key_row {
-    uint32_t no; /* 0: it is malformed */
-    int64_t rev;
-    char id[FV_KEY_ID_SIZE]; /* of the key-encryption key */
-    uint8_t sealed[SEALED_KEY];
-};
 
 static uint32_t read_number(flagver_bytes text)
 {
@@ -227,7 +227,8 @@ static int open_key(const struct fv_key_place *place, const struct key_row *row,
 
     if (r < 0)
         return r;
-    r = fv_aead_open(place->store->crypto, outer, about_key(&about, place->tenant, row->no, row->id),
+    r = fv_aead_open(place->store->crypto, outer,
+                     about_key(&about, place->tenant, row->no, row->id),
                      (flagver_bytes){ row->sealed, SEALED_KEY }, out);
     fv_wipe(outer, sizeof outer);
     if (r == FLAGVER_ENOMEM)
@@ -260,16 +261,38 @@ static int seal_key(const struct fv_key_place *place, const struct fv_data_key *
 }
 
 static int take_key(const struct fv_key_place *place, struct fv_data_keys *keys,
-                    const struct key_row *row, const struct fv_data_key **ret_key,
-                    flagver_error *err)
+                    const struct key_row *row, struct fv_data_key **ret_key, flagver_error *err)
 {
-    struct fv_data_key *key = add_key(keys, row->no);
+    struct fv_data_key *key = find_key(keys, row->no);
+    int r = 0;
+
+    if (!key) {
+        key = add_key(keys, row->no);
+        if (!key)
+            return fv_fail_memory(err);
+        r = open_key(place, row, key->key, err);
+    }
+    if (r < 0)
+        drop_first(keys);
+    else
+        *ret_key = key;
+    return r;
+}
+
+/* A new one: sealed, in no row yet. */
+static int make_key(const struct fv_key_place *place, struct fv_data_keys *keys, uint32_t no,
+                    struct fv_data_key **ret_key, flagver_error *err)
+{
+    struct fv_data_key *key = add_key(keys, no);
     int r;
 
     if (!key)
         return fv_fail_memory(err);
-    key->staged = true;
-    r = open_key(place, row, key->key, err);
+    key->fresh = true;
+    if (fv_random(key->key, sizeof key->key))
+        r = seal_key(place, key, &key->row, err);
+    else
+        r = fv_fail(err, FLAGVER_EIO, "the system has no random numbers");
     if (r < 0)
         drop_first(keys);
     else
@@ -279,12 +302,28 @@ static int take_key(const struct fv_key_place *place, struct fv_data_keys *keys,
 
 /* ---- payloads ---- */
 
+bool fv_version_is_sealed(const flagver_version_row *row, struct fv_sealed *ret_sealed)
+{
+    *ret_sealed = (struct fv_sealed){ row->payload_id, row->payload_key, row->payload, row->subject,
+                                      row->no };
+    return row->payload_key != 0 && row->payload.data;
+}
+
+bool fv_item_is_sealed(const flagver_item_row *row, struct fv_sealed *ret_sealed)
+{
+    *ret_sealed = (struct fv_sealed){ row->payload_id, row->payload_key, row->payload, row->key,
+                                      row->no };
+    return row->payload_key != 0 && row->payload.data;
+}
+
+/* The payload's name for people. */
+#define NAME(sealed) (int)(sealed)->name.length, (const char *)(sealed)->name.data
+
 int fv_sealed_size(const struct fv_sealed *sealed, size_t *ret_size, flagver_error *err)
 {
     if (sealed->body.length < FV_AEAD_EXTRA)
         return fv_fail(err, FLAGVER_ECORRUPT,
-                       "the sealed payload of \"%.*s\" in version %u is cut short",
-                       (int)sealed->name.length, (const char *)sealed->name.data,
+                       "the sealed payload of \"%.*s\" in version %u is cut short", NAME(sealed),
                        (unsigned)sealed->no);
     *ret_size = sealed->body.length - FV_AEAD_EXTRA;
     return 0;
@@ -304,28 +343,32 @@ static int open_payload(const struct fv_key_place *place, const struct fv_data_k
                   : fv_fail(err, FLAGVER_ECORRUPT,
                             "the sealed payload of \"%.*s\" in version %u was changed, or is "
                             "another's",
-                            (int)sealed->name.length, (const char *)sealed->name.data,
-                            (unsigned)sealed->no);
+                            NAME(sealed), (unsigned)sealed->no);
 }
 
-static int refuse_row(uint32_t no, flagver_error *err)
+static int read_key(const struct fv_key_place *place, struct fv_data_keys *keys,
+                    const struct fv_sealed *sealed, const struct key_row *row,
+                    struct fv_data_key **ret_key, flagver_error *err)
 {
-    return fv_fail(err, FLAGVER_ECORRUPT, "data key %u is missing or malformed", (unsigned)no);
+    if (row->no != sealed->key)
+        return fv_fail(err, FLAGVER_ECORRUPT,
+                       "data key %u, with which \"%.*s\" in version %u is sealed, is missing or "
+                       "malformed",
+                       (unsigned)sealed->key, NAME(sealed), (unsigned)sealed->no);
+    return take_key(place, keys, row, ret_key, err);
 }
 
 int fv_sealed_open(const struct fv_key_place *place, struct fv_data_keys *keys,
                    const struct fv_sealed *sealed, uint8_t *out, flagver_error *err)
 {
-    const struct fv_data_key *key = find_key(keys, sealed->key);
+    struct fv_data_key *key = find_key(keys, sealed->key);
     struct key_row row = { .no = 0 };
     int r = 0;
 
     if (!key) {
         r = scan_rows(place, sealed->key, keep_row, &row, err);
-        if (r == 0 && row.no != sealed->key)
-            r = refuse_row(sealed->key, err);
         if (r == 0)
-            r = take_key(place, keys, &row, &key, err);
+            r = read_key(place, keys, sealed, &row, &key, err);
     }
     return r < 0 ? r : open_payload(place, key, sealed, out, err);
 }
@@ -335,6 +378,27 @@ int fv_sealed_open(const struct fv_key_place *place, struct fv_data_keys *keys,
 static struct fv_key_place place_of(const flagver_txn *txn)
 {
     return (struct fv_key_place){ txn->source.store, txn->driver, txn->source.tenant };
+}
+
+int fv_txn_unseal(flagver_txn *txn, const struct fv_sealed *sealed, flagver_bytes *ret_body,
+                  flagver_error *err)
+{
+    const struct fv_key_place place = place_of(txn);
+    size_t size = 0;
+    uint8_t *out;
+    int r = fv_sealed_size(sealed, &size, err);
+
+    if (r < 0)
+        return r;
+    out = fv_arena_allocate(&txn->arena, size + 1);
+    if (!out)
+        return fv_fail_memory(err);
+    r = fv_sealed_open(&place, &txn->data_keys, sealed, out, err);
+    if (r < 0)
+        return r;
+    out[size] = 0;
+    *ret_body = (flagver_bytes){ out, size };
+    return 0;
 }
 
 static int stage_row(flagver_txn *txn, const struct key_row *row, flagver_error *err)
@@ -360,43 +424,173 @@ static int stage_row(flagver_txn *txn, const struct key_row *row, flagver_error 
     return fv_txn_change(txn, &change, err);
 }
 
-/* A new one, in no row yet. */
-static int make_key(flagver_txn *txn, uint32_t no, flagver_error *err)
-{
-    struct fv_data_key *key;
-
-    if (no == 0)
-        return fv_fail(err, FLAGVER_ENOTSUP, "there are %u data keys already", UINT32_MAX);
-    key = add_key(&txn->data_keys, no);
-    if (!key)
-        return fv_fail_memory(err);
-    if (!fv_random(key->key, sizeof key->key)) {
-        drop_first(&txn->data_keys);
-        return fv_fail(err, FLAGVER_EIO, "the system has no random numbers");
-    }
-    return 0;
-}
-
-/* The one to seal with is among the transaction's keys then. */
-static int ready_key(flagver_txn *txn, flagver_error *err)
+/* The key to seal with is among the transaction's keys then. */
+static int ready_key(flagver_txn *txn, struct fv_data_key **ret_key, flagver_error *err)
 {
     const struct fv_key_place place = place_of(txn);
-    const struct fv_data_key *key;
-    struct key_row row = { .rev = 0 };
+    struct fv_data_keys *keys = &txn->data_keys;
+    struct key_row row = { .no = 0 };
     int r;
 
-    if (txn->data_keys.newest)
+    *ret_key = find_key(keys, keys->newest);
+    if (*ret_key)
         return 0;
     r = fv_txn_outcome(txn, scan_rows(&place, 0, keep_row, &row, err)); /* the last one stays */
     if (r < 0)
         return r;
     if (row.rev && !row.no)
-        return fv_fail(err, FLAGVER_ECORRUPT, "the row of a data key is malformed");
-    if (row.no)
-        r = take_key(&place, &txn->data_keys, &row, &key, err);
-    else
-        r = make_key(txn, row.no + 1, err);
+        return fv_fail(err, FLAGVER_ECORRUPT, "the row of the newest data key is malformed");
+    r = row.no ? take_key(&place, keys, &row, ret_key, err)
+               : make_key(&place, keys, 1, ret_key, err);
     if (r == 0)
-        txn->data_keys.newest = row.no ? row.no : 1;
+        keys->newest = (*ret_key)->no;
+    return r;
+}
+
+int fv_txn_salt(flagver_txn *txn, flagver_bytes *ret_salt, flagver_error *err)
+{
+    struct fv_data_key *key;
+    uint8_t *salt;
+    int r = ready_key(txn, &key, err);
+
+    if (r < 0)
+        return r;
+    salt = fv_arena_allocate(&txn->arena, FV_SALT_SIZE);
+    if (!salt)
+        return fv_fail_memory(err);
+    if (!fv_random(salt, FV_SALT_SIZE))
+        return fv_fail(err, FLAGVER_EIO, "the system has no random numbers");
+    *ret_salt = (flagver_bytes){ salt, FV_SALT_SIZE };
+    return 0;
+}
+
+static int stage_if_fresh(flagver_txn *txn, struct fv_data_key *key, flagver_error *err)
+{
+    if (!key->fresh)
+        return 0;
+    key->fresh = false;
+    return stage_row(txn, &key->row, err);
+}
+
+int fv_txn_seal(flagver_txn *txn, flagver_payload_row *row, flagver_error *err)
+{
+    struct fv_data_key *key;
+    struct about about;
+    uint8_t *out;
+    int r;
+
+    r = ready_key(txn, &key, err);
+    if (r == 0)
+        r = stage_if_fresh(txn, key, err);
+    if (r < 0)
+        return r;
+    out = fv_arena_allocate(&txn->arena, row->body.length + FV_AEAD_EXTRA);
+    if (!out)
+        return fv_fail_memory(err);
+    r = fv_aead_seal(txn->source.store->crypto, key->key,
+                     about_payload(&about, txn->source.tenant, &row->id, key->no), row->body, out);
+    if (r < 0)
+        return fv_fail(err, r, "a payload could not be sealed: %s", fv_error_words(r));
+    row->key = key->no;
+    row->body = (flagver_bytes){ out, row->body.length + FV_AEAD_EXTRA };
+    return 0;
+}
+
+/* ---- rotation ---- */
+
+struct key_rows {
+    struct key_row *rows;
+    size_t count, capacity;
+};
+
+static bool add_row(void *data, const struct key_row *row)
+{
+    struct key_rows *rows = data;
+
+    if (!fv_grow(NULL, (void **)&rows->rows, &rows->capacity, rows->count, sizeof *rows->rows))
+        return false;
+    rows->rows[rows->count++] = *row;
+    return true;
+}
+
+/* Those that are under another key-encryption key than `first`, newly sealed; others are left out. */
+static int reseal(flagver_txn *txn, struct key_rows *rows, const char *first, flagver_error *err)
+{
+    const struct fv_key_place place = place_of(txn);
+    struct fv_data_key *key;
+    size_t i, kept = 0;
+    int r;
+
+    for (i = 0; i < rows->count; i++) {
+        if (!rows->rows[i].no)
+            return fv_fail(err, FLAGVER_ECORRUPT, "the row of a data key is malformed");
+        if (strcmp(rows->rows[i].id, first) == 0)
+            continue;
+        r = take_key(&place, &txn->data_keys, &rows->rows[i], &key, err);
+        if (r < 0)
+            return r;
+        rows->rows[kept] = (struct key_row){ .rev = rows->rows[i].rev };
+        r = seal_key(&place, key, &rows->rows[kept++], err);
+        if (r < 0)
+            return r;
+    }
+    rows->count = kept;
+    return 0;
+}
+
+static int make_newest(flagver_txn *txn, uint32_t after, flagver_error *err)
+{
+    const struct fv_key_place place = place_of(txn);
+    struct fv_data_key *key;
+    int r;
+
+    if (after == UINT32_MAX)
+        return fv_fail(err, FLAGVER_ENOTSUP, "there are %u data keys already", (unsigned)after);
+    r = make_key(&place, &txn->data_keys, after + 1, &key, err);
+    if (r == 0)
+        txn->data_keys.newest = key->no;
+    return r;
+}
+
+/* Everything that can be refused comes before anything is staged. */
+static int rotate(flagver_txn *txn, struct key_rows *rows, flagver_key_rotation *rotation,
+                  flagver_error *err)
+{
+    char first[FV_KEY_ID_SIZE];
+    uint8_t unused[FLAGVER_KEY_SIZE];
+    size_t i, count = rows->count;
+    uint32_t newest = count ? rows->rows[count - 1].no : 0;
+    int r = fv_keyring_first(txn->source.store->keys, first, unused, err);
+
+    fv_wipe(unused, sizeof unused);
+    if (r == 0)
+        r = reseal(txn, rows, first, err);
+    if (r == 0)
+        r = make_newest(txn, newest, err);
+    for (i = 0; r == 0 && i < rows->count; i++)
+        r = stage_row(txn, &rows->rows[i], err);
+    if (r == 0)
+        r = stage_if_fresh(txn, find_key(&txn->data_keys, txn->data_keys.newest), err);
+    *rotation = (flagver_key_rotation){ (uint32_t)count + 1, (uint32_t)rows->count };
+    return r;
+}
+
+int fv_txn_rotate_keys(flagver_txn *txn, flagver_key_rotation *ret_rotation, flagver_error *err)
+{
+    const struct fv_key_place place = place_of(txn);
+    struct fv_data_key *newest = find_key(&txn->data_keys, txn->data_keys.newest);
+    flagver_key_rotation rotation;
+    struct key_rows rows = { NULL, 0, 0 };
+    int r = newest ? stage_if_fresh(txn, newest, err) : 0;
+
+    if (r == 0)
+        r = fv_txn_flush(txn, err);
+    if (r == 0)
+        r = fv_txn_outcome(txn, scan_rows(&place, 0, add_row, &rows, err));
+    if (r == 0)
+        r = rotate(txn, &rows, &rotation, err);
+    fv_release(NULL, rows.rows);
+    if (r == 0)
+        *ret_rotation = rotation;
     return r;
 }

@@ -44,6 +44,10 @@ struct fv_sealed {
     uint32_t no;        /* and the version's number: for errors */
 };
 
+/* Is there a payload in the row, and is it sealed? */
+bool fv_version_is_sealed(const flagver_version_row *row, struct fv_sealed *ret_sealed);
+bool fv_item_is_sealed(const flagver_item_row *row, struct fv_sealed *ret_sealed);
+
 /* Room for what is in it; FLAGVER_ECORRUPT. */
 int fv_sealed_size(const struct fv_sealed *sealed, size_t *ret_size, flagver_error *err);
 

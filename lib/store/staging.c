@@ -249,6 +249,7 @@ static int read_version(flagver_txn *txn, struct fv_series *series, uint32_t no,
                             .subject = series->row.subject,
                             .no = no,
                             .payload = payload };
+    struct fv_sealed sealed;
     flagver_cursor *cursor;
     flagver_row row;
     int r;
@@ -268,6 +269,8 @@ static int read_version(flagver_txn *txn, struct fv_series *series, uint32_t no,
         r = keep_version(txn, ret_row) ? 0 : fv_fail_memory(err);
     }
     fv_txn_end_scan(txn, cursor);
+    if (r == 0 && fv_version_is_sealed(ret_row, &sealed))
+        r = fv_txn_unseal(txn, &sealed, &ret_row->payload, err);
     return r;
 }
 
@@ -301,6 +304,8 @@ int fv_txn_version(flagver_txn *txn, struct fv_series *series, uint32_t no, bool
         return r;
     if (version) {
         version->row.payload = row.payload;
+        version->row.payload_salt = row.payload_salt;
+        version->row.payload_key = row.payload_key;
     } else {
         version = stage(txn, series);
         if (!version)
@@ -326,8 +331,9 @@ int fv_txn_add_payload(flagver_txn *txn, flagver_bytes body, flagver_bytes salt,
     payload->id = *ret_id;
     payload->body = body;
     payload->salt = salt;
+    r = salt.data ? fv_txn_seal(txn, payload, err) : 0;
     change.row.payload = payload;
-    return fv_txn_change(txn, &change, err);
+    return r < 0 ? r : fv_txn_change(txn, &change, err);
 }
 
 static int stage_payload(flagver_txn *txn, struct fv_staged *version, flagver_error *err)
@@ -393,8 +399,8 @@ int fv_txn_change_version(flagver_txn *txn, struct fv_staged *version, bool new_
 
 /* ---- what a transaction rests on ---- */
 
-static int read_rev(flagver_txn *txn, const struct fv_rest *rest, int64_t *ret_rev,
-                    flagver_error *err)
+static int read_mark(flagver_txn *txn, const struct fv_rest *rest, struct fv_mark *ret_mark,
+                     flagver_error *err)
 {
     const flagver_query query = { .kind = FLAGVER_QUERY_KEYED,
                                   .space = fv_bytes(rest->space),
@@ -407,8 +413,8 @@ static int read_rev(flagver_txn *txn, const struct fv_rest *rest, int64_t *ret_r
     if (r < 0)
         return r;
     r = fv_txn_next(txn, cursor, &row, err);
-    if (r >= 0)
-        *ret_rev = r > 0 ? row.as.keyed.rev : 0;
+    *ret_mark = r > 0 ? (struct fv_mark){ .rev = row.as.keyed.rev, .time = row.as.keyed.time }
+                      : (struct fv_mark){ .rev = 0 };
     fv_txn_end_scan(txn, cursor);
     return r < 0 ? r : 0;
 }
@@ -423,20 +429,20 @@ static struct fv_rest *find_rest(flagver_txn *txn, const char *space, const char
     return NULL;
 }
 
-int fv_txn_rest_on(flagver_txn *txn, const char *space, const char *key, int64_t *ret_rev,
+int fv_txn_rest_on(flagver_txn *txn, const char *space, const char *key, struct fv_mark *ret_mark,
                    flagver_error *err)
 {
     struct fv_rest *rest = find_rest(txn, space, key), fresh = { .space = space, .key = key };
     int r;
 
     if (!rest) {
-        r = read_rev(txn, &fresh, &fresh.rev, err);
+        r = read_mark(txn, &fresh, &fresh.mark, err);
         if (r < 0)
             return r;
         rest = &txn->rests[txn->rest_count++];
         *rest = fresh;
     }
-    *ret_rev = rest->rev;
+    *ret_mark = rest->mark;
     return 0;
 }
 
@@ -444,27 +450,23 @@ int fv_txn_raise(flagver_txn *txn, const char *space, const char *key, flagver_e
 {
     flagver_change change = { .kind = FLAGVER_CHANGE_KEYED };
     flagver_keyed_row *row = fv_arena_allocate_zeroed(&txn->arena, 1, sizeof *row);
-    struct fv_rest *rest;
-    int64_t rev;
+    struct fv_mark mark;
     int r;
 
-    r = fv_txn_rest_on(txn, space, key, &rev, err);
-    if (r < 0)
-        return r;
-    rest = find_rest(txn, space, key);
-    if (rest->raised)
-        return 0;
     if (!row)
         return fv_fail_memory(err);
-    rest->raised = true;
+    r = fv_txn_rest_on(txn, space, key, &mark, err);
+    if (r < 0 || mark.raised)
+        return r;
     *row = (flagver_keyed_row){ .tenant = fv_bytes(txn->source.tenant),
                                 .space = fv_bytes(space),
                                 .key = fv_bytes(key),
-                                .rev = rev + 1,
-                                .time = txn->time,
+                                .rev = mark.rev + 1,
+                                .time = txn->time > mark.time ? txn->time : mark.time + 1,
                                 .value = fv_bytes("") };
     change.row.keyed = row;
-    change.expect = rev;
+    change.expect = mark.rev;
+    find_rest(txn, space, key)->mark.raised = true;
     return fv_txn_change(txn, &change, err);
 }
 
@@ -474,17 +476,17 @@ int fv_txn_raise(flagver_txn *txn, const char *space, const char *key, flagver_e
  */
 static int check_rests(flagver_txn *txn, flagver_error *err)
 {
-    int64_t rev;
+    struct fv_mark mark;
     size_t i;
     int r = 0;
 
     if (fv_txn_driver(txn)->capabilities & FLAGVER_DRIVER_ONE_WRITER)
         return 0;
     for (i = 0; r == 0 && i < txn->rest_count; i++) {
-        if (txn->rests[i].raised)
+        if (txn->rests[i].mark.raised)
             continue;
-        r = read_rev(txn, &txn->rests[i], &rev, err);
-        if (r == 0 && rev != txn->rests[i].rev)
+        r = read_mark(txn, &txn->rests[i], &mark, err);
+        if (r == 0 && mark.rev != txn->rests[i].mark.rev)
             r = fv_fail(err, FLAGVER_EBUSY,
                         "policies or assignments were changed meanwhile; run it again");
     }

@@ -16,8 +16,7 @@ enum fv_txn_state {
 /* What the transaction rests on. */
 struct fv_rest {
     const char *space, *key;
-    int64_t rev;
-    bool raised;
+    struct fv_mark mark;
 };
 #define FV_RESTS 2
 
@@ -35,6 +34,7 @@ struct flagver_txn {
     const char *actor;
     flagver_actor who; /* a copy */
     struct fv_digest *digest;
+    struct fv_data_keys data_keys;
     void *attached; /* the engine's */
     void (*release_attached)(void *data);
     struct fv_rest rests[FV_RESTS];

@@ -3,6 +3,7 @@
 #include "store/store.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -89,6 +90,7 @@ static void free_store(struct fv_store *store)
     const flagver_allocator *memory = store->memory ? &allocator : NULL;
 
     fv_crypto_free(store->crypto);
+    fv_keyring_release(store->keys);
     pthread_mutex_destroy(&store->ids);
     pthread_mutex_destroy(&store->gate);
     pthread_cond_destroy(&store->passed);
@@ -113,6 +115,8 @@ static struct fv_store *new_store(const char *uri, const struct fv_store_options
     store->forks = atomic_load(&forks);
     atomic_init(&store->commits, 0);
     store->wait_ms = options->wait_ms ? options->wait_ms : FV_WAIT_MS;
+    store->keys = options->keys;
+    fv_keyring_hold(store->keys);
     pthread_mutex_init(&store->gate, NULL);
     pthread_mutex_init(&store->ids, NULL);
     pthread_condattr_init(&monotonic);
@@ -320,12 +324,21 @@ int fv_read_begin(struct fv_read *read, struct fv_store *store, const char *tena
 {
     int r;
 
-    *read = (struct fv_read){ .store = store };
+    *read = (struct fv_read){ .store = store, .tenant = tenant };
     r = fv_store_usable(store, err);
     if (r < 0)
         return r;
     return store->driver->begin(store->handle, fv_bytes(tenant ? tenant : ""), FLAGVER_MODE_READ,
                                 &read->txn, err);
+}
+
+static void drop_opened(struct fv_read *read)
+{
+    if (!read->opened)
+        return;
+    fv_wipe(read->opened, read->opened_size);
+    free(read->opened);
+    read->opened = NULL;
 }
 
 static void end_scan(struct fv_read *read)
@@ -340,6 +353,8 @@ void fv_read_end(struct fv_read *read)
     if (!read->txn)
         return;
     end_scan(read);
+    drop_opened(read);
+    fv_data_keys_clear(&read->data_keys);
     read->store->driver->rollback(read->txn);
     read->txn = NULL;
 }
@@ -347,10 +362,50 @@ void fv_read_end(struct fv_read *read)
 int fv_read_scan(struct fv_read *read, const flagver_query *query, flagver_error *err)
 {
     end_scan(read);
+    read->kind = query->kind;
     return read->store->driver->scan(read->txn, query, &read->cursor, err);
+}
+
+/* In place of the sealed bytes of a row, with a NUL behind it. */
+static int open_payload(struct fv_read *read, const struct fv_sealed *sealed,
+                        flagver_bytes *ret_body, flagver_error *err)
+{
+    const struct fv_key_place place = { read->store, read->txn, read->tenant };
+    int r = fv_sealed_size(sealed, &read->opened_size, err);
+
+    if (r < 0)
+        return r;
+    read->opened = malloc(read->opened_size + 1);
+    if (!read->opened)
+        return fv_fail_memory(err);
+    r = fv_sealed_open(&place, &read->data_keys, sealed, read->opened, err);
+    if (r < 0)
+        return r;
+    read->opened[read->opened_size] = 0;
+    *ret_body = (flagver_bytes){ read->opened, read->opened_size };
+    return 0;
+}
+
+static int open_row(struct fv_read *read, flagver_row *row, flagver_error *err)
+{
+    struct fv_sealed sealed;
+
+    if (read->kind == FLAGVER_QUERY_ITEMS && fv_item_is_sealed(&row->as.item, &sealed))
+        return open_payload(read, &sealed, &row->as.item.payload, err);
+    if ((read->kind == FLAGVER_QUERY_VERSIONS || read->kind == FLAGVER_QUERY_VERSION) &&
+        fv_version_is_sealed(&row->as.version, &sealed))
+        return open_payload(read, &sealed, &row->as.version.payload, err);
+    return 0;
 }
 
 int fv_read_next(struct fv_read *read, flagver_row *ret_row, flagver_error *err)
 {
-    return read->store->driver->next(read->cursor, ret_row, err);
+    int r, opened;
+
+    drop_opened(read);
+    r = read->store->driver->next(read->cursor, ret_row, err);
+    if (r <= 0 || read->sealed)
+        return r;
+    opened = open_row(read, ret_row, err);
+    return opened < 0 ? opened : r;
 }

@@ -11,6 +11,7 @@
 
 #include "crypto/crypto.h"
 #include "flagver/driver.h"
+#include "store/sealing.h"
 #include "util/uuid.h"
 
 #define FV_TENANT_LIMIT 128
@@ -30,7 +31,8 @@ struct fv_store {
     char *uri;
     int32_t wait_ms;
     struct fv_crypto *crypto;
-    atomic_uint commits; /* begun; now and then one of them cleans up */
+    struct fv_keyring *keys; /* NULL: none */
+    atomic_uint commits;     /* begun; now and then one of them cleans up */
 
     pthread_mutex_t ids; /* over what follows */
     struct fv_uuid_state uuids;
@@ -47,8 +49,9 @@ struct fv_store_options {
     const flagver_allocator *memory; /* copied; NULL: malloc */
     int32_t wait_ms;                 /* 0: FV_WAIT_MS */
     bool read_only;
-    bool no_upgrade; /* leave the schema alone, whatever it is */
-    bool no_create;  /* one that is not there is FLAGVER_ENOTFOUND */
+    bool no_upgrade;         /* leave the schema alone, whatever it is */
+    bool no_create;          /* one that is not there is FLAGVER_ENOTFOUND */
+    struct fv_keyring *keys; /* held by the store then; NULL: none */
 };
 
 /* Does this URI name a store? */
@@ -82,19 +85,28 @@ void fv_gate_tick(struct fv_store *store);
 
 /* ---- reading ---- */
 
-/* One state of the store, for one tenant. */
+/* One state of the store, for one tenant. Payloads are opened on the way. */
 struct fv_read {
     struct fv_store *store;
+    const char *tenant;
     flagver_driver_txn *txn;
     flagver_cursor *cursor;
+    bool sealed;  /* after begin: leave payloads as they are stored */
+    int32_t kind; /* of the query under way */
+    struct fv_data_keys data_keys;
+    uint8_t *opened; /* the payload of the row that came last, */
+    size_t opened_size;
 };
 
-/* `tenant` NULL: the driver gets an empty name, which is good for FLAGVER_QUERY_TENANTS only. */
+/* `tenant` is borrowed; NULL: the driver gets an empty name, which is good for FLAGVER_QUERY_TENANTS only. */
 int fv_read_begin(struct fv_read *read, struct fv_store *store, const char *tenant,
                   flagver_error *err);
 void fv_read_end(struct fv_read *read); /* also after an error; a scan is ended too */
 
-/* Scan: begin, then next until it returns 0; a new scan ends the one before. */
+/*
+ * Scan: begin, then next until it returns 0; a new scan ends the one before. A payload that
+ * cannot be opened is FLAGVER_EKEY or FLAGVER_ECORRUPT, and the next row comes next.
+ */
 int fv_read_scan(struct fv_read *read, const flagver_query *query, flagver_error *err);
 int fv_read_next(struct fv_read *read, flagver_row *ret_row, flagver_error *err);
 

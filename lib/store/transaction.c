@@ -161,6 +161,7 @@ static void destroy(flagver_txn *txn)
 {
     fv_txn_attach(txn, NULL, NULL);
     fv_digest_free(txn->digest);
+    fv_data_keys_clear(&txn->data_keys);
     fv_text_clear(&txn->operations);
     fv_map_clear(&txn->series_numbers);
     fv_release(txn->source.memory, txn->changes);

@@ -19,6 +19,8 @@
 #include "util/map.h"
 #include "util/memory.h"
 
+struct fv_policy_cache;
+
 /* A series that the transaction holds. */
 struct fv_series {
     flagver_series_row row;      /* as it will be */
@@ -43,7 +45,8 @@ struct fv_txn_source {
     int (*authorize)(void *data, const flagver_actor *actor, const char *action, const char *phase,
                      const char *subject); /* as in flagver_options */
     void *authorize_data;
-    void (*committed)(void *data); /* told after a commit; or NULL */
+    struct fv_policy_cache *policies; /* the engine's */
+    void (*committed)(void *data);    /* told after a commit; or NULL */
     void *data;
 };
 
@@ -105,27 +108,33 @@ int64_t fv_txn_time(const flagver_txn *txn, const struct fv_series *series);
 void fv_txn_attach(flagver_txn *txn, void *data, void (*release)(void *data));
 void *fv_txn_attached(const flagver_txn *txn);
 
+/* A keyed row by which others notice that something has changed. */
+struct fv_mark {
+    int64_t rev, time; /* of the row; 0: there is none */
+    bool raised;       /* by this transaction */
+};
+
 /*
- * The rev of a keyed row, 0: there is none; what is staged is not seen. The transaction
- * rests on it from now on: when another one changes it before our commit, that is FLAGVER_EBUSY.
+ * The mark as it was when this was asked first; what is staged is not seen. The transaction
+ * rests on it from now on: when another one raises it before our commit, that is FLAGVER_EBUSY.
  */
-int fv_txn_rest_on(flagver_txn *txn, const char *space, const char *key, int64_t *ret_rev,
+int fv_txn_rest_on(flagver_txn *txn, const char *space, const char *key, struct fv_mark *ret_mark,
                    flagver_error *err);
 
-/* Raises the rev of a keyed row, for others to notice; once in a transaction is enough. */
+/* Raise a mark; once in a transaction is enough. */
 int fv_txn_raise(flagver_txn *txn, const char *space, const char *key, flagver_error *err);
 
 /* A fresh UUIDv7. */
 int fv_txn_id(flagver_txn *txn, flagver_id *ret_id, flagver_error *err);
 
 /*
- * Add a version with number last + 1: fills series, id, no, rev; `payload` is stored with it. What
- * the row points to must live in the arena.
+ * Add a version with number last + 1: fills series, id, no, rev; `payload` is stored with it, sealed
+ * where there is a payload_salt (fv_txn_salt). What the row points to must live in the arena.
  */
 int fv_txn_add_version(flagver_txn *txn, struct fv_series *series, const flagver_version_row *row,
                        struct fv_staged **ret_version, flagver_error *err);
 
-/* A payload by itself, of an item; `salt` as in flagver_payload_row. */
+/* A payload by itself, of an item; one with a salt (fv_txn_salt) is sealed on its way. */
 int fv_txn_add_payload(flagver_txn *txn, flagver_bytes body, flagver_bytes salt, flagver_id *ret_id,
                        flagver_error *err);
 
