@@ -457,6 +457,7 @@ static int look_at_contents(struct doctor *doctor, const char *tenant, uint64_t 
     if (!digest)
         return fv_fail_memory(err);
     r = fv_read_begin(&read, doctor->store, tenant, err);
+    read.sealed = true; /* there may be no keys here */
     if (r == 0)
         r = fv_read_scan(&read, &query, err);
     while (r >= 0 && (r = fv_read_next(&read, &row, err)) > 0) {

@@ -311,6 +311,7 @@ static int put_tenant(struct output *output, struct fv_store *store, const char 
     r = fv_read_begin(&read, store, tenant, err);
     if (r < 0)
         return r;
+    read.sealed = true; /* what is encrypted stays so */
     r = put(output, &line, err);
     if (r == 0)
         r = put_series(output, &read, err);
