@@ -78,6 +78,9 @@ int fv_txn_outcome(flagver_txn *txn, int r);
 /* Locks the log and turns the staged leaves into changes. */
 int fv_staging_number_leaves(flagver_txn *txn, flagver_error *err);
 
+/* The second half of that: the log has `size` leaves. Also the nodes of the tree and the head. */
+int fv_staging_append_leaves(flagver_txn *txn, uint64_t size, flagver_error *err);
+
 int64_t fv_source_time(const struct fv_txn_source *source);
 
 /* One of several tries under one key, the caller's or our own. */
