@@ -314,15 +314,16 @@ FLAGVER_API int flagver_version_by_id(flagver_client *client, const char *id,
  * What to list; set `size`, NULL is all defaults.
  *
  * prefix     only subjects that begin with it; NULL: all
- * after      only subjects after this one; NULL: from the first
- * after_no   history: only numbers after this one (backwards: before); 0: all
+ * after      only subjects after this one, of one phase; NULL: from the first
+ * after_no   history: only numbers after this one (backwards: before); 0: all. list with `states`
+ *            and `after`: also those of the subject `after`, so that a page may end anywhere
  * limit      at most so many; 0: all
  * backwards  non-zero: in the opposite order
  * as_of      list: what was in force at this time; 0: now
  * payload    non-zero: with payloads
  * all        list, non-zero: tombstones too
  * states     list: not what is in force, but every version in one of these states; the sum of
- *            FLAGVER_STATES(state). history: only those. 0: all
+ *            FLAGVER_STATES(state), without as_of. history: only those. 0: all
  * author     list: only what this actor has created; NULL: all
  */
 typedef struct flagver_list_options {

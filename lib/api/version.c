@@ -189,13 +189,26 @@ int flagver_version_by_id(flagver_client *client, const char *id, flagver_versio
 
 /* ---- lists ---- */
 
+#define ALL_STATES (FLAGVER_STATES(FLAGVER_STATE_RECORDED + 1) - FLAGVER_STATES(1))
+
 static int read_list_options(const flagver_list_options *options, flagver_list_options *ret_options,
                              flagver_error *err)
 {
-    return fv_options_copy("options", options, ret_options, sizeof *ret_options, err);
+    int r = fv_options_copy("options", options, ret_options, sizeof *ret_options, err);
+
+    if (r < 0)
+        return r;
+    if (ret_options->states & ~ALL_STATES)
+        return fv_fail(err, FLAGVER_EINVAL,
+                       "options.states is 0x%x; there are FLAGVER_STATES(1 to %d)",
+                       (unsigned)ret_options->states, FLAGVER_STATE_RECORDED);
+    if (ret_options->author)
+        return fv_check_text("options.author", ret_options->author, FLAGVER_ACTOR_LIMIT, err);
+    return 0;
 }
 
-static int visit_all(flagver_client *client, const flagver_query *query, bool tombstones,
+static int visit_all(flagver_client *client, const flagver_query *query,
+                     const struct fv_history_filter *filter,
                      bool (*visit)(void *data, const flagver_version *version), void *data,
                      flagver_error *err)
 {
@@ -207,7 +220,7 @@ static int visit_all(flagver_client *client, const flagver_query *query, bool to
     r = fv_client_tenancy(client, &tenancy, err);
     if (r < 0)
         return r;
-    r = fv_history_visit(&tenancy, query, tombstones, visit, data, err);
+    r = fv_history_visit(&tenancy, query, filter, visit, data, err);
     fv_store_release(tenancy.store);
     return r;
 }
@@ -233,8 +246,21 @@ int flagver_version_history(flagver_client *client, const char *phase, const cha
                              .after_no = list.after_no,
                              .backwards = list.backwards,
                              .payload = list.payload,
+                             .states = list.states,
                              .limit = list.limit };
-    return visit_all(client, &query, true, visit, data, err);
+    return visit_all(client, &query, &(struct fv_history_filter){ true, list.author }, visit, data,
+                     err);
+}
+
+static int check_list(const char *phase, const flagver_list_options *list, flagver_error *err)
+{
+    if (list->states && list->as_of)
+        return fv_fail(err, FLAGVER_EINVAL, "options.states and options.as_of exclude each other");
+    if (phase)
+        return fv_check_text("phase", phase, FLAGVER_PHASE_LIMIT, err);
+    if (list->after)
+        return fv_fail(err, FLAGVER_EINVAL, "options.after names a subject of no phase");
+    return 0;
 }
 
 int flagver_version_list(flagver_client *client, const char *phase,
@@ -246,22 +272,27 @@ int flagver_version_list(flagver_client *client, const char *phase,
     flagver_query query;
     int r;
 
-    r = fv_check_text("phase", phase, FLAGVER_PHASE_LIMIT, err);
+    r = read_list_options(options, &list, err);
     if (r == 0)
-        r = read_list_options(options, &list, err);
+        r = check_list(phase, &list, err);
     if (r < 0)
         return r;
     query = (flagver_query){ .kind = FLAGVER_QUERY_VERSIONS,
-                             .pick = list.as_of ? FLAGVER_PICK_AS_OF : FLAGVER_PICK_CURRENT,
+                             .pick = list.states  ? FLAGVER_PICK_ALL
+                                     : list.as_of ? FLAGVER_PICK_AS_OF
+                                                  : FLAGVER_PICK_CURRENT,
                              .phase = fv_bytes(phase),
                              .subject = fv_bytes(list.prefix),
                              .prefix = list.prefix != NULL,
                              .after = fv_bytes(list.after),
+                             .after_no = list.states && list.after ? list.after_no : 0,
                              .time = list.as_of,
                              .backwards = list.backwards,
                              .payload = list.payload,
+                             .states = list.states,
                              .limit = list.limit };
-    return visit_all(client, &query, list.all != 0, visit, data, err);
+    return visit_all(client, &query, &(struct fv_history_filter){ list.all != 0, list.author },
+                     visit, data, err);
 }
 
 int flagver_version_diff(flagver_client *client, const char *phase, const char *subject,

@@ -51,7 +51,8 @@ int fv_version_fill(struct fv_arena *arena, const flagver_version_row *row,
                                       .decided_by = text_of(arena, row->decided_by, &fine),
                                       .note = text_of(arena, row->note, &fine),
                                       .payload = text_of(arena, row->payload, &fine),
-                                      .payload_length = row->payload.length };
+                                      .payload_length = row->payload.length,
+                                      .emergency = row->bits & FLAGVER_VERSION_EMERGENCY };
     memcpy(ret_version->content_hash, row->content_hash, sizeof ret_version->content_hash);
     return fine ? 0 : FLAGVER_ENOMEM;
 }
@@ -123,53 +124,95 @@ int fv_history_one(const struct fv_tenancy *tenancy, flagver_query *query, bool 
 
 /* ---- many ---- */
 
-static int visit_rows(struct fv_read *read, bool tombstones, uint32_t limit, struct fv_arena *arena,
-                      bool (*visit)(void *data, const flagver_version *version), void *data,
+struct listing {
+    struct fv_history_filter filter;
+    uint32_t limit, visited;
+    bool ended; /* by who is visited */
+    struct fv_arena arena;
+    bool (*visit)(void *data, const flagver_version *version);
+    void *data;
+};
+
+static bool is_wanted(const struct fv_history_filter *filter, const flagver_version_row *row)
+{
+    size_t length = filter->author ? strlen(filter->author) : 0;
+
+    if (!filter->tombstones && row->bits & FLAGVER_VERSION_TOMBSTONE)
+        return false;
+    return !filter->author || (row->created_by.length == length &&
+                               memcmp(row->created_by.data, filter->author, length) == 0);
+}
+
+static int visit_rows(struct fv_read *read, const flagver_query *query, struct listing *listing,
                       flagver_error *err)
 {
     flagver_version version;
     flagver_row row;
-    uint32_t visited = 0;
-    int r = 1;
+    int r;
 
-    while ((!limit || visited < limit) && (r = fv_read_next(read, &row, err)) > 0) {
-        if (!tombstones && row.as.version.bits & FLAGVER_VERSION_TOMBSTONE)
+    r = fv_read_scan(read, query, err);
+    if (r < 0)
+        return r;
+    while (!listing->ended && (!listing->limit || listing->visited < listing->limit) &&
+           (r = fv_read_next(read, &row, err)) > 0) {
+        if (!is_wanted(&listing->filter, &row.as.version))
             continue;
-        fv_arena_reset(arena);
-        if (fv_version_fill(arena, &row.as.version, &version) < 0)
+        fv_arena_reset(&listing->arena);
+        if (fv_version_fill(&listing->arena, &row.as.version, &version) < 0)
             return fv_fail_memory(err);
-        if (!visit(data, &version))
-            return 0;
-        visited++;
+        listing->ended = !listing->visit(listing->data, &version);
+        listing->visited++;
     }
     return r < 0 ? r : 0;
 }
 
-int fv_history_visit(const struct fv_tenancy *tenancy, const flagver_query *query, bool tombstones,
+/* A page may end amid the versions of a subject: then the next one begins with the rest of them. */
+static int visit_rest(struct fv_read *read, flagver_query *query, struct listing *listing,
+                      flagver_error *err)
+{
+    flagver_query rest = *query;
+
+    if (!query->after.data || !query->after_no)
+        return 0;
+    query->after_no = 0;
+    if (query->subject.data &&
+        (query->after.length < query->subject.length ||
+         memcmp(query->after.data, query->subject.data, query->subject.length) != 0))
+        return 0;
+    rest.subject = rest.after;
+    rest.prefix = 0;
+    rest.after = fv_bytes(NULL);
+    return visit_rows(read, &rest, listing, err);
+}
+
+int fv_history_visit(const struct fv_tenancy *tenancy, const flagver_query *query,
+                     const struct fv_history_filter *filter,
                      bool (*visit)(void *data, const flagver_version *version), void *data,
                      flagver_error *err)
 {
+    struct listing listing = {
+        .filter = *filter, .limit = query->limit, .visit = visit, .data = data
+    };
     flagver_query all = *query;
-    struct fv_arena arena;
     struct fv_read read;
     int r;
 
-    if (!tombstones)
+    if (!filter->tombstones || filter->author)
         all.limit = 0; /* those that are left out do not count */
-    fv_arena_init(&arena, NULL, CHUNK);
+    fv_arena_init(&listing.arena, NULL, CHUNK);
     r = fv_read_begin(&read, tenancy->store, tenancy->tenant, err);
     if (r == 0)
-        r = fv_read_scan(&read, &all, err);
+        r = visit_rest(&read, &all, &listing, err);
     if (r == 0)
-        r = visit_rows(&read, tombstones, query->limit, &arena, visit, data, err);
+        r = visit_rows(&read, &all, &listing, err);
     fv_read_end(&read);
-    fv_arena_clear(&arena);
+    fv_arena_clear(&listing.arena);
     return r;
 }
 
 /* ---- differences ---- */
 
-/* The payload of a number; {} for number 0 and tombstones. */
+/* The payload of a number; {} for number 0 and tombstones. What was shredded cannot be compared. */
 static int read_side(struct fv_read *read, flagver_query *query, uint32_t no, struct fv_text *out,
                      flagver_error *err)
 {
@@ -186,6 +229,10 @@ static int read_side(struct fv_read *read, flagver_query *query, uint32_t no, st
         if (r == 0)
             return fv_fail(err, FLAGVER_ENOTFOUND, "\"%.256s\" has no version %u",
                            (const char *)query->subject.data, (unsigned)no);
+        if (!row.as.version.payload.data && !(row.as.version.bits & FLAGVER_VERSION_TOMBSTONE))
+            return fv_fail(err, FLAGVER_ENOTFOUND,
+                           "what version %u of \"%.256s\" said was shredded", (unsigned)no,
+                           (const char *)query->subject.data);
         fv_text_add_bytes(out, row.as.version.payload.data, row.as.version.payload.length);
     }
     if (!out->length)
@@ -236,6 +283,134 @@ int fv_history_diff(const struct fv_tenancy *tenancy, const char *phase, const c
     return r;
 }
 
+/* ---- items and votes ---- */
+
+/* Begins the scan of what belongs to a version. */
+static int scan_parts(struct fv_read *read, int kind, const char *phase, const char *subject,
+                      uint32_t no, flagver_error *err)
+{
+    const flagver_query version = { .kind = FLAGVER_QUERY_VERSIONS,
+                                    .pick = FLAGVER_PICK_NUMBER,
+                                    .phase = fv_bytes(phase),
+                                    .subject = fv_bytes(subject),
+                                    .no = no };
+    flagver_query parts = { .kind = kind, .no = no, .payload = 1 };
+    flagver_row row;
+    int r;
+
+    r = fv_read_scan(read, &version, err);
+    if (r == 0)
+        r = fv_read_next(read, &row, err);
+    if (r < 0)
+        return r;
+    if (r == 0)
+        return fv_fail(err, FLAGVER_ENOTFOUND, "there is no version %u of %s \"%.256s\"",
+                       (unsigned)no, phase, subject);
+    parts.id = row.as.version.series;
+    return fv_read_scan(read, &parts, err);
+}
+
+static int fill_item(struct fv_arena *arena, const flagver_item_row *row, flagver_item *ret_item,
+                     flagver_error *err)
+{
+    bool fine = true;
+
+    *ret_item = (flagver_item){ .key = text_of(arena, row->key, &fine),
+                                .origin_no = row->origin_no,
+                                .status = row->status,
+                                .decided_by = text_of(arena, row->decided_by, &fine),
+                                .note = text_of(arena, row->note, &fine),
+                                .decided_at = row->decided_at,
+                                .payload = text_of(arena, row->payload, &fine),
+                                .payload_length = row->payload.length };
+    memcpy(ret_item->hash, row->hash, sizeof ret_item->hash);
+    return fine ? 0 : fv_fail_memory(err);
+}
+
+static int visit_items(struct fv_read *read, struct fv_arena *arena,
+                       bool (*visit)(void *data, const flagver_item *item), void *data,
+                       flagver_error *err)
+{
+    flagver_item item;
+    flagver_row row;
+    int r;
+
+    while ((r = fv_read_next(read, &row, err)) > 0) {
+        fv_arena_reset(arena);
+        r = fill_item(arena, &row.as.item, &item, err);
+        if (r < 0 || !visit(data, &item))
+            return r;
+    }
+    return r;
+}
+
+int fv_history_items(const struct fv_tenancy *tenancy, const char *phase, const char *subject,
+                     uint32_t no, bool (*visit)(void *data, const flagver_item *item), void *data,
+                     flagver_error *err)
+{
+    struct fv_arena arena;
+    struct fv_read read;
+    int r;
+
+    fv_arena_init(&arena, NULL, CHUNK);
+    r = fv_read_begin(&read, tenancy->store, tenancy->tenant, err);
+    if (r == 0)
+        r = scan_parts(&read, FLAGVER_QUERY_ITEMS, phase, subject, no, err);
+    if (r == 0)
+        r = visit_items(&read, &arena, visit, data, err);
+    fv_read_end(&read);
+    fv_arena_clear(&arena);
+    return r;
+}
+
+static int fill_vote(struct fv_arena *arena, const flagver_vote_row *row, flagver_vote *ret_vote,
+                     flagver_error *err)
+{
+    bool fine = true;
+
+    *ret_vote = (flagver_vote){ .actor = text_of(arena, row->actor, &fine),
+                                .note = text_of(arena, row->note, &fine),
+                                .time = row->time };
+    memcpy(ret_vote->content_hash, row->content_hash, sizeof ret_vote->content_hash);
+    return fine ? 0 : fv_fail_memory(err);
+}
+
+static int visit_votes(struct fv_read *read, struct fv_arena *arena,
+                       bool (*visit)(void *data, const flagver_vote *vote), void *data,
+                       flagver_error *err)
+{
+    flagver_vote vote;
+    flagver_row row;
+    int r;
+
+    while ((r = fv_read_next(read, &row, err)) > 0) {
+        fv_arena_reset(arena);
+        r = fill_vote(arena, &row.as.vote, &vote, err);
+        if (r < 0 || !visit(data, &vote))
+            return r;
+    }
+    return r;
+}
+
+int fv_history_votes(const struct fv_tenancy *tenancy, const char *phase, const char *subject,
+                     uint32_t no, bool (*visit)(void *data, const flagver_vote *vote), void *data,
+                     flagver_error *err)
+{
+    struct fv_arena arena;
+    struct fv_read read;
+    int r;
+
+    fv_arena_init(&arena, NULL, CHUNK);
+    r = fv_read_begin(&read, tenancy->store, tenancy->tenant, err);
+    if (r == 0)
+        r = scan_parts(&read, FLAGVER_QUERY_VOTES, phase, subject, no, err);
+    if (r == 0)
+        r = visit_votes(&read, &arena, visit, data, err);
+    fv_read_end(&read);
+    fv_arena_clear(&arena);
+    return r;
+}
+
 /* ---- the audit log ---- */
 
 static int fill_entry(struct fv_arena *arena, const flagver_leaf_row *row,
@@ -257,8 +432,19 @@ static int fill_entry(struct fv_arena *arena, const flagver_leaf_row *row,
                                         .supersedes = leaf.supersedes,
                                         .from = leaf.from,
                                         .to = leaf.to,
-                                        .bits = leaf.bits };
+                                        .bits = leaf.bits,
+                                        .rev = leaf.rev,
+                                        .parent_no = leaf.parent_no,
+                                        .base_no = leaf.base_no,
+                                        .reverts_no = leaf.reverts_no,
+                                        .policy_no = leaf.policy_no,
+                                        .policy = text_of(arena, leaf.policy, &fine),
+                                        .rule = text_of(arena, leaf.rule, &fine),
+                                        .idempotency_key = text_of(arena, leaf.idempotency_key,
+                                                                   &fine) };
     memcpy(ret_entry->content_hash, leaf.content_hash, sizeof leaf.content_hash);
+    memcpy(ret_entry->decisions_hash, leaf.decisions_hash, sizeof leaf.decisions_hash);
+    memcpy(ret_entry->note_hash, leaf.note_hash, sizeof leaf.note_hash);
     memcpy(ret_entry->leaf_hash, row->hash, sizeof row->hash);
     return fine ? 0 : fv_fail_memory(err);
 }

@@ -31,13 +31,32 @@ void fv_version_free(flagver_version *version);
 int fv_history_one(const struct fv_tenancy *tenancy, flagver_query *query, bool in_force,
                    const char *what, flagver_version **ret_version, flagver_error *err);
 
-int fv_history_visit(const struct fv_tenancy *tenancy, const flagver_query *query, bool tombstones,
+/* Which of the versions that a query finds. */
+struct fv_history_filter {
+    bool tombstones;    /* these too */
+    const char *author; /* only what this actor has created; NULL: all */
+};
+
+/*
+ * Visit versions, all from one state of the store. A query with both `after` and `after_no` goes
+ * on behind this version of that subject.
+ */
+int fv_history_visit(const struct fv_tenancy *tenancy, const flagver_query *query,
+                     const struct fv_history_filter *filter,
                      bool (*visit)(void *data, const flagver_version *version), void *data,
                      flagver_error *err);
 
 int fv_history_diff(const struct fv_tenancy *tenancy, const char *phase, const char *subject,
                     uint32_t from_no, uint32_t to_no, int form, char **ret_text,
                     flagver_error *err);
+
+/* FLAGVER_ENOTFOUND: there is no such version. */
+int fv_history_items(const struct fv_tenancy *tenancy, const char *phase, const char *subject,
+                     uint32_t no, bool (*visit)(void *data, const flagver_item *item), void *data,
+                     flagver_error *err);
+int fv_history_votes(const struct fv_tenancy *tenancy, const char *phase, const char *subject,
+                     uint32_t no, bool (*visit)(void *data, const flagver_vote *vote), void *data,
+                     flagver_error *err);
 
 int fv_history_log(const struct fv_tenancy *tenancy, uint64_t from, uint32_t limit,
                    bool (*visit)(void *data, const flagver_audit_entry *entry), void *data,
