@@ -240,6 +240,19 @@ static int open_key(const struct fv_key_place *place, const struct key_row *row,
                             (unsigned)row->no, row->id);
 }
 
+int fv_key_row_try(const struct fv_key_place *place, const flagver_keyed_row *row,
+                   flagver_error *err)
+{
+    uint8_t key[FV_AEAD_KEY_SIZE];
+    struct key_row read;
+    int r;
+
+    read_row(row, &read);
+    r = open_key(place, &read, key, err);
+    fv_wipe(key, sizeof key);
+    return r;
+}
+
 /* Under the first key-encryption key. */
 static int seal_key(const struct fv_key_place *place, const struct fv_data_key *key,
                     struct key_row *ret_row, flagver_error *err)

@@ -66,10 +66,14 @@ int fv_sealed_open(const struct fv_key_place *place, struct fv_data_keys *keys,
                    const struct fv_sealed *sealed, uint8_t *out, flagver_error *err);
 
 /*
- * Can the value of a row of FV_KEY_SPACE be one? Then which key-encryption key opens it. For
- * rows that come from elsewhere, and for lists.
+ * Is a row of FV_KEY_SPACE a data key? Then its number, and which key-encryption key it is under.
+ * For rows that come from elsewhere, and for lists.
  */
 bool fv_key_row_read(const flagver_keyed_row *row, uint32_t *ret_no, char ret_id[FV_KEY_ID_SIZE]);
+
+/* Does it open? 0, FLAGVER_EKEY, FLAGVER_ENOMEM. */
+int fv_key_row_try(const struct fv_key_place *place, const flagver_keyed_row *row,
+                   flagver_error *err);
 
 /* ---- in a transaction ---- */
 

@@ -1,0 +1,107 @@
+#include "flagver/key.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/fernet.h"
+#include "engine/client.h"
+#include "engine/keys.h"
+#include "util/fail.h"
+
+/* ---- data keys ---- */
+
+int flagver_key_list(flagver_client *client, bool (*visit)(void *data, const flagver_data_key *key),
+                     void *data, flagver_error *err)
+{
+    struct fv_tenancy tenancy;
+    int r;
+
+    if (!visit)
+        return fv_fail(err, FLAGVER_EINVAL, "visit is NULL");
+    r = fv_client_tenancy(client, &tenancy, err);
+    if (r < 0)
+        return r;
+    r = fv_keys_visit(&tenancy, visit, data, err);
+    fv_store_release(tenancy.store);
+    return r;
+}
+
+static int rotate(flagver_txn *txn, flagver_key_rotation *ret_rotation, flagver_error *err)
+{
+    static const struct fv_words words = { "rotate keys", sizeof "rotate keys" - 1 };
+    uint32_t count;
+    int r;
+
+    r = fv_txn_replay(txn, &words, 1, &count, err);
+    if (r > 0)
+        *ret_rotation = (flagver_key_rotation){ .data_keys = count };
+    if (r != 0)
+        return r < 0 ? r : 0;
+    r = fv_txn_rotate_keys(txn, ret_rotation, err);
+    if (r < 0)
+        fv_txn_record_refusal(txn, r);
+    else
+        fv_txn_record(txn, ret_rotation->data_keys);
+    return r;
+}
+
+int flagver_key_rotate(flagver_txn *txn, flagver_key_rotation *ret_rotation, flagver_error *err)
+{
+    flagver_key_rotation rotation;
+    int r;
+
+    if (!txn)
+        return fv_fail(err, FLAGVER_EINVAL, "txn is NULL");
+    r = fv_txn_enter(txn, err);
+    if (r < 0)
+        return r;
+    r = fv_txn_leave(txn, rotate(txn, &rotation, err), err);
+    if (r == 0 && ret_rotation)
+        *ret_rotation = rotation;
+    return r;
+}
+
+/* ---- tokens of others ---- */
+
+static int decrypt(const uint8_t key[FV_FERNET_KEY_SIZE], const char *token, size_t length,
+                   char **ret_text, size_t *ret_length, flagver_error *err)
+{
+    struct fv_crypto *crypto = fv_crypto_new();
+    char *text = malloc(FV_FERNET_ROOM(length) + 1);
+    uint64_t time;
+    int r;
+
+    if (crypto && text)
+        r = fv_fernet_open(crypto, key, token, length, (uint8_t *)text, ret_length, &time, err);
+    else
+        r = fv_fail_memory(err);
+    fv_crypto_free(crypto);
+    if (r < 0) {
+        free(text);
+        return r;
+    }
+    text[*ret_length] = 0;
+    *ret_text = text;
+    return 0;
+}
+
+int flagver_fernet_decrypt(const char *key, const char *token, size_t length, char **ret_text,
+                           size_t *ret_length, flagver_error *err)
+{
+    uint8_t bytes[FV_FERNET_KEY_SIZE];
+    size_t text_length;
+    int r;
+
+    if (!key || (!token && length) || !ret_text)
+        return fv_fail(err, FLAGVER_EINVAL, "%s is NULL",
+                       !key       ? "key"
+                       : ret_text ? "token"
+                                  : "ret_text");
+    if (!fv_fernet_key(key, strlen(key), bytes))
+        return fv_fail(err, FLAGVER_EINVAL, "key is not 32 bytes in URL-safe base64");
+    r = decrypt(bytes, token, length, ret_text, &text_length, err);
+    fv_wipe(bytes, sizeof bytes);
+    if (r == 0 && ret_length)
+        *ret_length = text_length;
+    return r;
+}
