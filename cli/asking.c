@@ -13,19 +13,24 @@ static int64_t stopped_clock(void *data)
     return *(const int64_t *)data;
 }
 
-int cli_read_at(const struct cli_request *request, int64_t *ret_us)
+int cli_read_time(const struct cli_request *request, enum cli_option option, int64_t *ret_us)
 {
-    const char *at = request->values[CLI_AT], *lacks;
+    const char *at = request->values[option], *name = cli_options[option].name, *lacks;
 
     if (!at || cli_datetime_parse(at, ret_us) || cli_datetime_before(at, cli_now(), ret_us))
         return 0;
     lacks = cli_datetime_lacks(at);
     if (lacks)
-        return cli_request_refuse(request, "--at %s %s", at, lacks);
+        return cli_request_refuse(request, "--%s %s %s", name, at, lacks);
     return cli_request_refuse(request,
-                              "--at %s is neither a time such as 2026-01-31T12:00:00Z nor an "
+                              "--%s %s is neither a time such as 2026-01-31T12:00:00Z nor an "
                               "offset such as -5m",
-                              at);
+                              name, at);
+}
+
+int cli_read_at(const struct cli_request *request, int64_t *ret_us)
+{
+    return cli_read_time(request, CLI_AT, ret_us);
 }
 
 static int open_file(struct cli_asking *asking, const char *path, flagver_options *options)

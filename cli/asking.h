@@ -16,7 +16,11 @@ struct cli_asking {
     int64_t now;                /* for clocks that stand still: --at, else when we began; in ms */
 };
 
-/* --at in microseconds, a time or an offset from now. Returns 0, or CLI_USAGE after having said what is wrong. */
+/*
+ * An option in microseconds, a time or an offset from now; without it *ret_us stays as it is. Returns 0, or
+ * CLI_USAGE after having said what is wrong.
+ */
+int cli_read_time(const struct cli_request *request, enum cli_option option, int64_t *ret_us);
 int cli_read_at(const struct cli_request *request, int64_t *ret_us);
 
 /*

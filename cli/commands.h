@@ -34,6 +34,40 @@ int cli_flag_beta_add(const struct cli_request *request);
 int cli_flag_beta_rm(const struct cli_request *request);
 int cli_flag_schedule(const struct cli_request *request);
 
+/* record_read.c: of any phase, like cli_record_history and cli_record_diff */
+int cli_version_current(const struct cli_request *request);
+int cli_version_as_of(const struct cli_request *request);
+
+/* version_read.c */
+int cli_version_show(const struct cli_request *request);
+int cli_version_list(const struct cli_request *request);
+int cli_version_due(const struct cli_request *request);
+
+/* version_write.c */
+int cli_version_create(const struct cli_request *request);
+int cli_version_record(const struct cli_request *request);
+int cli_version_edit(const struct cli_request *request);
+int cli_version_rebase(const struct cli_request *request);
+int cli_version_submit(const struct cli_request *request);
+int cli_version_return(const struct cli_request *request);
+int cli_version_approve(const struct cli_request *request);
+int cli_version_reject(const struct cli_request *request);
+int cli_version_withdraw(const struct cli_request *request);
+int cli_version_review(const struct cli_request *request);
+int cli_version_revert(const struct cli_request *request);
+int cli_version_remove(const struct cli_request *request);
+
+/* version_items.c */
+int cli_version_items(const struct cli_request *request);
+int cli_version_decide(const struct cli_request *request);
+
+/* phase.c */
+int cli_phase_put(const struct cli_request *request);
+int cli_phase_get(const struct cli_request *request);
+int cli_phase_list(const struct cli_request *request);
+int cli_assign(const struct cli_request *request);
+int cli_assignments(const struct cli_request *request);
+
 /* plan.c */
 int cli_flag_plan(const struct cli_request *request);
 int cli_flag_apply(const struct cli_request *request);
@@ -49,6 +83,9 @@ int cli_health(const struct cli_request *request);
 int cli_export(const struct cli_request *request);
 int cli_import(const struct cli_request *request);
 int cli_init(const struct cli_request *request);
+
+/* metrics.c */
+int cli_metrics(const struct cli_request *request);
 
 /* What an evaluation that ended in an error serves: the caller's default, a JSON text or NULL. */
 void cli_serve_default(flagver_detail *detail, const char *json, size_t length);

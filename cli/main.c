@@ -373,6 +373,19 @@ const struct cli_command cli_commands[] = {
         .manual = DELETE_MANUAL,
         .run = cli_record_delete,
     },
+    {
+        .name = "metrics",
+        .operands = "[PHASE]",
+        .summary = "how many versions, and how long they took",
+        .options = CLI_BIT(CLI_PREFIX) | CLI_BIT(CLI_PARTS) | CLI_BIT(CLI_BY_MONTH) |
+                   CLI_BIT(CLI_SINCE) | CLI_BIT(CLI_UNTIL),
+        .manual = "Print for each phase how many versions were created and in which states they\n"
+                  "are now, and how long it took from creation to submission and to approval:\n"
+                  "mean, median and 95th percentile. Drafting is part of both. All of it is\n"
+                  "computed from the versions. --prefix counts by part: cycle-7 is not a part\n"
+                  "of cycle-70/report-1. --json prints hours, a line for each group.",
+        .run = cli_metrics,
+    },
     { .name = NULL },
 };
 

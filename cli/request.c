@@ -51,6 +51,10 @@ const struct cli_option_form cli_options[CLI_OPTION_COUNT] = {
     [CLI_APPROVE] = { "approve", NULL, "decide for it" },
     [CLI_REJECT] = { "reject", NULL, "decide against it" },
     [CLI_PENDING] = { "pending", NULL, "take the decision back" },
+    [CLI_PARTS] = { "parts", "COUNT", "by the first so many parts of the subject" },
+    [CLI_BY_MONTH] = { "by-month", NULL, "by the month of creation, in UTC" },
+    [CLI_SINCE] = { "since", "TIME", "only what was created from then on; as --at" },
+    [CLI_UNTIL] = { "until", "TIME", "only what was created before then" },
 };
 
 /* How many of the words spell the command's name; `whole` when all of the name is there. */

@@ -57,6 +57,10 @@ enum cli_option {
     CLI_APPROVE,
     CLI_REJECT,
     CLI_PENDING,
+    CLI_PARTS,
+    CLI_BY_MONTH,
+    CLI_SINCE,
+    CLI_UNTIL,
     CLI_OPTION_COUNT
 };
 

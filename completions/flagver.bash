@@ -40,6 +40,7 @@ segment history|NAME|
 segment diff|NAME [FROM [TO]]|--merge-patch
 segment revert|NAME NO|--note --expect --idempotency-key
 segment delete|NAME|--note --expect --idempotency-key
+metrics|[PHASE]|--prefix --parts --by-month --since --until
 END
 }
 
@@ -49,7 +50,7 @@ _flagver_everywhere='--store --tenant --actor --role --json --help --version'
 _flagver_is_switch() {
     case $1 in
     --json | --help | --version | --batch | --prune | --keep-off | --deleted | --merge-patch | \
-        --clear | --no-backup) ;;
+        --clear | --no-backup | --by-month) ;;
     *) return 1 ;;
     esac
 }
