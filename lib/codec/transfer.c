@@ -17,7 +17,7 @@ _Static_assert(FV_TRANSFER_LINE_LIMIT <= FV_JSON_LIMIT, "every line can be parse
 
 /* ---- what lines hold ---- */
 
-enum type { NUMBER32, NUMBER64, COUNT64, STATE, TEXT, HEX, ID, HASH, PAYLOAD };
+enum type { NUMBER32, NUMBER64, COUNT64, STATE, STATUS, TEXT, HEX, ID, HASH, PAYLOAD };
 
 /* A member of a line and its place in the row. Tables are in byte order of the names. */
 struct field {
@@ -31,6 +31,13 @@ struct field {
 
 static const struct field tenant_fields[] = {
     { "tenant", TEXT, true, offsetof(struct fv_transfer_tenant, name) },
+};
+
+static const struct field key_fields[] = {
+    { "key", TEXT, true, offsetof(flagver_keyed_row, key) },
+    { "rev", NUMBER64, true, offsetof(flagver_keyed_row, rev) },
+    { "time", NUMBER64, false, offsetof(flagver_keyed_row, time) },
+    { "value", HEX, true, offsetof(flagver_keyed_row, value) },
 };
 
 static const struct field series_fields[] = {
@@ -67,6 +74,31 @@ static const struct field version_fields[] = {
     { "superseded_by", NUMBER32, false, offsetof(flagver_version_row, superseded_by) },
 };
 
+static const struct field contributor_fields[] = {
+    { "actor", TEXT, true, offsetof(flagver_contributor_row, actor) },
+};
+
+static const struct field item_fields[] = {
+    { "decided_at", NUMBER64, false, offsetof(flagver_item_row, decided_at) },
+    { "decided_by", TEXT, false, offsetof(flagver_item_row, decided_by) },
+    { "hash", HASH, true, offsetof(flagver_item_row, hash) },
+    { "key", TEXT, true, offsetof(flagver_item_row, key) },
+    { "note", TEXT, false, offsetof(flagver_item_row, note) },
+    { "origin_no", NUMBER32, false, offsetof(flagver_item_row, origin_no) },
+    { "payload", PAYLOAD, true, offsetof(flagver_item_row, payload) },
+    { "payload_id", ID, true, offsetof(flagver_item_row, payload_id) },
+    { "payload_key", NUMBER32, false, offsetof(flagver_item_row, payload_key) },
+    { "payload_salt", HEX, false, offsetof(flagver_item_row, payload_salt) },
+    { "status", STATUS, true, offsetof(flagver_item_row, status) },
+};
+
+static const struct field vote_fields[] = {
+    { "actor", TEXT, true, offsetof(flagver_vote_row, actor) },
+    { "content_hash", HASH, true, offsetof(flagver_vote_row, content_hash) },
+    { "note", TEXT, false, offsetof(flagver_vote_row, note) },
+    { "time", NUMBER64, false, offsetof(flagver_vote_row, time) },
+};
+
 static const struct field leaf_fields[] = {
     { "hash", HASH, true, offsetof(flagver_leaf_row, hash) },
     { "leaf", HEX, true, offsetof(flagver_leaf_row, leaf) },
@@ -89,13 +121,39 @@ struct shape {
 
 static const struct shape shapes[] = {
     [FV_TRANSFER_TENANT] = { NULL, FIELDS(tenant_fields) },
+    [FV_TRANSFER_KEY] = { "key", FIELDS(key_fields) },
     [FV_TRANSFER_SERIES] = { "series", FIELDS(series_fields) },
     [FV_TRANSFER_VERSION] = { "version", FIELDS(version_fields) },
+    [FV_TRANSFER_CONTRIBUTOR] = { "contributor", FIELDS(contributor_fields) },
+    [FV_TRANSFER_ITEM] = { "item", FIELDS(item_fields) },
+    [FV_TRANSFER_VOTE] = { "vote", FIELDS(vote_fields) },
     [FV_TRANSFER_LEAF] = { "leaf", FIELDS(leaf_fields) },
     [FV_TRANSFER_END] = { NULL, FIELDS(end_fields) },
 };
 
 _Static_assert(sizeof version_fields / sizeof *version_fields <= FIELD_LIMIT, "room for all");
+
+/* ---- words for numbers ---- */
+
+/* NULL: there is no such number. */
+static const char *item_status(int32_t status)
+{
+    static const char *const names[] = { [FLAGVER_ITEM_PENDING] = "pending",
+                                         [FLAGVER_ITEM_APPROVED] = "approved",
+                                         [FLAGVER_ITEM_REJECTED] = "rejected" };
+
+    return status >= 0 && (size_t)status < sizeof names / sizeof *names ? names[status] : NULL;
+}
+
+static const char *word_of(enum type type, int32_t number)
+{
+    return type == STATE ? fv_state_name(number) : item_status(number);
+}
+
+static int32_t first_word(enum type type)
+{
+    return type == STATE ? FLAGVER_STATE_DRAFT : FLAGVER_ITEM_PENDING;
+}
 
 /* ---- writing ---- */
 
@@ -127,15 +185,23 @@ static bool is_plain(flagver_bytes bytes)
     return fv_utf8_valid(bytes.data, bytes.length);
 }
 
-static void add_payload(struct fv_text *out, flagver_bytes payload, uint32_t key)
+static bool is_encrypted(const struct fv_transfer *line)
 {
-    if (key == 0 && is_plain(payload)) {
+    return line->kind == FV_TRANSFER_ITEM ? line->as.item.payload_key
+                                          : line->as.version.payload_key;
+}
+
+static void add_payload(struct fv_text *out, flagver_bytes payload, bool encrypted)
+{
+    if (!payload.data) {
+        fv_text_add(out, "null");
+    } else if (!encrypted && is_plain(payload)) {
         fv_canonical_string(out, payload.data, payload.length);
-        return;
+    } else {
+        fv_text_add(out, "{\"hex\":");
+        add_hex(out, payload.data, payload.length);
+        fv_text_add_char(out, '}');
     }
-    fv_text_add(out, "{\"hex\":");
-    add_hex(out, payload.data, payload.length);
-    fv_text_add_char(out, '}');
 }
 
 static int64_t number_of(const struct field *field, const void *at)
@@ -170,9 +236,9 @@ static const char *fault_of(const struct field *field, const flagver_bytes *text
     return NULL;
 }
 
-static const char *add_state(struct fv_text *out, int32_t state)
+static const char *add_word(struct fv_text *out, enum type type, int32_t number)
 {
-    const char *name = fv_state_name(state);
+    const char *name = word_of(type, number);
 
     if (!name)
         return "is none";
@@ -180,9 +246,10 @@ static const char *add_state(struct fv_text *out, int32_t state)
     return NULL;
 }
 
-static const char *add_value(struct fv_text *out, const struct field *field, const void *row)
+static const char *add_value(struct fv_text *out, const struct field *field,
+                             const struct fv_transfer *line)
 {
-    const void *at = (const char *)row + field->offset;
+    const void *at = (const char *)&line->as + field->offset;
     const flagver_bytes *bytes = at;
     const char *fault = NULL;
     char id[FV_UUID_TEXT];
@@ -190,16 +257,16 @@ static const char *add_value(struct fv_text *out, const struct field *field, con
     switch (field->type) {
     case TEXT:
     case HEX:
-    case PAYLOAD:
         fault = fault_of(field, bytes);
         if (fault)
             return fault;
         if (field->type == TEXT)
             fv_canonical_string(out, bytes->data, bytes->length);
-        else if (field->type == HEX)
-            add_hex(out, bytes->data, bytes->length);
         else
-            add_payload(out, *bytes, ((const flagver_version_row *)row)->payload_key);
+            add_hex(out, bytes->data, bytes->length);
+        break;
+    case PAYLOAD:
+        add_payload(out, *bytes, is_encrypted(line));
         break;
     case ID:
         fv_uuid_text(at, id);
@@ -209,7 +276,8 @@ static const char *add_value(struct fv_text *out, const struct field *field, con
         add_hex(out, at, 32);
         break;
     case STATE:
-        return add_state(out, *(const int32_t *)at);
+    case STATUS:
+        return add_word(out, field->type, *(const int32_t *)at);
     default:
         fv_canonical_integer(out, number_of(field, at));
     }
@@ -220,7 +288,13 @@ static int refuse_row(const struct fv_transfer *line, const char *field, const c
                       flagver_error *err)
 {
     const flagver_version_row *version = &line->as.version;
+    const flagver_item_row *item = &line->as.item;
+    const char *wrapper = shapes[line->kind].wrapper;
 
+    if (line->kind == FV_TRANSFER_ITEM)
+        return fv_fail(err, FLAGVER_ECORRUPT, "item \"%.*s\" of a version %" PRIu32 ": %s %s",
+                       (int)item->key.length, item->key.data ? (const char *)item->key.data : "",
+                       item->no, field, fault);
     if (line->kind == FV_TRANSFER_VERSION)
         return fv_fail(err, FLAGVER_ECORRUPT, "version %" PRIu32 " of %.*s %.*s: %s %s",
                        version->no, (int)version->phase.length,
@@ -231,8 +305,8 @@ static int refuse_row(const struct fv_transfer *line, const char *field, const c
     if (line->kind == FV_TRANSFER_LEAF)
         return fv_fail(err, FLAGVER_ECORRUPT, "leaf %" PRIu64 ": %s %s", line->as.leaf.no, field,
                        fault);
-    return fv_fail(err, FLAGVER_ECORRUPT, "%s of a %s %s", field,
-                   line->kind == FV_TRANSFER_SERIES ? "series" : "tenant", fault);
+    return fv_fail(err, FLAGVER_ECORRUPT, "%s of a %s %s", field, wrapper ? wrapper : "tenant",
+                   fault);
 }
 
 static int write_fields(struct fv_text *out, const struct fv_transfer *line, flagver_error *err)
@@ -247,7 +321,7 @@ static int write_fields(struct fv_text *out, const struct fv_transfer *line, fla
         fv_text_add(out, comma);
         fv_canonical_string(out, field->name, strlen(field->name));
         fv_text_add_char(out, ':');
-        fault = add_value(out, field, &line->as);
+        fault = add_value(out, field, line);
         if (fault)
             return refuse_row(line, field->name, fault, err);
         comma = ",";
@@ -421,6 +495,8 @@ static int read_payload(const struct input *input, const struct fv_place *place,
     json_t *hex;
     int r;
 
+    if (json_is_null(value))
+        return 0;
     if (!json_is_object(value))
         return read_text(input, place, value, ret_payload);
     r = fv_read_fields(&input->reading, place, value, names, 1, &hex);
@@ -443,20 +519,22 @@ static int read_id(const struct input *input, const struct fv_place *place, cons
     return 0;
 }
 
-static int read_state(const struct input *input, const struct fv_place *place, const json_t *value,
-                      int32_t *ret_state)
+static int read_word(const struct input *input, const struct fv_place *place, const json_t *value,
+                     enum type type, int32_t *ret_number)
 {
     int r = fv_expect_string(&input->reading, place, value);
-    int32_t state;
+    const char *word;
+    int32_t number;
 
     if (r < 0)
         return r;
-    for (state = 1; fv_state_name(state); state++)
-        if (strcmp(fv_state_name(state), json_string_value(value)) == 0) {
-            *ret_state = state;
+    for (number = first_word(type); (word = word_of(type, number)); number++)
+        if (strcmp(word, json_string_value(value)) == 0) {
+            *ret_number = number;
             return 0;
         }
-    return fv_refuse(&input->reading, place, "\"%.60s\" is no state", json_string_value(value));
+    return fv_refuse(&input->reading, place, "\"%.60s\" is no %s", json_string_value(value),
+                     type == STATE ? "state" : "status");
 }
 
 static int read_number(const struct input *input, const struct fv_place *place, const json_t *value,
@@ -495,7 +573,8 @@ static int read_value(const struct input *input, const struct fv_place *place, c
     case HASH:
         return read_hash(input, place, value, at);
     case STATE:
-        return read_state(input, place, value, at);
+    case STATUS:
+        return read_word(input, place, value, field->type, at);
     default:
         return read_number(input, place, value, field, at);
     }
@@ -547,9 +626,11 @@ static int read_header(const struct input *input, const json_t *root,
 static bool find_kind(const json_t *root, enum fv_transfer_kind *ret_kind)
 {
     static const char *const marks[] = {
-        [FV_TRANSFER_HEADER] = "flagver", [FV_TRANSFER_TENANT] = "tenant",
-        [FV_TRANSFER_SERIES] = "series",  [FV_TRANSFER_VERSION] = "version",
-        [FV_TRANSFER_LEAF] = "leaf",      [FV_TRANSFER_END] = "records",
+        [FV_TRANSFER_HEADER] = "flagver",  [FV_TRANSFER_TENANT] = "tenant",
+        [FV_TRANSFER_KEY] = "key",         [FV_TRANSFER_SERIES] = "series",
+        [FV_TRANSFER_VERSION] = "version", [FV_TRANSFER_CONTRIBUTOR] = "contributor",
+        [FV_TRANSFER_ITEM] = "item",       [FV_TRANSFER_VOTE] = "vote",
+        [FV_TRANSFER_LEAF] = "leaf",       [FV_TRANSFER_END] = "records",
     };
     size_t i;
 

@@ -4,14 +4,19 @@
  *
  *     {"flagver":"export","form":1}
  *     {"tenant":"default"}
+ *     {"key":{"key":"0000000001","rev":1,"time":…,"value":"…"}}
  *     {"series":{"changed_at":…,"current_no":1,"id":"…","last_no":1,"phase":"flagver.flag",…}}
  *     {"version":{"content_hash":"…","created_at":…,"no":1,"payload":"{\"enabled\":true}",…}}
+ *     {"contributor":{"actor":"…"}}
+ *     {"item":{"hash":"…","key":"…","payload":"1","payload_id":"…","status":"pending"}}
+ *     {"vote":{"actor":"…","content_hash":"…","time":…}}
  *     {"leaf":{"hash":"…","leaf":"…","no":0}}
- *     {"records":4,"sha256":"…"}
+ *     {"records":8,"sha256":"…"}
  *
- * What is 0 or none is left out, but for what a line cannot do without. Hashes, leaves
- * and salts are lower-case hexadecimal digits; so is a payload that is encrypted or
- * no plain text: {"hex":"…"}.
+ * What belongs to a version stands behind it, keys behind their tenant. What is 0 or none is left
+ * out, but for what a line cannot do without. Hashes, leaves, salts and values are lower-case
+ * hexadecimal digits; so is a payload that is encrypted or no plain text: {"hex":"…"}. One that
+ * was shredded is null.
  *
  * There is one text for one row: a line that says the same in other words is refused.
  * What lines mean together is none of our business here.
@@ -31,8 +36,12 @@
 enum fv_transfer_kind {
     FV_TRANSFER_HEADER,
     FV_TRANSFER_TENANT,
+    FV_TRANSFER_KEY, /* of the keyed rows those that are keys */
     FV_TRANSFER_SERIES,
     FV_TRANSFER_VERSION,
+    FV_TRANSFER_CONTRIBUTOR,
+    FV_TRANSFER_ITEM,
+    FV_TRANSFER_VOTE,
     FV_TRANSFER_LEAF,
     FV_TRANSFER_END
 };
@@ -56,9 +65,13 @@ struct fv_transfer {
     union {
         struct fv_transfer_header header;
         struct fv_transfer_tenant tenant;
-        flagver_series_row series;   /* but for tenant */
-        flagver_version_row version; /* but for series, tenant, phase, subject */
-        flagver_leaf_row leaf;       /* but for tenant */
+        flagver_keyed_row key;               /* but for tenant, space */
+        flagver_series_row series;           /* but for tenant */
+        flagver_version_row version;         /* but for series, tenant, phase, subject */
+        flagver_contributor_row contributor; /* but for series, no; so the next two */
+        flagver_item_row item;
+        flagver_vote_row vote;
+        flagver_leaf_row leaf; /* but for tenant */
         struct fv_transfer_end end;
     } as;
 };

@@ -8,6 +8,7 @@
 #include "crypto/crypto.h"
 #include "flagver/version.h"
 #include "model/version.h"
+#include "store/sealing.h"
 #include "store/store.h"
 #include "util/fail.h"
 #include "util/map.h"
@@ -16,6 +17,22 @@
 
 /* What an id stands for; one of each kind may have the same bytes. */
 enum id_kind { ID_SERIES = 's', ID_VERSION = 'v', ID_PAYLOAD = 'p' };
+
+/* The version that is being read, with what belongs to it. */
+struct version {
+    uint64_t line; /* where it stands; 0: there is none */
+    uint32_t no;
+    int32_t state;
+    uint32_t bits;
+    int64_t rev;
+    bool readable; /* its payload is there and not encrypted: the hash can be checked */
+    uint8_t content_hash[FV_DIGEST_SIZE];
+    uint32_t items; /* so far; of these and the others the last one: */
+    char contributor[FLAGVER_ACTOR_LIMIT + 1];
+    char item[FLAGVER_ITEM_KEY_LIMIT + 1];
+    char voter[FLAGVER_ACTOR_LIMIT + 1];
+    int64_t voted_at;
+};
 
 /* The series that is being read, as far as it has come. */
 struct series {
@@ -30,16 +47,23 @@ struct series {
 struct fv_examiner {
     struct fv_crypto *crypto;
     struct fv_digest *whole, *part;
-    struct fv_arena arena; /* what the line holds */
+    struct fv_digest *content; /* of the version */
+    struct fv_arena arena;     /* what the line holds */
     struct fv_map ids;
+    struct fv_map keys;     /* numbers of the tenant's data keys */
+    struct fv_map payloads; /* ids of those of the series' items, which may share them, … */
+    struct fv_map facts;    /* … and the same with what was said of them */
+    struct fv_map votes;    /* on the version: whose, for what */
     struct fv_transfer line;
     enum fv_transfer_kind last; /* kind of the line before */
     bool begun;
     uint64_t records;
 
     char tenant[FV_TENANT_LIMIT + 1];
+    uint32_t last_key;
     bool in_series;
     struct series series;
+    struct version version;
     uint64_t leaf_count;
 
     const struct fv_transfer_place *place; /* during a call */
@@ -54,8 +78,13 @@ void fv_examiner_free(struct fv_examiner *examiner)
         return;
     fv_digest_free(examiner->whole);
     fv_digest_free(examiner->part);
+    fv_digest_free(examiner->content);
     fv_crypto_free(examiner->crypto);
     fv_map_clear(&examiner->ids);
+    fv_map_clear(&examiner->keys);
+    fv_map_clear(&examiner->payloads);
+    fv_map_clear(&examiner->facts);
+    fv_map_clear(&examiner->votes);
     fv_arena_clear(&examiner->arena);
     fv_release(NULL, examiner);
 }
@@ -68,12 +97,17 @@ int fv_examiner_new(struct fv_examiner **ret_examiner, flagver_error *err)
         return fv_fail_memory(err);
     fv_arena_init(&examiner->arena, NULL, LINE_CHUNK);
     fv_map_init(&examiner->ids, NULL);
+    fv_map_init(&examiner->keys, NULL);
+    fv_map_init(&examiner->payloads, NULL);
+    fv_map_init(&examiner->facts, NULL);
+    fv_map_init(&examiner->votes, NULL);
     examiner->crypto = fv_crypto_new();
     if (examiner->crypto) {
         examiner->whole = fv_digest_new(examiner->crypto);
         examiner->part = fv_digest_new(examiner->crypto);
+        examiner->content = fv_digest_new(examiner->crypto);
     }
-    if (!examiner->whole || !examiner->part) {
+    if (!examiner->whole || !examiner->part || !examiner->content) {
         fv_examiner_free(examiner);
         return fv_fail_memory(err);
     }
@@ -95,6 +129,14 @@ static int refuse(const struct fv_examiner *examiner, const char *format, ...)
     vsnprintf(why, sizeof why, format, arguments);
     va_end(arguments);
     return fv_transfer_refuse(examiner->err, examiner->place, "%s", why);
+}
+
+/* Something about the version that came out behind it. */
+static int refuse_version(const struct fv_examiner *examiner, const char *why)
+{
+    const struct fv_transfer_place place = { examiner->place->name, examiner->version.line };
+
+    return fv_transfer_refuse(examiner->err, &place, "%s", why);
 }
 
 /* A name: also copied, into room for `limit` bytes and a NUL, unless `copy` is NULL. */
@@ -141,20 +183,65 @@ static int check_hash(struct fv_examiner *examiner, const char *prefix, flagver_
                : refuse(examiner, "the %s is not that of the contents", what);
 }
 
+/* ---- payloads ---- */
+
+/* A payload as a version or an item has it. */
+struct payload {
+    const flagver_id *id;
+    uint32_t key;
+    flagver_bytes salt, body;
+};
+
+/* Can its hash be computed? */
+static bool is_readable(const struct payload *payload)
+{
+    return payload->key == 0 && payload->body.data;
+}
+
+static int check_payload(const struct fv_examiner *examiner, const struct payload *payload)
+{
+    uint32_t key = payload->key;
+
+    if (!payload->body.data && (key || payload->salt.data))
+        return refuse(examiner,
+                      "of a payload that was shredded nothing is left, no key and no salt");
+    if (key && fv_map_find(&examiner->keys, (const char *)&key, sizeof key) == FV_MAP_NONE)
+        return refuse(
+            examiner,
+            "the payload is encrypted with key %" PRIu32 ", which the tenant does not have", key);
+    if (!key && payload->salt.data)
+        return refuse(examiner, "there is a salt but no key");
+    if (!key && payload->body.length > FLAGVER_PAYLOAD_LIMIT)
+        return refuse(examiner, "the payload is %zu bytes; at most %u allowed",
+                      payload->body.length, FLAGVER_PAYLOAD_LIMIT);
+    return 0;
+}
+
+static int check_note(const struct fv_examiner *examiner, flagver_bytes note)
+{
+    return note.length <= FLAGVER_NOTE_LIMIT
+               ? 0
+               : refuse(examiner, "the note is %zu bytes; at most %d allowed", note.length,
+                        FLAGVER_NOTE_LIMIT);
+}
+
 /* ---- versions ---- */
 
-/* What a state takes: changes until it is reached, who decided and when, a successor. */
+/*
+ * What a state takes: changes until it is reached, and when the version was SUBMITTED on the
+ * way (0: never); who decided and when; a successor.
+ */
 static const struct {
-    int64_t least_rev;
+    int64_t least_rev, submitted_rev;
     bool decided, superseded, was_in_force;
 } states[] = {
-    [FLAGVER_STATE_DRAFT] = { 1, false, false, false },
-    [FLAGVER_STATE_SUBMITTED] = { 2, false, false, false },
-    [FLAGVER_STATE_APPROVED] = { 2, true, false, true },
-    [FLAGVER_STATE_SUPERSEDED] = { 3, true, true, true },
-    [FLAGVER_STATE_REJECTED] = { 3, true, false, false },
-    [FLAGVER_STATE_WITHDRAWN] = { 2, false, false, false },
-    [FLAGVER_STATE_RECORDED] = { 1, false, false, false },
+    [FLAGVER_STATE_DRAFT] = { 1, 3, false, false, false },
+    [FLAGVER_STATE_SUBMITTED] = { 2, 2, false, false, false },
+    [FLAGVER_STATE_APPROVED] = { 2, 3, true, false, true },
+    [FLAGVER_STATE_SUPERSEDED] = { 3, 4, true, true, true },
+    [FLAGVER_STATE_REJECTED] = { 3, 3, true, false, false },
+    [FLAGVER_STATE_WITHDRAWN] = { 2, 3, false, false, false },
+    [FLAGVER_STATE_RECORDED] = { 1, 0, false, false, false },
 };
 
 static int check_state(const struct fv_examiner *examiner, const flagver_version_row *version)
@@ -173,6 +260,9 @@ static int check_state(const struct fv_examiner *examiner, const flagver_version
         states[state].superseded != (version->superseded_at != 0))
         return refuse(examiner, "what is superseded, and nothing else, has superseded_by and "
                                 "superseded_at");
+    if (version->bits & FLAGVER_VERSION_EMERGENCY && !states[state].was_in_force)
+        return refuse(examiner, "what is %s was not brought into force by an emergency rule",
+                      fv_state_name(state));
     return 0;
 }
 
@@ -226,21 +316,54 @@ static int check_succession(struct fv_examiner *examiner, const flagver_version_
     return 0;
 }
 
+/* The hash is computed as far as it goes, and compared when there are no more items. */
+static void begin_version(struct fv_examiner *examiner, const flagver_version_row *row,
+                          bool readable)
+{
+    struct version *version = &examiner->version;
+
+    *version = (struct version){ .line = examiner->place->number,
+                                 .no = row->no,
+                                 .state = row->state,
+                                 .bits = row->bits,
+                                 .rev = row->rev,
+                                 .readable = readable };
+    memcpy(version->content_hash, row->content_hash, sizeof version->content_hash);
+    fv_map_clear(&examiner->votes);
+    fv_digest_start(examiner->content);
+    if (readable)
+        fv_digest_add(examiner->content, row->payload.data, row->payload.length);
+}
+
+static int end_version(struct fv_examiner *examiner)
+{
+    const struct version *version = &examiner->version;
+    uint8_t hash[FV_DIGEST_SIZE];
+
+    if (version->line == 0)
+        return 0;
+    if (!fv_digest_end(examiner->content, hash))
+        return fv_fail_memory(examiner->err);
+    if (version->readable && memcmp(hash, version->content_hash, sizeof hash) != 0)
+        return refuse_version(examiner, "the content_hash is not that of the contents");
+    examiner->version.line = 0;
+    return 0;
+}
+
 static int check_contents(struct fv_examiner *examiner, const flagver_version_row *version)
 {
-    if (version->note.length > FLAGVER_NOTE_LIMIT)
-        return refuse(examiner, "the note is %zu bytes; at most %d allowed", version->note.length,
-                      FLAGVER_NOTE_LIMIT);
-    if (version->payload_key)
-        return 0; /* its length and its hash are secret */
-    if (version->payload_salt.data)
-        return refuse(examiner, "there is a salt but no key");
-    if (version->payload.length > FLAGVER_PAYLOAD_LIMIT)
-        return refuse(examiner, "the payload is %zu bytes; at most %u allowed",
-                      version->payload.length, FLAGVER_PAYLOAD_LIMIT);
-    if (version->bits & FLAGVER_VERSION_TOMBSTONE && version->payload.length)
-        return refuse(examiner, "a tombstone has no payload");
-    return check_hash(examiner, NULL, version->payload, version->content_hash, "content_hash");
+    const struct payload payload = { &version->payload_id, version->payload_key,
+                                     version->payload_salt, version->payload };
+    int r = check_note(examiner, version->note);
+
+    if (r == 0)
+        r = check_payload(examiner, &payload);
+    if (r == 0 && version->bits & FLAGVER_VERSION_TOMBSTONE && is_readable(&payload) &&
+        version->payload.length)
+        r = refuse(examiner, "a tombstone has no payload");
+    if (r == 0)
+        begin_version(examiner, version, is_readable(&payload));
+    return r;
 }
 
 static int check_version(struct fv_examiner *examiner, const flagver_version_row *version)
@@ -249,7 +372,9 @@ static int check_version(struct fv_examiner *examiner, const flagver_version_row
 
     if (!examiner->in_series)
         return refuse(examiner, "a version stands outside of any series");
-    r = check_numbers(examiner, version);
+    r = end_version(examiner);
+    if (r == 0)
+        r = check_numbers(examiner, version);
     if (r == 0)
         r = check_state(examiner, version);
     if (r == 0)
@@ -268,15 +393,216 @@ static int check_version(struct fv_examiner *examiner, const flagver_version_row
     return r;
 }
 
+/* ---- what belongs to a version ---- */
+
+static int check_place(const struct fv_examiner *examiner, const char *what)
+{
+    const struct fv_transfer *line = &examiner->line;
+
+    if (examiner->version.line == 0)
+        return refuse(examiner, "%s stands outside of any version", what);
+    if (line->kind < examiner->last)
+        return refuse(examiner, "contributors, items and votes are not in this order");
+    return 0;
+}
+
+/* Those come while it is a draft. */
+static int check_draft(const struct fv_examiner *examiner, const char *what)
+{
+    if (examiner->version.state == FLAGVER_STATE_RECORDED)
+        return refuse(examiner, "what is recorded has no %s", what);
+    return 0;
+}
+
+static int check_contributor(struct fv_examiner *examiner, const flagver_contributor_row *row)
+{
+    struct version *version = &examiner->version;
+    char actor[FLAGVER_ACTOR_LIMIT + 1];
+    int r = check_place(examiner, "a contributor");
+
+    if (r == 0)
+        r = check_draft(examiner, "contributors");
+    if (r == 0)
+        r = check_name(examiner, "actor", row->actor, FLAGVER_ACTOR_LIMIT, actor);
+    if (r < 0)
+        return r;
+    if (strcmp(version->contributor, actor) >= 0)
+        return refuse(examiner, "the contributors are not in order");
+    memcpy(version->contributor, actor, sizeof actor);
+    return 0;
+}
+
+static int check_decision(const struct fv_examiner *examiner, const flagver_item_row *item)
+{
+    bool decided = item->status != FLAGVER_ITEM_PENDING;
+
+    if (decided != (item->decided_at != 0) || decided != (item->decided_by.data != NULL))
+        return refuse(examiner, "what is not pending, and nothing else, has decided_at and "
+                                "decided_by");
+    if (item->origin_no > examiner->version.no)
+        return refuse(examiner, "origin_no is %" PRIu32 "; 0 to %" PRIu32 " allowed",
+                      item->origin_no, examiner->version.no);
+    return decided ? check_name(examiner, "decided_by", item->decided_by, FLAGVER_ACTOR_LIMIT, NULL)
+                   : 0;
+}
+
+/* What two items must have in common that share a payload, as one that was carried forward does. */
+static int digest_payload(struct fv_examiner *examiner, const struct payload *payload,
+                          const uint8_t item_hash[FV_DIGEST_SIZE], uint8_t out[FV_DIGEST_SIZE])
+{
+    const uint64_t head[] = { payload->key, payload->salt.data ? payload->salt.length + 1 : 0,
+                              payload->body.data ? payload->body.length + 1 : 0 };
+    struct fv_digest *digest = examiner->part;
+
+    fv_digest_start(digest);
+    fv_digest_add(digest, item_hash, FV_DIGEST_SIZE);
+    fv_digest_add(digest, head, sizeof head);
+    fv_digest_add(digest, payload->salt.data, payload->salt.length);
+    fv_digest_add(digest, payload->body.data, payload->body.length);
+    return fv_digest_end(digest, out) ? 0 : fv_fail_memory(examiner->err);
+}
+
+static int check_shared(struct fv_examiner *examiner, const struct payload *payload,
+                        const uint8_t item_hash[FV_DIGEST_SIZE])
+{
+    const char *id = (const char *)payload->id->bytes;
+    char facts[sizeof payload->id->bytes + FV_DIGEST_SIZE];
+    size_t before = examiner->facts.count;
+    bool is_new = fv_map_find(&examiner->payloads, id, sizeof payload->id->bytes) == FV_MAP_NONE;
+    int r;
+
+    memcpy(facts, id, sizeof payload->id->bytes);
+    r = digest_payload(examiner, payload, item_hash, (uint8_t *)facts + sizeof payload->id->bytes);
+    if (r == 0 && is_new)
+        r = check_id(examiner, ID_PAYLOAD, "payload's id", payload->id);
+    if (r < 0)
+        return r;
+    if (fv_map_add(&examiner->payloads, id, sizeof payload->id->bytes) == FV_MAP_NONE ||
+        fv_map_add(&examiner->facts, facts, sizeof facts) == FV_MAP_NONE)
+        return fv_fail_memory(examiner->err);
+    return is_new || examiner->facts.count == before
+               ? 0
+               : refuse(examiner, "the payload is another than that of the same id before");
+}
+
+static void add_item(struct fv_examiner *examiner, const flagver_item_row *item)
+{
+    const uint32_t length = (uint32_t)item->key.length;
+    const uint8_t head[4] = { (uint8_t)(length >> 24), (uint8_t)(length >> 16),
+                              (uint8_t)(length >> 8), (uint8_t)length };
+
+    fv_digest_add(examiner->content, head, sizeof head);
+    fv_digest_add(examiner->content, item->key.data, length);
+    fv_digest_add(examiner->content, item->hash, sizeof item->hash);
+}
+
+static int check_item_order(struct fv_examiner *examiner, const flagver_item_row *item)
+{
+    struct version *version = &examiner->version;
+    char key[FLAGVER_ITEM_KEY_LIMIT + 1];
+    int r = check_name(examiner, "key", item->key, FLAGVER_ITEM_KEY_LIMIT, key);
+
+    if (r < 0)
+        return r;
+    if (strcmp(version->item, key) >= 0)
+        return refuse(examiner, "the items are not in order of their keys");
+    if (version->items++ == FLAGVER_ITEM_COUNT_LIMIT)
+        return refuse(examiner, "version %" PRIu32 " has more than %u items", version->no,
+                      FLAGVER_ITEM_COUNT_LIMIT);
+    memcpy(version->item, key, sizeof key);
+    return 0;
+}
+
+static int check_item(struct fv_examiner *examiner, const flagver_item_row *item)
+{
+    const struct payload payload = { &item->payload_id, item->payload_key, item->payload_salt,
+                                     item->payload };
+    int r = check_place(examiner, "an item");
+
+    if (r == 0)
+        r = check_draft(examiner, "items");
+    if (r == 0)
+        r = check_item_order(examiner, item);
+    if (r == 0)
+        r = check_decision(examiner, item);
+    if (r == 0)
+        r = check_note(examiner, item->note);
+    if (r == 0)
+        r = check_payload(examiner, &payload);
+    if (r == 0 && is_readable(&payload))
+        r = check_hash(examiner, NULL, item->payload, item->hash, "hash");
+    if (r == 0)
+        r = check_shared(examiner, &payload, item->hash);
+    if (r == 0)
+        add_item(examiner, item);
+    return r;
+}
+
+/* Was it ever put to the vote, or is it to be reviewed? */
+static bool takes_votes(const struct version *version)
+{
+    int64_t least = states[version->state].submitted_rev;
+
+    return version->bits & FLAGVER_VERSION_EMERGENCY || (least && version->rev >= least);
+}
+
+static int check_vote_order(struct fv_examiner *examiner, const flagver_vote_row *vote)
+{
+    struct version *version = &examiner->version;
+    char voter[FLAGVER_ACTOR_LIMIT + 1];
+    int r = check_name(examiner, "actor", vote->actor, FLAGVER_ACTOR_LIMIT, voter);
+
+    if (r < 0)
+        return r;
+    if (vote->time < version->voted_at ||
+        (vote->time == version->voted_at && strcmp(version->voter, voter) >= 0))
+        return refuse(examiner, "the votes are not in order of time and actor");
+    memcpy(version->voter, voter, sizeof voter);
+    version->voted_at = vote->time;
+    return 0;
+}
+
+static int check_vote_once(struct fv_examiner *examiner, const flagver_vote_row *vote)
+{
+    char name[FV_DIGEST_SIZE + FLAGVER_ACTOR_LIMIT];
+    size_t before = examiner->votes.count;
+
+    memcpy(name, vote->content_hash, FV_DIGEST_SIZE);
+    memcpy(name + FV_DIGEST_SIZE, vote->actor.data, vote->actor.length);
+    if (fv_map_add(&examiner->votes, name, FV_DIGEST_SIZE + vote->actor.length) == FV_MAP_NONE)
+        return fv_fail_memory(examiner->err);
+    return examiner->votes.count > before
+               ? 0
+               : refuse(examiner, "\"%.100s\" has approved this content before",
+                        (const char *)vote->actor.data);
+}
+
+static int check_vote(struct fv_examiner *examiner, const flagver_vote_row *vote)
+{
+    const struct version *version = &examiner->version;
+    int r = check_place(examiner, "a vote");
+
+    if (r == 0 && !takes_votes(version))
+        r = refuse(examiner,
+                   "nobody can have voted on what is %s and was written %" PRId64 " times",
+                   fv_state_name(version->state), version->rev);
+    if (r == 0)
+        r = check_vote_order(examiner, vote);
+    if (r == 0)
+        r = check_vote_once(examiner, vote);
+    return r == 0 ? check_note(examiner, vote->note) : r;
+}
+
 /* ---- series ---- */
 
 static int end_series(struct fv_examiner *examiner)
 {
     const struct series *series = &examiner->series;
     uint32_t current = series->recorded ? series->last_no : series->in_force;
+    int r = end_version(examiner);
 
-    if (!examiner->in_series)
-        return 0;
+    if (r < 0 || !examiner->in_series)
+        return r;
     examiner->in_series = false;
     if (series->seen != series->last_no)
         return refuse(examiner, "series \"%.100s\" ends with version %" PRIu32 " of %" PRIu32,
@@ -325,10 +651,29 @@ static int check_series(struct fv_examiner *examiner, const flagver_series_row *
                    row->last_no);
     examiner->series = series;
     examiner->in_series = true;
+    fv_map_clear(&examiner->payloads);
+    fv_map_clear(&examiner->facts);
     return r;
 }
 
-/* ---- leaves, tenants, the whole ---- */
+/* ---- keys, leaves, tenants, the whole ---- */
+
+static int check_key(struct fv_examiner *examiner, const flagver_keyed_row *row)
+{
+    char id[FV_KEY_ID_SIZE];
+    uint32_t no;
+
+    if (examiner->last != FV_TRANSFER_TENANT && examiner->last != FV_TRANSFER_KEY)
+        return refuse(examiner, "a key stands where none belongs");
+    if (!fv_key_row_read(row, &no, id) || row->rev < 1)
+        return refuse(examiner, "the key is malformed");
+    if (no <= examiner->last_key)
+        return refuse(examiner, "the keys are not in order");
+    examiner->last_key = no;
+    return fv_map_add(&examiner->keys, (const char *)&no, sizeof no) == FV_MAP_NONE
+               ? fv_fail_memory(examiner->err)
+               : 0;
+}
 
 static bool is_text(flagver_bytes bytes, const char *text)
 {
@@ -359,7 +704,7 @@ static int end_tenant(struct fv_examiner *examiner)
 {
     int r = end_series(examiner);
 
-    if (r == 0 && examiner->last == FV_TRANSFER_TENANT)
+    if (r == 0 && (examiner->last == FV_TRANSFER_TENANT || examiner->last == FV_TRANSFER_KEY))
         r = refuse(examiner, "tenant \"%s\" has neither series nor leaves", examiner->tenant);
     return r;
 }
@@ -378,6 +723,8 @@ static int check_tenant(struct fv_examiner *examiner, flagver_bytes name)
     memcpy(examiner->tenant, tenant, sizeof tenant);
     examiner->series = (struct series){ .last_no = 0 };
     examiner->leaf_count = 0;
+    examiner->last_key = 0;
+    fv_map_clear(&examiner->keys);
     return 0;
 }
 
@@ -418,10 +765,18 @@ static int check_line(struct fv_examiner *examiner, const struct fv_transfer *li
         return check_header(examiner, &line->as.header);
     case FV_TRANSFER_TENANT:
         return check_tenant(examiner, line->as.tenant.name);
+    case FV_TRANSFER_KEY:
+        return check_key(examiner, &line->as.key);
     case FV_TRANSFER_SERIES:
         return check_series(examiner, &line->as.series);
     case FV_TRANSFER_VERSION:
         return check_version(examiner, &line->as.version);
+    case FV_TRANSFER_CONTRIBUTOR:
+        return check_contributor(examiner, &line->as.contributor);
+    case FV_TRANSFER_ITEM:
+        return check_item(examiner, &line->as.item);
+    case FV_TRANSFER_VOTE:
+        return check_vote(examiner, &line->as.vote);
     case FV_TRANSFER_LEAF:
         return check_leaf(examiner, &line->as.leaf);
     case FV_TRANSFER_END:

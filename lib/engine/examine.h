@@ -1,11 +1,16 @@
 /*
  * Is an export sound? It is read line by line, and each line is held against those
  * before it: order, numbers without a gap, states that fit each other and their
- * series, contents that have the hashes they claim, a log that is dense, ids that
- * stand for one thing, and at the end the checksum. What passes can be brought into
- * a store.
+ * series, contents that have the hashes they claim, keys that are there, a log that is
+ * dense, ids that stand for one thing, and at the end the checksum. What passes can be
+ * brought into a store.
  *
- * Memory: one line, and 17 bytes and some for every id in the file.
+ * What is encrypted has its hash from before, and what was shredded had it: of these it is
+ * believed. A version's hash can be checked only when all its items are known: an error about
+ * that comes with a later line, and names the version's.
+ *
+ * Memory: one line, 17 bytes and some for every id in the file, and 64 more for every item
+ * of a series at a time.
  */
 #ifndef FV_ENGINE_EXAMINE_H
 #define FV_ENGINE_EXAMINE_H

@@ -3,9 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crypto/merkle.h"
 #include "engine/examine.h"
 #include "engine/lines.h"
 #include "engine/transfer.h"
+#include "store/sealing.h"
 #include "util/fail.h"
 #include "util/map.h"
 #include "util/memory.h"
@@ -73,10 +75,18 @@ struct import {
     flagver_change changes[BATCH_CHANGES];
     size_t change_count;
 
-    struct fv_arena series_memory, version_memory;
+    struct fv_arena series_memory, version_memory, last_memory;
     flagver_series_row series; /* the one that is being brought in, as it is going to be */
-    uint32_t in_force;         /* of the versions so far; 0: none */
-    flagver_version_row last;  /* that one, as it is going to be */
+    struct fv_map payloads;    /* of its items, which may share them */
+    bool in_version;
+    flagver_version_row version; /* likewise, … */
+    int32_t state;               /* … and what it is until now */
+    int64_t rev;
+    uint32_t in_force;        /* of the versions before; 0: none */
+    flagver_version_row last; /* that one, as it is going to be */
+
+    struct fv_digest *digest;
+    struct fv_frontier frontier; /* of the log so far */
 };
 
 static int refuse_rival(const struct import *import, flagver_error *err)
@@ -125,7 +135,8 @@ static bool copy(struct fv_arena *arena, flagver_bytes *bytes)
     return bytes->data != NULL;
 }
 
-static int check_empty(struct import *import, const flagver_query *query, flagver_error *err)
+static int check_empty(struct import *import, const flagver_query *query, const char *what,
+                       flagver_error *err)
 {
     const flagver_driver *driver = import->store->driver;
     flagver_cursor *cursor;
@@ -139,23 +150,28 @@ static int check_empty(struct import *import, const flagver_query *query, flagve
     driver->end_scan(cursor);
     return r <= 0 ? r
                   : fv_fail(err, FLAGVER_EEXIST,
-                            "tenant \"%s\" has records already; an import needs an empty one",
-                            import->tenant);
+                            "tenant \"%s\" has %s already; an import needs an empty one",
+                            import->tenant, what);
 }
 
 static int begin(struct import *import, int mode, flagver_error *err)
 {
     static const flagver_query series = { .kind = FLAGVER_QUERY_SERIES, .limit = 1 };
     static const flagver_query leaves = { .kind = FLAGVER_QUERY_LEAVES, .limit = 1 };
+    const flagver_query keys = { .kind = FLAGVER_QUERY_KEYED,
+                                 .space = fv_bytes(FV_KEY_SPACE),
+                                 .limit = 1 };
     struct fv_store *store = import->store;
     int r = FLAGVER_EBUSY, try;
 
     for (try = 0; r == FLAGVER_EBUSY && try < BEGIN_TRIES; try++)
         r = store->driver->begin(store->handle, fv_bytes(import->tenant), mode, &import->txn, err);
     if (r == 0)
-        r = check_empty(import, &series, err);
+        r = check_empty(import, &series, "records", err);
     if (r == 0)
-        r = check_empty(import, &leaves, err);
+        r = check_empty(import, &leaves, "records", err);
+    if (r == 0)
+        r = check_empty(import, &keys, "keys", err);
     return r;
 }
 
@@ -177,35 +193,6 @@ static int name_tenant(struct import *import, flagver_bytes name, flagver_error 
     free(import->tenant);
     import->tenant = copied;
     return 0;
-}
-
-static int commit(struct import *import, flagver_error *err)
-{
-    flagver_driver_txn *txn = import->txn;
-    int r;
-
-    if (!txn)
-        return 0;
-    r = apply(import, err);
-    if (r < 0)
-        return r;
-    import->txn = NULL; /* gone, whatever comes back */
-    r = import->store->driver->commit(txn, err);
-    if (r == FLAGVER_EUNKNOWN)
-        return fv_fail(err, r, "it is not known whether tenant \"%s\" was imported; look into it",
-                       import->tenant);
-    import->done += r == 0;
-    return r;
-}
-
-static int take_tenant(struct import *import, flagver_bytes name, flagver_error *err)
-{
-    int r = commit(import, err);
-
-    if (r == 0)
-        r = name_tenant(import, name, err);
-    import->log_locked = false;
-    return r == 0 ? begin(import, FLAGVER_MODE_WRITE, err) : r;
 }
 
 /* ---- series ---- */
@@ -244,6 +231,7 @@ static int take_series(struct import *import, const flagver_series_row *row, fla
     int r;
 
     fv_arena_reset(&import->series_memory);
+    fv_map_clear(&import->payloads);
     import->series = *row;
     import->series.tenant = fv_bytes(import->tenant);
     import->in_force = 0;
@@ -258,20 +246,37 @@ static int take_series(struct import *import, const flagver_series_row *row, fla
 
 /* ---- versions ---- */
 
-static int add_payload(struct import *import, const flagver_version_row *version,
+/* One that was shredded is written empty first. */
+static int add_payload(struct import *import, const flagver_payload_row *payload,
                        flagver_error *err)
 {
     flagver_change change = { .kind = FLAGVER_CHANGE_PAYLOAD };
-    flagver_payload_row *row = fv_arena_allocate_zeroed(&import->batch, 1, sizeof *row);
+    flagver_payload_row *row = fv_arena_allocate(&import->batch, sizeof *row);
 
     if (!row)
         return fv_fail_memory(err);
-    row->id = version->payload_id;
-    row->key = version->payload_key;
-    row->salt = version->payload_salt;
-    row->body = version->payload;
+    *row = *payload;
+    if (!row->body.data)
+        row->body = fv_bytes("");
     if (!copy(&import->batch, &row->salt) || !copy(&import->batch, &row->body))
         return fv_fail_memory(err);
+    change.row.payload = row;
+    return add(import, &change, err);
+}
+
+/* What refers to it is there by now. */
+static int shred_payload(struct import *import, const flagver_payload_row *payload,
+                         flagver_error *err)
+{
+    flagver_change change = { .kind = FLAGVER_CHANGE_SHRED };
+    flagver_payload_row *row;
+
+    if (payload->body.data)
+        return 0;
+    row = fv_arena_allocate_zeroed(&import->batch, 1, sizeof *row);
+    if (!row)
+        return fv_fail_memory(err);
+    row->id = payload->id;
     change.row.payload = row;
     return add(import, &change, err);
 }
@@ -300,89 +305,258 @@ static int add_version(struct import *import, int32_t kind, int64_t expect,
     return add(import, &change, err);
 }
 
-/* Write the version again, one rev further. */
-static int change_version(struct import *import, const flagver_version_row *version,
-                          flagver_error *err)
-{
-    return add_version(import, FLAGVER_CHANGE_VERSION_CHANGE, version->rev - 1, version, err);
-}
-
 /*
- * States that a version went through on the way to the one it is in, the last first. It is
- * born so many revs before the one it has.
+ * The version as it is on its way, in a state before the one that it is in at the end. What a
+ * state does not have yet is not said of it.
  */
-static const struct {
-    int count;
-    int32_t before[2];
-} ways[] = {
-    [FLAGVER_STATE_SUBMITTED] = { 1, { FLAGVER_STATE_DRAFT } },
-    [FLAGVER_STATE_APPROVED] = { 1, { FLAGVER_STATE_DRAFT } },
-    [FLAGVER_STATE_SUPERSEDED] = { 2, { FLAGVER_STATE_APPROVED, FLAGVER_STATE_DRAFT } },
-    [FLAGVER_STATE_REJECTED] = { 2, { FLAGVER_STATE_SUBMITTED, FLAGVER_STATE_DRAFT } },
-    [FLAGVER_STATE_WITHDRAWN] = { 1, { FLAGVER_STATE_DRAFT } },
-    [FLAGVER_STATE_RECORDED] = { 0, { 0 } },
-};
-
-/* The version as it was `steps` steps before it became what it is. */
-static flagver_version_row earlier(const flagver_version_row *version, int steps)
+static flagver_version_row earlier(const flagver_version_row *version, int32_t state, int64_t rev)
 {
     flagver_version_row row = *version;
 
-    if (steps == 0)
-        return row;
-    row.state = ways[version->state].before[steps - 1];
-    row.rev -= steps;
+    row.state = state;
+    row.rev = rev;
     row.superseded_by = 0;
     row.superseded_at = 0;
-    if (row.state != FLAGVER_STATE_APPROVED) {
-        row.decided_at = 0;
-        row.decided_by = (flagver_bytes){ NULL, 0 };
-    }
-    if (row.state == FLAGVER_STATE_DRAFT)
+    if (state == FLAGVER_STATE_APPROVED)
+        return row;
+    row.bits &= ~FLAGVER_VERSION_EMERGENCY;
+    row.decided_at = 0;
+    row.decided_by = (flagver_bytes){ NULL, 0 };
+    if (state == FLAGVER_STATE_DRAFT)
         row.submitted_at = 0;
     return row;
 }
 
-/* The version that was in force makes room; this one takes its place. */
-static int succeed(struct import *import, const flagver_version_row *version, flagver_error *err)
+/*
+ * So many changes a version still has before it when it is born: it becomes SUBMITTED when there are
+ * votes on it, or when it cannot be avoided, and each change raises the rev. Fewer revs than that:
+ * nobody has ever voted on it.
+ */
+static int64_t changes_before(const flagver_version_row *version)
 {
-    int r = import->in_force ? change_version(import, &import->last, err) : 0;
+    static const int64_t most[] = {
+        [FLAGVER_STATE_DRAFT] = 2,    [FLAGVER_STATE_SUBMITTED] = 1,
+        [FLAGVER_STATE_APPROVED] = 2, [FLAGVER_STATE_SUPERSEDED] = 3,
+        [FLAGVER_STATE_REJECTED] = 2, [FLAGVER_STATE_WITHDRAWN] = 2,
+        [FLAGVER_STATE_RECORDED] = 0,
+    };
+
+    return version->rev > most[version->state]     ? most[version->state]
+           : version->state == FLAGVER_STATE_DRAFT ? 0
+                                                   : version->rev - 1;
+}
+
+/* Write the open version again. */
+static int change_version(struct import *import, const flagver_version_row *row, flagver_error *err)
+{
+    int r = add_version(import, FLAGVER_CHANGE_VERSION_CHANGE, import->rev, row, err);
+
+    import->state = row->state;
+    import->rev = row->rev;
+    return r;
+}
+
+static int submit(struct import *import, flagver_error *err)
+{
+    const flagver_version_row row = earlier(&import->version, FLAGVER_STATE_SUBMITTED,
+                                            import->rev + 1);
+
+    return import->version.state == FLAGVER_STATE_SUBMITTED
+               ? change_version(import, &import->version, err)
+               : change_version(import, &row, err);
+}
+
+/* The version that was in force makes room; this one takes its place. */
+static int succeed(struct import *import, flagver_error *err)
+{
+    const flagver_version_row *last = &import->last;
+    int r = import->in_force
+                ? add_version(import, FLAGVER_CHANGE_VERSION_CHANGE, last->rev - 1, last, err)
+                : 0;
 
     if (r < 0)
         return r;
-    fv_arena_reset(&import->version_memory);
-    import->in_force = version->no;
-    import->last = *version;
-    return copy_version(&import->version_memory, &import->last) ? 0 : fv_fail_memory(err);
+    fv_arena_reset(&import->last_memory);
+    import->in_force = import->version.no;
+    import->last = import->version;
+    return copy_version(&import->last_memory, &import->last) ? 0 : fv_fail_memory(err);
+}
+
+/* What is superseded is so when its successor is approved. */
+static int approve(struct import *import, flagver_error *err)
+{
+    const flagver_version_row *version = &import->version;
+    bool superseded = version->state == FLAGVER_STATE_SUPERSEDED;
+    const flagver_version_row row = earlier(version, FLAGVER_STATE_APPROVED,
+                                            superseded ? version->rev - 1 : version->rev);
+    int r = succeed(import, err);
+
+    return r == 0 ? change_version(import, &row, err) : r;
+}
+
+static bool was_in_force(const flagver_version_row *version)
+{
+    return version->state == FLAGVER_STATE_APPROVED || version->state == FLAGVER_STATE_SUPERSEDED;
+}
+
+/* There is nothing more of it in the file: the rest of its way. */
+static int finish_version(struct import *import, flagver_error *err)
+{
+    const flagver_version_row *version = &import->version;
+    int r = 0;
+
+    if (!import->in_version)
+        return 0;
+    import->in_version = false;
+    if (was_in_force(version))
+        return import->state == FLAGVER_STATE_APPROVED ? 0 : approve(import, err);
+    if (version->state == FLAGVER_STATE_REJECTED && import->state == FLAGVER_STATE_DRAFT)
+        r = submit(import, err);
+    return r == 0 && import->rev < version->rev ? change_version(import, version, err) : r;
+}
+
+static int bear_version(struct import *import, flagver_error *err)
+{
+    const flagver_version_row *version = &import->version;
+    int64_t before = changes_before(version);
+    flagver_version_row row = *version;
+
+    if (before)
+        row = earlier(version, FLAGVER_STATE_DRAFT, version->rev - before);
+    import->state = row.state;
+    import->rev = row.rev;
+    return add_version(import, FLAGVER_CHANGE_VERSION_NEW, 0, &row, err);
 }
 
 static int take_version(struct import *import, const flagver_version_row *row, flagver_error *err)
 {
-    flagver_version_row version = *row, before;
-    bool approved = row->state == FLAGVER_STATE_APPROVED || row->state == FLAGVER_STATE_SUPERSEDED;
-    int last = row->state == FLAGVER_STATE_SUPERSEDED; /* that step comes with its successor */
+    const flagver_payload_row payload = { row->payload_id, row->payload_key, row->payload_salt,
+                                          row->payload };
+    bool in_force = was_in_force(row) || row->state == FLAGVER_STATE_RECORDED;
     int64_t rev = import->series.rev - (import->series.last_no - row->no);
-    int step = ways[row->state].count, r;
+    int r;
 
-    version.series = import->series.id;
     r = change_series(import, row->no == 1 ? 0 : rev - 1, row->no,
-                      approved || row->state == FLAGVER_STATE_RECORDED ? row->no : import->in_force,
-                      rev, err);
+                      in_force ? row->no : import->in_force, rev, err);
     if (r == 0)
-        r = add_payload(import, row, err);
-    before = earlier(&version, step);
-    if (r == 0)
-        r = add_version(import, FLAGVER_CHANGE_VERSION_NEW, 0, &before, err);
-    if (r == 0 && approved)
-        r = succeed(import, &version, err);
-    while (r == 0 && step-- > last) {
-        before = earlier(&version, step);
-        r = change_version(import, &before, err);
-    }
-    return r;
+        r = add_payload(import, &payload, err);
+    if (r < 0)
+        return r;
+
+    fv_arena_reset(&import->version_memory);
+    import->version = *row;
+    import->version.series = import->series.id;
+    import->in_version = copy_version(&import->version_memory, &import->version);
+    if (!import->in_version)
+        return fv_fail_memory(err);
+    r = bear_version(import, err);
+    return r == 0 ? shred_payload(import, &payload, err) : r;
 }
 
-/* ---- leaves ---- */
+/* ---- what belongs to a version ---- */
+
+static int take_contributor(struct import *import, const flagver_contributor_row *contributor,
+                            flagver_error *err)
+{
+    flagver_change change = { .kind = FLAGVER_CHANGE_CONTRIBUTOR };
+    flagver_contributor_row *row = fv_arena_allocate(&import->batch, sizeof *row);
+
+    if (!row)
+        return fv_fail_memory(err);
+    *row = *contributor;
+    row->series = import->series.id;
+    row->no = import->version.no;
+    if (!copy(&import->batch, &row->actor))
+        return fv_fail_memory(err);
+    change.row.contributor = row;
+    return add(import, &change, err);
+}
+
+static int add_item(struct import *import, const flagver_item_row *item, flagver_error *err)
+{
+    flagver_change change = { .kind = FLAGVER_CHANGE_ITEM };
+    flagver_item_row *row = fv_arena_allocate(&import->batch, sizeof *row);
+
+    if (!row)
+        return fv_fail_memory(err);
+    *row = *item;
+    row->series = import->series.id;
+    row->no = import->version.no;
+    row->payload = row->payload_salt = (flagver_bytes){ NULL, 0 };
+    row->payload_key = 0;
+    if (!copy(&import->batch, &row->key) || !copy(&import->batch, &row->decided_by) ||
+        !copy(&import->batch, &row->note))
+        return fv_fail_memory(err);
+    change.row.item = row;
+    return add(import, &change, err);
+}
+
+/* An item of a draft may be decided: those that were carried forward are. */
+static int take_item(struct import *import, const flagver_item_row *item, flagver_error *err)
+{
+    const flagver_payload_row payload = { item->payload_id, item->payload_key, item->payload_salt,
+                                          item->payload };
+    size_t before = import->payloads.count;
+    bool is_new;
+    int r = 0;
+
+    if (fv_map_add(&import->payloads, (const char *)payload.id.bytes, sizeof payload.id.bytes) ==
+        FV_MAP_NONE)
+        return fv_fail_memory(err);
+    is_new = import->payloads.count > before;
+    if (is_new)
+        r = add_payload(import, &payload, err);
+    if (r == 0)
+        r = add_item(import, item, err);
+    return r == 0 && is_new ? shred_payload(import, &payload, err) : r;
+}
+
+/* Votes come while it is submitted, or to what is in force without any. */
+static int open_vote(struct import *import, flagver_error *err)
+{
+    if (import->state != FLAGVER_STATE_DRAFT)
+        return 0;
+    return import->version.bits & FLAGVER_VERSION_EMERGENCY ? approve(import, err)
+                                                            : submit(import, err);
+}
+
+static int take_vote(struct import *import, const flagver_vote_row *vote, flagver_error *err)
+{
+    flagver_change change = { .kind = FLAGVER_CHANGE_VOTE };
+    flagver_vote_row *row;
+    int r = open_vote(import, err);
+
+    if (r < 0)
+        return r;
+    row = fv_arena_allocate(&import->batch, sizeof *row);
+    if (!row)
+        return fv_fail_memory(err);
+    *row = *vote;
+    row->series = import->series.id;
+    row->no = import->version.no;
+    if (!copy(&import->batch, &row->actor) || !copy(&import->batch, &row->note))
+        return fv_fail_memory(err);
+    change.row.vote = row;
+    return add(import, &change, err);
+}
+
+/* ---- keys and leaves ---- */
+
+static int take_key(struct import *import, const flagver_keyed_row *key, flagver_error *err)
+{
+    flagver_change change = { .kind = FLAGVER_CHANGE_KEYED };
+    flagver_keyed_row *row = fv_arena_allocate(&import->batch, sizeof *row);
+
+    if (!row)
+        return fv_fail_memory(err);
+    *row = *key;
+    row->tenant = fv_bytes(import->tenant);
+    row->space = fv_bytes(FV_KEY_SPACE);
+    if (!copy(&import->batch, &row->key) || !copy(&import->batch, &row->value))
+        return fv_fail_memory(err);
+    change.row.keyed = row;
+    return add(import, &change, err);
+}
 
 static int lock_log(struct import *import, flagver_error *err)
 {
@@ -398,14 +572,11 @@ static int lock_log(struct import *import, flagver_error *err)
     return r;
 }
 
-static int take_leaf(struct import *import, const flagver_leaf_row *leaf, flagver_error *err)
+static int add_leaf(struct import *import, const flagver_leaf_row *leaf, flagver_error *err)
 {
     flagver_change change = { .kind = FLAGVER_CHANGE_LEAF };
     flagver_leaf_row *row = fv_arena_allocate(&import->batch, sizeof *row);
-    int r = lock_log(import, err);
 
-    if (r < 0)
-        return r;
     if (!row)
         return fv_fail_memory(err);
     *row = *leaf;
@@ -416,19 +587,118 @@ static int take_leaf(struct import *import, const flagver_leaf_row *leaf, flagve
     return add(import, &change, err);
 }
 
+static int add_node(void *data, unsigned level, uint64_t number, const uint8_t hash[FV_DIGEST_SIZE],
+                    flagver_error *err)
+{
+    struct import *import = data;
+    flagver_change change = { .kind = FLAGVER_CHANGE_NODE };
+    flagver_node_row *row = fv_arena_allocate(&import->batch, sizeof *row);
+
+    if (!row)
+        return fv_fail_memory(err);
+    *row =
+        (flagver_node_row){ .tenant = fv_bytes(import->tenant), .level = level, .index = number };
+    memcpy(row->hash, hash, sizeof row->hash);
+    change.row.node = row;
+    return add(import, &change, err);
+}
+
+static int take_leaf(struct import *import, const flagver_leaf_row *leaf, flagver_error *err)
+{
+    int r = lock_log(import, err);
+
+    if (r == 0)
+        r = add_leaf(import, leaf, err);
+    return r == 0 ? fv_frontier_append(&import->frontier, import->digest, leaf->hash, add_node,
+                                       import, err)
+                  : r;
+}
+
+/* The tree over the log is not in the file: it follows from the leaves. */
+static int add_head(struct import *import, flagver_error *err)
+{
+    flagver_change change = { .kind = FLAGVER_CHANGE_HEAD };
+    flagver_log_row *row = fv_arena_allocate_zeroed(&import->batch, 1, sizeof *row);
+    uint8_t *bytes = fv_arena_allocate(&import->batch, FV_FRONTIER_BYTES);
+
+    if (!row || !bytes)
+        return fv_fail_memory(err);
+    row->tenant = fv_bytes(import->tenant);
+    row->size = import->frontier.size;
+    row->frontier = (flagver_bytes){ bytes, fv_frontier_encode(&import->frontier, bytes) };
+    change.row.head = row;
+    return add(import, &change, err);
+}
+
+/* ---- a tenant begins and ends ---- */
+
+static int hand_over(struct import *import, flagver_error *err)
+{
+    int r = import->frontier.size ? add_head(import, err) : 0;
+
+    return r == 0 ? apply(import, err) : r;
+}
+
+static int commit(struct import *import, flagver_error *err)
+{
+    flagver_driver_txn *txn = import->txn;
+    int r;
+
+    if (!txn)
+        return 0;
+    r = hand_over(import, err);
+    if (r < 0)
+        return r;
+    import->txn = NULL; /* gone, whatever comes back */
+    r = import->store->driver->commit(txn, err);
+    if (r == FLAGVER_EUNKNOWN)
+        return fv_fail(err, r, "it is not known whether tenant \"%s\" was imported; look into it",
+                       import->tenant);
+    import->done += r == 0;
+    return r;
+}
+
+static int take_tenant(struct import *import, flagver_bytes name, flagver_error *err)
+{
+    int r = commit(import, err);
+
+    if (r == 0)
+        r = name_tenant(import, name, err);
+    import->log_locked = false;
+    memset(&import->frontier, 0, sizeof import->frontier);
+    return r == 0 ? begin(import, FLAGVER_MODE_WRITE, err) : r;
+}
+
 /* ---- the whole ---- */
+
+static bool belongs_to_version(const struct fv_transfer *line)
+{
+    return line->kind == FV_TRANSFER_CONTRIBUTOR || line->kind == FV_TRANSFER_ITEM ||
+           line->kind == FV_TRANSFER_VOTE;
+}
 
 static int take(void *data, const struct fv_transfer *line, flagver_error *err)
 {
     struct import *import = data;
+    int r = belongs_to_version(line) ? 0 : finish_version(import, err);
 
+    if (r < 0)
+        return r;
     switch (line->kind) {
     case FV_TRANSFER_TENANT:
         return take_tenant(import, line->as.tenant.name, err);
+    case FV_TRANSFER_KEY:
+        return take_key(import, &line->as.key, err);
     case FV_TRANSFER_SERIES:
         return take_series(import, &line->as.series, err);
     case FV_TRANSFER_VERSION:
         return take_version(import, &line->as.version, err);
+    case FV_TRANSFER_CONTRIBUTOR:
+        return take_contributor(import, &line->as.contributor, err);
+    case FV_TRANSFER_ITEM:
+        return take_item(import, &line->as.item, err);
+    case FV_TRANSFER_VOTE:
+        return take_vote(import, &line->as.vote, err);
     case FV_TRANSFER_LEAF:
         return take_leaf(import, &line->as.leaf, err);
     case FV_TRANSFER_END:
@@ -501,7 +771,10 @@ static int run(struct import *import, const char *uri, struct fv_lines *lines, f
     r = go_through(lines, take_name, import, err);
     if (r == 0)
         r = fv_store_open(uri, &options, &import->store, err);
-    return r == 0 ? write_store(import, lines, err) : r;
+    if (r < 0)
+        return r;
+    import->digest = fv_digest_new(import->store->crypto);
+    return import->digest ? write_store(import, lines, err) : fv_fail_memory(err);
 }
 
 static struct import *new_import(void)
@@ -514,16 +787,21 @@ static struct import *new_import(void)
     fv_arena_init(&import->batch, NULL, BATCH_CHUNK);
     fv_arena_init(&import->series_memory, NULL, SMALL_CHUNK);
     fv_arena_init(&import->version_memory, NULL, SMALL_CHUNK);
+    fv_arena_init(&import->last_memory, NULL, SMALL_CHUNK);
+    fv_map_init(&import->payloads, NULL);
     return import;
 }
 
 static void free_import(struct import *import)
 {
+    fv_digest_free(import->digest);
     fv_store_release(import->store);
     fv_map_clear(&import->tenants);
+    fv_map_clear(&import->payloads);
     fv_arena_clear(&import->batch);
     fv_arena_clear(&import->series_memory);
     fv_arena_clear(&import->version_memory);
+    fv_arena_clear(&import->last_memory);
     free(import->tenant);
     free(import);
 }
