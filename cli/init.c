@@ -358,6 +358,7 @@ static void tell_switching(const struct setup *setup, const struct switching *sw
 static int enable(struct setup *setup)
 {
     const char *key = setup->request->values[CLI_ENABLE];
+    const struct cli_record record = { &cli_flag_kind, FLAGVER_PHASE_FLAG, key, 1 };
     int r = FLAGVER_ECONFLICT, tries;
     struct switching switching;
     flagver_error error;
@@ -369,7 +370,7 @@ static int enable(struct setup *setup)
     if (r < 0)
         return cli_fail(key, &error);
     if (!switching.exists)
-        return cli_record_missing(setup->request, setup->client, &cli_flag_kind, key, 0);
+        return cli_record_missing(setup->request, setup->client, &record, 0);
     cli_json_set(setup->document, "enable",
                  json_pack("{s:o, s:I, s:b, s:b}", "flag", cli_json_text(key), "no",
                            (json_int_t)switching.no, "on", switching.changes || switching.is_on,

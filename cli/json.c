@@ -73,6 +73,18 @@ json_t *cli_json_time(int64_t us)
     return json_string(text);
 }
 
+void cli_print_hex(const uint8_t *bytes, size_t count, char *text)
+{
+    static const char digits[] = "0123456789abcdef";
+    size_t i;
+
+    for (i = 0; i < count; i++) {
+        text[i * 2] = digits[bytes[i] >> 4];
+        text[i * 2 + 1] = digits[bytes[i] & 15];
+    }
+    text[count * 2] = 0;
+}
+
 void cli_json_append(json_t *array, json_t *value)
 {
     if (json_array_append_new(array, value) < 0)

@@ -30,6 +30,9 @@ json_t *cli_json_number(uint32_t number);
 json_t *cli_json_time(int64_t us);
 json_t *cli_json_lines(const char *text); /* an array of its lines */
 
+/* Bytes as hexadecimal digits; room for two each and the NUL. */
+void cli_print_hex(const uint8_t *bytes, size_t count, char *text);
+
 /* Short memory ends the program here, too. */
 void cli_json_append(json_t *array, json_t *value);
 void cli_json_set(json_t *object, const char *name, json_t *value);

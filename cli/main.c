@@ -9,6 +9,9 @@
 /* Who asks flags, and who changes something. */
 #define ASKING (CLI_BIT(CLI_DEFINITIONS) | CLI_BIT(CLI_CONTEXT) | CLI_BIT(CLI_AT))
 #define WRITING (CLI_BIT(CLI_NOTE) | CLI_BIT(CLI_EXPECT) | CLI_BIT(CLI_IDEMPOTENCY_KEY))
+#define MOVING (CLI_BIT(CLI_NOTE) | CLI_BIT(CLI_IDEMPOTENCY_KEY))
+#define LISTING \
+    (CLI_BIT(CLI_PREFIX) | CLI_BIT(CLI_AUTHOR) | CLI_BIT(CLI_LIMIT) | CLI_BIT(CLI_AFTER))
 #define APPLYING (CLI_BIT(CLI_NOTE) | CLI_BIT(CLI_IDEMPOTENCY_KEY) | CLI_BIT(CLI_KEEP_OFF))
 
 /* What flags and segments have in common. */
@@ -154,19 +157,21 @@ const struct cli_command cli_commands[] = {
         .name = "flag disable",
         .operands = "KEY",
         .summary = "switch it off for everybody, at once",
-        .options = WRITING,
+        .options = WRITING | CLI_BIT(CLI_EMERGENCY),
         .manual = "Switch a flag off: everybody gets its off variant. Applications that refresh\n"
-                  "in the background see it within a second.",
+                  "in the background see it within a second. Where flags need approval, so does\n"
+                  "this; with --emergency it does not, for actors whom the policy trusts with it.",
         .run = cli_flag_disable,
     },
     {
         .name = "flag ramp",
         .operands = "KEY PERCENT",
         .summary = "serve it to so many percent",
-        .options = WRITING,
+        .options = WRITING | CLI_BIT(CLI_EMERGENCY),
         .manual = "Serve a boolean flag to PERCENT of the users, 0 to 100 with at most three\n"
                   "decimals, in place of its percentage, split or schedule. Beta users stay in,\n"
-                  "and while the percentage rises nobody drops out.",
+                  "and while the percentage rises nobody drops out. With --emergency, to fewer\n"
+                  "than now, without the approval that the phase may ask for.",
         .run = cli_flag_ramp,
     },
     {
@@ -385,6 +390,237 @@ const struct cli_command cli_commands[] = {
                   "computed from the versions. --prefix counts by part: cycle-7 is not a part\n"
                   "of cycle-70/report-1. --json prints hours, a line for each group.",
         .run = cli_metrics,
+    },
+    {
+        .name = "phase put",
+        .operands = "PHASE FILE",
+        .summary = "say what a phase asks for",
+        .options = WRITING,
+        .manual =
+            "Make a phase, or give it another policy: that in FILE, or on standard input for\n"
+            "-, one JSON object. PHASE/PREFIX is for subjects that begin with PREFIX. To\n"
+            "change a policy takes the approval that the one in force asks for.",
+        .run = cli_phase_put,
+    },
+    {
+        .name = "phase get",
+        .operands = "PHASE [SUBJECT]",
+        .summary = "print what a phase asks for",
+        .manual =
+            "Print the policy that is in force for the records of a phase, or for SUBJECT in\n"
+            "it, with all that it leaves unsaid, and which record it is from.",
+        .run = cli_phase_get,
+    },
+    {
+        .name = "phase list",
+        .operands = "",
+        .summary = "print all phases",
+        .manual = "Print the phases that have a policy, what they ask for, since when and by whom.",
+        .run = cli_phase_list,
+    },
+    {
+        .name = "assign",
+        .operands = "ROLE SUBJECT USER",
+        .summary = "give a user a role for subjects",
+        .options = WRITING | CLI_BIT(CLI_REMOVE),
+        .manual = "Give a user a role for the records of SUBJECT, of which a part may be *; with\n"
+                  "--remove take it away. Rules of policies ask for it: {\"assigned\": ROLE}.",
+        .run = cli_assign,
+    },
+    {
+        .name = "assignments",
+        .operands = "[ROLE]",
+        .summary = "print who holds which role",
+        .manual = "Print who holds ROLE, or any role, and for which subjects.",
+        .run = cli_assignments,
+    },
+    {
+        .name = "version create",
+        .operands = "PHASE SUBJECT FILE",
+        .summary = "make a draft",
+        .options = WRITING | CLI_BIT(CLI_PARENT) | CLI_BIT(CLI_BASELINE) | CLI_BIT(CLI_SUBMIT),
+        .manual = "Make a draft of what is in FILE, or on standard input for -: one JSON value.\n"
+                  "With --submit hand it in, too. --expect says what must be in force.",
+        .run = cli_version_create,
+    },
+    {
+        .name = "version record",
+        .operands = "PHASE SUBJECT FILE",
+        .summary = "record it for good",
+        .options = WRITING,
+        .manual = "Record what is in FILE, or on standard input for -, in a phase that only keeps\n"
+                  "an audit: it is in force at once, and nobody changes it.",
+        .run = cli_version_record,
+    },
+    {
+        .name = "version edit",
+        .operands = "PHASE SUBJECT@NO FILE",
+        .summary = "give a draft another content",
+        .options = MOVING,
+        .manual = "Replace what a draft says by what is in FILE, or on standard input for -.",
+        .run = cli_version_edit,
+    },
+    {
+        .name = "version items",
+        .operands = "PHASE SUBJECT@NO [KEY...]",
+        .summary = "print or change its items",
+        .options = MOVING | CLI_BIT(CLI_PUT) | CLI_BIT(CLI_REMOVE),
+        .manual =
+            "Print the items of a version, or of them these. --put puts into a draft what is\n"
+            "in FILE, or on standard input for -: an object with a member for each item.\n"
+            "--remove takes the items KEY out of it.",
+        .run = cli_version_items,
+    },
+    {
+        .name = "version rebase",
+        .operands = "PHASE SUBJECT@NO",
+        .summary = "base a draft on what is in force",
+        .options = MOVING,
+        .manual = "Say that the draft was made with what is in force now in mind: without that it\n"
+                  "cannot be approved when something else came into force in between.",
+        .run = cli_version_rebase,
+    },
+    {
+        .name = "version submit",
+        .operands = "PHASE SUBJECT@NO",
+        .summary = "hand a draft in",
+        .options = MOVING,
+        .manual = "Hand a draft in: it is frozen, and waits for approval. Where none is asked for\n"
+                  "it is in force at once.",
+        .run = cli_version_submit,
+    },
+    {
+        .name = "version return",
+        .operands = "PHASE SUBJECT@NO",
+        .summary = "have it edited once more",
+        .options = MOVING,
+        .manual = "Take a version back that was handed in, or send it back: it is a draft again.",
+        .run = cli_version_return,
+    },
+    {
+        .name = "version decide",
+        .operands = "PHASE SUBJECT@NO KEY...",
+        .summary = "decide about items",
+        .options = MOVING | CLI_BIT(CLI_HASH) | CLI_BIT(CLI_APPROVE) | CLI_BIT(CLI_REJECT) |
+                   CLI_BIT(CLI_PENDING),
+        .manual = "Approve or reject items of a version that was handed in, or take that back.",
+        .run = cli_version_decide,
+    },
+    {
+        .name = "version approve",
+        .operands = "PHASE SUBJECT@NO",
+        .summary = "allow it",
+        .options = MOVING | CLI_BIT(CLI_HASH) | CLI_BIT(CLI_SUBMIT),
+        .manual =
+            "Approve a version that was handed in. With as many approvals as the phase asks\n"
+            "for it is in force, and takes the place of the one before. --submit hands it in\n"
+            "first. --hash says what was looked at.",
+        .run = cli_version_approve,
+    },
+    {
+        .name = "version reject",
+        .operands = "PHASE SUBJECT@NO",
+        .summary = "refuse it",
+        .options = MOVING | CLI_BIT(CLI_HASH),
+        .manual = "Reject a version that was handed in: it never comes into force.",
+        .run = cli_version_reject,
+    },
+    {
+        .name = "version withdraw",
+        .operands = "PHASE SUBJECT@NO",
+        .summary = "give it up",
+        .options = MOVING,
+        .manual = "Give up a version that is not in force yet.",
+        .run = cli_version_withdraw,
+    },
+    {
+        .name = "version review",
+        .operands = "PHASE SUBJECT@NO",
+        .summary = "say that an emergency was right",
+        .options = MOVING,
+        .manual =
+            "Say afterwards that what came into force by emergency was right. doctor lists it\n"
+            "until then.",
+        .run = cli_version_review,
+    },
+    {
+        .name = "version revert",
+        .operands = "PHASE SUBJECT@NO",
+        .summary = "put what it said, as a new version",
+        .options = MOVING | CLI_BIT(CLI_EXPECT),
+        .manual =
+            "Make a draft of what an earlier version said; where no approval is asked for it\n"
+            "is in force at once.",
+        .run = cli_version_revert,
+    },
+    {
+        .name = "version remove",
+        .operands = "PHASE SUBJECT",
+        .summary = "delete a record; its history stays",
+        .options = WRITING,
+        .manual =
+            "Delete what is in force, by a version that says so and needs the same approval.\n"
+            "The history stays, and creating it again goes on with its numbers.",
+        .run = cli_version_remove,
+    },
+    {
+        .name = "version show",
+        .operands = "PHASE SUBJECT@NO",
+        .summary = "print a version with all about it",
+        .manual = "Print a version: its state, who made, submitted and decided it and when, the\n"
+                  "approvals, how many items it has, and what it says.",
+        .run = cli_version_show,
+    },
+    {
+        .name = "version current",
+        .operands = "PHASE SUBJECT",
+        .summary = "print what is in force",
+        .manual =
+            "Print what the version in force says; in a phase that only keeps an audit, what\n"
+            "was recorded last. --json prints the version.",
+        .run = cli_version_current,
+    },
+    {
+        .name = "version as-of",
+        .operands = "PHASE SUBJECT",
+        .summary = "print what was in force then",
+        .options = CLI_BIT(CLI_AT),
+        .manual = "Print what the version says that was in force at the time --at.",
+        .run = cli_version_as_of,
+    },
+    {
+        .name = "version history",
+        .operands = "PHASE SUBJECT",
+        .summary = "print the versions",
+        .manual = "Print the versions, the newest first, who made and who decided them, and the\n"
+                  "first things that each of them changed.",
+        .run = cli_record_history,
+    },
+    {
+        .name = "version diff",
+        .operands = "PHASE SUBJECT [FROM [TO]]",
+        .summary = "print what changed",
+        .options = CLI_BIT(CLI_MERGE_PATCH),
+        .manual = DIFF_MANUAL,
+        .run = cli_record_diff,
+    },
+    {
+        .name = "version list",
+        .operands = "[PHASE]",
+        .summary = "print what is in force, or waits",
+        .options = LISTING | CLI_BIT(CLI_STATE) | CLI_BIT(CLI_ALL),
+        .manual =
+            "Print the versions in force of a phase, or of all; with --state every version in\n"
+            "such a state, several with commas between them.",
+        .run = cli_version_list,
+    },
+    {
+        .name = "version due",
+        .operands = "[PHASE]",
+        .summary = "print what waits for you",
+        .options = LISTING,
+        .manual = "Print what was handed in and the actor, in its roles, may approve and has not.",
+        .run = cli_version_due,
     },
     { .name = NULL },
 };

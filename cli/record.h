@@ -1,5 +1,6 @@
 /*
- * Flags and segments are both records, and most commands are the same for both.
+ * Flags and segments are records of phases of their own, and most commands are the same for
+ * them and for those of any other phase.
  */
 #ifndef CLI_RECORD_H
 #define CLI_RECORD_H
@@ -8,6 +9,7 @@
 #include <jansson.h>
 
 #include "request.h"
+#include "table.h"
 
 struct cli_kind {
     const char *name; /* the first word of its commands, and the member of documents with the key */
@@ -22,20 +24,45 @@ struct cli_kind {
 
 extern const struct cli_kind cli_flag_kind, cli_segment_kind;
 
-/* What a command is about: "flag get", "segment get". */
-const struct cli_kind *cli_kind_of(const struct cli_request *request);
+/* What a command is about: "flag get KEY", "segment get NAME", "version current PHASE SUBJECT". */
+struct cli_record {
+    const struct cli_kind *kind; /* NULL: of any phase */
+    const char *phase, *key;     /* key NULL: all */
+    int operands;                /* how many of the command line say that */
+};
 
-/* A version as a document, without its definition. */
+void cli_record_of(const struct cli_request *request, struct cli_record *ret_record);
+
+/* A document that begins with the record's name: "flag", "segment", or "phase" and "subject". */
+json_t *cli_record_document(const struct cli_kind *kind, const char *phase, const char *key);
+
+/* A version as such a document, without its content. */
 json_t *cli_version_document(const struct cli_kind *kind, const flagver_version *version);
 
-/* The definition, unless it has been deleted or was not read. NULL: there is none. */
+/* What stands in it, unless it has been deleted or was not read. NULL: there is none. */
 json_t *cli_version_definition(const flagver_version *version);
+
+/* Adds a row's cells: "superseded, reverts 2", and since when it is in this state. */
+void cli_table_add_state(struct cli_table *table, const flagver_version *version);
+void cli_table_add_since(struct cli_table *table, const flagver_version *version);
+
+/* The first row. Ends with NULL. */
+void cli_table_add_heading(struct cli_table *table, const char *const *words);
+
+/* "flagver version submit flagver.flag report_setup@4", as a shell takes it. */
+void cli_print_suggestion(const char *action, const flagver_version *version);
+
+/*
+ * What became of a version that was written, in words: "version 4 waits for approval (...)".
+ * False, and nothing printed, when it is in force, or was.
+ */
+bool cli_print_pending(const flagver_version *version);
 
 /*
  * Complains that there is no such record, or (`no` > 0) no such version of it; of one that
  * was deleted, by whom and how it comes back. Returns CLI_NOT_FOUND.
  */
 int cli_record_missing(const struct cli_request *request, flagver_client *client,
-                       const struct cli_kind *kind, const char *key, uint32_t no);
+                       const struct cli_record *record, uint32_t no);
 
 #endif

@@ -16,24 +16,21 @@
 /* What the reading commands begin with. */
 struct reading {
     const struct cli_request *request;
-    const struct cli_kind *kind;
-    const char *key; /* NULL: all */
+    struct cli_record record;
     flagver_client *client;
     bool as_json;
 };
 
 static int begin(struct reading *reading, const struct cli_request *request)
 {
-    *reading = (struct reading){ .request = request,
-                                 .kind = cli_kind_of(request),
-                                 .key = cli_request_operand(request, 0),
-                                 .as_json = request->values[CLI_JSON] != NULL };
+    *reading = (struct reading){ .request = request, .as_json = request->values[CLI_JSON] != NULL };
+    cli_record_of(request, &reading->record);
     return cli_store_read(request, NULL, &reading->client);
 }
 
 static int missing(const struct reading *reading, uint32_t no)
 {
-    return cli_record_missing(reading->request, reading->client, reading->kind, reading->key, no);
+    return cli_record_missing(reading->request, reading->client, &reading->record, no);
 }
 
 static int missing_then(const struct reading *reading)
@@ -41,13 +38,14 @@ static int missing_then(const struct reading *reading)
     const char *uri = "";
 
     cli_store_uri(reading->request, &uri);
-    cli_complain(reading->key, "no such %s in %s at that time", reading->kind->name, uri);
+    cli_complain(reading->record.key, "no such %s in %s at that time",
+                 reading->record.kind ? reading->record.kind->name : "record", uri);
     return CLI_NOT_FOUND;
 }
 
 static int fail(const struct reading *reading, const flagver_error *err)
 {
-    return cli_fail(reading->key ? reading->key : reading->kind->name, err);
+    return cli_fail(reading->record.key ? reading->record.key : reading->record.phase, err);
 }
 
 /* ---- get ---- */
@@ -61,19 +59,28 @@ static int read_no(const struct cli_request *request, int index, uint32_t least,
     return 0;
 }
 
-static void print_version(const struct reading *reading, const flagver_version *version)
+static int print_version(const struct reading *reading, const flagver_version *version)
 {
+    const struct cli_kind *kind = reading->record.kind;
+
     if (reading->as_json)
-        cli_print_document_with(cli_version_document(reading->kind, version), "definition",
-                                version->payload);
-    else
+        cli_print_document_with(cli_version_document(kind, version),
+                                kind ? "definition" : "payload",
+                                version->payload ? version->payload : "null");
+    else if (version->payload)
         cli_print_indented(version->payload, version->payload_length);
+    else {
+        cli_complain(version->subject, "the payload of version %u was shredded",
+                     (unsigned)version->no);
+        return CLI_NOT_FOUND;
+    }
+    return CLI_DONE;
 }
 
 /* The version of this number, of this time, or the one in force. */
 static int get(const struct reading *reading, uint32_t no, const int64_t *at)
 {
-    const char *phase = reading->kind->phase, *key = reading->key;
+    const char *phase = reading->record.phase, *key = reading->record.key;
     flagver_version *version = NULL;
     flagver_error error;
     int r;
@@ -93,16 +100,26 @@ static int get(const struct reading *reading, uint32_t no, const int64_t *at)
         cli_complain(key, "version %u says that it is deleted", (unsigned)no);
         r = CLI_NOT_FOUND;
     } else {
-        print_version(reading, version);
+        r = print_version(reading, version);
     }
     flagver_version_free(version);
+    return r;
+}
+
+static int get_and_close(const struct cli_request *request, uint32_t no, const int64_t *at)
+{
+    struct reading reading;
+    int r = begin(&reading, request);
+
+    if (r == 0)
+        r = get(&reading, no, at);
+    flagver_close(reading.client);
     return r;
 }
 
 int cli_record_get(const struct cli_request *request)
 {
     bool has_time = request->values[CLI_AT] != NULL;
-    struct reading reading;
     uint32_t no = 0;
     int64_t at = 0;
     int r;
@@ -114,12 +131,24 @@ int cli_record_get(const struct cli_request *request)
         return r;
     if (no && has_time)
         return cli_request_refuse(request, "a version's number and --at exclude each other");
+    return get_and_close(request, no, has_time ? &at : NULL);
+}
 
-    r = begin(&reading, request);
-    if (r == 0)
-        r = get(&reading, no, has_time ? &at : NULL);
-    flagver_close(reading.client);
-    return r;
+int cli_version_current(const struct cli_request *request)
+{
+    return get_and_close(request, 0, NULL);
+}
+
+int cli_version_as_of(const struct cli_request *request)
+{
+    int64_t at = 0;
+    int r = cli_read_at(request, &at);
+
+    if (r)
+        return r;
+    if (!request->values[CLI_AT])
+        return cli_request_refuse(request, "needs --at");
+    return get_and_close(request, 0, &at);
 }
 
 /* ---- list ---- */
@@ -133,15 +162,6 @@ struct listing {
     int result;             /* a code: what ended it before its end, told in err */
     flagver_error *err;
 };
-
-/* Since when it is in force, so that --at with this time finds it; of others since when it is there. */
-static void add_time(struct cli_table *table, const flagver_version *version)
-{
-    char text[CLI_DATETIME_SIZE];
-
-    cli_datetime_print(version->decided_at ? version->decided_at : version->created_at, text);
-    cli_table_add(table, text);
-}
 
 static void list_flag(struct cli_table *table, const json_t *definition, int64_t now)
 {
@@ -157,12 +177,12 @@ static void list_flag(struct cli_table *table, const json_t *definition, int64_t
 static void list_deleted(struct listing *listing, const flagver_version *version)
 {
     if (listing->reading->as_json) {
-        cli_print_document(cli_version_document(listing->reading->kind, version));
+        cli_print_document(cli_version_document(listing->reading->record.kind, version));
         return;
     }
     cli_table_add(&listing->table, version->subject);
     cli_table_format(&listing->table, "%u", (unsigned)version->no);
-    add_time(&listing->table, version);
+    cli_table_add_since(&listing->table, version);
     cli_table_add(&listing->table, version->created_by);
     cli_table_add(&listing->table, version->note);
 }
@@ -185,21 +205,15 @@ static bool list_one(void *data, const flagver_version *version)
         return true;
     }
     cli_table_add(&listing->table, version->subject);
-    if (reading->kind == &cli_flag_kind) {
+    if (reading->record.kind == &cli_flag_kind) {
         definition = cli_version_definition(version);
         list_flag(&listing->table, definition, listing->now);
         json_decref(definition);
     }
     cli_table_format(&listing->table, "%u", (unsigned)version->no);
-    add_time(&listing->table, version);
+    cli_table_add_since(&listing->table, version);
     cli_table_add(&listing->table, version->created_by);
     return true;
-}
-
-static void add_heading(struct cli_table *table, const char *const *words)
-{
-    for (; *words; words++, table->columns++)
-        cli_table_add(table, *words);
 }
 
 static const char *const *heading_of(const struct listing *listing)
@@ -211,7 +225,27 @@ static const char *const *heading_of(const struct listing *listing)
 
     if (listing->deleted)
         return deleted;
-    return listing->reading->kind == &cli_flag_kind ? flags : segments;
+    return listing->reading->record.kind == &cli_flag_kind ? flags : segments;
+}
+
+static bool tell_pending(void *data, const flagver_version *version)
+{
+    (void)data;
+    cli_print_name(version->subject);
+    cli_print(": ");
+    cli_print_pending(version);
+    cli_print("\n");
+    return true;
+}
+
+/* What may be in force soon. */
+static int list_pending(const struct reading *reading, flagver_error *err)
+{
+    flagver_list_options options = { .size = sizeof options,
+                                     .states = FLAGVER_STATES(FLAGVER_STATE_SUBMITTED) };
+
+    return flagver_version_list(reading->client, reading->record.phase, &options, tell_pending,
+                                NULL, err);
 }
 
 static int list(const struct reading *reading, int64_t as_of)
@@ -225,15 +259,17 @@ static int list(const struct reading *reading, int64_t as_of)
     flagver_error error;
     int r;
 
-    add_heading(&listing.table, heading_of(&listing));
-    r = flagver_version_list(reading->client, reading->kind->phase, &options, list_one, &listing,
+    cli_table_add_heading(&listing.table, heading_of(&listing));
+    r = flagver_version_list(reading->client, reading->record.phase, &options, list_one, &listing,
                              &error);
     cli_table_print(&listing.table);
+    if (r == 0 && !reading->as_json && !as_of && !listing.deleted)
+        r = list_pending(reading, &error);
     if (r < 0)
         return fail(reading, &error);
     /* For programs nothing is nothing. */
     if (!listing.found && !reading->as_json && cli_is_terminal())
-        cli_print("no %s%ss\n", listing.deleted ? "deleted " : "", reading->kind->name);
+        cli_print("no %s%ss\n", listing.deleted ? "deleted " : "", reading->record.kind->name);
     return CLI_DONE;
 }
 
@@ -257,17 +293,6 @@ int cli_record_list(const struct cli_request *request)
 }
 
 /* ---- history ---- */
-
-/* "superseded, reverts 2" */
-static void add_state(struct cli_table *table, const flagver_version *version)
-{
-    char reverts[32] = "";
-
-    if (version->reverts_no)
-        snprintf(reverts, sizeof reverts, ", reverts %u", (unsigned)version->reverts_no);
-    cli_table_format(table, "%s%s%s", flagver_state_name(version->state),
-                     version->tombstone ? ", deleted" : "", reverts);
-}
 
 /* How many changes of a version a table shows, and how many bytes of each. */
 #define SHOWN_CHANGES 2
@@ -305,7 +330,7 @@ static void add_change(struct cli_table *table, const flagver_version *version, 
     char text[512] = "", change[SHOWN_BYTES * 2 + 32];
     size_t length, used = 0, i;
 
-    if (version->tombstone)
+    if (version->tombstone || !lines)
         lines = "";
     else if (!version->base_no)
         used = (size_t)snprintf(text, sizeof text, "created");
@@ -321,36 +346,48 @@ static void add_change(struct cli_table *table, const flagver_version *version, 
     cli_table_add(table, text);
 }
 
-static void tell_for_people(struct cli_table *table, const flagver_version *version,
+static void tell_for_people(struct listing *listing, const flagver_version *version,
                             const char *lines)
 {
+    struct cli_table *table = &listing->table;
+
     cli_table_format(table, "%u", (unsigned)version->no);
-    add_state(table, version);
-    add_time(table, version);
+    cli_table_add_state(table, version);
+    cli_table_add_since(table, version);
     cli_table_add(table, version->created_by);
+    if (!listing->reading->record.kind)
+        cli_table_add(table, version->decided_by);
     add_change(table, version, lines);
     cli_table_add(table, version->note);
+}
+
+/* What a version changed; nothing is known of that when its payload, or the one before, is gone. */
+static int read_changes(const struct reading *reading, const flagver_version *version,
+                        char **ret_lines, flagver_error *err)
+{
+    int r = flagver_version_diff(reading->client, reading->record.phase, reading->record.key,
+                                 version->base_no, version->no, FLAGVER_DIFF_LINES, ret_lines, err);
+
+    return r == FLAGVER_ENOTFOUND ? 0 : r;
 }
 
 static bool tell_one(void *data, const flagver_version *version)
 {
     struct listing *listing = data;
     const struct reading *reading = listing->reading;
+    char *lines = NULL;
     json_t *document;
-    char *lines;
 
     listing->found = true;
-    listing->result = flagver_version_diff(reading->client, reading->kind->phase, reading->key,
-                                           version->base_no, version->no, FLAGVER_DIFF_LINES,
-                                           &lines, listing->err);
+    listing->result = read_changes(reading, version, &lines, listing->err);
     if (listing->result < 0)
         return false;
     if (reading->as_json) {
-        document = cli_version_document(reading->kind, version);
-        cli_json_set(document, "changes", cli_json_lines(lines));
+        document = cli_version_document(reading->record.kind, version);
+        cli_json_set(document, "changes", lines ? cli_json_lines(lines) : json_null());
         cli_print_document(document);
     } else {
-        tell_for_people(&listing->table, version, lines);
+        tell_for_people(listing, version, lines);
     }
     flagver_string_free(lines);
     return true;
@@ -358,15 +395,17 @@ static bool tell_one(void *data, const flagver_version *version)
 
 static int history(const struct reading *reading)
 {
-    static const char *const words[] = { "NO", "STATE", "SINCE", "BY", "CHANGE", "NOTE", NULL };
+    static const char *const plain[] = { "NO", "STATE", "SINCE", "BY", "CHANGE", "NOTE", NULL };
+    static const char *const decided[] = { "NO",         "STATE",  "SINCE", "BY",
+                                           "DECIDED BY", "CHANGE", "NOTE",  NULL };
     flagver_list_options options = { .size = sizeof options, .backwards = 1 };
     flagver_error error;
     struct listing listing = { .reading = reading, .err = &error };
     int r;
 
-    add_heading(&listing.table, words);
-    r = flagver_version_history(reading->client, reading->kind->phase, reading->key, &options,
-                                tell_one, &listing, &error);
+    cli_table_add_heading(&listing.table, reading->record.kind ? plain : decided);
+    r = flagver_version_history(reading->client, reading->record.phase, reading->record.key,
+                                &options, tell_one, &listing, &error);
     if (r == 0)
         r = listing.result;
     cli_table_print(&listing.table);
@@ -398,7 +437,7 @@ static bool find_last(void *data, const flagver_version *version)
 {
     struct span *span = data;
 
-    if (version->state != FLAGVER_STATE_APPROVED)
+    if (version->state != FLAGVER_STATE_APPROVED && version->state != FLAGVER_STATE_RECORDED)
         return true;
     span->to = version->no;
     span->has_to = true;
@@ -415,8 +454,8 @@ static int complete(const struct reading *reading, struct span *span)
 
     if (span->has_to)
         return 0;
-    if (flagver_version_history(reading->client, reading->kind->phase, reading->key, &options,
-                                find_last, span, &error) < 0)
+    if (flagver_version_history(reading->client, reading->record.phase, reading->record.key,
+                                &options, find_last, span, &error) < 0)
         return fail(reading, &error);
     return span->has_to ? 0 : missing(reading, 0);
 }
@@ -424,8 +463,8 @@ static int complete(const struct reading *reading, struct span *span)
 static int get_diff(const struct reading *reading, const struct span *span, int form,
                     char **ret_text, flagver_error *err)
 {
-    return flagver_version_diff(reading->client, reading->kind->phase, reading->key, span->from,
-                                span->to, form, ret_text, err);
+    return flagver_version_diff(reading->client, reading->record.phase, reading->record.key,
+                                span->from, span->to, form, ret_text, err);
 }
 
 /* Of the two it is the first that is not there which is named. */
@@ -437,11 +476,23 @@ static int fail_diff(const struct reading *reading, const struct span *span,
 
     if (err->code != FLAGVER_ENOTFOUND)
         return fail(reading, err);
-    if (span->from && flagver_version_get(reading->client, reading->kind->phase, reading->key,
-                                          span->from, &version, NULL) == FLAGVER_ENOTFOUND)
+    if (span->from &&
+        flagver_version_get(reading->client, reading->record.phase, reading->record.key, span->from,
+                            &version, NULL) == FLAGVER_ENOTFOUND)
         no = span->from;
     flagver_version_free(version);
     return missing(reading, no);
+}
+
+static json_t *describe(const struct reading *reading, const struct span *span, const char *lines)
+{
+    const struct cli_record *record = &reading->record;
+    json_t *document = cli_record_document(record->kind, record->phase, record->key);
+
+    cli_json_set(document, "from", json_integer(span->from));
+    cli_json_set(document, "to", json_integer(span->to));
+    cli_json_set(document, "changes", cli_json_lines(lines));
+    return document;
 }
 
 /* There are changes that no merge patch can make; programs get null for it then. */
@@ -457,11 +508,8 @@ static int print_document(const struct reading *reading, const struct span *span
     if (r == FLAGVER_ENOTSUP)
         r = 0;
     if (r == 0)
-        cli_print_document_with(json_pack("{s:o, s:I, s:I, s:o}", reading->kind->name,
-                                          cli_json_text(reading->key), "from",
-                                          (json_int_t)span->from, "to", (json_int_t)span->to,
-                                          "changes", cli_json_lines(lines)),
-                                "mergePatch", patch ? patch : "null");
+        cli_print_document_with(describe(reading, span, lines), "mergePatch",
+                                patch ? patch : "null");
     flagver_string_free(lines);
     flagver_string_free(patch);
     return r < 0 ? fail_diff(reading, span, &error) : CLI_DONE;
@@ -485,14 +533,17 @@ static int print_text(const struct reading *reading, const struct span *span, bo
 
 int cli_record_diff(const struct cli_request *request)
 {
-    struct span span = { .has_from = request->operand_count > 1,
-                         .has_to = request->operand_count > 2 };
+    struct span span = { .has_from = false };
+    struct cli_record record;
     struct reading reading;
     int r;
 
-    r = read_no(request, 1, 0, &span.from);
+    cli_record_of(request, &record);
+    span.has_from = request->operand_count > record.operands;
+    span.has_to = request->operand_count > record.operands + 1;
+    r = read_no(request, record.operands, 0, &span.from);
     if (r == 0)
-        r = read_no(request, 2, 0, &span.to);
+        r = read_no(request, record.operands + 1, 0, &span.to);
     if (r)
         return r;
 

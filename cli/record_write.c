@@ -15,8 +15,7 @@
 /* One operation and what it needs. */
 struct change {
     int (*make)(struct change *change, flagver_txn *txn, flagver_error *err);
-    const struct cli_kind *kind;
-    const char *key;
+    struct cli_record record;
     flagver_write_options options;
     bool creates; /* it can succeed in a new store, too */
 
@@ -40,8 +39,8 @@ static int run(void *data, flagver_txn *txn, flagver_error *err)
 
 static int schedule(struct change *change, flagver_txn *txn, flagver_error *err)
 {
-    return flagver_flag_schedule(txn, change->key, change->text, change->length, &change->options,
-                                 &change->no, err);
+    return flagver_flag_schedule(txn, change->record.key, change->text, change->length,
+                                 &change->options, &change->no, err);
 }
 
 /* ", 2 beta users, 25 %": what the flag does from now on. */
@@ -52,7 +51,7 @@ static void print_effect(const struct change *change, const flagver_version *ver
 
     if (version->tombstone) {
         cli_print(", deleted");
-    } else if (change->kind == &cli_flag_kind) {
+    } else if (change->record.kind == &cli_flag_kind) {
         cli_summarise(definition, cli_now(), summary);
         cli_print(", ");
         cli_print_name(json_is_false(json_object_get(definition, "enabled")) ? "switched off"
@@ -61,33 +60,49 @@ static void print_effect(const struct change *change, const flagver_version *ver
     json_decref(definition);
 }
 
-static void print_change(const struct change *change, flagver_client *client, bool as_json)
+/* The change is made whether or not it can be read again: `version` may be NULL. */
+static void print_for_people(const struct change *change, const flagver_version *version)
 {
-    flagver_version *version;
-
-    if (as_json) {
-        cli_print_document(json_pack("{s:o, s:I}", change->kind->name, cli_json_text(change->key),
-                                     "no", (json_int_t)change->no));
-        return;
-    }
-    cli_print_name(change->key);
-    cli_print(": version %u", (unsigned)change->no);
-    /* The change is made whether or not it can be read again. */
-    if (flagver_version_get(client, change->kind->phase, change->key, change->no, &version, NULL) ==
-        0) {
-        print_effect(change, version);
-        flagver_version_free(version);
+    cli_print_name(change->record.key);
+    cli_print(": ");
+    if (!version || !cli_print_pending(version)) {
+        cli_print("version %u", (unsigned)change->no);
+        if (version)
+            print_effect(change, version);
+        if (version && version->emergency) {
+            cli_print(", by emergency (");
+            cli_print_suggestion("review", version);
+            cli_print(")");
+        }
     }
     cli_print("\n");
+}
+
+static void print_change(const struct change *change, flagver_client *client, bool as_json)
+{
+    const struct cli_record *record = &change->record;
+    flagver_version *version = NULL;
+    const char *state = NULL;
+
+    flagver_version_get(client, record->phase, record->key, change->no, &version, NULL);
+    if (version)
+        state = flagver_state_name(version->state);
+    if (as_json)
+        cli_print_document(json_pack("{s:o, s:I, s:o}", record->kind->name,
+                                     cli_json_text(record->key), "no", (json_int_t)change->no,
+                                     "state", cli_json_text(state)));
+    else
+        print_for_people(change, version);
+    flagver_version_free(version);
 }
 
 static int fail(const struct cli_request *request, flagver_client *client,
                 const struct change *change, const flagver_error *err)
 {
     if (err->code == FLAGVER_ENOTFOUND)
-        return cli_record_missing(request, client, change->kind, change->key, change->to);
+        return cli_record_missing(request, client, &change->record, change->to);
     if (!change->file || err->code != FLAGVER_EPARSE)
-        return cli_fail(change->key, err);
+        return cli_fail(change->record.key, err);
     /* A schedule is put into the definition, and that is looked at. */
     if (change->make == schedule && strstr(err->message, ": /schedule"))
         return cli_fail_from(change->file, err);
@@ -101,8 +116,7 @@ static int carry_out(const struct cli_request *request, struct change *change)
     flagver_error error;
     int r;
 
-    change->kind = cli_kind_of(request);
-    change->key = cli_request_operand(request, 0);
+    cli_record_of(request, &change->record);
     r = cli_write_options(request, &change->options);
     if (r)
         return r;
@@ -122,8 +136,8 @@ static int carry_out(const struct cli_request *request, struct change *change)
 
 static int put(struct change *change, flagver_txn *txn, flagver_error *err)
 {
-    return change->kind->put(txn, change->key, change->text, change->length, &change->options,
-                             &change->no, err);
+    return change->record.kind->put(txn, change->record.key, change->text, change->length,
+                                    &change->options, &change->no, err);
 }
 
 int cli_record_put(const struct cli_request *request)
@@ -142,7 +156,8 @@ int cli_record_put(const struct cli_request *request)
 
 static int revert(struct change *change, flagver_txn *txn, flagver_error *err)
 {
-    return change->kind->revert(txn, change->key, change->to, &change->options, &change->no, err);
+    return change->record.kind->revert(txn, change->record.key, change->to, &change->options,
+                                       &change->no, err);
 }
 
 int cli_record_revert(const struct cli_request *request)
@@ -157,7 +172,7 @@ int cli_record_revert(const struct cli_request *request)
 
 static int delete (struct change *change, flagver_txn *txn, flagver_error *err)
 {
-    return change->kind->remove(txn, change->key, &change->options, &change->no, err);
+    return change->record.kind->remove(txn, change->record.key, &change->options, &change->no, err);
 }
 
 int cli_record_delete(const struct cli_request *request)
@@ -171,34 +186,34 @@ int cli_record_delete(const struct cli_request *request)
 
 static int enable(struct change *change, flagver_txn *txn, flagver_error *err)
 {
-    return flagver_flag_enable(txn, change->key, &change->options, &change->no, err);
+    return flagver_flag_enable(txn, change->record.key, &change->options, &change->no, err);
 }
 
 static int disable(struct change *change, flagver_txn *txn, flagver_error *err)
 {
-    return flagver_flag_disable(txn, change->key, &change->options, &change->no, err);
+    return flagver_flag_disable(txn, change->record.key, &change->options, &change->no, err);
 }
 
 static int ramp(struct change *change, flagver_txn *txn, flagver_error *err)
 {
-    return flagver_flag_ramp(txn, change->key, change->percentage, &change->options, &change->no,
-                             err);
+    return flagver_flag_ramp(txn, change->record.key, change->percentage, &change->options,
+                             &change->no, err);
 }
 
 static int release(struct change *change, flagver_txn *txn, flagver_error *err)
 {
-    return flagver_flag_release(txn, change->key, &change->options, &change->no, err);
+    return flagver_flag_release(txn, change->record.key, &change->options, &change->no, err);
 }
 
 static int beta_add(struct change *change, flagver_txn *txn, flagver_error *err)
 {
-    return flagver_flag_beta_add(txn, change->key, change->users, change->user_count,
+    return flagver_flag_beta_add(txn, change->record.key, change->users, change->user_count,
                                  &change->options, &change->no, err);
 }
 
 static int beta_remove(struct change *change, flagver_txn *txn, flagver_error *err)
 {
-    return flagver_flag_beta_remove(txn, change->key, change->users, change->user_count,
+    return flagver_flag_beta_remove(txn, change->record.key, change->users, change->user_count,
                                     &change->options, &change->no, err);
 }
 
