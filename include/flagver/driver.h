@@ -42,7 +42,7 @@ extern "C" {
 #define FLAGVER_DRIVER_ABI 2u
 
 /** The schema that this library asks for. */
-#define FLAGVER_SCHEMA_VERSION 1u
+#define FLAGVER_SCHEMA_VERSION 2u
 
 /** Bytes or UTF-8 text, no NUL behind it. A NULL pointer is "none", unlike an empty text. */
 typedef struct flagver_bytes {

@@ -11,7 +11,8 @@
  * sqlite_connection.c  one connection: opening, waiting, statements, errors
  * sqlite_files.c       the file, and what lies beside it: set aside, put back
  * sqlite_pool.c        the connections of a store; the file that is moved or replaced; fork
- * sqlite_schema.c      the schema: what it is, up and down
+ * sqlite_steps.c       the schema: what it is, step by step
+ * sqlite_schema.c      the schema: which one is there, up and down
  * sqlite_verify.c      the schema: is it what it should be
  * sqlite_txn.c         transactions, our own and the application's
  * sqlite_apply.c       what a transaction writes
@@ -30,7 +31,7 @@
 #include "util/text.h"
 
 #define FV_MEMORY_PATH ":memory:"
-#define FV_SCAN_SHAPES 48
+#define FV_SCAN_SHAPES 64
 #define FV_WORDS 512 /* room for words of SQLite that are quoted in ours */
 
 /* ---- connections ---- */
@@ -51,13 +52,25 @@ enum fv_sql {
     FV_SQL_SERIES_REV,
     FV_SQL_PAYLOAD,
     FV_SQL_PAYLOAD_REV,
+    FV_SQL_SHRED,
     FV_SQL_VERSION_NEW,
     FV_SQL_VERSION_EDIT,
     FV_SQL_VERSION_DECIDE,
     FV_SQL_VERSION_SUPERSEDE,
     FV_SQL_VERSION_REV,
+    FV_SQL_ITEM_NEW,
+    FV_SQL_ITEM_CHANGE,
+    FV_SQL_ITEM_DELETE,
+    FV_SQL_ITEM_REV,
+    FV_SQL_VOTE,
+    FV_SQL_VOTE_REV,
+    FV_SQL_CONTRIBUTOR,
+    FV_SQL_CONTRIBUTOR_REV,
     FV_SQL_LEAF,
     FV_SQL_LEAF_REV,
+    FV_SQL_NODE,
+    FV_SQL_NODE_REV,
+    FV_SQL_HEAD,
     FV_SQL_KEYED_NEW,
     FV_SQL_KEYED_CHANGE,
     FV_SQL_KEYED_DELETE,
@@ -256,6 +269,13 @@ int fv_sqlite_meta_check(const struct fv_sqlite *conn, const struct fv_sqlite_me
 /* Read and check, and it is the schema of this very store. */
 int fv_sqlite_meta_confirm(struct fv_sqlite *conn, flagver_error *err);
 
+/* From one version to the next and back: statements, then NULL. */
+struct fv_sqlite_step {
+    const char *const *up, *const *down;
+};
+
+extern const struct fv_sqlite_step fv_sqlite_steps[FLAGVER_SCHEMA_VERSION];
+
 /* Step by step to version `to`; one that is there already is fine. */
 int fv_sqlite_schema_move(struct fv_sqlite *conn, uint32_t to, flagver_error *err);
 
@@ -274,6 +294,7 @@ struct flagver_driver_txn {
     int mode;
     bool adopted;
     uint32_t savepoint; /* of an adopted one: its number in this process, and in its name */
+    bool shredded;      /* what is gone is not to stay in the log */
     bool failed;        /* a change could not be made; what was made before it must not stay */
 };
 

@@ -9,6 +9,7 @@ struct flagver_cursor {
     sqlite3_stmt *statement;
     int shape; /* where the statement goes back to */
     int32_t kind;
+    flagver_id id; /* that was asked for */
     bool payload, done;
 };
 
@@ -16,12 +17,32 @@ struct flagver_cursor {
 
 enum {
     SHAPE_VERSIONS = 0, /* pick, 4; has a phase, 2; backwards, 2; payload, 2 */
-    SHAPE_VERSION = 32, /* payload, 2 */
-    SHAPE_SERIES = 34,  /* has a phase, 2; backwards, 2 */
-    SHAPE_LEAVES = 38,
+    SHAPE_OPEN = 32,    /* has a phase, 2; backwards, 2; payload, 2 */
+    SHAPE_VERSION = 40, /* payload, 2 */
+    SHAPE_SERIES = 42,  /* has a phase, 2; backwards, 2 */
+    SHAPE_ITEMS = 46,   /* of one version, 2; payload, 2 */
+    SHAPE_VOTES = 50,
+    SHAPE_CONTRIBUTORS,
+    SHAPE_LEAVES,
+    SHAPE_NODES,
+    SHAPE_LOG,
     SHAPE_KEYED,
-    SHAPE_TENANTS
+    SHAPE_TENANTS,
+    SHAPE_COUNT
 };
+
+_Static_assert(SHAPE_COUNT <= FV_SCAN_SHAPES, "each shape has a place in a connection");
+
+#define OPEN_STATES ((1u << FLAGVER_STATE_DRAFT) | (1u << FLAGVER_STATE_SUBMITTED))
+
+/* Versions that are open are few, and have an index: better than to look at all of many series. */
+static bool wants_open(const flagver_query *query)
+{
+    bool one_series = query->phase.data && query->subject.data && !query->prefix;
+
+    return query->pick == FLAGVER_PICK_ALL && query->states && !(query->states & ~OPEN_STATES) &&
+           !one_series;
+}
 
 static int shape_of(const flagver_query *query)
 {
@@ -30,6 +51,8 @@ static int shape_of(const flagver_query *query)
 
     switch (query->kind) {
     case FLAGVER_QUERY_VERSIONS:
+        if (wants_open(query))
+            return SHAPE_OPEN + named * 4 + backwards * 2 + payload;
         return query->pick < FLAGVER_PICK_CURRENT || query->pick > FLAGVER_PICK_ALL
                    ? -1
                    : SHAPE_VERSIONS + (query->pick - 1) * 8 + named * 4 + backwards * 2 + payload;
@@ -37,8 +60,18 @@ static int shape_of(const flagver_query *query)
         return SHAPE_VERSION + payload;
     case FLAGVER_QUERY_SERIES:
         return SHAPE_SERIES + named * 2 + backwards;
+    case FLAGVER_QUERY_ITEMS:
+        return SHAPE_ITEMS + (query->no != 0) * 2 + payload;
+    case FLAGVER_QUERY_VOTES:
+        return SHAPE_VOTES;
+    case FLAGVER_QUERY_CONTRIBUTORS:
+        return SHAPE_CONTRIBUTORS;
     case FLAGVER_QUERY_LEAVES:
         return SHAPE_LEAVES;
+    case FLAGVER_QUERY_NODES:
+        return SHAPE_NODES;
+    case FLAGVER_QUERY_LOG:
+        return SHAPE_LOG;
     case FLAGVER_QUERY_KEYED:
         return SHAPE_KEYED;
     case FLAGVER_QUERY_TENANTS:
@@ -50,17 +83,17 @@ static int shape_of(const flagver_query *query)
 
 /*
  * Parameters have one number in all shapes: ?1 tenant, ?2 phase or space, ?3 ?4 the range of
- * subjects or keys, ?5 ?6 numbers, ?7 time, ?8 limit, ?9 id.
+ * subjects or keys, ?5 ?6 numbers, ?7 time, ?8 limit, ?9 id, ?10 states.
  *
  * CROSS JOIN keeps the order of the loops: series by name, each one's versions by number. So all
- * comes in the order that is asked for and nothing is sorted.
+ * comes in the order that is asked for and nothing is sorted, but for open versions and votes.
  */
 static const char version_columns[] =
     "SELECT v.series, v.id, v.no, v.parent_no, v.base_no, v.reverts_no, v.superseded_by, v.state, "
     "v.bits, v.rev, v.created_at, v.submitted_at, v.decided_at, v.superseded_at, v.created_by, "
     "v.decided_by, v.note, v.payload, v.content_hash, s.phase, s.subject";
 
-static const char payload_columns[] = ", p.body, p.salt, p.key";
+static const char payload_columns[] = ", p.body, p.salt, p.key, p.shredded";
 static const char payload_join[] = " LEFT JOIN main.flagver_payload p ON p.id = v.payload";
 
 /*
@@ -92,13 +125,18 @@ static void write_versions(struct fv_text *sql, const flagver_query *query)
     fv_text_add(sql, version_columns);
     if (query->payload)
         fv_text_add(sql, payload_columns);
-    fv_text_format(sql,
-                   " FROM main.flagver_series s CROSS JOIN main.flagver_version v ON "
-                   "v.series = s.id AND %s",
-                   picks[query->pick - 1]);
+    if (wants_open(query))
+        fv_text_add(sql, " FROM main.flagver_version v CROSS JOIN main.flagver_series s ON "
+                         "s.id = v.series AND v.state <= 2 AND v.no > ?5 AND v.no < ?6");
+    else
+        fv_text_format(sql,
+                       " FROM main.flagver_series s CROSS JOIN main.flagver_version v ON "
+                       "v.series = s.id AND %s",
+                       picks[query->pick - 1]);
     if (query->payload)
         fv_text_add(sql, payload_join);
     add_range(sql, query);
+    fv_text_add(sql, " AND (?10 >> v.state) & 1");
     fv_text_format(sql, " ORDER BY s.phase%s, s.subject%s, v.no%s LIMIT ?8", down, down, down);
 }
 
@@ -124,8 +162,48 @@ static void write_series(struct fv_text *sql, const flagver_query *query)
     fv_text_format(sql, " ORDER BY s.phase%s, s.subject%s LIMIT ?8", down, down);
 }
 
+/* Series have ids of their own in each tenant: what belongs to one is seen through it. */
+static const char its_series[] = " WHERE s.id = ?9 AND s.tenant = ?1";
+
+static void write_items(struct fv_text *sql, const flagver_query *query)
+{
+    fv_text_add(sql, "SELECT v.no, v.key, v.status, v.origin_no, v.decided_at, v.decided_by, "
+                     "v.note, v.payload, v.hash");
+    if (query->payload)
+        fv_text_add(sql, payload_columns);
+    fv_text_add(sql, " FROM main.flagver_series s CROSS JOIN main.flagver_item v ON "
+                     "v.series = s.id");
+    if (query->payload)
+        fv_text_add(sql, payload_join);
+    fv_text_add(sql, its_series);
+    fv_text_add(sql, query->no ? " AND v.no = ?5" : " AND v.no > ?5");
+    fv_text_add(sql, " AND v.key >= ?3 AND v.key < ?4 ORDER BY v.no, v.key LIMIT ?8");
+}
+
+static void write_votes(struct fv_text *sql)
+{
+    fv_text_add(sql, "SELECT v.no, v.actor, v.content_hash, v.time, v.note FROM "
+                     "main.flagver_series s CROSS JOIN main.flagver_vote v ON v.series = s.id");
+    fv_text_add(sql, its_series);
+    fv_text_add(sql, " AND v.no BETWEEN ?5 AND ?6 ORDER BY v.no, v.time, v.actor, v.content_hash "
+                     "LIMIT ?8");
+}
+
+static void write_contributors(struct fv_text *sql)
+{
+    fv_text_add(sql, "SELECT v.no, v.actor FROM main.flagver_series s CROSS JOIN "
+                     "main.flagver_contributor v ON v.series = s.id");
+    fv_text_add(sql, its_series);
+    fv_text_add(sql, " AND v.no BETWEEN ?5 AND ?6 ORDER BY v.no, v.actor LIMIT ?8");
+}
+
 static const char leaves[] = "SELECT no, leaf, hash FROM main.flagver_leaf WHERE tenant = ?1 AND "
                              "no >= ?5 ORDER BY no LIMIT ?8";
+
+static const char nodes[] = "SELECT level, no, hash FROM main.flagver_node WHERE tenant = ?1 AND "
+                            "level = ?6 AND no >= ?5 ORDER BY no LIMIT ?8";
+
+static const char log_head[] = "SELECT size, frontier FROM main.flagver_log WHERE tenant = ?1";
 
 static const char keyed[] =
     "SELECT key, rev, time, value, space FROM main.flagver_keyed WHERE tenant = ?1 "
@@ -152,8 +230,23 @@ static void write_sql(struct fv_text *sql, const flagver_query *query)
     case FLAGVER_QUERY_SERIES:
         write_series(sql, query);
         break;
+    case FLAGVER_QUERY_ITEMS:
+        write_items(sql, query);
+        break;
+    case FLAGVER_QUERY_VOTES:
+        write_votes(sql);
+        break;
+    case FLAGVER_QUERY_CONTRIBUTORS:
+        write_contributors(sql);
+        break;
     case FLAGVER_QUERY_LEAVES:
         fv_text_add(sql, leaves);
+        break;
+    case FLAGVER_QUERY_NODES:
+        fv_text_add(sql, nodes);
+        break;
+    case FLAGVER_QUERY_LOG:
+        fv_text_add(sql, log_head);
         break;
     case FLAGVER_QUERY_KEYED:
         fv_text_add(sql, keyed);
@@ -260,19 +353,43 @@ static int bind_range(sqlite3_stmt *statement, const struct range *range)
                        : bind_text(statement, 4, range->high.data, range->high.length);
 }
 
-/* The number that is asked for, or the ones around those that are, or the first leaf. */
+/* ?5 and ?6: what each kind makes of its numbers. */
+static void find_numbers(const flagver_query *query, int64_t *ret_low, int64_t *ret_high)
+{
+    int64_t from = query->from > INT64_MAX ? INT64_MAX : (int64_t)query->from;
+
+    *ret_low = query->no;
+    *ret_high = INT64_MAX;
+    switch (query->kind) {
+    case FLAGVER_QUERY_LEAVES:
+        *ret_low = from;
+        break;
+    case FLAGVER_QUERY_NODES:
+        *ret_low = from;
+        *ret_high = query->no;
+        break;
+    case FLAGVER_QUERY_VOTES:
+    case FLAGVER_QUERY_CONTRIBUTORS:
+        if (query->no)
+            *ret_high = query->no;
+        break;
+    case FLAGVER_QUERY_VERSIONS:
+        if (query->pick == FLAGVER_PICK_ALL)
+            *ret_low = query->backwards ? 0 : query->after_no;
+        if (query->backwards && query->after_no)
+            *ret_high = query->after_no;
+        break;
+    default:
+        break;
+    }
+}
+
 static int bind_numbers(sqlite3_stmt *statement, const flagver_query *query)
 {
-    int64_t low = query->no, high = INT64_MAX;
+    int64_t low, high;
     int r;
 
-    if (query->kind == FLAGVER_QUERY_LEAVES)
-        low = query->from > INT64_MAX ? INT64_MAX : (int64_t)query->from;
-    if (query->pick == FLAGVER_PICK_ALL)
-        low = query->backwards ? 0 : query->after_no;
-    if (query->backwards && query->after_no)
-        high = query->after_no;
-
+    find_numbers(query, &low, &high);
     r = bind_integer(statement, 5, low);
     return r == SQLITE_OK ? bind_integer(statement, 6, high) : r;
 }
@@ -298,6 +415,8 @@ static int bind_all(const flagver_driver_txn *txn, sqlite3_stmt *statement,
     if (r == SQLITE_OK && sqlite3_bind_parameter_count(statement) >= 9)
         r = sqlite3_bind_blob(statement, 9, query->id.bytes, sizeof query->id.bytes,
                               SQLITE_TRANSIENT);
+    if (r == SQLITE_OK)
+        r = bind_integer(statement, 10, query->states ? query->states : UINT32_MAX);
     return r;
 }
 
@@ -336,6 +455,7 @@ int fv_sqlite_scan(flagver_driver_txn *txn, const flagver_query *query, flagver_
     cursor->txn = txn;
     cursor->shape = shape;
     cursor->kind = query->kind;
+    cursor->id = query->id;
     cursor->payload = query->payload != 0;
     r = open_cursor(cursor, query, err);
     if (r < 0) {
@@ -357,6 +477,17 @@ static void column_hash(sqlite3_stmt *statement, int column, uint8_t out[32])
 
     if (hash.length == 32)
         memcpy(out, hash.data, 32);
+}
+
+/* The columns of a payload, from this one on; none when it was shredded. */
+static void read_payload(sqlite3_stmt *statement, int column, flagver_bytes *ret_body,
+                         flagver_bytes *ret_salt, uint32_t *ret_key)
+{
+    if (sqlite3_column_int(statement, column + 3))
+        return;
+    *ret_body = fv_column_bytes(statement, column);
+    *ret_salt = fv_column_bytes(statement, column + 1);
+    *ret_key = column_no(statement, column + 2);
 }
 
 static void read_version(const flagver_cursor *cursor, flagver_version_row *row)
@@ -385,11 +516,8 @@ static void read_version(const flagver_cursor *cursor, flagver_version_row *row)
     row->tenant = cursor->txn->tenant;
     row->phase = fv_column_bytes(statement, 19);
     row->subject = fv_column_bytes(statement, 20);
-    if (cursor->payload) {
-        row->payload = fv_column_bytes(statement, 21);
-        row->payload_salt = fv_column_bytes(statement, 22);
-        row->payload_key = column_no(statement, 23);
-    }
+    if (cursor->payload)
+        read_payload(statement, 21, &row->payload, &row->payload_salt, &row->payload_key);
 }
 
 static void read_series(const flagver_cursor *cursor, flagver_series_row *row)
@@ -406,12 +534,62 @@ static void read_series(const flagver_cursor *cursor, flagver_series_row *row)
     row->changed_at = sqlite3_column_int64(statement, 6);
 }
 
+static void read_item(const flagver_cursor *cursor, flagver_item_row *row)
+{
+    sqlite3_stmt *statement = cursor->statement;
+
+    row->series = cursor->id;
+    row->no = column_no(statement, 0);
+    row->key = fv_column_bytes(statement, 1);
+    row->status = sqlite3_column_int(statement, 2);
+    row->origin_no = column_no(statement, 3);
+    row->decided_at = sqlite3_column_int64(statement, 4);
+    row->decided_by = fv_column_bytes(statement, 5);
+    row->note = fv_column_bytes(statement, 6);
+    fv_column_id(statement, 7, &row->payload_id);
+    column_hash(statement, 8, row->hash);
+    if (cursor->payload)
+        read_payload(statement, 9, &row->payload, &row->payload_salt, &row->payload_key);
+}
+
+static void read_vote(const flagver_cursor *cursor, flagver_vote_row *row)
+{
+    row->series = cursor->id;
+    row->no = column_no(cursor->statement, 0);
+    row->actor = fv_column_bytes(cursor->statement, 1);
+    column_hash(cursor->statement, 2, row->content_hash);
+    row->time = sqlite3_column_int64(cursor->statement, 3);
+    row->note = fv_column_bytes(cursor->statement, 4);
+}
+
+static void read_contributor(const flagver_cursor *cursor, flagver_contributor_row *row)
+{
+    row->series = cursor->id;
+    row->no = column_no(cursor->statement, 0);
+    row->actor = fv_column_bytes(cursor->statement, 1);
+}
+
 static void read_leaf(const flagver_cursor *cursor, flagver_leaf_row *row)
 {
     row->tenant = cursor->txn->tenant;
     row->no = (uint64_t)sqlite3_column_int64(cursor->statement, 0);
     row->leaf = fv_column_bytes(cursor->statement, 1);
     column_hash(cursor->statement, 2, row->hash);
+}
+
+static void read_node(const flagver_cursor *cursor, flagver_node_row *row)
+{
+    row->tenant = cursor->txn->tenant;
+    row->level = column_no(cursor->statement, 0);
+    row->index = (uint64_t)sqlite3_column_int64(cursor->statement, 1);
+    column_hash(cursor->statement, 2, row->hash);
+}
+
+static void read_log(const flagver_cursor *cursor, flagver_log_row *row)
+{
+    row->tenant = cursor->txn->tenant;
+    row->size = (uint64_t)sqlite3_column_int64(cursor->statement, 0);
+    row->frontier = fv_column_bytes(cursor->statement, 1);
 }
 
 static void read_keyed(const flagver_cursor *cursor, flagver_keyed_row *row)
@@ -422,6 +600,42 @@ static void read_keyed(const flagver_cursor *cursor, flagver_keyed_row *row)
     row->rev = sqlite3_column_int64(cursor->statement, 1);
     row->time = sqlite3_column_int64(cursor->statement, 2);
     row->value = fv_column_bytes(cursor->statement, 3);
+}
+
+static void read_row(const flagver_cursor *cursor, flagver_row *row)
+{
+    switch (cursor->kind) {
+    case FLAGVER_QUERY_VERSIONS:
+    case FLAGVER_QUERY_VERSION:
+        read_version(cursor, &row->as.version);
+        break;
+    case FLAGVER_QUERY_SERIES:
+        read_series(cursor, &row->as.series);
+        break;
+    case FLAGVER_QUERY_ITEMS:
+        read_item(cursor, &row->as.item);
+        break;
+    case FLAGVER_QUERY_VOTES:
+        read_vote(cursor, &row->as.vote);
+        break;
+    case FLAGVER_QUERY_CONTRIBUTORS:
+        read_contributor(cursor, &row->as.contributor);
+        break;
+    case FLAGVER_QUERY_LEAVES:
+        read_leaf(cursor, &row->as.leaf);
+        break;
+    case FLAGVER_QUERY_NODES:
+        read_node(cursor, &row->as.node);
+        break;
+    case FLAGVER_QUERY_LOG:
+        read_log(cursor, &row->as.log);
+        break;
+    case FLAGVER_QUERY_KEYED:
+        read_keyed(cursor, &row->as.keyed);
+        break;
+    default:
+        row->as.tenant = fv_column_bytes(cursor->statement, 0);
+    }
 }
 
 int fv_sqlite_next(flagver_cursor *cursor, flagver_row *ret_row, flagver_error *err)
@@ -437,23 +651,7 @@ int fv_sqlite_next(flagver_cursor *cursor, flagver_row *ret_row, flagver_error *
     }
 
     memset(ret_row, 0, sizeof *ret_row);
-    switch (cursor->kind) {
-    case FLAGVER_QUERY_VERSIONS:
-    case FLAGVER_QUERY_VERSION:
-        read_version(cursor, &ret_row->as.version);
-        break;
-    case FLAGVER_QUERY_SERIES:
-        read_series(cursor, &ret_row->as.series);
-        break;
-    case FLAGVER_QUERY_LEAVES:
-        read_leaf(cursor, &ret_row->as.leaf);
-        break;
-    case FLAGVER_QUERY_KEYED:
-        read_keyed(cursor, &ret_row->as.keyed);
-        break;
-    default:
-        ret_row->as.tenant = fv_column_bytes(cursor->statement, 0);
-    }
+    read_row(cursor, ret_row);
     return 1;
 }
 

@@ -299,6 +299,8 @@ int fv_sqlite_commit(flagver_driver_txn *txn, flagver_error *err)
         undo_adopted(txn);
     else if (!txn->adopted)
         undo(txn->conn); /* what is still open: it has failed, or has only read */
+    if (r == 0 && txn->shredded && !txn->adopted)
+        fv_sqlite_empty_log(txn->conn);
     free_txn(txn);
     return r;
 }

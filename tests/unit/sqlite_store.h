@@ -174,7 +174,7 @@ static inline int sql(const char *statements)
 /* The first column of the last row. */
 static inline const char *answer(const char *query)
 {
-    static char out[65536];
+    static char out[131072];
 
     ck_assert_msg(sql_at(path, query, out, sizeof out, true) == SQLITE_OK, "%s: %s", query,
                   sql_words);

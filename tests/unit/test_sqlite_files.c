@@ -507,7 +507,7 @@ START_TEST(a_store_describes_itself_as_json)
     ck_assert_msg(line[0] == '{' && line[strlen(line) - 1] == '}', "%s", line);
     ck_assert_ptr_nonnull(strstr(line, "\"driver\":\"sqlite\""));
     ck_assert_ptr_nonnull(strstr(line, "\"journal_mode\":\"wal\""));
-    ck_assert_ptr_nonnull(strstr(line, "\"schema\":1"));
+    ck_assert_ptr_nonnull(strstr(line, "\"schema\":2"));
     ck_assert_ptr_nonnull(strstr(line, path));
     assert_fails(FLAGVER_EINVAL, driver->describe(store, small, sizeof small, &error));
 }

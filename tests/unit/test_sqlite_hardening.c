@@ -44,7 +44,7 @@ static const struct {
       "appended" },
     { "the size of a log replaced by the same",
       "INSERT INTO flagver_leaf VALUES ('t', 0, x'aa', zeroblob(32)); INSERT OR REPLACE INTO "
-      "flagver_log VALUES ('t', 1)",
+      "flagver_log VALUES ('t', 1, NULL)",
       "appended" },
     { "a rev that cannot be raised", "UPDATE flagver_series SET rev = 9223372036854775807",
       "CHECK" },
@@ -519,7 +519,7 @@ START_TEST(a_description_waits_for_nobody)
     assert_fails(FLAGVER_EBUSY, driver->describe(memory, line, sizeof line, &error));
     assert_ok(driver->commit(txn, &error));
     assert_ok(driver->describe(memory, line, sizeof line, &error));
-    ck_assert_ptr_nonnull(strstr(line, "\"schema\":1"));
+    ck_assert_ptr_nonnull(strstr(line, "\"schema\":2"));
     driver->close(memory);
 }
 END_TEST

@@ -93,7 +93,7 @@ static const struct {
 
     { "another body", "UPDATE flagver_payload SET body = x'00'", "never changes" },
     { "a replaced payload",
-      "INSERT OR REPLACE INTO flagver_payload SELECT id, NULL, NULL, x'00' FROM "
+      "INSERT OR REPLACE INTO flagver_payload SELECT id, NULL, NULL, x'00', NULL FROM "
       "flagver_payload",
       "already" },
     { "a deleted payload of a version", "DELETE FROM flagver_payload", "never deleted" },
@@ -233,8 +233,9 @@ static const struct {
     { "a shorter log", "UPDATE flagver_log SET size = size - 1", "one by one" },
     { "another tenant's log", "UPDATE flagver_log SET tenant = 'x', size = size + 1",
       "one by one" },
-    { "a log without leaves", "INSERT INTO flagver_log VALUES ('new', 1)", "one by one" },
-    { "a replaced log", "INSERT OR REPLACE INTO flagver_log VALUES ('default', 1)", "one by one" },
+    { "a log without leaves", "INSERT INTO flagver_log VALUES ('new', 1, NULL)", "one by one" },
+    { "a replaced log", "INSERT OR REPLACE INTO flagver_log VALUES ('default', 1, NULL)",
+      "one by one" },
     { "a deleted log", "DELETE FROM flagver_log", "never deleted" },
 
     { "a keyed row without a key", "INSERT INTO flagver_keyed VALUES ('t', 's', '', 1, 1, x'')",
@@ -556,7 +557,7 @@ END_TEST
 
 START_TEST(down_and_up_again_gives_the_same_schema)
 {
-    static char before[65536];
+    static char before[131072];
     flagver_driver_txn *txn;
     uint32_t version;
 
@@ -571,9 +572,9 @@ START_TEST(down_and_up_again_gives_the_same_schema)
     assert_words(path);
     assert_ok(driver->schema_migrate(store, 0, &error));
 
-    assert_ok(driver->schema_migrate(store, 1, &error));
+    assert_ok(driver->schema_migrate(store, FLAGVER_SCHEMA_VERSION, &error));
     assert_ok(driver->schema_version(store, &version, &error));
-    ck_assert_uint_eq(version, 1);
+    ck_assert_uint_eq(version, FLAGVER_SCHEMA_VERSION);
     ck_assert_str_eq(answer(OBJECTS), before);
     put(store, "s", "anew");
     ck_assert_str_eq(current(store, "s"), "anew");
@@ -582,8 +583,8 @@ END_TEST
 
 START_TEST(a_version_that_nobody_knows_is_refused)
 {
-    assert_fails(FLAGVER_EINVAL, driver->schema_migrate(store, 2, &error));
-    assert_words("2");
+    assert_fails(FLAGVER_EINVAL, driver->schema_migrate(store, FLAGVER_SCHEMA_VERSION + 1, &error));
+    assert_words("3");
 }
 END_TEST
 
@@ -629,7 +630,7 @@ START_TEST(without_upgrade_a_store_opens_as_it_is)
                  driver->begin(store, text("default"), FLAGVER_MODE_READ, &txn, &error));
     assert_found("table flagver_version: missing");
 
-    assert_ok(driver->schema_migrate(store, 1, &error));
+    assert_ok(driver->schema_migrate(store, FLAGVER_SCHEMA_VERSION, &error));
     put(store, "s", "1");
     ck_assert_str_eq(current(store, "s"), "1");
     verify();
