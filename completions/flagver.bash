@@ -16,8 +16,8 @@ flag put|KEY FILE|--note --expect --idempotency-key
 flag get|KEY [NO]|--at
 flag list||--at --deleted
 flag enable|KEY|--note --expect --idempotency-key
-flag disable|KEY|--note --expect --idempotency-key
-flag ramp|KEY PERCENT|--note --expect --idempotency-key
+flag disable|KEY|--note --expect --idempotency-key --emergency
+flag ramp|KEY PERCENT|--note --expect --idempotency-key --emergency
 flag release|KEY|--note --expect --idempotency-key
 flag beta add|KEY USER...|--note --expect --idempotency-key
 flag beta rm|KEY USER...|--note --expect --idempotency-key
@@ -41,6 +41,32 @@ segment diff|NAME [FROM [TO]]|--merge-patch
 segment revert|NAME NO|--note --expect --idempotency-key
 segment delete|NAME|--note --expect --idempotency-key
 metrics|[PHASE]|--prefix --parts --by-month --since --until
+phase put|PHASE FILE|--note --expect --idempotency-key
+phase get|PHASE [SUBJECT]|
+phase list||
+assign|ROLE SUBJECT USER|--note --expect --idempotency-key --remove
+assignments|[ROLE]|
+version create|PHASE SUBJECT FILE|--note --expect --idempotency-key --submit --parent --baseline
+version record|PHASE SUBJECT FILE|--note --expect --idempotency-key
+version edit|PHASE SUBJECT@NO FILE|--note --idempotency-key
+version items|PHASE SUBJECT@NO [KEY...]|--note --idempotency-key --put --remove
+version rebase|PHASE SUBJECT@NO|--note --idempotency-key
+version submit|PHASE SUBJECT@NO|--note --idempotency-key
+version return|PHASE SUBJECT@NO|--note --idempotency-key
+version decide|PHASE SUBJECT@NO KEY...|--note --idempotency-key --hash --approve --reject --pending
+version approve|PHASE SUBJECT@NO|--note --idempotency-key --submit --hash
+version reject|PHASE SUBJECT@NO|--note --idempotency-key --hash
+version withdraw|PHASE SUBJECT@NO|--note --idempotency-key
+version review|PHASE SUBJECT@NO|--note --idempotency-key
+version revert|PHASE SUBJECT@NO|--note --expect --idempotency-key
+version remove|PHASE SUBJECT|--note --expect --idempotency-key
+version show|PHASE SUBJECT@NO|
+version current|PHASE SUBJECT|
+version as-of|PHASE SUBJECT|--at
+version history|PHASE SUBJECT|
+version diff|PHASE SUBJECT [FROM [TO]]|--merge-patch
+version list|[PHASE]|--state --prefix --author --limit --after --all
+version due|[PHASE]|--prefix --author --limit --after
 END
 }
 
@@ -50,7 +76,8 @@ _flagver_everywhere='--store --tenant --actor --role --json --help --version'
 _flagver_is_switch() {
     case $1 in
     --json | --help | --version | --batch | --prune | --keep-off | --deleted | --merge-patch | \
-        --clear | --no-backup | --by-month) ;;
+        --clear | --no-backup | --by-month | --submit | --emergency | --all | --remove | \
+        --approve | --reject | --pending) ;;
     *) return 1 ;;
     esac
 }
@@ -68,12 +95,34 @@ _flagver_keys() {
     mapfile -t COMPREPLY < <(compgen -W "$keys" -- "$2")
 }
 
+_flagver_phases() {
+    local phases
+    phases=$("${words[0]}" "${where[@]}" phase list --json 2>/dev/null |
+        sed -n 's/^{"phase":"\([^"\\ ]*\)",.*/\1/p')
+    mapfile -t COMPREPLY < <(compgen -W "$phases" -- "$1")
+}
+
+# The records of a phase, "SUBJECT", or those of its versions that something may become of or
+# that are in force, "SUBJECT@NO".
+_flagver_subjects() {
+    local form=$1 phase=$2 subjects
+    subjects=$("${words[0]}" "${where[@]}" version list "$phase" --json \
+        --state draft,submitted,approved,recorded 2>/dev/null |
+        sed -n 's/^{"phase":"[^"]*","subject":"\([^"\\ ]*\)","no":\([0-9]*\),.*/\1@\2/p')
+    [[ $form == *@NO ]] || subjects=$(sed 's/@[0-9]*$//' <<<"$subjects" | sort -u)
+    mapfile -t COMPREPLY < <(compgen -W "$subjects" -- "$3")
+}
+
 _flagver_value() {
     case $1 in
-    --definitions | --load | --backup) _flagver_files "$2" ;;
+    --definitions | --load | --backup | --put) _flagver_files "$2" ;;
     --enable) _flagver_keys flag "$2" ;;
     --store) mapfile -t COMPREPLY < <(compgen -W 'sqlite:' -- "$2") ;;
     --type) mapfile -t COMPREPLY < <(compgen -W 'boolean string integer double json' -- "$2") ;;
+    --state)
+        mapfile -t COMPREPLY < <(compgen -W 'draft submitted approved superseded rejected
+            withdrawn recorded' -- "$2")
+        ;;
     --expect) mapfile -t COMPREPLY < <(compgen -W 'none' -- "$2") ;;
     esac
 }
@@ -134,6 +183,10 @@ _flagver() {
         case ${form[${#given[@]} - used]-} in
         KEY) _flagver_keys flag "$cur" ;;
         NAME) _flagver_keys segment "$cur" ;;
+        PHASE) _flagver_phases "$cur" ;;
+        SUBJECT | SUBJECT@NO)
+            _flagver_subjects "${form[${#given[@]} - used]}" "${given[used]}" "$cur"
+            ;;
         FILE) _flagver_files "$cur" ;;
         esac
     fi
