@@ -631,7 +631,7 @@ static const struct kind {
     [FLAGVER_CHANGE_VERSION_CHANGE] = { "versions", version_fields + 3, by_number, SOMETHING,
                                         EXPECTS },
     [FLAGVER_CHANGE_ITEM] = { "items", item_fields, by_item, ANYTHING, 0 },
-    [FLAGVER_CHANGE_ITEM_DELETE] = { "items", item_fields, by_item, ANYTHING, DELETES },
+    [FLAGVER_CHANGE_ITEM_DELETE] = { "items", item_fields, by_item, SOMETHING, DELETES },
     [FLAGVER_CHANGE_VOTE] = { "votes", vote_fields, by_vote, NOTHING, 0 },
     [FLAGVER_CHANGE_CONTRIBUTOR] = { "contributors", contributor_fields, by_actor, NOTHING, 0 },
     [FLAGVER_CHANGE_LEAF] = { "leaves", leaf_fields, by_leaf, NOTHING, 0 },

@@ -199,6 +199,8 @@ static bool is_in_force(const struct known_series *known, const flagver_version_
 static bool is_picked(const flagver_query *query, const struct known_series *known,
                       const flagver_version_row *version)
 {
+    if (query->states && !(query->states & UINT32_C(1) << version->state))
+        return false;
     switch (query->pick) {
     case FLAGVER_PICK_CURRENT:
         return version->no == known->row.current_no;
@@ -264,11 +266,11 @@ static const char *described(const flagver_query *query)
 
     snprintf(words, sizeof words,
              "query %d, pick %d, phase %s, subject %s, prefix %d, after %s, after_no %u, "
-             "backwards %d, no %u, limit %u, time %lld",
+             "backwards %d, no %u, limit %u, time %lld, states %#x",
              (int)query->kind, (int)query->pick, shown(query->phase), shown(query->subject),
              (int)query->prefix, shown(query->after), (unsigned)query->after_no,
              (int)query->backwards, (unsigned)query->no, (unsigned)query->limit,
-             (long long)query->time);
+             (long long)query->time, (unsigned)query->states);
     return words;
 }
 
@@ -449,6 +451,71 @@ END_TEST
 START_TEST(a_history_goes_on_after_a_number)
 {
     flagver_query query = { .kind = FLAGVER_QUERY_VERSIONS, .pick = FLAGVER_PICK_ALL };
+    flagver_driver_txn *txn;
+    size_t i;
+
+    make_world();
+    txn = conform_read();
+    for (i = 0; i < SUBJECTS; i++)
+        for (query.after_no = 1; query.after_no <= VERSIONS; query.after_no++) {
+            query.phase = conform_text(i % 2 ? "flag" : "log");
+            query.subject = conform_text(subjects[i]);
+            ask_all_ways(txn, query);
+        }
+    conform_rollback(txn);
+}
+END_TEST
+
+#define BIT(state) (1u << FLAGVER_STATE_##state)
+
+START_TEST(every_pick_of_some_states)
+{
+    static const uint32_t masks[] = {
+        BIT(DRAFT),
+        BIT(SUBMITTED),
+        BIT(APPROVED),
+        BIT(SUPERSEDED) | BIT(REJECTED),
+        BIT(WITHDRAWN) | BIT(RECORDED),
+        BIT(DRAFT) | BIT(SUBMITTED) | BIT(APPROVED),
+        0xfe,
+        1, /* no state has these */
+        UINT32_C(1) << 31,
+    };
+    static const struct {
+        const char *phase, *subject, *after;
+        int32_t prefix;
+    } rows[] = {
+        { NULL, NULL, NULL, 0 },    { "flag", NULL, NULL, 0 }, { "log", NULL, NULL, 0 },
+        { "flag", "a/b", NULL, 0 }, { "flag", "a", NULL, 1 },  { "flag", NULL, "a/", 0 },
+        { "log", "a", "a/b", 1 },
+    };
+    flagver_query query = { .kind = FLAGVER_QUERY_VERSIONS };
+    flagver_driver_txn *txn;
+    size_t i, j, count = 0;
+    unsigned number;
+
+    make_world();
+    txn = conform_read();
+    for (i = 0; i < sizeof masks / sizeof *masks; i++)
+        for (j = 0; j < sizeof rows / sizeof *rows; j++)
+            for (number = 0; pick(number, &query); number++) {
+                query.states = masks[i];
+                query.phase = conform_text(rows[j].phase);
+                query.subject = conform_text(rows[j].subject);
+                query.after = conform_text(rows[j].after);
+                query.prefix = rows[j].prefix;
+                count += ask_all_ways(txn, query);
+            }
+    conform_rollback(txn);
+    ck_assert_uint_gt(count, 0);
+}
+END_TEST
+
+START_TEST(a_history_of_some_states_goes_on_after_a_number)
+{
+    flagver_query query = { .kind = FLAGVER_QUERY_VERSIONS,
+                            .pick = FLAGVER_PICK_ALL,
+                            .states = BIT(SUPERSEDED) | BIT(DRAFT) | BIT(RECORDED) };
     flagver_driver_txn *txn;
     size_t i;
 
@@ -955,6 +1022,8 @@ void conform_query_cases(Suite *suite)
     conform_add(tcase, 0, every_pick_of_a_prefix);
     conform_add(tcase, 0, a_scan_goes_on_after_a_subject);
     conform_add(tcase, 0, a_history_goes_on_after_a_number);
+    conform_add(tcase, 0, every_pick_of_some_states);
+    conform_add(tcase, 0, a_history_of_some_states_goes_on_after_a_number);
     conform_add(tcase, 0, series_are_chosen_and_ordered_like_versions);
     conform_add(tcase, 0, pages_of_a_scan_are_the_whole);
     conform_add(tcase, 0, a_version_is_found_by_its_id);

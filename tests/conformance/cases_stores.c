@@ -401,6 +401,37 @@ START_TEST(a_missing_schema_is_found_by_verifying)
 }
 END_TEST
 
+/* What an older version cannot hold is gone then; the rest is not. */
+START_TEST(going_down_a_step_and_up_again_keeps_versions)
+{
+    flagver_version_row version;
+    flagver_series_row series = conform_draft(1, "phase", "subject", &version);
+    flagver_query query = conform_versions_of(&series),
+                  items = conform_parts_of(FLAGVER_QUERY_ITEMS, &version, 0);
+    struct conform_batch batch = { .count = 0 };
+    flagver_driver_txn *txn = conform_write();
+    struct conform_rows rows;
+
+    conform_add_new_item(&batch, conform_item(&version, "key"), "item");
+    conform_add_leaf(&batch, conform_leaf(0, "leaf"));
+    conform_add_head(&batch, conform_head(1, "frontier"));
+    assert_ok(conform_apply(txn, &batch));
+    conform_commit(txn);
+    migrate(1);
+    assert_fails(FLAGVER_ESCHEMA, try_to_read());
+    migrate(FLAGVER_SCHEMA_VERSION);
+    verify();
+    txn = conform_read();
+    conform_one(txn, &query, &rows);
+    conform_check_version(&rows.rows[0].as.version, &version, &series);
+    ck_assert(conform_same(rows.rows[0].as.version.payload, conform_text("{}")));
+    conform_free(&rows);
+    ck_assert_uint_eq(conform_count(txn, &items), 0);
+    conform_check_log(txn, 1, NULL);
+    conform_rollback(txn);
+}
+END_TEST
+
 START_TEST(there_is_no_schema_beyond_the_newest)
 {
     uint32_t version = 99;
@@ -681,6 +712,7 @@ void conform_store_cases(Suite *suite)
     conform_add(tcase, 0, migrating_to_where_the_schema_is_changes_nothing);
     conform_add(tcase, 0, going_down_and_up_again_leaves_an_empty_store);
     conform_add(tcase, 0, a_missing_schema_is_found_by_verifying);
+    conform_add(tcase, 0, going_down_a_step_and_up_again_keeps_versions);
     conform_add(tcase, 0, there_is_no_schema_beyond_the_newest);
     conform_add(tcase, 0, errors_need_no_place_to_go);
     conform_add(tcase, 0, changes_counts_the_leaves_of_a_tenant);

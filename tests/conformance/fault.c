@@ -580,15 +580,83 @@ static int lock_log(flagver_driver_txn *txn, uint64_t *ret_size, flagver_error *
     return r;
 }
 
-static void check_changes(const flagver_driver_txn *txn, const flagver_change *list, size_t count)
+/* What of a change says to which version it belongs, and which payload is its own. */
+struct belonging {
+    const char *what; /* NULL: to none */
+    const flagver_id *series, *payload;
+    uint32_t no;
+};
+
+static struct belonging belonging_of(const flagver_change *change)
+{
+    switch (change->kind) {
+    case FLAGVER_CHANGE_ITEM:
+        return (struct belonging){ "an item", &change->row.item->series,
+                                   &change->row.item->payload_id, change->row.item->no };
+    case FLAGVER_CHANGE_ITEM_DELETE:
+        return (struct belonging){ "an item", &change->row.item->series, NULL,
+                                   change->row.item->no };
+    case FLAGVER_CHANGE_VOTE:
+        return (struct belonging){ "a vote", &change->row.vote->series, NULL,
+                                   change->row.vote->no };
+    case FLAGVER_CHANGE_CONTRIBUTOR:
+        return (struct belonging){ "a contributor", &change->row.contributor->series, NULL,
+                                   change->row.contributor->no };
+    default:
+        return (struct belonging){ NULL, NULL, NULL, 0 };
+    }
+}
+
+static bool is_same(const flagver_id *a, const flagver_id *b)
+{
+    return memcmp(a, b, sizeof *a) == 0;
+}
+
+/* What it belongs to is not to come behind it. */
+static void check_order(const flagver_driver_txn *txn, const struct belonging *of,
+                        const flagver_change *list, size_t count)
 {
     size_t i;
 
-    if (!txn->writes)
-        misuse(txn->store->fault, "apply in a transaction that reads");
     for (i = 0; i < count; i++)
-        if (list[i].kind == FLAGVER_CHANGE_LEAF && !txn->log_locked)
-            misuse(txn->store->fault, "apply of a leaf without lock_log");
+        if (list[i].kind == FLAGVER_CHANGE_VERSION_NEW && list[i].row.version->no == of->no &&
+            is_same(&list[i].row.version->series, of->series))
+            misuse(txn->store->fault, "apply of %s before its version", of->what);
+        else if (list[i].kind == FLAGVER_CHANGE_PAYLOAD && of->payload &&
+                 is_same(&list[i].row.payload->id, of->payload))
+            misuse(txn->store->fault, "apply of %s before its payload", of->what);
+}
+
+/* As a complaint names a change of the log; NULL: it is another one. */
+static const char *part_of_log(int32_t kind)
+{
+    switch (kind) {
+    case FLAGVER_CHANGE_LEAF:
+        return "a leaf";
+    case FLAGVER_CHANGE_NODE:
+        return "a node";
+    case FLAGVER_CHANGE_HEAD:
+        return "a head";
+    default:
+        return NULL;
+    }
+}
+
+static void check_changes(const flagver_driver_txn *txn, const flagver_change *list, size_t count)
+{
+    struct flagver_fault *fault = txn->store->fault;
+    struct belonging of;
+    size_t i;
+
+    if (!txn->writes)
+        misuse(fault, "apply in a transaction that reads");
+    for (i = 0; i < count; i++) {
+        if (part_of_log(list[i].kind) && !txn->log_locked)
+            misuse(fault, "apply of %s without lock_log", part_of_log(list[i].kind));
+        of = belonging_of(&list[i]);
+        if (of.what)
+            check_order(txn, &of, list + i + 1, count - i - 1);
+    }
 }
 
 static int apply(flagver_driver_txn *txn, const flagver_change *list, size_t count,
@@ -618,6 +686,8 @@ static int scan(flagver_driver_txn *txn, const flagver_query *query, flagver_cur
 
     if (!enter(txn, "scan"))
         return refused(err);
+    if (query->kind == FLAGVER_QUERY_ITEMS && query->after.data && query->no == 0)
+        misuse(fault, "scan of items after a key of no version");
     cursor = calloc(1, sizeof *cursor);
     r = cursor ? arrive(fault, FLAGVER_FAULT_SCAN, err) : fail(err, FLAGVER_ENOMEM, "no memory");
     if (r == 0)

@@ -149,12 +149,63 @@ flagver_payload_row conform_payload(const flagver_version_row *version, const ch
     return (flagver_payload_row){ .id = version->payload_id, .body = conform_text(body) };
 }
 
+flagver_item_row conform_item(const flagver_version_row *version, const char *key)
+{
+    flagver_item_row item = { .series = version->series,
+                              .no = version->no,
+                              .key = conform_text(key),
+                              .payload_id = part_of(version->series, version->no, 3) };
+    size_t i;
+
+    /* Any sum that differs for the keys of one test will do. */
+    for (i = 0; i < item.key.length; i++) {
+        item.payload_id.bytes[8 + i % 8] = (uint8_t)(item.payload_id.bytes[8 + i % 8] * 31 +
+                                                     key[i]);
+        item.hash[i % 31] ^= (uint8_t)key[i];
+    }
+    return item;
+}
+
+flagver_vote_row conform_vote(const flagver_version_row *version, const char *actor)
+{
+    flagver_vote_row vote = { .series = version->series,
+                              .no = version->no,
+                              .actor = conform_text(actor),
+                              .time = version->created_at + 150 };
+
+    memcpy(vote.content_hash, version->content_hash, sizeof vote.content_hash);
+    return vote;
+}
+
+flagver_contributor_row conform_contributor(const flagver_version_row *version, const char *actor)
+{
+    return (flagver_contributor_row){ .series = version->series,
+                                      .no = version->no,
+                                      .actor = conform_text(actor) };
+}
+
 flagver_leaf_row conform_leaf(uint64_t no, const char *leaf)
 {
     flagver_leaf_row row = { .tenant = conform_text(TENANT), .no = no, .leaf = conform_text(leaf) };
 
     memset(row.hash, 0xf0 - (int)(no & 15), sizeof row.hash);
     return row;
+}
+
+flagver_node_row conform_node(uint32_t level, uint64_t index)
+{
+    flagver_node_row row = { .tenant = conform_text(TENANT), .level = level, .index = index };
+
+    memset(row.hash, 0xd0 - (int)(index & 15), sizeof row.hash);
+    row.hash[level & 31] = 0;
+    return row;
+}
+
+flagver_log_row conform_head(uint64_t size, const char *frontier)
+{
+    return (flagver_log_row){ .tenant = conform_text(TENANT),
+                              .size = size,
+                              .frontier = conform_text(frontier) };
 }
 
 flagver_keyed_row conform_keyed(const char *space, const char *key, int64_t rev, const char *value)
@@ -206,12 +257,67 @@ void conform_add_version(struct conform_batch *batch, int32_t kind, flagver_vers
     add(batch, kind, expect)->row.version = kept;
 }
 
+void conform_shred(struct conform_batch *batch, flagver_id payload_id)
+{
+    flagver_payload_row *kept = &batch->rows[batch->count].payload;
+
+    *kept = (flagver_payload_row){ .id = payload_id };
+    add(batch, FLAGVER_CHANGE_SHRED, 0)->row.payload = kept;
+}
+
+void conform_add_item(struct conform_batch *batch, int32_t kind, flagver_item_row row)
+{
+    flagver_item_row *kept = &batch->rows[batch->count].item;
+
+    *kept = row;
+    add(batch, kind, 0)->row.item = kept;
+}
+
+void conform_add_new_item(struct conform_batch *batch, flagver_item_row row, const char *body)
+{
+    conform_add_payload(batch,
+                        (flagver_payload_row){ .id = row.payload_id, .body = conform_text(body) });
+    conform_add_item(batch, FLAGVER_CHANGE_ITEM, row);
+}
+
+void conform_add_vote(struct conform_batch *batch, flagver_vote_row row)
+{
+    flagver_vote_row *kept = &batch->rows[batch->count].vote;
+
+    *kept = row;
+    add(batch, FLAGVER_CHANGE_VOTE, 0)->row.vote = kept;
+}
+
+void conform_add_contributor(struct conform_batch *batch, flagver_contributor_row row)
+{
+    flagver_contributor_row *kept = &batch->rows[batch->count].contributor;
+
+    *kept = row;
+    add(batch, FLAGVER_CHANGE_CONTRIBUTOR, 0)->row.contributor = kept;
+}
+
 void conform_add_leaf(struct conform_batch *batch, flagver_leaf_row row)
 {
     flagver_leaf_row *kept = &batch->rows[batch->count].leaf;
 
     *kept = row;
     add(batch, FLAGVER_CHANGE_LEAF, 0)->row.leaf = kept;
+}
+
+void conform_add_node(struct conform_batch *batch, flagver_node_row row)
+{
+    flagver_node_row *kept = &batch->rows[batch->count].node;
+
+    *kept = row;
+    add(batch, FLAGVER_CHANGE_NODE, 0)->row.node = kept;
+}
+
+void conform_add_head(struct conform_batch *batch, flagver_log_row row)
+{
+    flagver_log_row *kept = &batch->rows[batch->count].head;
+
+    *kept = row;
+    add(batch, FLAGVER_CHANGE_HEAD, 0)->row.head = kept;
 }
 
 void conform_add_keyed(struct conform_batch *batch, int32_t kind, flagver_keyed_row row,
@@ -354,6 +460,27 @@ static void keep_row(struct conform_rows *rows, int32_t kind, flagver_row *row)
     case FLAGVER_QUERY_TENANTS:
         keep(rows, &row->as.tenant);
         break;
+    case FLAGVER_QUERY_ITEMS:
+        keep(rows, &row->as.item.key);
+        keep(rows, &row->as.item.decided_by);
+        keep(rows, &row->as.item.note);
+        keep(rows, &row->as.item.payload);
+        keep(rows, &row->as.item.payload_salt);
+        break;
+    case FLAGVER_QUERY_VOTES:
+        keep(rows, &row->as.vote.actor);
+        keep(rows, &row->as.vote.note);
+        break;
+    case FLAGVER_QUERY_CONTRIBUTORS:
+        keep(rows, &row->as.contributor.actor);
+        break;
+    case FLAGVER_QUERY_NODES:
+        keep(rows, &row->as.node.tenant);
+        break;
+    case FLAGVER_QUERY_LOG:
+        keep(rows, &row->as.log.tenant);
+        keep(rows, &row->as.log.frontier);
+        break;
     default:
         keep_version(rows, &row->as.version);
         break;
@@ -441,6 +568,13 @@ flagver_query conform_keyed_of(const char *space, const char *key)
                             .subject = conform_text(key) };
 }
 
+flagver_query conform_parts_of(int32_t kind, const flagver_version_row *version, uint32_t no)
+{
+    return (flagver_query){
+        .kind = kind, .id = version->series, .no = no, .payload = kind == FLAGVER_QUERY_ITEMS
+    };
+}
+
 /* ---- comparing ---- */
 
 static void check_bytes(flagver_bytes got, flagver_bytes wanted, const char *what)
@@ -503,6 +637,46 @@ void conform_check_version(const flagver_version_row *got, const flagver_version
     check_bytes(got->subject, series->subject, "version.subject");
 }
 
+void conform_check_item(const flagver_item_row *got, const flagver_item_row *wanted)
+{
+    ck_assert_msg(memcmp(&got->series, &wanted->series, sizeof got->series) == 0,
+                  "another item.series");
+    ck_assert_msg(memcmp(&got->payload_id, &wanted->payload_id, sizeof got->payload_id) == 0,
+                  "another item.payload_id");
+    ck_assert_msg(memcmp(got->hash, wanted->hash, sizeof got->hash) == 0, "another item.hash");
+    check_number(got->no, wanted->no, "item.no");
+    check_number(got->status, wanted->status, "item.status");
+    check_number(got->origin_no, wanted->origin_no, "item.origin_no");
+    check_number(got->decided_at, wanted->decided_at, "item.decided_at");
+    check_bytes(got->key, wanted->key, "item.key");
+    check_bytes(got->decided_by, wanted->decided_by, "item.decided_by");
+    check_bytes(got->note, wanted->note, "item.note");
+}
+
+void conform_check_vote(const flagver_vote_row *got, const flagver_vote_row *wanted)
+{
+    ck_assert_msg(memcmp(&got->series, &wanted->series, sizeof got->series) == 0,
+                  "another vote.series");
+    ck_assert_msg(memcmp(got->content_hash, wanted->content_hash, sizeof got->content_hash) == 0,
+                  "another vote.content_hash");
+    check_number(got->no, wanted->no, "vote.no");
+    check_number(got->time, wanted->time, "vote.time");
+    check_bytes(got->actor, wanted->actor, "vote.actor");
+    check_bytes(got->note, wanted->note, "vote.note");
+}
+
+void conform_check_log(flagver_driver_txn *txn, uint64_t size, const char *frontier)
+{
+    const flagver_query query = { .kind = FLAGVER_QUERY_LOG };
+    struct conform_rows rows;
+
+    conform_one(txn, &query, &rows);
+    check_bytes(rows.rows[0].as.log.tenant, conform_text(TENANT), "log.tenant");
+    check_bytes(rows.rows[0].as.log.frontier, conform_text(frontier), "log.frontier");
+    check_number((int64_t)rows.rows[0].as.log.size, (int64_t)size, "log.size");
+    conform_free(&rows);
+}
+
 void conform_check_keyed(const flagver_keyed_row *got, const flagver_keyed_row *wanted)
 {
     check_bytes(got->tenant, wanted->tenant, "keyed.tenant");
@@ -518,7 +692,9 @@ void conform_check_empty(flagver_store *store)
     const flagver_query versions = conform_all_versions(), series = conform_all_series(),
                         leaves = conform_all_leaves(), space = conform_keyed_of("space", NULL),
                         requests = conform_keyed_of("request", NULL),
-                        tenants = { .kind = FLAGVER_QUERY_TENANTS };
+                        tenants = { .kind = FLAGVER_QUERY_TENANTS },
+                        nodes = { .kind = FLAGVER_QUERY_NODES, .no = 8 },
+                        log = { .kind = FLAGVER_QUERY_LOG };
     flagver_driver_txn *txn = conform_begin(store, TENANT, FLAGVER_MODE_READ);
     uint64_t size = 99;
 
@@ -528,6 +704,8 @@ void conform_check_empty(flagver_store *store)
     ck_assert_uint_eq(conform_count(txn, &space), 0);
     ck_assert_uint_eq(conform_count(txn, &requests), 0);
     ck_assert_uint_eq(conform_count(txn, &tenants), 0);
+    ck_assert_uint_eq(conform_count(txn, &nodes), 0);
+    ck_assert_uint_eq(conform_count(txn, &log), 0);
     conform_rollback(txn);
     assert_ok(conform.driver->changes(store, conform_text(TENANT), &size, &conform_error));
     ck_assert_uint_eq(size, 0);

@@ -106,7 +106,15 @@ flagver_series_row conform_series(unsigned number, const char *phase, const char
  */
 flagver_version_row conform_version(const flagver_series_row *series, uint32_t no, int32_t state);
 flagver_payload_row conform_payload(const flagver_version_row *version, const char *body);
+
+/* An item of the version, pending; its payload's id is made of the version's and the key. */
+flagver_item_row conform_item(const flagver_version_row *version, const char *key);
+flagver_vote_row conform_vote(const flagver_version_row *version, const char *actor);
+flagver_contributor_row conform_contributor(const flagver_version_row *version, const char *actor);
+
 flagver_leaf_row conform_leaf(uint64_t no, const char *leaf);
+flagver_node_row conform_node(uint32_t level, uint64_t index);
+flagver_log_row conform_head(uint64_t size, const char *frontier);
 flagver_keyed_row conform_keyed(const char *space, const char *key, int64_t rev, const char *value);
 
 /* ---- changes ---- */
@@ -119,7 +127,12 @@ struct conform_batch {
         flagver_series_row series;
         flagver_payload_row payload;
         flagver_version_row version;
+        flagver_item_row item;
+        flagver_vote_row vote;
+        flagver_contributor_row contributor;
         flagver_leaf_row leaf;
+        flagver_node_row node;
+        flagver_log_row head;
         flagver_keyed_row keyed;
     } rows[CONFORM_BATCH];
     size_t count;
@@ -129,9 +142,18 @@ void conform_add_series(struct conform_batch *batch, flagver_series_row row, int
 void conform_add_payload(struct conform_batch *batch, flagver_payload_row row);
 void conform_add_version(struct conform_batch *batch, int32_t kind, flagver_version_row row,
                          int64_t expect);
+void conform_shred(struct conform_batch *batch, flagver_id payload_id);
+void conform_add_item(struct conform_batch *batch, int32_t kind, flagver_item_row row);
+void conform_add_vote(struct conform_batch *batch, flagver_vote_row row);
+void conform_add_contributor(struct conform_batch *batch, flagver_contributor_row row);
 void conform_add_leaf(struct conform_batch *batch, flagver_leaf_row row);
+void conform_add_node(struct conform_batch *batch, flagver_node_row row);
+void conform_add_head(struct conform_batch *batch, flagver_log_row row);
 void conform_add_keyed(struct conform_batch *batch, int32_t kind, flagver_keyed_row row,
                        int64_t expect);
+
+/* The payload of this item with this body, and the item, to be added or written again. */
+void conform_add_new_item(struct conform_batch *batch, flagver_item_row row, const char *body);
 
 /* Hand the changes to the driver and empty the batch. */
 int conform_apply(flagver_driver_txn *txn, struct conform_batch *batch);
@@ -175,6 +197,9 @@ flagver_query conform_all_series(void);
 flagver_query conform_all_leaves(void);
 flagver_query conform_keyed_of(const char *space, const char *key); /* key NULL: all */
 
+/* ITEMS (with payloads), VOTES or CONTRIBUTORS of a version; `no` 0: of its series. */
+flagver_query conform_parts_of(int32_t kind, const flagver_version_row *version, uint32_t no);
+
 /* The one row that such a query finds. */
 void conform_one(flagver_driver_txn *txn, const flagver_query *query,
                  struct conform_rows *ret_rows);
@@ -183,7 +208,12 @@ void conform_check_series(const flagver_series_row *got, const flagver_series_ro
 /* With the names of the series; payloads are not looked at. */
 void conform_check_version(const flagver_version_row *got, const flagver_version_row *wanted,
                            const flagver_series_row *series);
+void conform_check_item(const flagver_item_row *got, const flagver_item_row *wanted);
+void conform_check_vote(const flagver_vote_row *got, const flagver_vote_row *wanted);
 void conform_check_keyed(const flagver_keyed_row *got, const flagver_keyed_row *wanted);
+
+/* Does the log have this size and this frontier? */
+void conform_check_log(flagver_driver_txn *txn, uint64_t size, const char *frontier);
 
 /* Nothing of any tenant that these tests write to is there. */
 void conform_check_empty(flagver_store *store);
@@ -206,6 +236,7 @@ int conform_complain(const char *what);
 void conform_store_cases(Suite *suite);
 void conform_row_cases(Suite *suite);
 void conform_rule_cases(Suite *suite);
+void conform_review_cases(Suite *suite);
 void conform_query_cases(Suite *suite);
 void conform_transaction_cases(Suite *suite);
 void conform_thread_cases(Suite *suite);

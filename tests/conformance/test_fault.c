@@ -318,16 +318,105 @@ START_TEST(locks_in_a_wrong_order_are_noticed)
 }
 END_TEST
 
-START_TEST(a_leaf_without_a_lock_is_noticed)
+START_TEST(changes_of_the_log_without_a_lock_are_noticed)
 {
     const flagver_driver *driver = flagver_fault_table(fault);
-    flagver_leaf_row leaf = conform_leaf(0, "leaf");
-    flagver_change append = { .kind = FLAGVER_CHANGE_LEAF };
+    const flagver_leaf_row leaf = conform_leaf(0, "leaf");
+    const flagver_node_row node = conform_node(8, 0);
+    const flagver_log_row head = conform_head(0, "frontier");
+    const struct {
+        flagver_change change;
+        const char *complaint;
+    } rows[] = {
+        { { .kind = FLAGVER_CHANGE_LEAF, .row.leaf = &leaf }, "apply of a leaf without lock_log" },
+        { { .kind = FLAGVER_CHANGE_NODE, .row.node = &node }, "apply of a node without lock_log" },
+        { { .kind = FLAGVER_CHANGE_HEAD, .row.head = &head }, "apply of a head without lock_log" },
+    };
+    flagver_driver_txn *txn;
+    size_t i;
+
+    for (i = 0; i < sizeof rows / sizeof *rows; i++) {
+        flagver_fault_reset(fault);
+        txn = start(FLAGVER_MODE_WRITE);
+        driver->apply(txn, &rows[i].change, 1, &conform_error);
+        check_complaint(rows[i].complaint);
+        driver->rollback(txn);
+    }
+}
+END_TEST
+
+/* A version with an item, a vote and a contributor, of which this one comes first. */
+static void apply_first(size_t first)
+{
+    const flagver_driver *driver = flagver_fault_table(fault);
+    flagver_series_row series = conform_series(1, "phase", "subject");
+    flagver_version_row version;
+    flagver_item_row item;
+    struct conform_batch batch = { .count = 0 };
+    flagver_driver_txn *txn = start(FLAGVER_MODE_WRITE);
+    flagver_change moved;
+
+    series.last_no = 1;
+    version = conform_version(&series, 1, FLAGVER_STATE_DRAFT);
+    item = conform_item(&version, "key");
+    conform_add_series(&batch, series, 0);
+    conform_add_payload(&batch, conform_payload(&version, "{}"));
+    conform_add_version(&batch, FLAGVER_CHANGE_VERSION_NEW, version, 0);
+    conform_add_payload(&batch, (flagver_payload_row){ .id = item.payload_id, .body = { "", 0 } });
+    conform_add_item(&batch, FLAGVER_CHANGE_ITEM, item);
+    conform_add_vote(&batch, conform_vote(&version, "voter"));
+    conform_add_contributor(&batch, conform_contributor(&version, "editor"));
+    moved = batch.changes[first];
+    memmove(&batch.changes[1], &batch.changes[0], first * sizeof moved);
+    batch.changes[0] = moved;
+    driver->apply(txn, batch.changes, batch.count, &conform_error);
+    driver->rollback(txn);
+}
+
+START_TEST(what_comes_before_its_version_is_noticed)
+{
+    static const char *const complaints[] = { "apply of an item before its version",
+                                              "apply of a vote before its version",
+                                              "apply of a contributor before its version" };
+    size_t i;
+
+    apply_first(0);
+    ck_assert_uint_eq(flagver_fault_misuses(fault), 0);
+    for (i = 0; i < sizeof complaints / sizeof *complaints; i++) {
+        flagver_fault_reset(fault);
+        apply_first(4 + i);
+        check_complaint(complaints[i]);
+    }
+}
+END_TEST
+
+START_TEST(an_item_before_its_payload_is_noticed)
+{
+    const flagver_driver *driver = flagver_fault_table(fault);
+    flagver_series_row series = conform_series(1, "phase", "subject");
+    flagver_version_row version = conform_version(&series, 1, FLAGVER_STATE_DRAFT);
+    flagver_item_row item = conform_item(&version, "key");
+    struct conform_batch batch = { .count = 0 };
     flagver_driver_txn *txn = start(FLAGVER_MODE_WRITE);
 
-    append.row.leaf = &leaf;
-    driver->apply(txn, &append, 1, &conform_error);
-    check_complaint("apply of a leaf without lock_log");
+    conform_add_item(&batch, FLAGVER_CHANGE_ITEM, item);
+    conform_add_payload(&batch, (flagver_payload_row){ .id = item.payload_id, .body = { "", 0 } });
+    driver->apply(txn, batch.changes, batch.count, &conform_error);
+    check_complaint("apply of an item before its payload");
+    driver->rollback(txn);
+}
+END_TEST
+
+START_TEST(a_scan_of_items_that_begins_nowhere_is_noticed)
+{
+    const flagver_query query = { .kind = FLAGVER_QUERY_ITEMS, .after = { "a", 1 } };
+    const flagver_driver *driver = flagver_fault_table(fault);
+    flagver_driver_txn *txn = start(FLAGVER_MODE_READ);
+    flagver_cursor *cursor;
+
+    assert_ok(driver->scan(txn, &query, &cursor, &conform_error));
+    driver->end_scan(cursor);
+    check_complaint("scan of items after a key of no version");
     driver->rollback(txn);
 }
 END_TEST
@@ -378,7 +467,10 @@ static Suite *fault_suite(void)
     tcase_add_test(tcase, a_second_writer_is_noticed);
     tcase_add_test(tcase, writing_in_a_reader_is_noticed);
     tcase_add_test(tcase, locks_in_a_wrong_order_are_noticed);
-    tcase_add_test(tcase, a_leaf_without_a_lock_is_noticed);
+    tcase_add_test(tcase, changes_of_the_log_without_a_lock_are_noticed);
+    tcase_add_test(tcase, what_comes_before_its_version_is_noticed);
+    tcase_add_test(tcase, an_item_before_its_payload_is_noticed);
+    tcase_add_test(tcase, a_scan_of_items_that_begins_nowhere_is_noticed);
     tcase_add_test(tcase, two_threads_in_one_transaction_are_noticed);
     suite_add_tcase(suite, tcase);
     return suite;
