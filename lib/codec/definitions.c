@@ -5,6 +5,7 @@
 
 #include "codec/gather.h"
 #include "codec/json.h"
+#include "codec/policy_tree.h"
 #include "util/fail.h"
 
 enum section { FLAGS, SEGMENTS, PHASES, ASSIGNMENTS, MIGRATIONS, RECORDS, SECTIONS };
@@ -94,7 +95,7 @@ static int check_others(struct fv_gathering *gathering, json_t *const sections[S
 {
     int section;
 
-    for (section = PHASES; section < SECTIONS; section++)
+    for (section = MIGRATIONS; section < SECTIONS; section++)
         if (sections[section] && !json_is_object(sections[section]) &&
             !json_is_array(sections[section]))
             return fv_refuse(&gathering->reading, fv_at_key(NULL, section_names[section]),
@@ -241,6 +242,11 @@ static int read_root(struct fv_gathering *gathering, const json_t *root)
         r = read_each(gathering, SEGMENTS, sections[SEGMENTS]);
     if (r >= 0)
         r = read_each(gathering, FLAGS, sections[FLAGS]);
+    if (r >= 0)
+        r = fv_phases_check(&gathering->reading, sections[PHASES], gathering->source->merge);
+    if (r >= 0)
+        r = fv_assignments_check(&gathering->reading, sections[ASSIGNMENTS],
+                                 gathering->source->merge);
     if (r >= 0)
         r = check_others(gathering, sections);
     if (r >= 0)

@@ -1,11 +1,10 @@
-#include "codec/policy.h"
+#include "codec/policy_tree.h"
 
 #include <inttypes.h>
 #include <string.h>
 
 #include "codec/canonical.h"
 #include "codec/json.h"
-#include "codec/reading.h"
 #include "codec/schema.h"
 #include "flagver/version.h"
 #include "util/fail.h"
@@ -14,6 +13,7 @@
 
 struct reader {
     const struct fv_reading *reading;
+    const struct fv_place *root; /* where the policy stands */
     struct fv_arena *arena;
 };
 
@@ -161,7 +161,7 @@ static int read_rule(const struct reader *reader, const struct fv_place *place, 
 static int read_optional_rule(const struct reader *reader, const char *key, const json_t *value,
                               struct fv_permit *rule)
 {
-    return value ? read_rule(reader, fv_at_key(NULL, key), value, 1, rule) : 0;
+    return value ? read_rule(reader, fv_at_key(reader->root, key), value, 1, rule) : 0;
 }
 
 /* ---- a policy ---- */
@@ -207,7 +207,7 @@ static int read_number(const struct reader *reader, const struct fv_place *place
 
 static int read_note(const struct reader *reader, const char *key, const json_t *value)
 {
-    return value ? fv_expect_string(reader->reading, fv_at_key(NULL, key), value) : 0;
+    return value ? fv_expect_string(reader->reading, fv_at_key(reader->root, key), value) : 0;
 }
 
 enum { REQUIRED, RULE, MIN, ALLOW_SELF, STALE, ITEMS_COMPLETE, APPROVAL_FIELDS };
@@ -219,7 +219,7 @@ static const char *const approval_names[APPROVAL_FIELDS] = {
 
 static int read_approval(const struct reader *reader, const json_t *value, struct fv_policy *policy)
 {
-    const struct fv_place *place = fv_at_key(NULL, "approval");
+    const struct fv_place *place = fv_at_key(reader->root, "approval");
     json_t *fields[APPROVAL_FIELDS];
     bool required = true;
     int64_t min = 1;
@@ -279,16 +279,16 @@ static const char *const names[FIELDS] = {
     [DESCRIPTION] = "description",
 };
 
-static int read_policy(const struct reader *reader, const json_t *root, struct fv_policy *policy)
+static int read_policy(const struct reader *reader, const json_t *value, struct fv_policy *policy)
 {
     struct fv_schema *schema;
     json_t *fields[FIELDS];
     int64_t max_bytes = 0;
     int r;
 
-    r = fv_read_fields(reader->reading, NULL, root, names, FIELDS, fields);
+    r = fv_read_fields(reader->reading, reader->root, value, names, FIELDS, fields);
     if (r == 0)
-        r = read_choice(reader, fv_at_key(NULL, "versioning"), fields[VERSIONING], "full",
+        r = read_choice(reader, fv_at_key(reader->root, "versioning"), fields[VERSIONING], "full",
                         "audit_only", &policy->audit_only);
     if (r == 0)
         r = read_approval(reader, fields[APPROVAL], policy);
@@ -299,16 +299,18 @@ static int read_policy(const struct reader *reader, const json_t *root, struct f
     if (r == 0)
         r = read_optional_rule(reader, "emergency", fields[EMERGENCY], &policy->emergency);
     if (r == 0)
-        r = read_truth(reader, fv_at_key(NULL, "encrypt"), fields[ENCRYPT], &policy->encrypt);
+        r = read_truth(reader, fv_at_key(reader->root, "encrypt"), fields[ENCRYPT],
+                       &policy->encrypt);
     if (r == 0)
-        r = read_number(reader, fv_at_key(NULL, "max_bytes"), fields[MAX_BYTES], 1,
+        r = read_number(reader, fv_at_key(reader->root, "max_bytes"), fields[MAX_BYTES], 1,
                         FLAGVER_PAYLOAD_LIMIT, &max_bytes);
     if (r == 0)
         r = read_note(reader, "name", fields[NAME]);
     if (r == 0)
         r = read_note(reader, "description", fields[DESCRIPTION]);
     if (r == 0 && fields[SCHEMA]) {
-        r = fv_schema_new(reader->reading, fv_at_key(NULL, "schema"), fields[SCHEMA], &schema);
+        r = fv_schema_new(reader->reading, fv_at_key(reader->root, "schema"), fields[SCHEMA],
+                          &schema);
         if (r == 0)
             policy->schema = schema;
     }
@@ -318,24 +320,32 @@ static int read_policy(const struct reader *reader, const json_t *root, struct f
     return r;
 }
 
+int fv_policy_read_tree(const struct fv_reading *reading, const struct fv_place *place,
+                        const json_t *value, struct fv_arena *arena, struct fv_policy *ret_policy)
+{
+    const struct reader reader = { reading, place, arena };
+    struct fv_policy policy = { .subject = "", .write = { .kind = FV_PERMIT_ANYONE } };
+    int r = read_policy(&reader, value, &policy);
+
+    if (r < 0)
+        fv_policy_clear(&policy);
+    else
+        *ret_policy = policy;
+    return r;
+}
+
 int fv_policy_read(const char *json, size_t length, struct fv_arena *arena,
                    struct fv_policy *ret_policy, flagver_error *err)
 {
     const struct fv_reading reading = { json, length, NULL, err };
-    const struct reader reader = { &reading, arena };
-    struct fv_policy policy = { .subject = "", .write = { .kind = FV_PERMIT_ANYONE } };
     json_t *root;
     int r;
 
     r = fv_json_parse(json, length, NULL, &root, err);
     if (r < 0)
         return r;
-    r = read_policy(&reader, root, &policy);
+    r = fv_policy_read_tree(&reading, NULL, root, arena, ret_policy);
     json_decref(root);
-    if (r < 0)
-        fv_policy_clear(&policy);
-    else
-        *ret_policy = policy;
     return r;
 }
 
@@ -482,16 +492,6 @@ static int write_policy(struct fv_text *out, const struct fv_policy *policy, con
     return r;
 }
 
-/* On failure `out` holds what it held before. */
-static int take_back(struct fv_text *out, size_t before, int r)
-{
-    if (r < 0 && out->capacity) {
-        out->length = before;
-        out->data[before] = 0;
-    }
-    return r;
-}
-
 int fv_policy_describe(const struct fv_policy *policy, const char *json, size_t length,
                        struct fv_text *out, flagver_error *err)
 {
@@ -505,159 +505,64 @@ int fv_policy_describe(const struct fv_policy *policy, const char *json, size_t 
         return r;
     r = write_policy(out, policy, root, err);
     json_decref(root);
-    return take_back(out, before, r);
-}
-
-/* ---- assignments ---- */
-
-static const char *const assignment_names[] = { "users" };
-
-static int read_users(const struct fv_reading *reading, const json_t *root,
-                      const json_t **ret_users)
-{
-    const struct fv_place *place = fv_at_key(NULL, "users");
-    const json_t *user;
-    json_t *users;
-    size_t i;
-    int r;
-
-    r = fv_read_fields(reading, NULL, root, assignment_names, 1, &users);
-    if (r < 0)
-        return r;
-    if (!users)
-        return fv_refuse(reading, NULL, "\"users\" is missing");
-    r = fv_expect_array(reading, place, users, false);
-    for (i = 0; r == 0 && i < json_array_size(users); i++) {
-        user = json_array_get(users, i);
-        r = fv_expect_string(reading, fv_at_index(place, i), user);
-        if (r == 0)
-            r = fv_expect_name(reading, fv_at_index(place, i), json_string_value(user),
-                               json_string_length(user), FLAGVER_ACTOR_LIMIT, "user");
+    if (r < 0 && out->capacity) {
+        out->length = before;
+        out->data[before] = 0;
     }
-    *ret_users = users;
     return r;
 }
 
-static int check_assignment_subject(const char *subject, flagver_error *err)
-{
-    size_t role = strcspn(subject, "/"), parts = 1;
-    const char *at;
+/* ---- the section of a definitions file ---- */
 
-    if (role < 1 || role > FV_ROLE_LIMIT)
-        return fv_fail(err, FLAGVER_EPARSE, "role is %zu bytes; 1 to %d allowed", role,
-                       FV_ROLE_LIMIT);
-    if (!subject[role] || !subject[role + 1])
-        return fv_fail(err, FLAGVER_EPARSE,
-                       "assignment \"%.64s\" does not say for which subject: ROLE/SUBJECT",
-                       subject);
-    for (at = subject + role + 1; *at; at++)
-        parts += *at == '/';
-    if (parts > FV_ASSIGNMENT_PARTS)
-        return fv_fail(err, FLAGVER_EPARSE,
-                       "the subject of assignment \"%.128s\" has %zu parts; up to %d allowed",
-                       subject, parts, FV_ASSIGNMENT_PARTS);
+static int check_phase(const struct fv_reading *reading, const struct fv_place *place,
+                       const char *subject, const json_t *value)
+{
+    struct fv_policy policy;
+    struct fv_arena arena;
+    flagver_error why;
+    int r;
+
+    r = fv_expect_name(reading, place, subject, strlen(subject), FLAGVER_SUBJECT_LIMIT, "phase");
+    if (r < 0)
+        return r;
+    fv_arena_init(&arena, NULL, 256);
+    r = fv_policy_read_tree(reading, place, value, &arena, &policy);
+    if (r == 0) {
+        if (fv_policy_check_subject(subject, &policy, &why) < 0)
+            r = fv_refuse_key(reading, place, "%s", why.message);
+        fv_policy_clear(&policy);
+    }
+    fv_arena_clear(&arena);
+    return r;
+}
+
+int fv_members_check(const struct fv_reading *reading, const char *section, const json_t *value,
+                     bool merge,
+                     int (*check)(const struct fv_reading *reading, const struct fv_place *place,
+                                  const char *subject, const json_t *value))
+{
+    const struct fv_place *place = fv_at_key(NULL, section);
+    const char *subject;
+    json_t *member;
+    int r;
+
+    if (!value)
+        return 0;
+    r = fv_expect_object(reading, place, value);
+    if (r < 0)
+        return r;
+    json_object_foreach((json_t *)value, subject, member)
+    {
+        if (merge && json_is_null(member))
+            continue;
+        r = check(reading, fv_at_key(place, subject), subject, member);
+        if (r < 0)
+            return r;
+    }
     return 0;
 }
 
-int fv_assignment_check(const char *subject, const char *json, size_t length, flagver_error *err)
+int fv_phases_check(const struct fv_reading *reading, const json_t *value, bool merge)
 {
-    const struct fv_reading reading = { json, length, NULL, err };
-    const json_t *users;
-    json_t *root;
-    int r;
-
-    r = check_assignment_subject(subject, err);
-    if (r == 0)
-        r = fv_json_parse(json, length, NULL, &root, err);
-    if (r < 0)
-        return r;
-    r = read_users(&reading, root, &users);
-    json_decref(root);
-    return r;
-}
-
-/* An assignment out of a store, where it was sound when it was written. */
-static int parse_stored(const char *json, size_t length, json_t **ret_root,
-                        const json_t **ret_users, flagver_error *err)
-{
-    flagver_error why;
-    const struct fv_reading reading = { json, length, NULL, &why };
-    int r;
-
-    r = fv_json_parse(json, length, NULL, ret_root, &why);
-    if (r == 0) {
-        r = read_users(&reading, *ret_root, ret_users);
-        if (r < 0)
-            json_decref(*ret_root);
-    }
-    if (r == FLAGVER_ENOMEM)
-        return fv_fail_memory(err);
-    return r < 0 ? fv_fail(err, FLAGVER_ECORRUPT, "an assignment cannot be read: %s", why.message)
-                 : 0;
-}
-
-static bool is_user(const json_t *value, const char *user)
-{
-    return strcmp(json_string_value(value), user) == 0;
-}
-
-int fv_assignment_names(const char *json, size_t length, const char *user, flagver_error *err)
-{
-    const json_t *users;
-    json_t *root;
-    size_t i;
-    int r;
-
-    r = parse_stored(json, length, &root, &users, err);
-    if (r < 0)
-        return r;
-    for (i = 0; r == 0 && i < json_array_size(users); i++)
-        r = is_user(json_array_get(users, i), user);
-    json_decref(root);
-    return r;
-}
-
-/* Whoever is wanted stands there once, at its old place if it had one. */
-static void write_users(struct fv_text *out, const json_t *users, const char *user, bool add)
-{
-    const char *separator = "{\"users\":[";
-    bool missing = add;
-    const json_t *each;
-    size_t i;
-
-    for (i = 0; i < json_array_size(users); i++) {
-        each = json_array_get(users, i);
-        if (is_user(each, user)) {
-            if (!missing)
-                continue;
-            missing = false;
-        }
-        fv_text_add(out, separator);
-        fv_canonical_string(out, json_string_value(each), json_string_length(each));
-        separator = ",";
-    }
-    if (missing) {
-        fv_text_add(out, separator);
-        fv_canonical_string(out, user, strlen(user));
-        separator = ",";
-    }
-    if (*separator == ',')
-        fv_text_add(out, "]}");
-}
-
-int fv_assignment_edit(const char *json, size_t length, const char *user, bool add,
-                       struct fv_text *out, flagver_error *err)
-{
-    size_t before = out->length;
-    const json_t *users = NULL;
-    json_t *root = NULL;
-    int r = 0;
-
-    if (json)
-        r = parse_stored(json, length, &root, &users, err);
-    if (r < 0)
-        return r;
-    write_users(out, users, user, add);
-    json_decref(root);
-    return take_back(out, before, out->failed ? fv_fail_memory(err) : 0);
+    return fv_members_check(reading, "phases", value, merge, check_phase);
 }

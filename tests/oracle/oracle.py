@@ -189,7 +189,7 @@ class Loader:
         document = parse_json(text)
         check_members(document, "", SECTIONS)
         for section in SECTIONS:
-            if section in document and section not in ("records", "assignments"):
+            if section in document and section != "records":
                 expect(document[section], dict, "/" + section, "an object")
         flags, segments = document.get("flags", {}), document.get("segments", {})
         for key, definition in flags.items():

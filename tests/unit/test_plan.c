@@ -197,7 +197,7 @@ static const struct plan_row plans[] = {
       "create c 0 " PLAIN "\n+ /type: 'boolean'\n" },
     { "other sections are left to others",
       { { "a", PLAIN, 1 } },
-      "{'phases': {'x': 1}, 'records': [1], 'flags': {}}",
+      "{'migrations': {'x': 1}, 'records': [1], 'flags': {}}",
       false,
       "" },
     { "bytes and not letters order keys",
