@@ -294,7 +294,114 @@ static inline void add_leaf(struct sheet *sheet, const char *phase, const char *
     fv_text_clear(&encoded);
 }
 
-/* Two tenants, every state, a tombstone, an encrypted payload, an empty series, logs. */
+/* ---- what belongs to versions, and keys ---- */
+
+/* A data key as the library keeps them: sealed, so that it may be any bytes. */
+static inline void add_key(struct sheet *sheet, uint32_t no)
+{
+    struct fv_transfer line = { .kind = FV_TRANSFER_KEY,
+                                .as.key.rev = 1,
+                                .as.key.time = created(no) };
+    uint8_t value[2 + 4 + 61] = "\1\4main";
+    char key[16];
+
+    snprintf(key, sizeof key, "%010" PRIu32, no);
+    value[sizeof value - 1] = (uint8_t)no;
+    line.as.key.key = fv_bytes(key);
+    line.as.key.value = (flagver_bytes){ value, sizeof value };
+    add_line(sheet, &line);
+}
+
+static inline void add_contributor(struct sheet *sheet, const char *actor)
+{
+    const struct fv_transfer line = { .kind = FV_TRANSFER_CONTRIBUTOR,
+                                      .as.contributor.actor = fv_bytes(actor) };
+
+    add_line(sheet, &line);
+}
+
+/* Decided at once: `origin_no` 0: it is not. */
+static inline flagver_item_row item_row(struct sheet *sheet, const char *key, uint32_t origin_no,
+                                        flagver_bytes payload)
+{
+    flagver_item_row row = { .key = fv_bytes(key),
+                             .payload_id = next_id(sheet),
+                             .payload = payload,
+                             .origin_no = origin_no };
+
+    if (origin_no) {
+        row.status = FLAGVER_ITEM_APPROVED;
+        row.decided_at = decided(origin_no) - 100;
+        row.decided_by = fv_bytes("bob");
+    }
+    sha256(sheet, NULL, payload, row.hash);
+    return row;
+}
+
+static inline void add_item(struct sheet *sheet, const flagver_item_row *row)
+{
+    const struct fv_transfer line = { .kind = FV_TRANSFER_ITEM, .as.item = *row };
+
+    add_line(sheet, &line);
+}
+
+/* The hash of a version's content with its items, in order of their keys. */
+static inline void hash_content(struct sheet *sheet, flagver_version_row *version,
+                                const flagver_item_row *items, size_t count)
+{
+    uint8_t length[4] = { 0, 0 };
+    size_t i;
+
+    fv_digest_start(sheet->digest);
+    fv_digest_add(sheet->digest, version->payload.data, version->payload.length);
+    for (i = 0; i < count; i++) {
+        length[2] = (uint8_t)(items[i].key.length >> 8);
+        length[3] = (uint8_t)items[i].key.length;
+        fv_digest_add(sheet->digest, length, sizeof length);
+        fv_digest_add(sheet->digest, items[i].key.data, items[i].key.length);
+        fv_digest_add(sheet->digest, items[i].hash, sizeof items[i].hash);
+    }
+    ck_assert(fv_digest_end(sheet->digest, version->content_hash));
+}
+
+/* The version, then all its items. */
+static inline void add_with_items(struct sheet *sheet, flagver_version_row *version,
+                                  const flagver_item_row *items, size_t count)
+{
+    size_t i;
+
+    if (version->payload.data && !version->payload_key)
+        hash_content(sheet, version, items, count);
+    add_row(sheet, version);
+    for (i = 0; i < count; i++)
+        add_item(sheet, &items[i]);
+}
+
+/* `content`: of what; it may be another than the version has by now. */
+static inline void add_vote(struct sheet *sheet, const char *actor, const uint8_t content[32],
+                            int64_t time, const char *note)
+{
+    struct fv_transfer line = { .kind = FV_TRANSFER_VOTE };
+
+    line.as.vote.actor = fv_bytes(actor);
+    line.as.vote.time = time;
+    line.as.vote.note = fv_bytes(note);
+    memcpy(line.as.vote.content_hash, content, 32);
+    add_line(sheet, &line);
+}
+
+static inline void shred(flagver_bytes *payload, uint32_t *key, flagver_bytes *salt)
+{
+    *payload = *salt = (flagver_bytes){ NULL, 0 };
+    *key = 0;
+}
+
+/* ---- whole exports ---- */
+
+/*
+ * Two tenants, every state, a tombstone, bytes, an empty series, logs; and nothing of what
+ * came with approval, so that it is an export of an older store.
+ */
 static inline struct sheet base_sheet(void)
 {
     struct sheet sheet = new_sheet();
@@ -316,8 +423,6 @@ static inline struct sheet base_sheet(void)
     add_version(&sheet, 2, FLAGVER_STATE_WITHDRAWN, 0, "2");
     add_version(&sheet, 3, FLAGVER_STATE_SUBMITTED, 0, "3");
     row = version_row(&sheet, 4, FLAGVER_STATE_DRAFT, 0, fv_bytes_of("\1\0\xff", 3));
-    row.payload_key = 9;
-    row.payload_salt = fv_bytes_of("\0salt", 5);
     add_row(&sheet, &row);
     row = version_row(&sheet, 5, FLAGVER_STATE_APPROVED, 0, fv_bytes(""));
     row.bits = FLAGVER_VERSION_TOMBSTONE;
@@ -331,6 +436,87 @@ static inline struct sheet base_sheet(void)
     add_tenant(&sheet, "other");
     add_series(&sheet, "notes", "nothing", 0, 0);
     add_leaf(&sheet, "notes", "gone", 1, created(1));
+    seal(&sheet);
+    return sheet;
+}
+
+/*
+ * What came with approval: votes in every state that can have some, contributors, items that
+ * are decided and carried forward, keys, what is encrypted and what was shredded.
+ */
+static inline struct sheet approval_sheet(void)
+{
+    struct sheet sheet = new_sheet();
+    flagver_version_row row;
+    flagver_item_row items[3];
+
+    add_tenant(&sheet, "default");
+    add_key(&sheet, 1);
+    add_key(&sheet, 3);
+    add_series(&sheet, "plan", "a/1", 7, 4);
+
+    items[0] = item_row(&sheet, "s1", 1, fv_bytes("{\"size\":1}"));
+    items[1] = item_row(&sheet, "s2", 1, fv_bytes("2"));
+    items[1].status = FLAGVER_ITEM_REJECTED;
+    items[1].origin_no = 0;
+    items[1].note = fv_bytes("too small");
+    row = version_row(&sheet, 1, FLAGVER_STATE_SUPERSEDED, 3, fv_bytes("{\"a\":1}"));
+    row.rev = 4;
+    hash_content(&sheet, &row, items, 2);
+    add_row(&sheet, &row);
+    add_contributor(&sheet, "carol");
+    add_contributor(&sheet, "dave");
+    add_item(&sheet, &items[0]);
+    add_item(&sheet, &items[1]);
+    add_vote(&sheet, "erin", row.content_hash, created(1) + 1, NULL);
+    add_vote(&sheet, "bob", row.content_hash, created(1) + 2, "fine \"with\" me");
+
+    row = version_row(&sheet, 2, FLAGVER_STATE_DRAFT, 0, fv_bytes("{\"a\":2}"));
+    row.rev = 3;
+    add_row(&sheet, &row);
+    add_contributor(&sheet, "carol");
+    add_vote(&sheet, "bob", items[0].hash, created(2), NULL);
+    add_vote(&sheet, "bob", row.content_hash, created(2) + 1, NULL);
+
+    row = version_row(&sheet, 3, FLAGVER_STATE_SUPERSEDED, 4, fv_bytes("{\"a\":3}"));
+    row.bits = FLAGVER_VERSION_EMERGENCY;
+    shred(&row.payload, &row.payload_key, &row.payload_salt);
+    add_row(&sheet, &row);
+
+    items[1] = item_row(&sheet, "s3", 0, fv_bytes_of("\0sealed", 7));
+    items[1].payload_key = 3;
+    items[1].payload_salt = fv_bytes_of("\0salt", 5);
+    items[2] = item_row(&sheet, "s4", 4, fv_bytes("gone"));
+    shred(&items[2].payload, &items[2].payload_key, &items[2].payload_salt);
+    row = version_row(&sheet, 4, FLAGVER_STATE_APPROVED, 0, fv_bytes("{\"a\":4}"));
+    row.bits = FLAGVER_VERSION_EMERGENCY;
+    add_with_items(&sheet, &row, items, 3);
+    add_vote(&sheet, "erin", row.content_hash, decided(4) + 1, "it had to be");
+
+    row = version_row(&sheet, 5, FLAGVER_STATE_WITHDRAWN, 0, fv_bytes_of("\1\0\xff", 3));
+    row.rev = 3;
+    row.payload_key = 1;
+    row.payload_salt = fv_bytes_of("\0salt", 5);
+    add_with_items(&sheet, &row, items, 1);
+    add_vote(&sheet, "bob", row.content_hash, created(5), NULL);
+
+    items[0].status = FLAGVER_ITEM_PENDING;
+    items[0].origin_no = 0;
+    items[0].decided_at = 0;
+    items[0].decided_by = fv_bytes(NULL);
+    row = version_row(&sheet, 6, FLAGVER_STATE_SUBMITTED, 0, fv_bytes("{\"a\":6}"));
+    add_with_items(&sheet, &row, items, 1);
+    add_vote(&sheet, "bob", row.content_hash, created(6), NULL);
+
+    row = version_row(&sheet, 7, FLAGVER_STATE_REJECTED, 0, fv_bytes("{\"a\":7}"));
+    add_row(&sheet, &row);
+    add_vote(&sheet, "bob", row.content_hash, created(7), NULL);
+
+    add_series(&sheet, "protocol", "p", 1, 1);
+    row = version_row(&sheet, 1, FLAGVER_STATE_RECORDED, 0, fv_bytes("\"first\""));
+    shred(&row.payload, &row.payload_key, &row.payload_salt);
+    add_row(&sheet, &row);
+    add_leaf(&sheet, "plan", "a/1", 1, created(1));
     seal(&sheet);
     return sheet;
 }

@@ -11,7 +11,9 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "../examples/drivers/jsonfile.h"
 #include "conformance/fault.h"
+#include "crypto/merkle.h"
 #include "driver/sqlite.h"
 #include "engine/examine.h"
 #include "engine/lines.h"
@@ -21,6 +23,8 @@
 #include "flagver/flag.h"
 
 /* ---- helpers ---- */
+
+#define OTHER_NAMED(name) in_folder("jsonfile:", "other-" name)
 
 static void import_ok(const char *store, const char *file)
 {
@@ -43,13 +47,14 @@ static void assert_refused(const char *file)
     ck_assert(!is_there("refused"));
 }
 
+/* From one kind of store to the next, and always the same. */
 static void assert_round_trip(const char *file)
 {
     import_ok("copy", file);
     export_ok("copy", "again");
     assert_same_files(file, "again");
-    import_ok("copy-of-copy", "again");
-    export_ok("copy-of-copy", "third");
+    assert_ok(flagver_store_import(OTHER_NAMED("copy"), FILE_NAMED("again"), &error));
+    assert_ok(flagver_store_export(OTHER_NAMED("copy"), NULL, FILE_NAMED("third"), &error));
     assert_same_files(file, "third");
 }
 
@@ -58,6 +63,16 @@ static void assert_round_trip(const char *file)
 START_TEST(every_state_survives_a_round_trip)
 {
     struct sheet sheet = base_sheet();
+
+    save_sheet(&sheet, "base");
+    clear_sheet(&sheet);
+    assert_round_trip("base");
+}
+END_TEST
+
+START_TEST(what_came_with_approval_survives_a_round_trip)
+{
+    struct sheet sheet = approval_sheet();
 
     save_sheet(&sheet, "base");
     clear_sheet(&sheet);
@@ -158,11 +173,75 @@ static flagver_bytes random_payload(struct seed *seed, char bytes[32])
     return fv_bytes_of(bytes, length);
 }
 
+/* Items of a series so far, which later versions carry forward. */
+struct pool {
+    flagver_item_row items[8];
+    uint32_t count;
+};
+
+static flagver_item_row random_item(struct sheet *sheet, struct seed *seed, uint32_t no,
+                                    const char *key, struct pool *pool)
+{
+    uint32_t origin = seed_below(seed, no + 1);
+    flagver_item_row row;
+
+    if (pool->count && seed_below(seed, 3) == 0) {
+        row = pool->items[seed_below(seed, pool->count)];
+        row.key = fv_bytes(key);
+        return row;
+    }
+    row = item_row(sheet, key, origin, fv_bytes(payloads[seed_below(seed, COUNT(payloads))]));
+    if (origin && seed_below(seed, 3) == 0)
+        row.status = FLAGVER_ITEM_REJECTED;
+    if (origin && seed_below(seed, 3) == 0)
+        row.note = fv_bytes(texts[seed_below(seed, COUNT(texts))]);
+    if (seed_below(seed, 4) == 0)
+        row.payload_key = 1 + seed_below(seed, 3);
+    if (row.payload_key && seed_below(seed, 2))
+        row.payload_salt = fv_bytes_of("\0\1\2", seed_below(seed, 4));
+    if (seed_below(seed, 5) == 0)
+        shred(&row.payload, &row.payload_key, &row.payload_salt);
+    if (pool->count < COUNT(pool->items))
+        pool->items[pool->count++] = row;
+    return row;
+}
+
+static uint32_t random_items(struct sheet *sheet, struct seed *seed, uint32_t no, struct pool *pool,
+                             flagver_item_row items[COUNT(texts)])
+{
+    uint32_t count = 0;
+    int i;
+
+    for (i = 0; i < COUNT(texts); i++)
+        if (seed_below(seed, 4) == 0)
+            items[count++] = random_item(sheet, seed, no, texts[i], pool);
+    return count;
+}
+
+static void add_random_votes(struct sheet *sheet, struct seed *seed, const flagver_version_row *row)
+{
+    static const int64_t least[] = { 0, 3, 2, 3, 4, 3, 3, INT64_MAX }; /* revs, by state */
+    int64_t time = created(row->no);
+    int i;
+
+    if (row->rev < least[row->state] && !(row->bits & FLAGVER_VERSION_EMERGENCY))
+        return;
+    for (i = 0; i < COUNT(texts); i++)
+        if (seed_below(seed, 4) == 0)
+            add_vote(sheet, texts[i], row->content_hash, time += seed_below(seed, 2),
+                     seed_below(seed, 2) ? NULL : texts[i]);
+}
+
 static void add_random_version(struct sheet *sheet, struct seed *seed, uint32_t no, int32_t state,
-                               uint32_t by)
+                               uint32_t by, struct pool *pool)
 {
     char bytes[32];
     flagver_version_row row = version_row(sheet, no, state, by, random_payload(seed, bytes));
+    flagver_item_row items[COUNT(texts)];
+    bool recorded = state == FLAGVER_STATE_RECORDED;
+    uint32_t count = recorded || seed_below(seed, 2) ? 0
+                                                     : random_items(sheet, seed, no, pool, items),
+             i;
 
     row.rev += seed_below(seed, 4);
     row.parent_no = seed_below(seed, no);
@@ -177,9 +256,21 @@ static void add_random_version(struct sheet *sheet, struct seed *seed, uint32_t 
     if (!row.payload_key && seed_below(seed, 6) == 0) {
         row.bits = FLAGVER_VERSION_TOMBSTONE;
         row.payload = fv_bytes("");
-        sha256(sheet, NULL, row.payload, row.content_hash);
     }
+    if ((state == FLAGVER_STATE_APPROVED || state == FLAGVER_STATE_SUPERSEDED) &&
+        seed_below(seed, 3) == 0)
+        row.bits |= FLAGVER_VERSION_EMERGENCY;
+    hash_content(sheet, &row, items, count);
+    if (seed_below(seed, 8) == 0)
+        shred(&row.payload, &row.payload_key, &row.payload_salt);
+
     add_row(sheet, &row);
+    for (i = 0; !recorded && i < COUNT(texts); i++)
+        if (seed_below(seed, 8) == 0)
+            add_contributor(sheet, texts[i]);
+    for (i = 0; i < count; i++)
+        add_item(sheet, &items[i]);
+    add_random_votes(sheet, seed, &row);
 }
 
 static void add_random_series(struct sheet *sheet, struct seed *seed, const char *phase,
@@ -189,6 +280,7 @@ static void add_random_series(struct sheet *sheet, struct seed *seed, const char
                                     FLAGVER_STATE_REJECTED, FLAGVER_STATE_WITHDRAWN };
     uint32_t last = seed_below(seed, 9), next[10] = { 0 }, current = 0, no;
     bool in_force[10] = { false }, recorded = seed_below(seed, 4) == 0;
+    struct pool pool = { .count = 0 };
 
     for (no = last; no > 0; no--) {
         in_force[no] = !recorded && seed_below(seed, 2);
@@ -203,7 +295,7 @@ static void add_random_series(struct sheet *sheet, struct seed *seed, const char
                            : !in_force[no] ? open[seed_below(seed, COUNT(open))]
                            : no == current ? FLAGVER_STATE_APPROVED
                                            : FLAGVER_STATE_SUPERSEDED,
-                           in_force[no] && no < current ? next[no + 1] : 0);
+                           in_force[no] && no < current ? next[no + 1] : 0, &pool);
 }
 
 static void add_random_tenant(struct sheet *sheet, struct seed *seed, const char *name)
@@ -213,6 +305,8 @@ static void add_random_tenant(struct sheet *sheet, struct seed *seed, const char
     int phase, subject;
 
     add_tenant(sheet, name);
+    for (i = 1; i <= 3; i++)
+        add_key(sheet, i);
     for (phase = 0; phase < COUNT(phases); phase++)
         for (subject = 0; subject < COUNT(texts); subject++)
             if (seed_below(seed, 3) == 0)
@@ -320,6 +414,10 @@ struct tampering {
     const char *words;
 };
 
+static const struct tampering approval_tamperings[] = {
+    { "a text for secret bytes", 23, "{\"hex\":\"0100ff\"}", "\"x\"", 23, "spells it" },
+};
+
 static const struct tampering tamperings[] = {
     { "not JSON", 4, "{\"version\"", "{version", 4, "" },
     { "no line of ours", 4, NULL, "{\"x\":1}", 4, "is no line of an export" },
@@ -354,7 +452,6 @@ static const struct tampering tamperings[] = {
     { "an escape too many", 4, "alice", "\\u0061lice", 4, "byte 139 of the line is not as" },
     { "hexadecimal digits for a text", 9, "\"payload\":\"1\"", "\"payload\":{\"hex\":\"31\"}", 9,
       "spells it" },
-    { "a text for secret bytes", 12, "{\"hex\":\"0100ff\"}", "\"x\"", 12, "spells it" },
 
     { "no header", 1, NULL, NULL, 1, "the header is missing" },
     { "two headers", 2, NULL, "{\"flagver\":\"export\",\"form\":1}", 2, "a second header" },
@@ -465,10 +562,10 @@ static const struct tampering tamperings[] = {
       "leaf 0 was made for another number or tenant" },
 };
 
-/* The base sheet's text with one change, sealed again. */
-static void save_tampered(const struct tampering *row)
+/* The base's text with one change, sealed again. */
+static void save_tampered(struct sheet base, const struct tampering *row)
 {
-    struct sheet base = base_sheet(), sheet = new_sheet();
+    struct sheet sheet = new_sheet();
     const char *at = base.text.data, *end, *found;
     int number = 0;
 
@@ -499,18 +596,28 @@ static void save_tampered(const struct tampering *row)
     clear_sheet(&base);
 }
 
-START_TEST(a_file_that_contradicts_itself_changes_nothing)
+static void assert_tampering_refused(struct sheet base, const struct tampering *row)
 {
-    const struct tampering *row = &tamperings[_i];
     char place[96];
 
-    save_tampered(row);
+    save_tampered(base, row);
     assert_refused("tampered");
     snprintf(place, sizeof place, "%s:%d:", FILE_NAMED("tampered"), row->reported);
     ck_assert_msg(strncmp(error.message, place, strlen(place)) == 0, "%s: %s", row->label,
                   error.message);
     ck_assert_int_eq(error.line, row->reported);
     assert_words(row->words);
+}
+
+START_TEST(a_file_that_contradicts_itself_changes_nothing)
+{
+    assert_tampering_refused(base_sheet(), &tamperings[_i]);
+}
+END_TEST
+
+START_TEST(contradictions_about_approval_change_nothing)
+{
+    assert_tampering_refused(approval_sheet(), &approval_tamperings[_i]);
 }
 END_TEST
 
@@ -615,10 +722,6 @@ START_TEST(a_row_that_is_not_whole_is_not_exported)
     line.as.version.created_by = fv_bytes_of("a\0b", 3);
     assert_fails(FLAGVER_ECORRUPT, fv_transfer_write(&out, &line, &error));
     line.as.version.created_by = fv_bytes("a");
-    line.as.version.payload = fv_bytes(NULL);
-    assert_fails(FLAGVER_ECORRUPT, fv_transfer_write(&out, &line, &error));
-    assert_words("payload is missing");
-    line.as.version.payload = fv_bytes("1");
     line.as.version.state = 8;
     assert_fails(FLAGVER_ECORRUPT, fv_transfer_write(&out, &line, &error));
     assert_words("state is none");
@@ -628,6 +731,17 @@ START_TEST(a_row_that_is_not_whole_is_not_exported)
     line = (struct fv_transfer){ .kind = FV_TRANSFER_LEAF, .as.leaf.no = 5 };
     assert_fails(FLAGVER_ECORRUPT, fv_transfer_write(&out, &line, &error));
     assert_words("leaf 5: leaf is missing");
+    line = (struct fv_transfer){ .kind = FV_TRANSFER_ITEM, .as.item.status = 3 };
+    line.as.item.no = 2;
+    line.as.item.key = fv_bytes("k");
+    assert_fails(FLAGVER_ECORRUPT, fv_transfer_write(&out, &line, &error));
+    assert_words("item \"k\" of a version 2: status is none");
+    line = (struct fv_transfer){ .kind = FV_TRANSFER_VOTE };
+    assert_fails(FLAGVER_ECORRUPT, fv_transfer_write(&out, &line, &error));
+    assert_words("actor of a vote is missing");
+    line = (struct fv_transfer){ .kind = FV_TRANSFER_KEY, .as.key.key = fv_bytes("1") };
+    assert_fails(FLAGVER_ECORRUPT, fv_transfer_write(&out, &line, &error));
+    assert_words("value of a key is missing");
     fv_text_clear(&out);
     clear_sheet(&sheet);
 }
@@ -1205,6 +1319,7 @@ static Suite *transfer_suite(void)
 
     tests = new_case(suite, "round trips");
     tcase_add_test(tests, every_state_survives_a_round_trip);
+    tcase_add_test(tests, what_came_with_approval_survives_a_round_trip);
     tcase_add_test(tests, an_empty_export_is_an_export);
 
     tests = new_case(suite, "many and large");
@@ -1220,6 +1335,8 @@ static Suite *transfer_suite(void)
     tests = new_case(suite, "damage");
     tcase_add_loop_test(tests, a_file_that_contradicts_itself_changes_nothing, 0,
                         COUNT(tamperings));
+    tcase_add_loop_test(tests, contradictions_about_approval_change_nothing, 0,
+                        COUNT(approval_tamperings));
     tcase_add_test(tests, the_last_line_counts_and_closes);
     tcase_add_test(tests, a_note_beyond_the_limit_is_refused);
     tcase_add_test(tests, long_names_leave_room_for_the_reason);
@@ -1259,5 +1376,7 @@ static Suite *transfer_suite(void)
 
 int main(void)
 {
+    if (flagver_driver_register(&jsonfile_driver, NULL) < 0)
+        return EXIT_FAILURE;
     return run_suite(transfer_suite());
 }
