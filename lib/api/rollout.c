@@ -18,7 +18,7 @@ static int put(flagver_txn *txn, const char *phase, const char *key, const char 
 {
     const struct fv_text_asked asked = { json, length, 0 };
     const struct fv_operation operation = {
-        "put", phase, key, options, fv_write_put, &asked, { { json, length } }
+        "put", phase, key, options, fv_write_put, &asked, { { json, length } }, 0
     };
 
     return fv_write(txn, &operation, NULL, ret_no, err);
@@ -39,8 +39,9 @@ int flagver_segment_put(flagver_txn *txn, const char *name, const char *json, si
 static int revert(flagver_txn *txn, const char *phase, const char *key, uint32_t no,
                   const flagver_write_options *options, uint32_t *ret_no, flagver_error *err)
 {
+    const struct fv_revert_asked asked = { no, true };
     const struct fv_operation operation = {
-        "revert", phase, key, options, fv_write_revert, &no, { { &no, sizeof no } }
+        "revert", phase, key, options, fv_write_revert, &asked, { { &no, sizeof no } }, 0
     };
 
     return fv_write(txn, &operation, NULL, ret_no, err);
@@ -62,8 +63,9 @@ int flagver_segment_revert(flagver_txn *txn, const char *name, uint32_t no,
 static int take_off(flagver_txn *txn, const char *phase, const char *key,
                     const flagver_write_options *options, uint32_t *ret_no, flagver_error *err)
 {
-    const struct fv_operation operation = { "remove", phase,          key, options, fv_write_remove,
-                                            NULL,     { { NULL, 0 } } };
+    const struct fv_operation operation = {
+        "remove", phase, key, options, fv_write_remove, NULL, { { NULL, 0 } }, 0
+    };
 
     return fv_write(txn, &operation, NULL, ret_no, err);
 }
@@ -92,8 +94,12 @@ static int change(flagver_txn *txn, const char *name, const char *key, const str
                   struct fv_words asked, const flagver_write_options *options, uint32_t *ret_no,
                   flagver_error *err)
 {
-    const struct fv_operation operation = { name, FLAGVER_PHASE_FLAG, key, options, run_edit,
-                                            edit, { asked } };
+    const struct fv_operation operation = {
+        name,      FLAGVER_PHASE_FLAG,
+        key,       options,
+        run_edit,  edit,
+        { asked }, edit->takes_back ? FLAGVER_WRITE_EMERGENCY : 0
+    };
 
     return fv_write(txn, &operation, NULL, ret_no, err);
 }
@@ -104,10 +110,18 @@ static int edit_enabled(const void *data, const char *text, size_t length, struc
     return fv_edit_enabled(text, length, *(const bool *)data, out, err);
 }
 
+static int takes_all_back(const void *enabled, const char *text, size_t length, flagver_error *err)
+{
+    (void)text;
+    (void)length;
+    (void)err;
+    return !*(const bool *)enabled;
+}
+
 static int set_enabled(flagver_txn *txn, const char *key, bool enabled,
                        const flagver_write_options *options, uint32_t *ret_no, flagver_error *err)
 {
-    const struct fv_edit edit = { edit_enabled, &enabled };
+    const struct fv_edit edit = { edit_enabled, &enabled, enabled ? NULL : takes_all_back };
 
     return change(txn, enabled ? "enable" : "disable", key, &edit, nothing, options, ret_no, err);
 }
@@ -130,10 +144,16 @@ static int edit_ramp(const void *data, const char *text, size_t length, struct f
     return fv_edit_ramp(text, length, *(const double *)data, false, out, err);
 }
 
+static int takes_some_back(const void *percentage, const char *text, size_t length,
+                           flagver_error *err)
+{
+    return fv_edit_lowers(text, length, *(const double *)percentage, err);
+}
+
 int flagver_flag_ramp(flagver_txn *txn, const char *key, double percentage,
                       const flagver_write_options *options, uint32_t *ret_no, flagver_error *err)
 {
-    const struct fv_edit edit = { edit_ramp, &percentage };
+    const struct fv_edit edit = { edit_ramp, &percentage, takes_some_back };
     const struct fv_words asked = { &percentage, sizeof percentage };
 
     return change(txn, "ramp", key, &edit, asked, options, ret_no, err);
@@ -156,7 +176,7 @@ static int edit_release(const void *unused, const char *text, size_t length, str
 int flagver_flag_release(flagver_txn *txn, const char *key, const flagver_write_options *options,
                          uint32_t *ret_no, flagver_error *err)
 {
-    const struct fv_edit edit = { edit_release, NULL };
+    const struct fv_edit edit = { edit_release, NULL, NULL };
 
     return change(txn, "release", key, &edit, nothing, options, ret_no, err);
 }
@@ -193,7 +213,7 @@ static int join(const struct beta *beta, struct fv_text *out, flagver_error *err
 static int change_beta(flagver_txn *txn, const char *key, const struct beta *beta,
                        const flagver_write_options *options, uint32_t *ret_no, flagver_error *err)
 {
-    const struct fv_edit edit = { edit_beta, beta };
+    const struct fv_edit edit = { edit_beta, beta, NULL };
     struct fv_text users = FV_TEXT_INIT;
     int r;
 
@@ -236,7 +256,7 @@ int flagver_flag_schedule(flagver_txn *txn, const char *key, const char *json, s
                           flagver_error *err)
 {
     const struct fv_words schedule = { json, json ? length : 0 };
-    const struct fv_edit edit = { edit_schedule, &schedule };
+    const struct fv_edit edit = { edit_schedule, &schedule, NULL };
 
     return change(txn, "schedule", key, &edit, schedule, options, ret_no, err);
 }

@@ -29,6 +29,9 @@ static int source_of(flagver_client *client, struct fv_txn_source *ret_source, f
                                           .tenant = client->stored->tenant,
                                           .clock = client->host_clock ? host_time : NULL,
                                           .clock_data = client,
+                                          .authorize = client->stored->authorize,
+                                          .authorize_data = client->stored->authorize_data,
+                                          .policies = &client->stored->policies,
                                           .committed = fv_stored_hurry,
                                           .data = client->stored };
     return 0;

@@ -21,76 +21,191 @@ const char *flagver_state_name(int state)
     return fv_state_name(state);
 }
 
-/* ---- writing ---- */
+/* ---- writing: what takes a text ---- */
+
+typedef int run_operation(flagver_txn *txn, const struct fv_target *target, const void *data,
+                          struct fv_staged **ret_version, flagver_error *err);
+
+/* As the public calls; `no` 0 for those that make a version. */
+struct text_call {
+    const char *name;
+    run_operation *run;
+    const char *phase, *subject;
+    uint32_t no;
+    const char *json;
+    size_t length;
+};
+
+static int write_text(flagver_txn *txn, const struct text_call *call,
+                      const flagver_write_options *options, flagver_version **ret_version,
+                      flagver_error *err)
+{
+    const struct fv_text_asked asked = { call->json, call->length, call->no };
+    const struct fv_operation operation = { call->name,
+                                            call->phase,
+                                            call->subject,
+                                            options,
+                                            call->run,
+                                            &asked,
+                                            { { call->json, call->length },
+                                              { &call->no, call->no ? sizeof call->no : 0 } },
+                                            0 };
+
+    return fv_write(txn, &operation, ret_version, NULL, err);
+}
 
 int flagver_version_create(flagver_txn *txn, const char *phase, const char *subject,
                            const char *json, size_t length, const flagver_write_options *options,
                            flagver_version **ret_version, flagver_error *err)
 {
-    const struct fv_text_asked asked = { json, length, 0 };
-    const struct fv_operation operation = {
-        "create", phase, subject, options, fv_write_create, &asked, { { json, length } }
-    };
+    const struct text_call call = { "create", fv_write_create, phase, subject, 0, json, length };
 
-    return fv_write(txn, &operation, ret_version, NULL, err);
+    return write_text(txn, &call, options, ret_version, err);
 }
 
 int flagver_version_edit(flagver_txn *txn, const char *phase, const char *subject, uint32_t no,
                          const char *json, size_t length, const flagver_write_options *options,
                          flagver_version **ret_version, flagver_error *err)
 {
-    const struct fv_text_asked asked = { json, length, no };
-    const struct fv_operation operation = { "edit",
-                                            phase,
-                                            subject,
-                                            options,
-                                            fv_write_edit,
-                                            &asked,
-                                            { { json, length }, { &no, sizeof no } } };
+    const struct text_call call = { "edit", fv_write_edit, phase, subject, no, json, length };
 
-    return fv_write(txn, &operation, ret_version, NULL, err);
+    return write_text(txn, &call, options, ret_version, err);
 }
 
 int flagver_version_put(flagver_txn *txn, const char *phase, const char *subject, const char *json,
                         size_t length, const flagver_write_options *options,
                         flagver_version **ret_version, flagver_error *err)
 {
-    const struct fv_text_asked asked = { json, length, 0 };
-    const struct fv_operation operation = {
-        "put", phase, subject, options, fv_write_put, &asked, { { json, length } }
-    };
+    const struct text_call call = { "put", fv_write_put, phase, subject, 0, json, length };
 
+    return write_text(txn, &call, options, ret_version, err);
+}
+
+int flagver_version_record(flagver_txn *txn, const char *phase, const char *subject,
+                           const char *json, size_t length, const flagver_write_options *options,
+                           flagver_version **ret_version, flagver_error *err)
+{
+    const struct text_call call = { "record", fv_write_record, phase, subject, 0, json, length };
+
+    return write_text(txn, &call, options, ret_version, err);
+}
+
+/* ---- writing: what takes a number ---- */
+
+typedef int run_step(flagver_txn *txn, const struct fv_target *target, uint32_t no,
+                     struct fv_staged **ret_version, flagver_error *err);
+
+struct step {
+    run_step *run;
+    uint32_t no;
+};
+
+static int take_step(flagver_txn *txn, const struct fv_target *target, const void *data,
+                     struct fv_staged **ret_version, flagver_error *err)
+{
+    const struct step *step = data;
+
+    return step->run(txn, target, step->no, ret_version, err);
+}
+
+struct step_call {
+    const char *name;
+    run_step *run;
+    const char *phase, *subject;
+    uint32_t no;
+    uint32_t flags; /* which the operation knows */
+};
+
+static int write_step(flagver_txn *txn, const struct step_call *call,
+                      const flagver_write_options *options, flagver_version **ret_version,
+                      flagver_error *err)
+{
+    const struct step step = { call->run, call->no };
+    const struct fv_operation operation = { call->name,
+                                            call->phase,
+                                            call->subject,
+                                            options,
+                                            take_step,
+                                            &step,
+                                            { { &call->no, sizeof call->no } },
+                                            call->flags };
+
+    if (!call->no)
+        return fv_fail(err, FLAGVER_EINVAL, "no is 0; versions are numbered from 1");
     return fv_write(txn, &operation, ret_version, NULL, err);
+}
+
+int flagver_version_rebase(flagver_txn *txn, const char *phase, const char *subject, uint32_t no,
+                           const flagver_write_options *options, flagver_version **ret_version,
+                           flagver_error *err)
+{
+    const struct step_call call = { "rebase", fv_record_rebase, phase, subject, no, 0 };
+
+    return write_step(txn, &call, options, ret_version, err);
 }
 
 int flagver_version_submit(flagver_txn *txn, const char *phase, const char *subject, uint32_t no,
                            const flagver_write_options *options, flagver_version **ret_version,
                            flagver_error *err)
 {
-    const struct fv_operation operation = {
-        "submit", phase, subject, options, fv_write_submit, &no, { { &no, sizeof no } }
-    };
+    const struct step_call call = { "submit", fv_record_submit, phase, subject, no, 0 };
 
-    return fv_write(txn, &operation, ret_version, NULL, err);
+    return write_step(txn, &call, options, ret_version, err);
+}
+
+int flagver_version_return(flagver_txn *txn, const char *phase, const char *subject, uint32_t no,
+                           const flagver_write_options *options, flagver_version **ret_version,
+                           flagver_error *err)
+{
+    const struct step_call call = { "return", fv_record_return, phase, subject, no, 0 };
+
+    return write_step(txn, &call, options, ret_version, err);
+}
+
+int flagver_version_approve(flagver_txn *txn, const char *phase, const char *subject, uint32_t no,
+                            const flagver_write_options *options, flagver_version **ret_version,
+                            flagver_error *err)
+{
+    const struct step_call call = { "approve", fv_record_approve,   phase, subject,
+                                    no,        FLAGVER_WRITE_SUBMIT };
+
+    return write_step(txn, &call, options, ret_version, err);
+}
+
+int flagver_version_reject(flagver_txn *txn, const char *phase, const char *subject, uint32_t no,
+                           const flagver_write_options *options, flagver_version **ret_version,
+                           flagver_error *err)
+{
+    const struct step_call call = { "reject", fv_record_reject, phase, subject, no, 0 };
+
+    return write_step(txn, &call, options, ret_version, err);
 }
 
 int flagver_version_withdraw(flagver_txn *txn, const char *phase, const char *subject, uint32_t no,
                              const flagver_write_options *options, flagver_version **ret_version,
                              flagver_error *err)
 {
-    const struct fv_operation operation = {
-        "withdraw", phase, subject, options, fv_write_withdraw, &no, { { &no, sizeof no } }
-    };
+    const struct step_call call = { "withdraw", fv_record_withdraw, phase, subject, no, 0 };
 
-    return fv_write(txn, &operation, ret_version, NULL, err);
+    return write_step(txn, &call, options, ret_version, err);
+}
+
+int flagver_version_review(flagver_txn *txn, const char *phase, const char *subject, uint32_t no,
+                           const flagver_write_options *options, flagver_version **ret_version,
+                           flagver_error *err)
+{
+    const struct step_call call = { "review", fv_record_review, phase, subject, no, 0 };
+
+    return write_step(txn, &call, options, ret_version, err);
 }
 
 int flagver_version_revert(flagver_txn *txn, const char *phase, const char *subject, uint32_t no,
                            const flagver_write_options *options, flagver_version **ret_version,
                            flagver_error *err)
 {
+    const struct fv_revert_asked asked = { no, false };
     const struct fv_operation operation = {
-        "revert", phase, subject, options, fv_write_revert, &no, { { &no, sizeof no } }
+        "revert", phase, subject, options, fv_write_revert, &asked, { { &no, sizeof no } }, 0
     };
 
     return fv_write(txn, &operation, ret_version, NULL, err);
@@ -100,8 +215,8 @@ int flagver_version_remove(flagver_txn *txn, const char *phase, const char *subj
                            const flagver_write_options *options, flagver_version **ret_version,
                            flagver_error *err)
 {
-    const struct fv_operation operation = { "remove",        phase, subject,        options,
-                                            fv_write_remove, NULL,  { { NULL, 0 } } };
+    const struct fv_operation operation = { "remove",        phase, subject,         options,
+                                            fv_write_remove, NULL,  { { NULL, 0 } }, 0 };
 
     return fv_write(txn, &operation, ret_version, NULL, err);
 }

@@ -21,6 +21,10 @@ static int replay(flagver_txn *txn, const struct fv_operation *operation,
                                       words_of(operation->subject),
                                       words_of(target->note),
                                       { &target->expect_no, sizeof target->expect_no },
+                                      { &target->flags, sizeof target->flags },
+                                      { &target->parent_no, sizeof target->parent_no },
+                                      { &target->baseline_no, sizeof target->baseline_no },
+                                      { target->content_hash, target->content_hash ? 32 : 0 },
                                       operation->asked[0],
                                       operation->asked[1] };
 
@@ -64,6 +68,9 @@ int fv_write(flagver_txn *txn, const struct fv_operation *operation, flagver_ver
     if (!operation->asked[0].data && operation->asked[0].length)
         return fv_fail(err, FLAGVER_EINVAL, "json is NULL");
     r = fv_record_target(operation->phase, operation->subject, operation->options, &target, err);
+    if (r == 0 && target.flags & ~operation->flags)
+        r = fv_fail(err, FLAGVER_EINVAL, "options.flags is %#x; %s knows %#x",
+                    (unsigned)target.flags, operation->name, (unsigned)operation->flags);
     if (r == 0)
         r = fv_txn_enter(txn, err);
     if (r < 0)
@@ -116,24 +123,23 @@ int fv_write_put(flagver_txn *txn, const struct fv_target *target, const void *t
     return r < 0 ? r : fv_record_put(txn, target, &content, ret_version, err);
 }
 
-/* ---- operations that take at most a number ---- */
-
-int fv_write_submit(flagver_txn *txn, const struct fv_target *target, const void *no,
+int fv_write_record(flagver_txn *txn, const struct fv_target *target, const void *text_asked,
                     struct fv_staged **ret_version, flagver_error *err)
 {
-    return fv_record_submit(txn, target, *(const uint32_t *)no, ret_version, err);
+    struct fv_content content;
+    int r = check_text(txn, target, text_asked, &content, err);
+
+    return r < 0 ? r : fv_record_record(txn, target, &content, ret_version, err);
 }
 
-int fv_write_withdraw(flagver_txn *txn, const struct fv_target *target, const void *no,
-                      struct fv_staged **ret_version, flagver_error *err)
-{
-    return fv_record_withdraw(txn, target, *(const uint32_t *)no, ret_version, err);
-}
+/* ---- others that several headers have ---- */
 
-int fv_write_revert(flagver_txn *txn, const struct fv_target *target, const void *no,
+int fv_write_revert(flagver_txn *txn, const struct fv_target *target, const void *revert_asked,
                     struct fv_staged **ret_version, flagver_error *err)
 {
-    return fv_record_revert(txn, target, *(const uint32_t *)no, ret_version, err);
+    const struct fv_revert_asked *asked = revert_asked;
+
+    return fv_record_revert(txn, target, asked->no, asked->submit, ret_version, err);
 }
 
 int fv_write_remove(flagver_txn *txn, const struct fv_target *target, const void *unused,

@@ -16,6 +16,7 @@ struct fv_operation {
                struct fv_staged **ret_version, flagver_error *err);
     const void *data;
     struct fv_words asked[2]; /* what `data` asks for, as bytes: another time it must be the same */
+    uint32_t flags;           /* which of options.flags it knows */
 };
 
 /* `ret_version` and `ret_no` may be NULL. */
@@ -36,12 +37,15 @@ int fv_write_edit(flagver_txn *txn, const struct fv_target *target, const void *
 int fv_write_put(flagver_txn *txn, const struct fv_target *target, const void *text_asked,
                  struct fv_staged **ret_version, flagver_error *err);
 
-/* Operations that take at most a number: `no` points to it. */
-int fv_write_submit(flagver_txn *txn, const struct fv_target *target, const void *no,
+int fv_write_record(flagver_txn *txn, const struct fv_target *target, const void *text_asked,
                     struct fv_staged **ret_version, flagver_error *err);
-int fv_write_withdraw(flagver_txn *txn, const struct fv_target *target, const void *no,
-                      struct fv_staged **ret_version, flagver_error *err);
-int fv_write_revert(flagver_txn *txn, const struct fv_target *target, const void *no,
+/* Operations of records and of flags. */
+struct fv_revert_asked {
+    uint32_t no;
+    bool submit;
+};
+
+int fv_write_revert(flagver_txn *txn, const struct fv_target *target, const void *revert_asked,
                     struct fv_staged **ret_version, flagver_error *err);
 int fv_write_remove(flagver_txn *txn, const struct fv_target *target, const void *unused,
                     struct fv_staged **ret_version, flagver_error *err);

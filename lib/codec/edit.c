@@ -161,6 +161,37 @@ int fv_edit_ramp(const char *text, size_t length, double percentage, bool clear_
     return end(&edit, r, out);
 }
 
+/* The most that the flag itself, beside beta list and rules, ever serves. */
+static double highest_percentage(const json_t *root)
+{
+    const json_t *steps = json_object_get(json_object_get(root, "schedule"), "steps"), *step;
+    double highest = 0, percentage;
+    size_t i;
+
+    if (json_object_get(root, "percentage"))
+        return json_number_value(json_object_get(root, "percentage"));
+    json_array_foreach(steps, i, step)
+    {
+        percentage = json_number_value(json_object_get(step, "percentage"));
+        highest = percentage > highest ? percentage : highest;
+    }
+    if (steps)
+        return highest;
+    return json_object_get(root, "split") || !selects(root) ? 100 : 0;
+}
+
+int fv_edit_lowers(const char *text, size_t length, double percentage, flagver_error *err)
+{
+    struct edit edit;
+    int r;
+
+    r = begin_boolean(&edit, text, length, "percentage", err);
+    if (r == 0)
+        r = percentage < highest_percentage(edit.root);
+    json_decref(edit.root);
+    return r;
+}
+
 int fv_edit_schedule(const char *text, size_t length, const char *schedule, size_t schedule_length,
                      struct fv_text *out, flagver_error *err)
 {

@@ -40,6 +40,12 @@ int fv_edit_ramp(const char *text, size_t length, double percentage, bool clear_
                  struct fv_text *out, flagver_error *err);
 
 /*
+ * Would this percentage take the flag from some and give it to nobody? 1 when it is lower than
+ * what the flag serves now, or at some time of its schedule; 0; or an error.
+ */
+int fv_edit_lowers(const char *text, size_t length, double percentage, flagver_error *err);
+
+/*
  * Add users to the beta list of a boolean, behind those that are there, or
  * remove them. Nobody stands there twice afterwards; removing someone who is
  * not there changes nothing.

@@ -5,9 +5,11 @@
 #include "codec/canonical.h"
 #include "codec/gather.h"
 #include "codec/json.h"
+#include "codec/schema.h"
 #include "util/fail.h"
 
-int fv_payload_canonical(const char *json, size_t length, struct fv_text *out, flagver_error *err)
+int fv_payload_check(const char *json, size_t length, const struct fv_schema *schema,
+                     struct fv_text *out, flagver_error *err)
 {
     json_t *root;
     int r;
@@ -15,9 +17,17 @@ int fv_payload_canonical(const char *json, size_t length, struct fv_text *out, f
     r = fv_json_parse(json, length, NULL, &root, err);
     if (r < 0)
         return r;
-    r = fv_canonical_write(out, root, err);
+    if (schema)
+        r = fv_schema_check(schema, root, err);
+    if (r == 0)
+        r = fv_canonical_write(out, root, err);
     json_decref(root);
     return r;
+}
+
+int fv_payload_canonical(const char *json, size_t length, struct fv_text *out, flagver_error *err)
+{
+    return fv_payload_check(json, length, NULL, out, err);
 }
 
 /* One definition and whom to tell what it refers to. */

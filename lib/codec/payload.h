@@ -17,6 +17,12 @@
  */
 int fv_payload_canonical(const char *json, size_t length, struct fv_text *out, flagver_error *err);
 
+struct fv_schema;
+
+/* The same, when it fits the schema (NULL: anything does); else FLAGVER_EVALIDATION. */
+int fv_payload_check(const char *json, size_t length, const struct fv_schema *schema,
+                     struct fv_text *out, flagver_error *err);
+
 /*
  * Check the definition of one flag or segment as strictly as in a file, but by
  * itself: whether what it refers to exists is left open, but it may not refer to

@@ -641,6 +641,8 @@ int fv_client_tenant(flagver_client *client, const char *tenant, flagver_client 
     options.background = stored->background;
     options.wait_ms = stored->wait_ms;
     options.poll_ms = stored->poll_ms;
+    options.authorize = stored->authorize;
+    options.authorize_data = stored->authorize_data;
     r = fv_stored_hold(client->stored, &store, err);
     if (r < 0)
         return r;

@@ -3,9 +3,14 @@
 #include <string.h>
 
 #include "codec/payload.h"
+#include "codec/policy.h"
+#include "engine/acting.h"
+#include "engine/items.h"
+#include "engine/policies.h"
 #include "engine/references.h"
+#include "engine/votes.h"
 #include "model/flag.h"
-#include "model/version.h"
+#include "store/sealing.h"
 #include "util/fail.h"
 #include "util/options.h"
 #include "util/utf8.h"
@@ -37,35 +42,23 @@ int fv_record_options(const flagver_write_options *options, flagver_write_option
     return check_note(ret_options->note, err);
 }
 
-/* What the payloads of a phase are, and what its subjects are called. */
+/* What the subjects of a form are called, and how long they may be. */
 static const struct {
-    const char *phase;
-    enum fv_form form;
     const char *subject;
-    size_t subject_limit;
+    size_t limit;
 } forms[] = {
-    { FLAGVER_PHASE_FLAG, FV_FORM_FLAG, "flag key", FV_FLAG_KEY_LIMIT },
-    { FLAGVER_PHASE_SEGMENT, FV_FORM_SEGMENT, "segment name", FV_FLAG_KEY_LIMIT },
-    { FLAGVER_PHASE_PHASE, FV_FORM_POLICY, "phase", FLAGVER_SUBJECT_LIMIT },
-    { FLAGVER_PHASE_ASSIGNMENT, FV_FORM_ASSIGNMENT, "assignment", FLAGVER_SUBJECT_LIMIT },
-    { "", FV_FORM_JSON, "subject", FLAGVER_SUBJECT_LIMIT },
+    [FV_FORM_JSON] = { "subject", FLAGVER_SUBJECT_LIMIT },
+    [FV_FORM_FLAG] = { "flag key", FV_FLAG_KEY_LIMIT },
+    [FV_FORM_SEGMENT] = { "segment name", FV_FLAG_KEY_LIMIT },
+    [FV_FORM_POLICY] = { "phase", FLAGVER_SUBJECT_LIMIT },
+    [FV_FORM_ASSIGNMENT] = { "assignment", FLAGVER_SUBJECT_LIMIT },
 };
-
-/* The last one is for all others. */
-static size_t form_of(const char *phase)
-{
-    size_t i = 0;
-
-    while (forms[i].form != FV_FORM_JSON && strcmp(forms[i].phase, phase) != 0)
-        i++;
-    return i;
-}
 
 int fv_record_target(const char *phase, const char *subject, const flagver_write_options *options,
                      struct fv_target *ret_target, flagver_error *err)
 {
     flagver_write_options given;
-    size_t form;
+    enum fv_form form;
     int r;
 
     r = fv_record_options(options, &given, err);
@@ -73,13 +66,13 @@ int fv_record_target(const char *phase, const char *subject, const flagver_write
         r = fv_check_text("phase", phase, FLAGVER_PHASE_LIMIT, err);
     if (r < 0)
         return r;
-    form = form_of(phase);
-    r = fv_check_text(forms[form].subject, subject, forms[form].subject_limit, err);
+    form = fv_form_of(phase);
+    r = fv_check_text(forms[form].subject, subject, forms[form].limit, err);
     if (r < 0)
         return r;
     *ret_target = (struct fv_target){ .phase = phase,
                                       .subject = subject,
-                                      .form = forms[form].form,
+                                      .form = form,
                                       .note = given.note,
                                       .expect_no = given.expect_no,
                                       .flags = given.flags,
@@ -91,13 +84,7 @@ int fv_record_target(const char *phase, const char *subject, const flagver_write
 
 int fv_record_resolve(flagver_txn *txn, struct fv_target *target, flagver_error *err)
 {
-    static const struct fv_policy built_in = { .subject = "" };
-
-    (void)txn;
-    if (target->form != FV_FORM_FLAG && target->form != FV_FORM_SEGMENT)
-        return fv_fail(err, FLAGVER_ENOTFOUND, "there is no phase \"%s\"", target->phase);
-    target->policy = &built_in;
-    return 0;
+    return fv_policies_find(txn, target->phase, target->subject, &target->policy, err);
 }
 
 static bool is_definition(const struct fv_target *target)
@@ -105,80 +92,96 @@ static bool is_definition(const struct fv_target *target)
     return target->form == FV_FORM_FLAG || target->form == FV_FORM_SEGMENT;
 }
 
-static int lock(flagver_txn *txn, const struct fv_target *target, bool create,
-                struct fv_series **ret_series, flagver_error *err)
-{
-    return fv_txn_series(txn, target->phase, target->subject, create, ret_series, err);
-}
-
-static int refuse_expectation(const struct fv_target *target, const struct fv_series *series,
-                              flagver_error *err)
-{
-    uint32_t current = series->row.current_no;
-
-    if (target->expect_no == FLAGVER_EXPECT_NONE)
-        return fv_fail(err, FLAGVER_ECONFLICT, "\"%.256s\" is there already, as version %u",
-                       target->subject, (unsigned)current);
-    if (!current)
-        return fv_fail(err, FLAGVER_ECONFLICT, "\"%.256s\" is not there; version %u was expected",
-                       target->subject, (unsigned)target->expect_no);
-    return fv_fail(err, FLAGVER_ECONFLICT, "\"%.256s\" is at version %u, not %u", target->subject,
-                   (unsigned)current, (unsigned)target->expect_no);
-}
-
-/* What is in force is what the caller believes to be. */
-static int check_expectation(flagver_txn *txn, const struct fv_target *target,
-                             struct fv_series *series, flagver_error *err)
-{
-    uint32_t current = series->row.current_no;
-    struct fv_staged *version;
-    int r;
-
-    if (!target->expect_no || target->expect_no == current)
-        return 0;
-    if (target->expect_no != FLAGVER_EXPECT_NONE)
-        return refuse_expectation(target, series, err);
-    if (!current)
-        return 0;
-    r = fv_txn_version(txn, series, current, false, &version, err);
-    if (r < 0)
-        return r;
-    return version->row.bits & FLAGVER_VERSION_TOMBSTONE ? 0
-                                                         : refuse_expectation(target, series, err);
-}
-
-int fv_record_expected(flagver_txn *txn, const struct fv_target *target, flagver_error *err)
-{
-    struct fv_series *series;
-    int r = lock(txn, target, true, &series, err);
-
-    return r < 0 ? r : check_expectation(txn, target, series, err);
-}
-
 /* ---- content ---- */
 
-int fv_record_checked(flagver_txn *txn, const char *canonical, size_t length,
-                      struct fv_content *ret_content, flagver_error *err)
+static int refuse_size(const struct fv_target *target, size_t length, flagver_error *err)
 {
-    char *copy;
+    const struct fv_policy *policy = target->policy;
 
     if (length > FLAGVER_PAYLOAD_LIMIT)
         return fv_fail(err, FLAGVER_EINVAL, "the payload is %zu bytes; up to %u allowed", length,
                        FLAGVER_PAYLOAD_LIMIT);
+    return fv_fail(err, FLAGVER_EVALIDATION,
+                   "the payload is %zu bytes; the policy \"%.256s\" allows up to %llu", length,
+                   policy->subject, (unsigned long long)policy->max_bytes);
+}
+
+static int keep_content(flagver_txn *txn, const struct fv_target *target, const char *canonical,
+                        size_t length, flagver_bytes salt, struct fv_content *ret_content,
+                        flagver_error *err)
+{
+    uint64_t limit = target->policy->max_bytes;
+    char *copy;
+    int r = 0;
+
+    if (length > FLAGVER_PAYLOAD_LIMIT || (limit && length > limit))
+        return refuse_size(target, length, err);
     copy = fv_arena_string(fv_txn_arena(txn), canonical, length);
     if (!copy)
         return fv_fail_memory(err);
-    *ret_content = (struct fv_content){ .payload = fv_bytes_of(copy, length) };
-    return 0;
+    *ret_content = (struct fv_content){ .payload = fv_bytes_of(copy, length), .salt = salt };
+    if (target->policy->encrypt && !salt.data)
+        r = fv_txn_salt(txn, &ret_content->salt, err);
+    return r;
+}
+
+int fv_record_checked(flagver_txn *txn, const struct fv_target *target, const char *canonical,
+                      size_t length, struct fv_content *ret_content, flagver_error *err)
+{
+    return keep_content(txn, target, canonical, length, (flagver_bytes){ NULL, 0 }, ret_content,
+                        err);
+}
+
+int fv_record_part(flagver_txn *txn, const struct fv_target *target, const char *json,
+                   size_t length, flagver_bytes salt, struct fv_content *ret_content,
+                   flagver_error *err)
+{
+    struct fv_text canonical = FV_TEXT_INIT;
+    int r;
+
+    r = fv_payload_canonical(json, length, &canonical, err);
+    if (r == 0)
+        r = keep_content(txn, target, canonical.data, canonical.length, salt, ret_content, err);
+    fv_text_clear(&canonical);
+    return r;
+}
+
+static int check_policy(const char *subject, const char *json, size_t length, flagver_error *err)
+{
+    struct fv_policy policy;
+    struct fv_arena arena;
+    int r;
+
+    fv_arena_init(&arena, NULL, 512);
+    r = fv_policy_read(json, length, &arena, &policy, err);
+    if (r == 0) {
+        r = fv_policy_check_subject(subject, &policy, err);
+        fv_policy_clear(&policy);
+    }
+    fv_arena_clear(&arena);
+    return r;
 }
 
 static int check_content(flagver_txn *txn, const struct fv_target *target, const char *json,
                          size_t length, struct fv_text *canonical, flagver_error *err)
 {
-    if (!is_definition(target))
-        return fv_payload_canonical(json, length, canonical, err);
-    return fv_references_check(txn, target->form == FV_FORM_SEGMENT, target->subject, json, length,
-                               canonical, err);
+    int r = 0;
+
+    switch (target->form) {
+    case FV_FORM_FLAG:
+    case FV_FORM_SEGMENT:
+        return fv_references_check(txn, target->form == FV_FORM_SEGMENT, target->subject, json,
+                                   length, canonical, err);
+    case FV_FORM_POLICY:
+        r = check_policy(target->subject, json, length, err);
+        break;
+    case FV_FORM_ASSIGNMENT:
+        r = fv_assignment_check(target->subject, json, length, err);
+        break;
+    case FV_FORM_JSON:
+        break;
+    }
+    return r < 0 ? r : fv_payload_check(json, length, target->policy->schema, canonical, err);
 }
 
 int fv_record_content(flagver_txn *txn, const struct fv_target *target, const char *json,
@@ -189,174 +192,185 @@ int fv_record_content(flagver_txn *txn, const struct fv_target *target, const ch
 
     r = check_content(txn, target, json, length, &canonical, err);
     if (r == 0)
-        r = fv_record_checked(txn, canonical.data, canonical.length, ret_content, err);
+        r = fv_record_checked(txn, target, canonical.data, canonical.length, ret_content, err);
     fv_text_clear(&canonical);
     return r;
 }
 
-static int hash_content(flagver_txn *txn, const struct fv_content *content, uint8_t out[32],
-                        flagver_error *err)
+/*
+ * What was fine when it was written may not be when it comes into force: what it refers to may be gone,
+ * what refers to it may be there, and the policy may ask for something else.
+ */
+static int check_again(flagver_txn *txn, const struct fv_target *target,
+                       const flagver_version_row *row, flagver_error *err)
 {
-    const struct fv_words part = { content->payload.data, content->payload.length };
-
-    return fv_txn_digest(txn, &part, 1, out, err);
-}
-
-/* ---- leaves ---- */
-
-/* Salted with what everybody may know: equal notes on different versions look different. */
-static int hash_note(flagver_txn *txn, const flagver_version_row *row, flagver_bytes note,
-                     uint8_t out[32], flagver_error *err)
-{
-    const uint8_t no[4] = { (uint8_t)(row->no >> 24), (uint8_t)(row->no >> 16),
-                            (uint8_t)(row->no >> 8), (uint8_t)row->no };
-    const struct fv_words parts[] = { { row->phase.data, row->phase.length },
-                                      { "", 1 },
-                                      { row->subject.data, row->subject.length },
-                                      { "", 1 },
-                                      { no, sizeof no },
-                                      { note.data, note.length } };
-
-    return note.data ? fv_txn_digest(txn, parts, sizeof parts / sizeof *parts, out, err) : 0;
-}
-
-/* What has just become of the version; its time is when the series changed last. */
-static int add_leaf(flagver_txn *txn, const struct fv_series *series,
-                    const flagver_version_row *row, enum fv_action action, int from,
-                    uint32_t supersedes, const char *note, flagver_error *err)
-{
-    struct fv_audit_leaf leaf = { .time = series->row.changed_at,
-                                  .action = (uint8_t)action,
-                                  .phase = row->phase,
-                                  .subject = row->subject,
-                                  .no = row->no,
-                                  .from = (uint8_t)from,
-                                  .to = (uint8_t)row->state,
-                                  .bits = row->bits,
-                                  .rev = row->rev,
-                                  .parent_no = row->parent_no,
-                                  .base_no = row->base_no,
-                                  .reverts_no = row->reverts_no,
-                                  .supersedes = supersedes };
+    struct fv_text canonical = FV_TEXT_INIT;
     int r;
 
-    memcpy(leaf.content_hash, row->content_hash, sizeof leaf.content_hash);
-    r = hash_note(txn, row, fv_bytes(note), leaf.note_hash, err);
-    return r < 0 ? r : fv_txn_leaf(txn, &leaf, err);
+    if (row->bits & FLAGVER_VERSION_TOMBSTONE)
+        return is_definition(target)
+                   ? fv_references_check_removal(txn, target->form == FV_FORM_SEGMENT,
+                                                 target->subject, err)
+                   : 0;
+    if (target->form == FV_FORM_JSON && !target->policy->schema)
+        return 0;
+    r = check_content(txn, target, row->payload.data, row->payload.length, &canonical, err);
+    fv_text_clear(&canonical);
+    return r;
 }
 
-static int keep_note(flagver_txn *txn, const char *note, flagver_bytes *ret_note,
-                     flagver_error *err)
-{
-    char *copy;
+/* ---- making versions ---- */
 
-    if (!note)
-        return 0;
-    copy = fv_arena_string(fv_txn_arena(txn), note, strlen(note));
-    if (!copy)
-        return fv_fail_memory(err);
-    *ret_note = fv_bytes(copy);
+/* Which version it goes back to: one that is there. */
+static int find_parent(const struct fv_act *act, uint32_t *ret_parent, flagver_error *err)
+{
+    const struct fv_target *target = act->target;
+    const flagver_series_row *series = &act->series->row;
+    uint32_t parent = target->parent_no ? target->parent_no : target->baseline_no;
+
+    if (parent > series->last_no)
+        return fv_fail(err, FLAGVER_ENOTFOUND, "\"%.256s\" has no version %u", target->subject,
+                       (unsigned)parent);
+    *ret_parent = parent ? parent : series->current_no;
     return 0;
 }
 
-/* ---- transitions ---- */
-
-static int create(flagver_txn *txn, struct fv_series *series, const struct fv_target *target,
-                  const struct fv_content *content, struct fv_staged **ret_version,
-                  flagver_error *err)
+static int check_baseline(const struct fv_act *act, flagver_error *err)
 {
-    flagver_version_row row = { .state = FLAGVER_STATE_DRAFT,
-                                .parent_no = series->row.current_no,
-                                .base_no = series->row.current_no,
-                                .reverts_no = content->reverts_no,
-                                .bits = content->bits,
-                                .created_by = fv_bytes(fv_txn_actor(txn)),
-                                .payload = content->payload };
+    uint32_t no = act->target->baseline_no;
+    struct fv_staged *version;
     int r;
 
-    r = hash_content(txn, content, row.content_hash, err);
-    if (r == 0)
-        r = keep_note(txn, target->note, &row.note, err);
-    if (r < 0)
-        return r;
-    row.created_at = fv_txn_time(txn, series);
-    r = fv_txn_add_version(txn, series, &row, ret_version, err);
-    return r < 0 ? r
-                 : add_leaf(txn, series, &(*ret_version)->row, FV_ACTION_CREATE, 0, 0, target->note,
-                            err);
+    if (!no)
+        return 0;
+    r = fv_txn_version(act->txn, act->series, no, false, &version, err);
+    if (r == 0 && version->row.state != FLAGVER_STATE_APPROVED &&
+        version->row.state != FLAGVER_STATE_SUPERSEDED)
+        r = fv_fail(err, FLAGVER_ESTATE, "version %u is %s and was never in force: no baseline",
+                    (unsigned)no, fv_state_name(version->row.state));
+    return r;
 }
 
-/* The version in force makes room for the next one. */
-static int supersede(flagver_txn *txn, struct fv_series *series, uint32_t by, int64_t time,
-                     flagver_error *err)
+/* Stages a new version; the leaf is not staged yet. */
+static int make(struct fv_act *act, const struct fv_content *content, int state, flagver_error *err)
+{
+    flagver_version_row row = { .state = state,
+                                .base_no = act->series->row.current_no,
+                                .reverts_no = content->reverts_no,
+                                .bits = content->bits,
+                                .created_by = fv_bytes(fv_txn_actor(act->txn)),
+                                .payload = content->payload,
+                                .payload_salt = content->salt };
+    int r;
+
+    r = find_parent(act, &row.parent_no, err);
+    if (r == 0)
+        r = check_baseline(act, err);
+    if (r == 0)
+        r = fv_items_hash(act->txn, NULL, content->salt, content->payload, row.content_hash, err);
+    if (r == 0)
+        r = fv_act_note(act, &row.note, err);
+    if (r < 0)
+        return r;
+    row.created_at = fv_txn_time(act->txn, act->series);
+    return fv_txn_add_version(act->txn, act->series, &row, &act->version, err);
+}
+
+/* The items of the version that it is based on come along; they are part of its content. */
+static int carry(struct fv_act *act, uint32_t baseline, flagver_error *err)
+{
+    flagver_version_row *row = &act->version->row;
+    int r;
+
+    if (!baseline)
+        return 0;
+    r = fv_items_carry(act->txn, act->series, baseline, act->version, err);
+    if (r < 0 || act->version->no_items)
+        return r;
+    r = fv_items_hash(act->txn, act->version, row->payload_salt, row->payload, row->content_hash,
+                      err);
+    return r < 0 ? r : fv_txn_change_version(act->txn, act->version, false, err);
+}
+
+static int make_draft(struct fv_act *act, const struct fv_content *content, flagver_error *err)
+{
+    int r;
+
+    r = make(act, content, FLAGVER_STATE_DRAFT, err);
+    if (r == 0)
+        r = carry(act, act->target->baseline_no, err);
+    if (r == 0)
+        r = fv_act_leaf(act, &act->version->row, 0, 0, err);
+    act->state = FLAGVER_STATE_DRAFT;
+    return r;
+}
+
+/* What was prepared as a submission comes to pass. */
+static int submit(struct fv_act *act, int next, flagver_error *err)
+{
+    flagver_version_row *row = &act->version->row;
+    uint32_t supersedes;
+    int r;
+
+    row->submitted_at = fv_txn_time(act->txn, act->series);
+    if (next == FLAGVER_STATE_SUBMITTED)
+        return fv_act_move(act, next, err);
+    if (act->emergency)
+        row->bits |= FLAGVER_VERSION_EMERGENCY;
+    r = fv_act_into_force(act, act->version, &supersedes, err);
+    return r < 0 ? r : fv_act_leaf(act, row, FLAGVER_STATE_DRAFT, supersedes, err);
+}
+
+/* Both are looked at before the first of them is staged. */
+static int prepare_put(struct fv_act *act, flagver_txn *txn, const struct fv_target *target,
+                       const char **ret_rule, int *ret_next, flagver_error *err)
 {
     struct fv_staged *current;
     int r;
 
-    if (!series->row.current_no)
-        return 0;
-    r = fv_txn_version(txn, series, series->row.current_no, false, &current, err);
+    r = fv_act_prepare(act, txn, target, FV_ACTION_CREATE, 0, err);
     if (r < 0)
         return r;
-    current->row.state = FLAGVER_STATE_SUPERSEDED;
-    current->row.superseded_by = by;
-    current->row.superseded_at = time;
-    return fv_txn_change_version(txn, current, false, err);
+    *ret_rule = act->rule;
+    act->state = FLAGVER_STATE_DRAFT;
+    r = fv_act_prepare_next(act, FV_ACTION_SUBMIT, err);
+    *ret_next = r;
+    return r < 0 ? r : fv_act_find_current(act, &current, err);
 }
 
-static int approve(flagver_txn *txn, struct fv_series *series, struct fv_staged *version,
-                   const char *note, flagver_error *err)
+int fv_record_may_put(flagver_txn *txn, const struct fv_target *target, flagver_error *err)
 {
-    uint32_t supersedes = series->row.current_no;
-    int64_t time = fv_txn_time(txn, series);
-    int r;
+    const char *rule;
+    struct fv_act act;
+    int next;
 
-    r = supersede(txn, series, version->row.no, time, err);
+    return prepare_put(&act, txn, target, &rule, &next, err);
+}
+
+int fv_record_put(flagver_txn *txn, const struct fv_target *target,
+                  const struct fv_content *content, struct fv_staged **ret_version,
+                  flagver_error *err)
+{
+    const char *create_rule, *submit_rule;
+    struct fv_target silent = *target;
+    struct fv_act act;
+    int next, r;
+
+    r = prepare_put(&act, txn, target, &create_rule, &next, err);
     if (r < 0)
         return r;
-    version->row.state = FLAGVER_STATE_APPROVED;
-    version->row.submitted_at = time;
-    version->row.decided_at = time;
-    version->row.decided_by = fv_bytes(fv_txn_actor(txn));
-    r = fv_txn_change_series(txn, series, version->row.no, time, err);
-    if (r == 0)
-        r = fv_txn_change_version(txn, version, false, err);
-    return r < 0 ? r
-                 : add_leaf(txn, series, &version->row, FV_ACTION_SUBMIT, FLAGVER_STATE_DRAFT,
-                            supersedes, note, err);
-}
-
-static int refuse_transition(const struct fv_staged *version, enum fv_action action, int code,
-                             flagver_error *err)
-{
-    return fv_fail(err, code, "version %u is %s: it cannot be %s", (unsigned)version->row.no,
-                   fv_state_name(version->row.state),
-                   action == FV_ACTION_EDIT     ? "edited"
-                   : action == FV_ACTION_SUBMIT ? "submitted"
-                                                : "withdrawn");
-}
-
-/* The version, when the action is possible in its state; 0, or the new state. */
-static int find_for(flagver_txn *txn, const struct fv_target *target, uint32_t no,
-                    enum fv_action action, struct fv_series **ret_series,
-                    struct fv_staged **ret_version, flagver_error *err)
-{
-    int r;
-
-    r = lock(txn, target, false, ret_series, err);
-    if (r == 0)
-        r = check_expectation(txn, target, *ret_series, err);
-    if (r == 0)
-        r = fv_txn_version(txn, *ret_series, no, true, ret_version, err);
+    submit_rule = act.rule;
+    act.action = FV_ACTION_CREATE;
+    act.rule = create_rule;
+    r = make_draft(&act, content, err);
     if (r < 0)
         return r;
-    r = fv_version_judge(action,
-                         &(struct fv_version_facts){ .state = (*ret_version)->row.state,
-                                                     .no = no,
-                                                     .base_no = (*ret_version)->row.base_no,
-                                                     .current_no = (*ret_series)->row.current_no,
-                                                     .approvals = target->policy->approvals });
-    return r < 0 ? refuse_transition(*ret_version, action, r, err) : r;
+    silent.note = NULL; /* it was said when it was created */
+    act.action = FV_ACTION_SUBMIT;
+    act.rule = submit_rule;
+    act.target = &silent;
+    *ret_version = act.version;
+    return submit(&act, next, err);
 }
 
 /* ---- operations ---- */
@@ -365,111 +379,250 @@ int fv_record_create(flagver_txn *txn, const struct fv_target *target,
                      const struct fv_content *content, struct fv_staged **ret_version,
                      flagver_error *err)
 {
-    struct fv_series *series;
+    struct fv_act act;
     int r;
 
-    r = lock(txn, target, true, &series, err);
+    r = fv_act_prepare(&act, txn, target, FV_ACTION_CREATE, 0, err);
+    if (r >= 0)
+        r = make_draft(&act, content, err);
+    *ret_version = act.version;
+    return r;
+}
+
+int fv_record_record(flagver_txn *txn, const struct fv_target *target,
+                     const struct fv_content *content, struct fv_staged **ret_version,
+                     flagver_error *err)
+{
+    struct fv_staged *current;
+    struct fv_act act;
+    int r;
+
+    r = fv_act_prepare(&act, txn, target, FV_ACTION_RECORD, 0, err);
+    if (r >= 0)
+        r = fv_act_find_current(&act, &current, err);
     if (r == 0)
-        r = check_expectation(txn, target, series, err);
-    return r < 0 ? r : create(txn, series, target, content, ret_version, err);
+        r = make(&act, content, FLAGVER_STATE_RECORDED, err);
+    if (r == 0)
+        r = fv_txn_change_series(txn, act.series, act.version->row.no, act.version->row.created_at,
+                                 err);
+    if (r == 0)
+        r = fv_act_leaf(&act, &act.version->row, 0, 0, err);
+    *ret_version = act.version;
+    return r;
 }
 
 int fv_record_edit(flagver_txn *txn, const struct fv_target *target, uint32_t no,
                    const struct fv_content *content, struct fv_staged **ret_version,
                    flagver_error *err)
 {
-    struct fv_series *series;
-    struct fv_staged *version;
+    flagver_version_row *row;
+    struct fv_act act;
     int r;
 
-    r = find_for(txn, target, no, FV_ACTION_EDIT, &series, &version, err);
+    r = fv_act_prepare(&act, txn, target, FV_ACTION_EDIT, no, err);
     if (r < 0)
         return r;
-    r = hash_content(txn, content, version->row.content_hash, err);
+    row = &act.version->row;
+    if (row->bits & FLAGVER_VERSION_TOMBSTONE)
+        return fv_fail(err, FLAGVER_ESTATE, "version %u is a deletion and has no content",
+                       (unsigned)no);
+    r = fv_items_hash(txn, act.version, content->salt, content->payload, row->content_hash, err);
     if (r == 0)
-        r = keep_note(txn, target->note, &version->row.note, err);
+        r = fv_act_note(&act, &row->note, err);
+    if (r == 0)
+        r = fv_votes_add_author(txn, act.version, err);
     if (r < 0)
         return r;
-    version->row.payload = content->payload;
-    r = fv_txn_change_series(txn, series, series->row.current_no, fv_txn_time(txn, series), err);
+    row->payload = content->payload;
+    row->payload_salt = content->salt;
+    r = fv_txn_change_series(txn, act.series, act.series->row.current_no,
+                             fv_txn_time(txn, act.series), err);
     if (r == 0)
-        r = fv_txn_change_version(txn, version, true, err);
+        r = fv_txn_change_version(txn, act.version, true, err);
     if (r == 0)
-        r = add_leaf(txn, series, &version->row, FV_ACTION_EDIT, FLAGVER_STATE_DRAFT, 0,
-                     target->note, err);
-    *ret_version = version;
+        r = fv_act_leaf(&act, row, FLAGVER_STATE_DRAFT, 0, err);
+    *ret_version = act.version;
     return r;
+}
+
+int fv_record_rebase(flagver_txn *txn, const struct fv_target *target, uint32_t no,
+                     struct fv_staged **ret_version, flagver_error *err)
+{
+    struct fv_act act;
+    int r;
+
+    r = fv_act_prepare(&act, txn, target, FV_ACTION_REBASE, no, err);
+    if (r < 0)
+        return r;
+    *ret_version = act.version;
+    act.version->row.base_no = act.series->row.current_no;
+    return fv_act_move(&act, r, err);
 }
 
 int fv_record_submit(flagver_txn *txn, const struct fv_target *target, uint32_t no,
                      struct fv_staged **ret_version, flagver_error *err)
 {
-    struct fv_content content;
-    struct fv_series *series;
-    struct fv_staged *version;
-    int r;
+    struct fv_staged *current;
+    struct fv_act act;
+    int next, r;
 
-    r = find_for(txn, target, no, FV_ACTION_SUBMIT, &series, &version, err);
-    if (r < 0)
-        return r;
-    if (version->row.base_no != series->row.current_no)
-        return fv_fail(err, FLAGVER_ESTALE,
-                       "version %u was made from version %u, and now %u is in force", (unsigned)no,
-                       (unsigned)version->row.base_no, (unsigned)series->row.current_no);
-    /* What it refers to may be gone since it was written. */
-    r = fv_record_content(txn, target, version->row.payload.data, version->row.payload.length,
-                          &content, err);
+    next = r = fv_act_prepare(&act, txn, target, FV_ACTION_SUBMIT, no, err);
+    if (r >= 0)
+        r = fv_act_find_current(&act, &current, err);
     if (r == 0)
-        r = keep_note(txn, target->note, &version->row.note, err);
+        r = check_again(txn, target, &act.version->row, err);
+    if (r == 0)
+        r = fv_act_note(&act, &act.version->row.note, err);
+    *ret_version = act.version;
+    return r < 0 ? r : submit(&act, next, err);
+}
+
+/* Back to a draft, or the end of it; the last word about it is kept. */
+static int move(flagver_txn *txn, const struct fv_target *target, enum fv_action action,
+                uint32_t no, struct fv_staged **ret_version, flagver_error *err)
+{
+    struct fv_act act;
+    int next, r;
+
+    next = r = fv_act_prepare(&act, txn, target, action, no, err);
+    if (r >= 0)
+        r = fv_act_note(&act, &act.version->row.note, err);
     if (r < 0)
         return r;
-    *ret_version = version;
-    return approve(txn, series, version, target->note, err);
+    if (action == FV_ACTION_RETURN)
+        act.version->row.submitted_at = 0;
+    if (action == FV_ACTION_REJECT) {
+        act.version->row.decided_at = fv_txn_time(txn, act.series);
+        act.version->row.decided_by = fv_bytes(fv_txn_actor(txn));
+    }
+    *ret_version = act.version;
+    return fv_act_move(&act, next, err);
+}
+
+int fv_record_return(flagver_txn *txn, const struct fv_target *target, uint32_t no,
+                     struct fv_staged **ret_version, flagver_error *err)
+{
+    return move(txn, target, FV_ACTION_RETURN, no, ret_version, err);
+}
+
+int fv_record_reject(flagver_txn *txn, const struct fv_target *target, uint32_t no,
+                     struct fv_staged **ret_version, flagver_error *err)
+{
+    return move(txn, target, FV_ACTION_REJECT, no, ret_version, err);
 }
 
 int fv_record_withdraw(flagver_txn *txn, const struct fv_target *target, uint32_t no,
                        struct fv_staged **ret_version, flagver_error *err)
 {
-    struct fv_series *series;
-    struct fv_staged *version;
-    int from, r;
-
-    r = find_for(txn, target, no, FV_ACTION_WITHDRAW, &series, &version, err);
-    if (r >= 0)
-        r = keep_note(txn, target->note, &version->row.note, err);
-    if (r < 0)
-        return r;
-    from = version->row.state;
-    version->row.state = FLAGVER_STATE_WITHDRAWN;
-    r = fv_txn_change_series(txn, series, series->row.current_no, fv_txn_time(txn, series), err);
-    if (r == 0)
-        r = fv_txn_change_version(txn, version, false, err);
-    if (r == 0)
-        r = add_leaf(txn, series, &version->row, FV_ACTION_WITHDRAW, from, 0, target->note, err);
-    *ret_version = version;
-    return r;
+    return move(txn, target, FV_ACTION_WITHDRAW, no, ret_version, err);
 }
 
-int fv_record_put(flagver_txn *txn, const struct fv_target *target,
-                  const struct fv_content *content, struct fv_staged **ret_version,
-                  flagver_error *err)
+/* ---- approval ---- */
+
+/* Counts as a vote; the last one that is needed brings the version into force. */
+static int approve(struct fv_act *act, int next, flagver_error *err)
 {
-    struct fv_series *series;
+    flagver_version_row *row = &act->version->row;
+    flagver_bytes note = { NULL, 0 };
+    uint32_t supersedes;
     int r;
 
-    r = lock(txn, target, true, &series, err);
+    r = fv_act_note(act, &note, err);
     if (r == 0)
-        r = check_expectation(txn, target, series, err);
+        r = fv_votes_add(act->txn, act->version, fv_txn_time(act->txn, act->series), note, err);
+    if (r < 0)
+        return r;
+    if (next == FLAGVER_STATE_SUBMITTED)
+        return fv_act_move(act, next, err);
+    r = fv_act_into_force(act, act->version, &supersedes, err);
+    return r < 0 ? r : fv_act_leaf(act, row, FLAGVER_STATE_SUBMITTED, supersedes, err);
+}
+
+/* Submitting and approving are both looked at before the first of them is staged. */
+static int submit_and_approve(struct fv_act *act, flagver_error *err)
+{
+    const char *submit_rule, *approve_rule;
+    struct fv_staged *current;
+    int next, r;
+
+    r = fv_act_prepare_next(act, FV_ACTION_SUBMIT, err);
+    if (r < 0)
+        return r;
+    submit_rule = act->rule;
+    act->state = r;
+    next = r = fv_act_prepare_next(act, FV_ACTION_APPROVE, err);
+    if (r >= 0)
+        r = fv_act_find_current(act, &current, err);
     if (r == 0)
-        r = create(txn, series, target, content, ret_version, err);
-    return r < 0 ? r : approve(txn, series, *ret_version, NULL, err);
+        r = check_again(act->txn, act->target, &act->version->row, err);
+    if (r < 0)
+        return r;
+    approve_rule = act->rule;
+    act->action = FV_ACTION_SUBMIT;
+    act->rule = submit_rule;
+    r = submit(act, FLAGVER_STATE_SUBMITTED, err);
+    if (r < 0)
+        return r;
+    act->action = FV_ACTION_APPROVE;
+    act->rule = approve_rule;
+    return approve(act, next, err);
+}
+
+int fv_record_approve(flagver_txn *txn, const struct fv_target *target, uint32_t no,
+                      struct fv_staged **ret_version, flagver_error *err)
+{
+    struct fv_staged *current;
+    struct fv_act act;
+    int next, r;
+
+    r = fv_act_begin(&act, txn, target, no, err);
+    if (r < 0)
+        return r;
+    *ret_version = act.version;
+    if (target->flags & FLAGVER_WRITE_SUBMIT && act.state == FLAGVER_STATE_DRAFT)
+        return submit_and_approve(&act, err);
+    next = r = fv_act_prepare_next(&act, FV_ACTION_APPROVE, err);
+    if (r >= 0)
+        r = fv_act_find_current(&act, &current, err);
+    if (r == 0)
+        r = check_again(txn, target, &act.version->row, err);
+    return r < 0 ? r : approve(&act, next, err);
+}
+
+int fv_record_review(flagver_txn *txn, const struct fv_target *target, uint32_t no,
+                     struct fv_staged **ret_version, flagver_error *err)
+{
+    flagver_bytes note = { NULL, 0 };
+    struct fv_act act;
+    int64_t time;
+    int r;
+
+    r = fv_act_prepare(&act, txn, target, FV_ACTION_REVIEW, no, err);
+    if (r >= 0)
+        r = fv_act_note(&act, &note, err);
+    if (r < 0)
+        return r;
+    *ret_version = act.version;
+    time = fv_txn_time(txn, act.series);
+    r = fv_votes_add(txn, act.version, time, note, err);
+    if (r == 0)
+        r = fv_txn_change_series(txn, act.series, act.series->row.current_no, time, err);
+    return r < 0 ? r : fv_act_leaf(&act, &act.version->row, act.state, 0, err);
+}
+
+/* ---- what is there ---- */
+
+static int lock(flagver_txn *txn, const struct fv_target *target, struct fv_series **ret_series,
+                flagver_error *err)
+{
+    return fv_txn_series(txn, target->phase, target->subject, false, ret_series, err);
 }
 
 int fv_record_get(flagver_txn *txn, const struct fv_target *target, uint32_t no,
                   struct fv_staged **ret_version, flagver_error *err)
 {
     struct fv_series *series;
-    int r = lock(txn, target, false, &series, err);
+    int r = lock(txn, target, &series, err);
 
     return r < 0 ? r : fv_txn_version(txn, series, no, true, ret_version, err);
 }
@@ -480,7 +633,7 @@ int fv_record_current(flagver_txn *txn, const struct fv_target *target,
     struct fv_series *series;
     int r;
 
-    r = lock(txn, target, false, &series, err);
+    r = lock(txn, target, &series, err);
     if (r < 0)
         return r;
     if (series->row.current_no) {
@@ -491,26 +644,46 @@ int fv_record_current(flagver_txn *txn, const struct fv_target *target,
     return fv_fail(err, FLAGVER_ENOTFOUND, "no version of \"%.256s\" is in force", target->subject);
 }
 
-int fv_record_revert(flagver_txn *txn, const struct fv_target *target, uint32_t no,
-                     struct fv_staged **ret_version, flagver_error *err)
+/* ---- back, and away ---- */
+
+static int content_of_past(struct fv_act *act, struct fv_content *ret_content, flagver_error *err)
 {
-    struct fv_content content;
-    struct fv_staged *past;
+    const flagver_version_row *row = &act->version->row;
     int r;
 
-    r = fv_record_get(txn, target, no, &past, err);
+    if (row->bits & FLAGVER_VERSION_TOMBSTONE)
+        return fv_fail(err, FLAGVER_ESTATE, "version %u is a deletion; delete \"%.256s\" instead",
+                       (unsigned)row->no, act->target->subject);
+    if (!row->payload.data)
+        return fv_fail(err, FLAGVER_ESTATE, "the payload of version %u was shredded",
+                       (unsigned)row->no);
+    r = fv_record_content(act->txn, act->target, row->payload.data, row->payload.length,
+                          ret_content, err);
+    ret_content->reverts_no = row->no;
+    return r;
+}
+
+int fv_record_revert(flagver_txn *txn, const struct fv_target *target, uint32_t no, bool do_submit,
+                     struct fv_staged **ret_version, flagver_error *err)
+{
+    struct fv_target again = *target;
+    struct fv_content content;
+    struct fv_act act;
+    int r;
+
+    r = fv_act_prepare(&act, txn, target, FV_ACTION_REVERT, no, err);
     if (r < 0)
         return r;
-    if (past->row.state == FLAGVER_STATE_DRAFT || past->row.state == FLAGVER_STATE_SUBMITTED)
-        return fv_fail(err, FLAGVER_ESTATE, "version %u is %s: there is nothing to go back to",
-                       (unsigned)no, fv_state_name(past->row.state));
-    if (past->row.bits & FLAGVER_VERSION_TOMBSTONE)
-        return fv_fail(err, FLAGVER_ESTATE, "version %u is a deletion; delete \"%.256s\" instead",
-                       (unsigned)no, target->subject);
-    r = fv_record_content(txn, target, past->row.payload.data, past->row.payload.length, &content,
-                          err);
-    content.reverts_no = no;
-    return r < 0 ? r : fv_record_put(txn, target, &content, ret_version, err);
+    if (r == FLAGVER_STATE_APPROVED || r == FLAGVER_STATE_SUPERSEDED)
+        again.baseline_no = no;
+    if (!again.parent_no)
+        again.parent_no = act.series->row.current_no;
+    r = content_of_past(&act, &content, err);
+    if (r < 0)
+        return r;
+    return do_submit || target->policy->approvals == 0
+               ? fv_record_put(txn, &again, &content, ret_version, err)
+               : fv_record_create(txn, &again, &content, ret_version, err);
 }
 
 int fv_record_remove(flagver_txn *txn, const struct fv_target *target,

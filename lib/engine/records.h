@@ -34,12 +34,9 @@ int fv_record_options(const flagver_write_options *options, flagver_write_option
 /* FLAGVER_ENOTFOUND: the phase has no policy. */
 int fv_record_resolve(flagver_txn *txn, struct fv_target *target, flagver_error *err);
 
-/* Is in force what the target expects? FLAGVER_ECONFLICT; all operations ask by themselves. */
-int fv_record_expected(flagver_txn *txn, const struct fv_target *target, flagver_error *err);
-
 /* What a new version is to hold; canonical, lives as long as the transaction. */
 struct fv_content {
-    flagver_bytes payload;
+    flagver_bytes payload, salt; /* salt: of what is to be encrypted */
     uint32_t reverts_no;
     uint32_t bits;
 };
@@ -52,8 +49,19 @@ int fv_record_content(flagver_txn *txn, const struct fv_target *target, const ch
                       size_t length, struct fv_content *ret_content, flagver_error *err);
 
 /* The same for a definition that was checked already together with others. */
-int fv_record_checked(flagver_txn *txn, const char *canonical, size_t length,
-                      struct fv_content *ret_content, flagver_error *err);
+int fv_record_checked(flagver_txn *txn, const struct fv_target *target, const char *canonical,
+                      size_t length, struct fv_content *ret_content, flagver_error *err);
+
+/*
+ * The same for a part of a content, an item: any JSON. `salt` is the one that the part had
+ * before, or none.
+ */
+int fv_record_part(flagver_txn *txn, const struct fv_target *target, const char *json,
+                   size_t length, flagver_bytes salt, struct fv_content *ret_content,
+                   flagver_error *err);
+
+/* Would put be allowed, and is in force what the target expects? All operations ask by themselves. */
+int fv_record_may_put(flagver_txn *txn, const struct fv_target *target, flagver_error *err);
 
 int fv_record_create(flagver_txn *txn, const struct fv_target *target,
                      const struct fv_content *content, struct fv_staged **ret_version,
@@ -61,18 +69,33 @@ int fv_record_create(flagver_txn *txn, const struct fv_target *target,
 int fv_record_edit(flagver_txn *txn, const struct fv_target *target, uint32_t no,
                    const struct fv_content *content, struct fv_staged **ret_version,
                    flagver_error *err);
+int fv_record_rebase(flagver_txn *txn, const struct fv_target *target, uint32_t no,
+                     struct fv_staged **ret_version, flagver_error *err);
 int fv_record_submit(flagver_txn *txn, const struct fv_target *target, uint32_t no,
+                     struct fv_staged **ret_version, flagver_error *err);
+int fv_record_return(flagver_txn *txn, const struct fv_target *target, uint32_t no,
+                     struct fv_staged **ret_version, flagver_error *err);
+int fv_record_approve(flagver_txn *txn, const struct fv_target *target, uint32_t no,
+                      struct fv_staged **ret_version, flagver_error *err);
+int fv_record_reject(flagver_txn *txn, const struct fv_target *target, uint32_t no,
+                     struct fv_staged **ret_version, flagver_error *err);
+int fv_record_review(flagver_txn *txn, const struct fv_target *target, uint32_t no,
                      struct fv_staged **ret_version, flagver_error *err);
 int fv_record_withdraw(flagver_txn *txn, const struct fv_target *target, uint32_t no,
                        struct fv_staged **ret_version, flagver_error *err);
+int fv_record_record(flagver_txn *txn, const struct fv_target *target,
+                     const struct fv_content *content, struct fv_staged **ret_version,
+                     flagver_error *err);
 
 /* Create and submit. */
 int fv_record_put(flagver_txn *txn, const struct fv_target *target,
                   const struct fv_content *content, struct fv_staged **ret_version,
                   flagver_error *err);
-int fv_record_revert(flagver_txn *txn, const struct fv_target *target, uint32_t no,
-                     struct fv_staged **ret_version, flagver_error *err);
 int fv_record_remove(flagver_txn *txn, const struct fv_target *target,
+                     struct fv_staged **ret_version, flagver_error *err);
+
+/* A draft of what version `no` said; `submit`, or where no approval is asked for: it is submitted, too. */
+int fv_record_revert(flagver_txn *txn, const struct fv_target *target, uint32_t no, bool submit,
                      struct fv_staged **ret_version, flagver_error *err);
 
 /* The version in force, with its payload; FLAGVER_ENOTFOUND also for a tombstone. */

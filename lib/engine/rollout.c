@@ -6,6 +6,25 @@
 #include "engine/feed.h"
 #include "util/fail.h"
 
+/* Where no approval is asked for an emergency is a change like others. */
+static int check_emergency(const struct fv_target *target, const struct fv_edit *edit,
+                           const flagver_version_row *current, flagver_error *err)
+{
+    int r;
+
+    if (!(target->flags & FLAGVER_WRITE_EMERGENCY) || target->policy->approvals == 0)
+        return 0;
+    if (!target->note || !*target->note)
+        return fv_fail(err, FLAGVER_EINVAL, "an emergency needs a note that says why");
+    r = edit->takes_back(edit->data, current->payload.data, current->payload.length, err);
+    return r == 0
+               ? fv_fail(err, FLAGVER_EINVAL,
+                         "this does not take \"%.256s\" back: only switching off or lowering the "
+                         "percentage can be an emergency",
+                         target->subject)
+               : r;
+}
+
 int fv_rollout_edit(flagver_txn *txn, const struct fv_target *target, const struct fv_edit *edit,
                     struct fv_staged **ret_version, flagver_error *err)
 {
@@ -16,6 +35,8 @@ int fv_rollout_edit(flagver_txn *txn, const struct fv_target *target, const stru
 
     r = fv_record_current(txn, target, &current, err);
     if (r == 0)
+        r = check_emergency(target, edit, &current->row, err);
+    if (r >= 0)
         r = edit->edit(edit->data, current->row.payload.data, current->row.payload.length, &changed,
                        err);
     if (r == 0)
@@ -97,9 +118,10 @@ static int prepare(flagver_txn *txn, const struct fv_plan_step *step,
     if (r == 0)
         r = fv_record_resolve(txn, &ret_prepared->target, err);
     if (r == 0)
-        r = fv_record_expected(txn, &ret_prepared->target, err);
+        r = fv_record_may_put(txn, &ret_prepared->target, err);
     if (r == 0 && step->text)
-        return fv_record_checked(txn, step->text, step->length, &ret_prepared->content, err);
+        return fv_record_checked(txn, &ret_prepared->target, step->text, step->length,
+                                 &ret_prepared->content, err);
     ret_prepared->content = (struct fv_content){ .payload = fv_bytes(""),
                                                  .bits = FLAGVER_VERSION_TOMBSTONE };
     return r;

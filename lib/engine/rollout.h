@@ -14,6 +14,9 @@ struct fv_edit {
     int (*edit)(const void *data, const char *text, size_t length, struct fv_text *out,
                 flagver_error *err);
     const void *data;
+
+    /* Does it take the flag back, so that it can be an emergency? 1, 0, an error; NULL: never. */
+    int (*takes_back)(const void *data, const char *text, size_t length, flagver_error *err);
 };
 
 int fv_rollout_edit(flagver_txn *txn, const struct fv_target *target, const struct fv_edit *edit,

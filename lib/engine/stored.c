@@ -76,6 +76,7 @@ static void init_locks(struct fv_stored *stored)
     pthread_mutex_init(&stored->refreshing, NULL);
     pthread_mutex_init(&stored->status, NULL);
     pthread_mutex_init(&stored->waking, NULL);
+    fv_policy_cache_init_lock(&stored->policies);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&stored->woken, &monotonic);
@@ -93,6 +94,7 @@ void fv_stored_free(struct fv_stored *stored)
     fv_release(stored->memory, stored->uri);
     fv_release(stored->memory, stored->tenant);
     fv_release(stored->memory, stored->cache_file);
+    fv_policy_cache_clear(&stored->policies);
     pthread_mutex_destroy(&stored->refreshing);
     pthread_mutex_destroy(&stored->status);
     pthread_mutex_destroy(&stored->waking);
@@ -160,6 +162,8 @@ int fv_stored_new(flagver_client *client, const char *uri, const flagver_options
     stored->wait_ms = options->wait_ms;
     stored->poll_ms = options->poll_ms > 0 ? options->poll_ms : POLL_MS;
     stored->background = options->background != 0;
+    stored->authorize = options->authorize;
+    stored->authorize_data = options->authorize_data;
     stored->descriptor = -1;
     init_locks(stored);
     r = fill(stored, uri, options, shared, err);

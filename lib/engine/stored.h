@@ -15,6 +15,7 @@
 #include "engine/environment.h"
 #include "engine/feed.h"
 #include "engine/history.h"
+#include "engine/policies.h"
 
 struct fv_stored {
     flagver_client *client;
@@ -44,6 +45,11 @@ struct fv_stored {
     pthread_cond_t woken;
     bool runs, stop, hurry;
     pthread_t thread;
+
+    int (*authorize)(void *data, const flagver_actor *actor, const char *action, const char *phase,
+                     const char *subject); /* the host's, or NULL */
+    void *authorize_data;
+    struct fv_policy_cache policies;
 
     int descriptor; /* flagver_client_fd(); -1: none was asked for */
 };

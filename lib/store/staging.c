@@ -368,7 +368,7 @@ int fv_txn_add_version(flagver_txn *txn, struct fv_series *series, const flagver
     series->row.last_no++;
     series->row.changed_at = row->created_at;
     version->row = *row;
-    version->born_here = version->bare = true;
+    version->no_items = version->no_votes = version->no_contributors = true;
     version->row.series = series->row.id;
     version->row.no = series->row.last_no;
     version->row.rev = 1;

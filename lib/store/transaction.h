@@ -32,8 +32,7 @@ struct fv_series {
 struct fv_staged {
     flagver_version_row row; /* as it will be */
     struct fv_staged *next;
-    bool born_here; /* in this transaction */
-    bool bare;      /* known to have neither items nor votes nor contributors */
+    bool no_items, no_votes, no_contributors; /* known, as it was made in this transaction */
 };
 
 struct fv_txn_source {
