@@ -15,9 +15,9 @@ struct log {
     struct fv_frontier frontier;
 };
 
-static int missing(const char *what, uint64_t no, flagver_error *err)
+static int missing(uint64_t leaf, flagver_error *err)
 {
-    return fv_fail(err, FLAGVER_ECORRUPT, "%s %" PRIu64 " of the audit log is missing", what, no);
+    return fv_fail(err, FLAGVER_ECORRUPT, "leaf %" PRIu64 " of the audit log is missing", leaf);
 }
 
 /* Hashes of leaves or kept nodes. *ret_count are there; the rest is missing. */
@@ -73,23 +73,23 @@ static int read_hashes(void *data, unsigned level, uint64_t first, size_t count,
     int r = scan_hashes(&log->read, level, first, count, out, &there, err);
 
     if (r == 0 && there < count && level == 0)
-        return missing("leaf", first + there, err);
+        return missing(first + there, err);
     for (; r == 0 && there < count; there++)
         r = compute_node(log, level, first + there, out[there], err);
     return r;
 }
 
-/* The frontier from all leaves, where the head does not say it. */
-static int build_frontier(struct log *log, uint64_t size, flagver_error *err)
+/* Leaves that the head does not know of: see store/log.c. */
+static int catch_up(struct log *log, uint64_t size, flagver_error *err)
 {
-    static const flagver_query query = { .kind = FLAGVER_QUERY_LEAVES };
+    const flagver_query query = { .kind = FLAGVER_QUERY_LEAVES, .from = log->frontier.size };
     flagver_row row;
-    int r = fv_read_scan(&log->read, &query, err);
+    int r = log->frontier.size < size ? fv_read_scan(&log->read, &query, err) : 0;
 
     while (r >= 0 && log->frontier.size < size) {
         r = fv_read_next(&log->read, &row, err);
         if (r == 0 || (r > 0 && row.as.leaf.no != log->frontier.size))
-            return missing("leaf", log->frontier.size, err);
+            return missing(log->frontier.size, err);
         if (r > 0)
             r = fv_frontier_append(&log->frontier, log->digest, row.as.leaf.hash, NULL, NULL, err);
     }
@@ -109,13 +109,11 @@ static int read_head(struct log *log, flagver_error *err)
     if (r <= 0)
         return r; /* an empty log */
     frontier = row.as.log.frontier;
-    if (!frontier.data)
-        return build_frontier(log, row.as.log.size, err);
-    if (!fv_frontier_decode(frontier.data, frontier.length, &log->frontier) ||
-        log->frontier.size != row.as.log.size)
+    if (frontier.data && (!fv_frontier_decode(frontier.data, frontier.length, &log->frontier) ||
+                          log->frontier.size > row.as.log.size))
         return fv_fail(err, FLAGVER_ECORRUPT,
                        "the head of the audit log is damaged; verify says more");
-    return 0;
+    return catch_up(log, row.as.log.size, err);
 }
 
 static int open_log(const struct fv_tenancy *tenancy, struct log *log, flagver_error *err)

@@ -77,10 +77,11 @@ static int take_leaves(struct log *log, flagver_cursor *cursor, flagver_error *e
 }
 
 /*
- * The head says nothing when the log was written before there were trees, or imported. Nodes
- * are staged between scans, not during them: what is staged may be handed over.
+ * Leaves that the head does not know of: of a log from before there were trees, or written by
+ * somebody who does not keep one. Nodes are staged between scans, not during them: what is staged
+ * may be handed over.
  */
-static int build(struct log *log, uint64_t size, flagver_error *err)
+static int catch_up(struct log *log, uint64_t size, flagver_error *err)
 {
     flagver_query query = { .kind = FLAGVER_QUERY_LEAVES, .limit = CHUNK_LEAVES };
     flagver_cursor *cursor;
@@ -104,12 +105,10 @@ static int build(struct log *log, uint64_t size, flagver_error *err)
 
 static int take_head(struct log *log, flagver_bytes frontier, uint64_t size, flagver_error *err)
 {
-    if (!frontier.data)
-        return build(log, size, err);
-    if (!fv_frontier_decode(frontier.data, frontier.length, &log->frontier) ||
-        log->frontier.size != size)
+    if (frontier.data && (!fv_frontier_decode(frontier.data, frontier.length, &log->frontier) ||
+                          log->frontier.size > size))
         return fv_fail(err, FLAGVER_ECORRUPT, "the head of the audit log is damaged");
-    return 0;
+    return catch_up(log, size, err);
 }
 
 static int read_head(struct log *log, uint64_t size, flagver_error *err)

@@ -511,42 +511,9 @@ int fv_txn_leaf(flagver_txn *txn, const struct fv_audit_leaf *leaf, flagver_erro
     return 0;
 }
 
-/* RFC 6962: the hash of a leaf is that of a zero byte and the leaf. */
-static int hash_leaf(flagver_txn *txn, flagver_leaf_row *row, flagver_error *err)
-{
-    static const uint8_t prefix = 0;
-    const struct fv_words parts[] = { { &prefix, 1 }, { row->leaf.data, row->leaf.length } };
-
-    return fv_txn_digest(txn, parts, 2, row->hash, err);
-}
-
-static int stage_leaf(flagver_txn *txn, struct fv_audit_leaf *leaf, uint64_t no,
-                      struct fv_text *encoded, flagver_error *err)
-{
-    flagver_change change = { .kind = FLAGVER_CHANGE_LEAF };
-    flagver_leaf_row *row = fv_arena_allocate_zeroed(&txn->arena, 1, sizeof *row);
-    int r;
-
-    fv_text_reset(encoded);
-    leaf->leaf_no = no;
-    fv_leaf_encode(leaf, encoded);
-    if (!row || encoded->failed)
-        return fv_fail_memory(err);
-    row->tenant = leaf->tenant;
-    row->no = no;
-    row->leaf = fv_bytes_of(encoded->data, encoded->length);
-    if (!keep(txn, &row->leaf))
-        return fv_fail_memory(err);
-    r = hash_leaf(txn, row, err);
-    change.row.leaf = row;
-    return r < 0 ? r : fv_txn_change(txn, &change, err);
-}
-
 int fv_staging_number_leaves(flagver_txn *txn, flagver_error *err)
 {
-    struct fv_text encoded = FV_TEXT_INIT;
     uint64_t size;
-    size_t i;
     int r;
 
     if (!txn->leaf_count)
@@ -554,8 +521,5 @@ int fv_staging_number_leaves(flagver_txn *txn, flagver_error *err)
     r = fv_txn_outcome(txn, fv_txn_driver(txn)->lock_log(txn->driver, &size, err));
     if (r == 0)
         r = check_rests(txn, err);
-    for (i = 0; r == 0 && i < txn->leaf_count; i++)
-        r = stage_leaf(txn, &txn->leaves[i], size + i, &encoded, err);
-    fv_text_clear(&encoded);
-    return r;
+    return r < 0 ? r : fv_staging_append_leaves(txn, size, err);
 }
