@@ -554,6 +554,8 @@ static int check_vote_order(struct fv_examiner *examiner, const flagver_vote_row
 
     if (r < 0)
         return r;
+    if (vote->time == 0)
+        return refuse(examiner, "a vote has a time");
     if (vote->time < version->voted_at ||
         (vote->time == version->voted_at && strcmp(version->voter, voter) >= 0))
         return refuse(examiner, "the votes are not in order of time and actor");
