@@ -328,7 +328,8 @@ static int put_versions(struct output *output, const flagver_series_row *series,
     }
     for (i = 0; r == 0 && i < PARTS; i++)
         if (streams[i].more)
-            r = fv_fail(err, FLAGVER_ECORRUPT, "%s of %.*s is of no version", parts[i].what,
+            r = fv_fail(err, FLAGVER_ECORRUPT, "%s of %.*s \"%.*s\" is of no version",
+                        parts[i].what, (int)series->phase.length, (const char *)series->phase.data,
                         (int)series->subject.length, (const char *)series->subject.data);
     return r;
 }
@@ -373,7 +374,7 @@ static int put_all_series(struct output *output, struct fv_read *read, flagver_e
     while (r >= 0 && (r = fv_read_next(read, &row, err)) > 0)
         r = put_series(output, read, &row.as.series, &versions, err);
     if (r == 0 && versions.more)
-        r = fv_fail(err, FLAGVER_ECORRUPT, "version %" PRIu32 " of %.*s is of no series",
+        r = fv_fail(err, FLAGVER_ECORRUPT, "version %" PRIu32 " of \"%.*s\" is of no series",
                     versions.row.as.version.no, (int)versions.row.as.version.subject.length,
                     (const char *)versions.row.as.version.subject.data);
     close_stream(&versions);

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -837,6 +838,156 @@ START_TEST(a_row_that_is_not_whole_is_not_exported)
 }
 END_TEST
 
+/* ---- what is not in the file ---- */
+
+struct tree {
+    struct fv_frontier frontier;
+    struct {
+        unsigned level;
+        uint64_t number;
+        uint8_t hash[FV_DIGEST_SIZE];
+    } nodes[8];
+    int count;
+};
+
+static int keep_node(void *data, unsigned level, uint64_t number,
+                     const uint8_t hash[FV_DIGEST_SIZE], flagver_error *err)
+{
+    struct tree *tree = data;
+
+    (void)err;
+    ck_assert_int_lt(tree->count, COUNT(tree->nodes));
+    tree->nodes[tree->count].level = level;
+    tree->nodes[tree->count].number = number;
+    memcpy(tree->nodes[tree->count++].hash, hash, FV_DIGEST_SIZE);
+    return 0;
+}
+
+/* Every leaf of the store, one by one. */
+static void grow_tree(struct tree *tree, struct fv_read *read)
+{
+    const flagver_query leaves = { .kind = FLAGVER_QUERY_LEAVES };
+    struct fv_digest *digest = fv_digest_new(read->store->crypto);
+    flagver_row row;
+
+    memset(tree, 0, sizeof *tree);
+    assert_ok(fv_read_scan(read, &leaves, &error));
+    while (fv_read_next(read, &row, &error) > 0)
+        assert_ok(
+            fv_frontier_append(&tree->frontier, digest, row.as.leaf.hash, keep_node, tree, &error));
+    fv_digest_free(digest);
+}
+
+static void assert_tree(struct fv_read *read, const struct tree *tree)
+{
+    const flagver_query log = { .kind = FLAGVER_QUERY_LOG };
+    const flagver_query nodes = { .kind = FLAGVER_QUERY_NODES, .no = 8 };
+    uint8_t bytes[FV_FRONTIER_BYTES];
+    size_t length = fv_frontier_encode(&tree->frontier, bytes);
+    flagver_row row;
+    int count = 0;
+
+    assert_ok(fv_read_scan(read, &log, &error));
+    ck_assert_int_eq(fv_read_next(read, &row, &error), 1);
+    ck_assert_uint_eq(row.as.log.size, tree->frontier.size);
+    ck_assert_uint_eq(row.as.log.frontier.length, length);
+    ck_assert_mem_eq(row.as.log.frontier.data, bytes, length);
+    assert_ok(fv_read_scan(read, &nodes, &error));
+    while (fv_read_next(read, &row, &error) > 0) {
+        ck_assert_uint_eq(row.as.node.index, tree->nodes[count].number);
+        ck_assert_uint_eq(row.as.node.level, tree->nodes[count].level);
+        ck_assert_mem_eq(row.as.node.hash, tree->nodes[count].hash, FV_DIGEST_SIZE);
+        count++;
+    }
+    ck_assert_int_eq(count, tree->count);
+}
+
+START_TEST(the_tree_over_the_log_is_made_again)
+{
+    const struct fv_store_options options = { .read_only = true };
+    const char *uri = in_folder(_i ? "jsonfile:" : "sqlite:", "store");
+    struct sheet sheet = new_sheet();
+    struct fv_store *store;
+    struct fv_read read;
+    struct tree tree;
+    int i;
+
+    add_tenant(&sheet, "default");
+    for (i = 0; i < 520; i++)
+        add_leaf(&sheet, "notes", "n", 1, created((uint32_t)i));
+    add_tenant(&sheet, "other");
+    add_leaf(&sheet, "notes", "n", 1, created(1));
+    seal(&sheet);
+    save_sheet(&sheet, "base");
+    clear_sheet(&sheet);
+    assert_ok(flagver_store_import(uri, FILE_NAMED("base"), &error));
+
+    assert_ok(fv_store_open(uri, &options, &store, &error));
+    assert_ok(fv_read_begin(&read, store, "default", &error));
+    grow_tree(&tree, &read);
+    ck_assert_int_eq(tree.count, 2);
+    assert_tree(&read, &tree);
+    fv_read_end(&read);
+    assert_ok(fv_read_begin(&read, store, "other", &error));
+    grow_tree(&tree, &read);
+    ck_assert_uint_eq(tree.frontier.size, 1);
+    assert_tree(&read, &tree);
+    fv_read_end(&read);
+    fv_store_release(store);
+}
+END_TEST
+
+static void run_sql(const char *store, const char *sql)
+{
+    char *words = NULL;
+    sqlite3 *db;
+
+    ck_assert_int_eq(sqlite3_open(FILE_NAMED(store), &db), SQLITE_OK);
+    ck_assert_msg(sqlite3_exec(db, sql, NULL, NULL, &words) == SQLITE_OK, "%s: %s", sql, words);
+    ck_assert_int_eq(sqlite3_close(db), SQLITE_OK);
+}
+
+START_TEST(what_is_of_no_version_is_not_exported)
+{
+    struct sheet sheet = approval_sheet();
+
+    save_sheet(&sheet, "base");
+    clear_sheet(&sheet);
+    import_ok("store", "base");
+    run_sql("store", "DROP TRIGGER flagver_vote_frozen;"
+                     "UPDATE flagver_vote SET no = 9 WHERE no = 7");
+    assert_fails(FLAGVER_ECORRUPT,
+                 flagver_store_export(STORE_NAMED("store"), NULL, FILE_NAMED("file"), &error));
+    assert_words("a vote of plan \"a/1\" is of no version");
+    ck_assert_int_eq(count_files("file"), 0);
+}
+END_TEST
+
+START_TEST(keys_are_not_mixed)
+{
+    struct sheet sheet = base_sheet();
+
+    save_sheet(&sheet, "old");
+    clear_sheet(&sheet);
+    import_ok("keyed", "old");
+    run_sql("keyed", "INSERT INTO flagver_keyed VALUES ('third', 'key', '0000000001', 1, 1, x'00'),"
+                     "('third', 'request', 'r', 1, 1, x'00')");
+    export_ok("keyed", "again");
+    assert_same_files("old", "again"); /* a tenant is what has records */
+    sheet = new_sheet();
+    add_tenant(&sheet, "third");
+    add_leaf(&sheet, "notes", "n", 1, created(1));
+    seal(&sheet);
+    save_sheet(&sheet, "third");
+    clear_sheet(&sheet);
+    assert_fails(FLAGVER_EEXIST,
+                 flagver_store_import(STORE_NAMED("keyed"), FILE_NAMED("third"), &error));
+    assert_words("tenant \"third\" has keys already; an import needs an empty one");
+    run_sql("keyed", "DELETE FROM flagver_keyed WHERE space = 'key'");
+    import_ok("keyed", "third");
+}
+END_TEST
+
 /* ---- stores that were written by clients ---- */
 
 #define ACTOR(name) (&(flagver_actor){ .size = sizeof(flagver_actor), .id = (name) })
@@ -1185,6 +1336,9 @@ static void set_up_faults(void)
     sheet = base_sheet();
     save_sheet(&sheet, "base");
     clear_sheet(&sheet);
+    sheet = approval_sheet();
+    save_sheet(&sheet, "approval");
+    clear_sheet(&sheet);
     if (!fault)
         fault = flagver_fault_driver(&fv_sqlite_driver);
     flagver_fault_reset(fault);
@@ -1227,12 +1381,14 @@ static bool has_tenant(const char *store, const char *tenant)
     return true;
 }
 
+static const char *const fault_files[] = { "base", "approval" };
+
 START_TEST(an_export_ends_with_the_first_call_that_fails)
 {
     uint64_t n;
     int r = -1;
 
-    import_ok("store", "base");
+    import_ok("store", fault_files[_i]);
     for (n = 1; r < 0; n++) {
         flagver_fault_reset(fault);
         flagver_fault_fail(fault, FLAGVER_FAULT_ANY, n, FLAGVER_EUNAVAILABLE, false);
@@ -1243,7 +1399,7 @@ START_TEST(an_export_ends_with_the_first_call_that_fails)
         ck_assert_uint_eq(flagver_fault_txns(fault), 0);
     }
     ck_assert_uint_gt(n, 20);
-    assert_same_files("base", "file");
+    assert_same_files(fault_files[_i], "file");
 }
 END_TEST
 
@@ -1274,6 +1430,28 @@ START_TEST(an_import_ends_with_the_first_call_that_fails)
     }
     ck_assert(first && second);
     ck_assert_uint_gt(n, 15);
+}
+END_TEST
+
+START_TEST(an_import_of_approvals_ends_with_the_first_call_that_fails)
+{
+    uint64_t n;
+    int r = -1;
+
+    for (n = 1; r < 0; n++) {
+        remove_store("store");
+        flagver_fault_reset(fault);
+        flagver_fault_fail(fault, FLAGVER_FAULT_ANY, n, FLAGVER_EUNAVAILABLE, false);
+        r = flagver_store_import(FAULTY_NAMED("store"), FILE_NAMED("approval"), &error);
+        ck_assert(r == 0 || r == FLAGVER_EUNAVAILABLE);
+        if (r < 0 && is_there("store"))
+            ck_assert_int_lt(
+                flagver_store_export(STORE_NAMED("store"), "default", FILE_NAMED("file"), &error),
+                0);
+    }
+    ck_assert_uint_gt(n, 10);
+    export_ok("store", "file");
+    assert_same_files("approval", "file");
 }
 END_TEST
 
@@ -1443,6 +1621,9 @@ static Suite *transfer_suite(void)
     tcase_add_test(tests, a_file_that_cannot_be_read_is_no_export);
     tcase_add_test(tests, an_import_needs_empty_tenants_and_else_changes_none);
     tcase_add_test(tests, a_store_that_cannot_be_opened_takes_nothing);
+    tcase_add_loop_test(tests, the_tree_over_the_log_is_made_again, 0, 2);
+    tcase_add_test(tests, what_is_of_no_version_is_not_exported);
+    tcase_add_test(tests, keys_are_not_mixed);
     tcase_add_test(tests, lines_are_read_whatever_their_length);
     tcase_add_test(tests, a_disk_without_room_leaves_the_old_file);
 
@@ -1450,8 +1631,10 @@ static Suite *transfer_suite(void)
     tcase_add_checked_fixture(tests, set_up_faults, tear_down_faults);
     tcase_set_timeout(tests, 60);
     suite_add_tcase(suite, tests);
-    tcase_add_test(tests, an_export_ends_with_the_first_call_that_fails);
+    tcase_add_loop_test(tests, an_export_ends_with_the_first_call_that_fails, 0,
+                        COUNT(fault_files));
     tcase_add_test(tests, an_import_ends_with_the_first_call_that_fails);
+    tcase_add_test(tests, an_import_of_approvals_ends_with_the_first_call_that_fails);
     tcase_add_test(tests, an_import_that_stops_halfway_says_what_is_done);
     tcase_add_test(tests, an_import_waits_for_its_turn);
     tcase_add_loop_test(tests, a_commit_in_doubt_is_said_to_be_so, FLAGVER_FAULT_DONE,
