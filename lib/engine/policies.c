@@ -97,11 +97,6 @@ static struct fv_policies *hold(struct fv_policies *policies)
     return policies;
 }
 
-static void release(void *policies)
-{
-    fv_policies_release(policies);
-}
-
 /* Rows come in order of their subjects. One that cannot be read spoils its own phase only. */
 static int add(struct fv_policies *policies, const flagver_version_row *row, flagver_error *err)
 {
@@ -154,30 +149,17 @@ static int fill_in_txn(flagver_txn *txn, struct fv_policies *policies, flagver_e
     return r;
 }
 
-static int fill_in_read(struct fv_read *read, struct fv_policies *policies, flagver_error *err)
-{
-    flagver_row row;
-    int r;
-
-    r = fv_read_scan(read, &all_policies, err);
-    while (r >= 0 && (r = fv_read_next(read, &row, err)) > 0)
-        r = add(policies, &row.as.version, err);
-    return r;
-}
-
-int fv_policies_read(const struct fv_tenancy *tenancy, struct fv_policies **ret_policies,
-                     flagver_error *err)
+int fv_policies_read(struct fv_read *read, struct fv_policies **ret_policies, flagver_error *err)
 {
     struct fv_policies *policies = new_policies(NULL);
-    struct fv_read read;
+    flagver_row row;
     int r;
 
     if (!policies)
         return fv_fail_memory(err);
-    r = fv_read_begin(&read, tenancy->store, tenancy->tenant, err);
-    if (r == 0)
-        r = fill_in_read(&read, policies, err);
-    fv_read_end(&read);
+    r = fv_read_scan(read, &all_policies, err);
+    while (r >= 0 && (r = fv_read_next(read, &row, err)) > 0)
+        r = add(policies, &row.as.version, err);
     if (r == 0)
         *ret_policies = policies;
     else
@@ -319,23 +301,59 @@ static int read_in_txn(flagver_txn *txn, const struct fv_mark *mark,
     return 0;
 }
 
+/* What a transaction has read, the newest first: whoever has a policy of an older one may go on. */
+struct seen {
+    struct fv_policies *policies; /* NULL: to be read again */
+    struct seen *before;
+};
+
+static void release(void *data)
+{
+    struct seen *seen;
+
+    for (seen = data; seen; seen = seen->before)
+        fv_policies_release(seen->policies);
+}
+
+/* Makes room for what is read next. */
+static int see_anew(flagver_txn *txn, flagver_error *err)
+{
+    struct seen *first = fv_txn_attached(txn);
+    struct seen *seen = fv_arena_allocate_zeroed(fv_txn_arena(txn), 1, sizeof *seen);
+
+    if (!seen)
+        return fv_fail_memory(err);
+    if (!first) {
+        fv_txn_attach(txn, seen, release);
+        return 0;
+    }
+    *seen = *first;
+    *first = (struct seen){ .before = seen };
+    return 0;
+}
+
 static int policies_of_txn(flagver_txn *txn, struct fv_policies **ret_policies, flagver_error *err)
 {
-    struct fv_policies *policies = fv_txn_attached(txn);
+    struct seen *seen = fv_txn_attached(txn);
     struct fv_mark mark;
     int r;
 
-    if (!policies) {
+    if (!seen) {
+        r = see_anew(txn, err);
+        if (r < 0)
+            return r;
+        seen = fv_txn_attached(txn);
+    }
+    if (!seen->policies) {
         r = fv_txn_rest_on(txn, SPACE, POLICIES, &mark, err);
         if (r < 0)
             return r;
-        policies = mark.raised ? NULL : cached(fv_txn_source(txn)->policies, &mark);
-        r = policies ? 0 : read_in_txn(txn, &mark, &policies, err);
+        seen->policies = mark.raised ? NULL : cached(fv_txn_source(txn)->policies, &mark);
+        r = seen->policies ? 0 : read_in_txn(txn, &mark, &seen->policies, err);
         if (r < 0)
             return r;
-        fv_txn_attach(txn, policies, release);
     }
-    *ret_policies = policies;
+    *ret_policies = seen->policies;
     return 0;
 }
 
@@ -357,12 +375,14 @@ int fv_policies_find(flagver_txn *txn, const char *phase, const char *subject,
 
 int fv_policies_changed(flagver_txn *txn, enum fv_form form, flagver_error *err)
 {
+    int r;
+
     if (form == FV_FORM_ASSIGNMENT)
         return fv_txn_raise(txn, SPACE, ASSIGNMENTS, err);
     if (form != FV_FORM_POLICY)
         return 0;
-    fv_txn_attach(txn, NULL, NULL);
-    return fv_txn_raise(txn, SPACE, POLICIES, err);
+    r = see_anew(txn, err);
+    return r < 0 ? r : fv_txn_raise(txn, SPACE, POLICIES, err);
 }
 
 /* ---- who may ---- */
