@@ -6,25 +6,6 @@
 
 #include "fixture.h"
 
-/* Apply these changes; they are refused, and the transaction is rolled back. */
-static void refuse(struct conform_batch *batch, const char *what)
-{
-    flagver_driver_txn *txn = conform_write();
-
-    assert_refused(conform_apply(txn, batch), what);
-    conform_rollback(txn);
-}
-
-/* Apply them; they are fine, and the transaction is rolled back. */
-static void allow(struct conform_batch *batch, const char *what)
-{
-    flagver_driver_txn *txn = conform_write();
-    int r = conform_apply(txn, batch);
-
-    ck_assert_msg(r == 0, "%s was refused: %d, %s", what, r, conform_error.message);
-    conform_rollback(txn);
-}
-
 /* ---- a series with its first version in any state, and a draft behind it ---- */
 
 static const int32_t all_states[] = {
@@ -125,10 +106,9 @@ START_TEST(a_version_is_born_as_a_draft_or_recorded)
         conform_add_series(&batch, series, 0);
         conform_add_payload(&batch, conform_payload(&version, "{}"));
         conform_add_version(&batch, FLAGVER_CHANGE_VERSION_NEW, version, 0);
-        if (state == FLAGVER_STATE_DRAFT || state == FLAGVER_STATE_RECORDED)
-            allow(&batch, "a version that is a draft or recorded");
-        else
-            refuse(&batch, "a version born in another state");
+        conform_check_allowed(&batch,
+                              state == FLAGVER_STATE_DRAFT || state == FLAGVER_STATE_RECORDED,
+                              "a version born in this state");
     }
 }
 END_TEST
@@ -275,7 +255,7 @@ START_TEST(a_tombstone_stays_one)
     version.bits = 0;
     version.rev = 2;
     conform_add_version(&batch, FLAGVER_CHANGE_VERSION_CHANGE, version, 1);
-    refuse(&batch, "a tombstone that is none any more");
+    conform_refuse(&batch, "a tombstone that is none any more");
 }
 END_TEST
 
@@ -307,17 +287,14 @@ START_TEST(a_new_version_has_the_last_number_of_its_series)
     /* Without a change of the series no number is free. */
     for (no = 0; no <= 4; no++) {
         add_numbered(&batch, &series, no);
-        refuse(&batch, "a version whose number is not free or not the last");
+        conform_refuse(&batch, "a version whose number is not free or not the last");
     }
     series.last_no = 3;
     series.rev++;
     for (no = 0; no <= 4; no++) {
         conform_add_series(&batch, series, series.rev - 1);
         add_numbered(&batch, &series, no);
-        if (no == 3)
-            allow(&batch, "the last number");
-        else
-            refuse(&batch, "another number than the last");
+        conform_check_allowed(&batch, no == 3, "the last number, or another one");
     }
 }
 END_TEST
@@ -365,21 +342,21 @@ START_TEST(a_version_needs_its_series_and_its_payload)
     version = conform_version(&series, 1, FLAGVER_STATE_DRAFT);
     conform_add_payload(&batch, conform_payload(&version, "{}"));
     conform_add_version(&batch, FLAGVER_CHANGE_VERSION_NEW, version, 0);
-    refuse(&batch, "a version without a series");
+    conform_refuse(&batch, "a version without a series");
 
     conform_add_payload(&batch, conform_payload(&version, "{}"));
     conform_add_version(&batch, FLAGVER_CHANGE_VERSION_NEW, version, 0);
     conform_add_series(&batch, series, 0);
-    refuse(&batch, "a version before its series");
+    conform_refuse(&batch, "a version before its series");
 
     conform_add_series(&batch, series, 0);
     conform_add_version(&batch, FLAGVER_CHANGE_VERSION_NEW, version, 0);
-    refuse(&batch, "a version without a payload");
+    conform_refuse(&batch, "a version without a payload");
 
     conform_add_series(&batch, series, 0);
     conform_add_payload(&batch, conform_payload(&version, "{}"));
     conform_add_version(&batch, FLAGVER_CHANGE_VERSION_NEW, version, 0);
-    allow(&batch, "a version with both");
+    conform_check_allowed(&batch, true, "a version with both");
 }
 END_TEST
 
@@ -392,7 +369,7 @@ START_TEST(only_versions_that_are_there_change)
     other = conform_version(&series, 2, FLAGVER_STATE_DRAFT);
     conform_add_payload(&batch, conform_payload(&other, "{}"));
     conform_add_version(&batch, FLAGVER_CHANGE_VERSION_CHANGE, other, FLAGVER_EXPECT_ANY);
-    refuse(&batch, "a change of a version that is not there");
+    conform_refuse(&batch, "a change of a version that is not there");
 }
 END_TEST
 
@@ -438,10 +415,7 @@ START_TEST(a_version_refers_to_smaller_numbers_at_its_birth)
         conform_add_series(&batch, series, series.rev - 1);
         conform_add_payload(&batch, conform_payload(&version, "{}"));
         conform_add_version(&batch, FLAGVER_CHANGE_VERSION_NEW, version, 0);
-        if (shape->fine)
-            allow(&batch, shape->what);
-        else
-            refuse(&batch, shape->what);
+        conform_check_allowed(&batch, shape->fine, shape->what);
     }
 }
 END_TEST
@@ -455,7 +429,7 @@ START_TEST(an_edit_cannot_make_the_base_greater)
     version.rev = 2;
     version.base_no = 1;
     conform_add_version(&batch, FLAGVER_CHANGE_VERSION_CHANGE, version, 1);
-    refuse(&batch, "a version that is its own base");
+    conform_refuse(&batch, "a version that is its own base");
 }
 END_TEST
 
@@ -485,10 +459,7 @@ START_TEST(a_superseded_version_says_by_which_and_since_when)
         version.superseded_at = version.decided_at + rows[i].after;
         version.rev++;
         conform_add_version(&batch, FLAGVER_CHANGE_VERSION_CHANGE, version, version.rev - 1);
-        if (rows[i].fine)
-            allow(&batch, rows[i].what);
-        else
-            refuse(&batch, rows[i].what);
+        conform_check_allowed(&batch, rows[i].fine, rows[i].what);
     }
 }
 END_TEST
@@ -543,15 +514,15 @@ START_TEST(series_have_names_and_ids_of_their_own)
 
     other = conform_series(2, "phase", "subject");
     conform_add_series(&batch, other, 0);
-    refuse(&batch, "a second series of the same name");
+    conform_refuse(&batch, "a second series of the same name");
     conform_add_series(&batch, conform_series(1, "phase", "other"), 0);
-    refuse(&batch, "a second series with the same id");
+    conform_refuse(&batch, "a second series with the same id");
     other.rev = present.rev + 1;
     conform_add_series(&batch, other, present.rev);
-    refuse(&batch, "a series that gets another id");
+    conform_refuse(&batch, "a series that gets another id");
     conform_add_series(&batch, conform_series(2, "phase", "other"), 0);
     conform_add_series(&batch, conform_series(3, "other", "subject"), 0);
-    allow(&batch, "series with names and ids of their own");
+    conform_check_allowed(&batch, true, "series with names and ids of their own");
 }
 END_TEST
 
@@ -562,7 +533,7 @@ START_TEST(versions_and_payloads_have_ids_of_their_own)
     struct conform_batch batch = { .count = 0 };
 
     conform_add_payload(&batch, conform_payload(&version, "{}"));
-    refuse(&batch, "a second payload with the same id");
+    conform_refuse(&batch, "a second payload with the same id");
 
     series.last_no = 2;
     series.rev++;
@@ -571,7 +542,7 @@ START_TEST(versions_and_payloads_have_ids_of_their_own)
     conform_add_payload(&batch, conform_payload(&other, "{}"));
     other.id = version.id;
     conform_add_version(&batch, FLAGVER_CHANGE_VERSION_NEW, other, 0);
-    refuse(&batch, "a second version with the same id");
+    conform_refuse(&batch, "a second version with the same id");
 
     /* Ids are the store's, not the series'. */
     series = conform_series(2, "phase", "other");
@@ -581,7 +552,7 @@ START_TEST(versions_and_payloads_have_ids_of_their_own)
     conform_add_payload(&batch, conform_payload(&other, "{}"));
     other.id = version.id;
     conform_add_version(&batch, FLAGVER_CHANGE_VERSION_NEW, other, 0);
-    refuse(&batch, "a version of another series with the same id");
+    conform_refuse(&batch, "a version of another series with the same id");
 }
 END_TEST
 
@@ -594,7 +565,7 @@ START_TEST(leaves_are_dense)
     uint64_t no;
 
     conform_add_leaf(&batch, conform_leaf(1, "leaf"));
-    refuse(&batch, "a first leaf with number 1");
+    conform_refuse(&batch, "a first leaf with number 1");
     txn = conform_write();
     conform_add_leaf(&batch, conform_leaf(0, "0"));
     conform_add_leaf(&batch, conform_leaf(1, "1"));
@@ -602,14 +573,11 @@ START_TEST(leaves_are_dense)
     conform_commit(txn);
     for (no = 0; no < 5; no++) {
         conform_add_leaf(&batch, conform_leaf(no, "leaf"));
-        if (no == 2)
-            allow(&batch, "the next leaf");
-        else
-            refuse(&batch, "a leaf that is not the next");
+        conform_check_allowed(&batch, no == 2, "the next leaf, or another one");
     }
     conform_add_leaf(&batch, conform_leaf(2, "leaf"));
     conform_add_leaf(&batch, conform_leaf(2, "leaf"));
-    refuse(&batch, "the same number twice in a batch");
+    conform_refuse(&batch, "the same number twice in a batch");
 }
 END_TEST
 
@@ -672,10 +640,7 @@ START_TEST(a_series_only_moves_on)
         changed.changed_at = moves[i].changed_at;
         changed.rev++;
         conform_add_series(&batch, changed, series.rev);
-        if (moves[i].fine)
-            allow(&batch, moves[i].what);
-        else
-            refuse(&batch, moves[i].what);
+        conform_check_allowed(&batch, moves[i].fine, moves[i].what);
     }
 }
 END_TEST

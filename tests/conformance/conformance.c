@@ -126,7 +126,9 @@ Suite *flagver_conformance_suite(const struct flagver_conformance *target)
     conform_store_cases(suite);
     conform_row_cases(suite);
     conform_rule_cases(suite);
+    conform_item_cases(suite);
     conform_review_cases(suite);
+    conform_log_cases(suite);
     conform_query_cases(suite);
     conform_transaction_cases(suite);
     conform_thread_cases(suite);

@@ -166,6 +166,17 @@ flagver_item_row conform_item(const flagver_version_row *version, const char *ke
     return item;
 }
 
+flagver_item_row conform_decided(flagver_item_row item, int32_t status)
+{
+    bool done = status != FLAGVER_ITEM_PENDING;
+
+    item.status = status;
+    item.decided_at = done ? 1234567890123456 : 0;
+    item.decided_by = conform_text(done ? "reviewer" : NULL);
+    item.origin_no = status == FLAGVER_ITEM_APPROVED ? item.no : 0;
+    return item;
+}
+
 flagver_vote_row conform_vote(const flagver_version_row *version, const char *actor)
 {
     flagver_vote_row vote = { .series = version->series,
@@ -261,7 +272,11 @@ void conform_shred(struct conform_batch *batch, flagver_id payload_id)
 {
     flagver_payload_row *kept = &batch->rows[batch->count].payload;
 
-    *kept = (flagver_payload_row){ .id = payload_id };
+    /* Of which nothing but the id is looked at. */
+    *kept = (flagver_payload_row){ .id = payload_id,
+                                   .key = 99,
+                                   .salt = conform_text("salt"),
+                                   .body = conform_text("not shredded") };
     add(batch, FLAGVER_CHANGE_SHRED, 0)->row.payload = kept;
 }
 
@@ -335,6 +350,39 @@ int conform_apply(flagver_driver_txn *txn, struct conform_batch *batch)
 
     batch->count = 0;
     return conform.driver->apply(txn, batch->changes, count, &conform_error);
+}
+
+void conform_commit_batch(struct conform_batch *batch)
+{
+    flagver_driver_txn *txn = conform_write();
+
+    assert_ok(conform_apply(txn, batch));
+    conform_commit(txn);
+}
+
+void conform_refuse(struct conform_batch *batch, const char *what)
+{
+    flagver_driver_txn *txn = conform_write();
+
+    assert_refused(conform_apply(txn, batch), what);
+    conform_rollback(txn);
+}
+
+static void allow(struct conform_batch *batch, const char *what)
+{
+    flagver_driver_txn *txn = conform_write();
+    int r = conform_apply(txn, batch);
+
+    ck_assert_msg(r == 0, "%s was refused: %d, %s", what, r, conform_error.message);
+    conform_rollback(txn);
+}
+
+void conform_check_allowed(struct conform_batch *batch, bool fine, const char *what)
+{
+    if (fine)
+        allow(batch, what);
+    else
+        conform_refuse(batch, what);
 }
 
 flagver_version_row conform_next_version(flagver_driver_txn *txn, flagver_series_row *series,

@@ -109,6 +109,7 @@ flagver_payload_row conform_payload(const flagver_version_row *version, const ch
 
 /* An item of the version, pending; its payload's id is made of the version's and the key. */
 flagver_item_row conform_item(const flagver_version_row *version, const char *key);
+flagver_item_row conform_decided(flagver_item_row item, int32_t status);
 flagver_vote_row conform_vote(const flagver_version_row *version, const char *actor);
 flagver_contributor_row conform_contributor(const flagver_version_row *version, const char *actor);
 
@@ -157,6 +158,14 @@ void conform_add_new_item(struct conform_batch *batch, flagver_item_row row, con
 
 /* Hand the changes to the driver and empty the batch. */
 int conform_apply(flagver_driver_txn *txn, struct conform_batch *batch);
+
+/*
+ * In a transaction of its own: apply and commit; or be refused and roll back; or be
+ * refused exactly when it is not `fine`, and roll back in any case.
+ */
+void conform_commit_batch(struct conform_batch *batch);
+void conform_refuse(struct conform_batch *batch, const char *what);
+void conform_check_allowed(struct conform_batch *batch, bool fine, const char *what);
 
 /*
  * Add the next version of a series, born as a draft (or RECORDED), with all that belongs to
@@ -236,7 +245,9 @@ int conform_complain(const char *what);
 void conform_store_cases(Suite *suite);
 void conform_row_cases(Suite *suite);
 void conform_rule_cases(Suite *suite);
+void conform_item_cases(Suite *suite);
 void conform_review_cases(Suite *suite);
+void conform_log_cases(Suite *suite);
 void conform_query_cases(Suite *suite);
 void conform_transaction_cases(Suite *suite);
 void conform_thread_cases(Suite *suite);
