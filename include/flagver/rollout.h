@@ -91,17 +91,23 @@ FLAGVER_API int flagver_segment_delete(flagver_txn *txn, const char *name,
 /** One thing that a definitions file would change. */
 typedef struct flagver_plan_step {
     int32_t action; /**< FLAGVER_PLAN_… */
-    bool segment;   /**< else a flag */
+    bool segment;   /**< see `phase` */
     const char *key;
     uint32_t current_no;    /**< 0: there is none */
     const char *difference; /**< lines for people, as FLAGVER_DIFF_LINES */
+    const char *phase;      /**< FLAGVER_PHASE_…: policies and assignments are records, too */
 } flagver_plan_step;
 
 /**
  * What applying a definitions file would do: `visit` is called for each step, in
  * order, borrowed until it returns. What is the same already is no step.
  *
- * @param prune  also delete flags and segments that the file does not have
+ * The sections of the file are "flags", "segments", "phases" ({PHASE: POLICY}) and "assignments"
+ * ({ROLE/SUBJECT: {"users": [USER, …]}}). All is written by the policies that are in force
+ * before; those of the file count from the next transaction on.
+ *
+ * @param prune  also delete flags and segments that the file does not have; policies
+ *               and assignments only when the file has their section
  * @return the number of steps; FLAGVER_EPARSE when the file is malformed, as a
  *   whole and together with what stays; or as flagver_version_current()
  */

@@ -15,63 +15,88 @@
 
 /* A record that is there. */
 struct present {
+    enum fv_form form;
     const struct fv_record *record;
     bool wanted; /* the file has it, too */
 };
 
-/* Flags, then segments, in byte order of their keys. */
+/* By form, and in byte order of their keys. */
 struct index {
     struct present *items;
     size_t count;
 };
 
-static int compare_records(const struct fv_record *a, const struct fv_record *b)
+static int compare_items(const struct present *a, const struct present *b)
 {
-    if (a->is_segment != b->is_segment)
-        return a->is_segment ? 1 : -1;
-    return fv_compare_keys(a->key, a->key_length, b->key, b->key_length);
+    if (a->form != b->form)
+        return a->form > b->form ? 1 : -1;
+    return fv_compare_keys(a->record->key, a->record->key_length, b->record->key,
+                           b->record->key_length);
 }
 
 /* Records with one key stay in the order in which they were given. */
 static int compare_present(const void *a, const void *b)
 {
-    const struct fv_record *left = ((const struct present *)a)->record;
-    const struct fv_record *right = ((const struct present *)b)->record;
-    int order = compare_records(left, right);
+    const struct present *left = a, *right = b;
+    int order = compare_items(left, right);
 
-    return order ? order : (left > right) - (left < right);
+    return order ? order : (left->record > right->record) - (left->record < right->record);
 }
 
-/* Of those with one key the last counts, and without text it says that there is none. */
-static int index_records(struct index *index, const struct fv_record *records, size_t count,
-                         flagver_error *err)
+static int index_begin(struct index *index, size_t room, flagver_error *err)
+{
+    index->count = 0;
+    index->items = fv_allocate_zeroed(NULL, room, sizeof *index->items);
+    return index->items ? 0 : fv_fail_memory(err);
+}
+
+static void index_add(struct index *index, enum fv_form form, const struct fv_record *record)
+{
+    index->items[index->count].form = form;
+    index->items[index->count++].record = record;
+}
+
+static void index_definitions(struct index *index, const struct fv_record *records, size_t count)
 {
     size_t i;
 
+    for (i = 0; i < count; i++)
+        index_add(index, records[i].is_segment ? FV_FORM_SEGMENT : FV_FORM_FLAG, &records[i]);
+}
+
+static void index_documents(struct index *index, enum fv_form form,
+                            const struct fv_plan_documents *documents)
+{
+    size_t i;
+
+    for (i = 0; i < documents->count; i++)
+        index_add(index, form, &documents->records[i]);
+}
+
+/* Of those with one key the last counts, and without text it says that there is none. */
+static void index_settle(struct index *index)
+{
+    size_t count = index->count, i;
+
+    if (count)
+        qsort(index->items, count, sizeof *index->items, compare_present);
     index->count = 0;
-    index->items = fv_allocate_zeroed(NULL, count, sizeof *index->items);
-    if (!index->items)
-        return fv_fail_memory(err);
     for (i = 0; i < count; i++)
-        index->items[i].record = &records[i];
-    qsort(index->items, count, sizeof *index->items, compare_present);
-    for (i = 0; i < count; i++)
-        if ((i + 1 == count ||
-             compare_records(index->items[i].record, index->items[i + 1].record) != 0) &&
+        if ((i + 1 == count || compare_items(&index->items[i], &index->items[i + 1]) != 0) &&
             index->items[i].record->text)
             index->items[index->count++] = index->items[i];
-    return 0;
 }
 
 static int compare_key(const void *wanted, const void *item)
 {
-    return compare_records(wanted, ((const struct present *)item)->record);
+    return compare_items(wanted, item);
 }
 
-static struct present *find(const struct index *index, bool is_segment, const char *key,
+static struct present *find(const struct index *index, enum fv_form form, const char *key,
                             size_t length)
 {
-    const struct fv_record wanted = { .is_segment = is_segment, .key = key, .key_length = length };
+    const struct fv_record record = { .key = key, .key_length = length };
+    const struct present wanted = { .form = form, .record = &record };
 
     return bsearch(&wanted, index->items, index->count, sizeof *index->items, compare_key);
 }
@@ -136,7 +161,7 @@ static int plan_deletion(struct planning *planning, const struct present *presen
 {
     const struct fv_record *record = present->record;
     const struct fv_plan_step step = { .action = FV_PLAN_DELETE,
-                                       .is_segment = record->is_segment,
+                                       .form = present->form,
                                        .key = record->key,
                                        .key_length = record->key_length,
                                        .version = record->version };
@@ -150,12 +175,12 @@ static bool same_text(const char *a, size_t a_length, const struct fv_text *b)
     return a_length == b->length && memcmp(a, b->data, a_length) == 0;
 }
 
-static int plan_definition(struct planning *planning, bool is_segment, const char *key,
+static int plan_definition(struct planning *planning, enum fv_form form, const char *key,
                            const json_t *value)
 {
-    struct present *present = find(&planning->index, is_segment, key, strlen(key));
+    struct present *present = find(&planning->index, form, key, strlen(key));
     struct fv_plan_step step = { .action = present ? FV_PLAN_CHANGE : FV_PLAN_CREATE,
-                                 .is_segment = is_segment,
+                                 .form = form,
                                  .key = key,
                                  .key_length = strlen(key),
                                  .version = present ? present->record->version : 0 };
@@ -182,7 +207,19 @@ static int plan_definition(struct planning *planning, bool is_segment, const cha
     return add_step(planning, &step);
 }
 
-static int plan_section(struct planning *planning, bool is_segment, const json_t *section)
+static const struct {
+    const char *name;
+    enum fv_form form;
+    bool by_itself; /* a file without the section says nothing about it, not even with `prune` */
+} sections[] = {
+    { "segments", FV_FORM_SEGMENT, false },
+    { "flags", FV_FORM_FLAG, false },
+    { "assignments", FV_FORM_ASSIGNMENT, true },
+    { "phases", FV_FORM_POLICY, true },
+};
+#define SECTIONS (sizeof sections / sizeof *sections)
+
+static int plan_section(struct planning *planning, enum fv_form form, const json_t *section)
 {
     const char *key;
     json_t *value;
@@ -190,11 +227,20 @@ static int plan_section(struct planning *planning, bool is_segment, const json_t
 
     json_object_foreach((json_t *)section, key, value)
     {
-        r = plan_definition(planning, is_segment, key, value);
+        r = plan_definition(planning, form, key, value);
         if (r < 0)
             break;
     }
     return r;
+}
+
+static size_t section_of(enum fv_form form)
+{
+    size_t section = 0;
+
+    while (sections[section].form != form)
+        section++;
+    return section;
 }
 
 static int compare_steps(const void *a, const void *b)
@@ -204,9 +250,39 @@ static int compare_steps(const void *a, const void *b)
 
     if (left_goes != right_goes)
         return left_goes ? 1 : -1;
-    if (left->is_segment != right->is_segment)
-        return left->is_segment ? -1 : 1;
+    if (left->form != right->form)
+        return section_of(left->form) < section_of(right->form) ? -1 : 1;
     return fv_compare_keys(left->key, left->key_length, right->key, right->key_length);
+}
+
+static int index_all(struct index *index, const struct fv_plan_request *request, flagver_error *err)
+{
+    int r = index_begin(index,
+                        request->count + request->policies.count + request->assignments.count, err);
+
+    if (r < 0)
+        return r;
+    index_definitions(index, request->records, request->count);
+    index_documents(index, FV_FORM_POLICY, &request->policies);
+    index_documents(index, FV_FORM_ASSIGNMENT, &request->assignments);
+    index_settle(index);
+    return 0;
+}
+
+static int prune(struct planning *planning, const json_t *root)
+{
+    const struct present *present;
+    size_t i, section;
+    int r = 0;
+
+    for (i = 0; r == 0 && i < planning->index.count; i++) {
+        present = &planning->index.items[i];
+        section = section_of(present->form);
+        if (!present->wanted &&
+            (!sections[section].by_itself || json_object_get(root, sections[section].name)))
+            r = plan_deletion(planning, present);
+    }
+    return r;
 }
 
 static int plan_file(struct planning *planning, const struct fv_plan_request *request,
@@ -216,14 +292,11 @@ static int plan_file(struct planning *planning, const struct fv_plan_request *re
     size_t i;
     int r;
 
-    r = index_records(&planning->index, request->records, request->count, planning->err);
-    if (r == 0)
-        r = plan_section(planning, true, json_object_get(root, "segments"));
-    if (r == 0)
-        r = plan_section(planning, false, json_object_get(root, "flags"));
-    for (i = 0; r == 0 && request->prune && i < planning->index.count; i++)
-        if (!planning->index.items[i].wanted)
-            r = plan_deletion(planning, &planning->index.items[i]);
+    r = index_all(&planning->index, request, planning->err);
+    for (i = 0; r == 0 && i < SECTIONS; i++)
+        r = plan_section(planning, sections[i].form, json_object_get(root, sections[i].name));
+    if (r == 0 && request->prune)
+        r = prune(planning, root);
     if (steps->count)
         qsort(steps->steps, steps->count, sizeof *steps->steps, compare_steps);
     return r;
@@ -361,9 +434,11 @@ int fv_definitions_export(const struct fv_record *records, size_t count, struct 
     struct index index;
     int r;
 
-    r = index_records(&index, records, count, err);
+    r = index_begin(&index, count, err);
     if (r < 0)
         return r;
+    index_definitions(&index, records, count);
+    index_settle(&index);
     r = export_section(&index, false, out, err);
     if (r == 0)
         r = export_section(&index, true, out, err);

@@ -69,20 +69,20 @@ static int read_rows(struct fv_read *read, const flagver_query *query, bool is_s
     return r;
 }
 
-static flagver_query query_of(bool is_segment, int64_t as_of)
+static flagver_query query_of(const char *phase, int64_t as_of)
 {
-    return (
-        flagver_query){ .kind = FLAGVER_QUERY_VERSIONS,
-                        .pick = as_of ? FLAGVER_PICK_AS_OF : FLAGVER_PICK_CURRENT,
-                        .phase = fv_bytes(is_segment ? FLAGVER_PHASE_SEGMENT : FLAGVER_PHASE_FLAG),
-                        .time = as_of,
-                        .payload = 1 };
+    return (flagver_query){ .kind = FLAGVER_QUERY_VERSIONS,
+                            .pick = as_of ? FLAGVER_PICK_AS_OF : FLAGVER_PICK_CURRENT,
+                            .phase = fv_bytes(phase),
+                            .time = as_of,
+                            .payload = 1 };
 }
 
 static int read_all(struct fv_read *read, int64_t as_of, struct fv_harvest *harvest,
                     flagver_error *err)
 {
-    const flagver_query segments = query_of(true, as_of), flags = query_of(false, as_of);
+    const flagver_query segments = query_of(FLAGVER_PHASE_SEGMENT, as_of);
+    const flagver_query flags = query_of(FLAGVER_PHASE_FLAG, as_of);
     int r;
 
     harvest->whole = true;
@@ -90,10 +90,10 @@ static int read_all(struct fv_read *read, int64_t as_of, struct fv_harvest *harv
     return r < 0 ? r : read_rows(read, &flags, false, harvest, err);
 }
 
-static int read_in(flagver_txn *txn, bool is_segment, struct fv_harvest *harvest,
+static int read_in(flagver_txn *txn, const char *phase, bool is_segment, struct fv_harvest *harvest,
                    flagver_error *err)
 {
-    const flagver_query query = query_of(is_segment, 0);
+    const flagver_query query = query_of(phase, 0);
     flagver_cursor *cursor;
     flagver_row row;
     int r;
@@ -115,8 +115,30 @@ int fv_feed_in(flagver_txn *txn, struct fv_harvest *harvest, flagver_error *err)
     int r;
 
     harvest->whole = true;
-    r = read_in(txn, true, harvest, err);
-    return r < 0 ? r : read_in(txn, false, harvest, err);
+    r = read_in(txn, FLAGVER_PHASE_SEGMENT, true, harvest, err);
+    return r < 0 ? r : read_in(txn, FLAGVER_PHASE_FLAG, false, harvest, err);
+}
+
+int fv_feed_phase_in(flagver_txn *txn, const char *phase, struct fv_harvest *harvest,
+                     flagver_error *err)
+{
+    harvest->whole = true;
+    return read_in(txn, phase, false, harvest, err);
+}
+
+int fv_feed_phase(const struct fv_tenancy *tenancy, const char *phase, struct fv_harvest *harvest,
+                  flagver_error *err)
+{
+    const flagver_query query = query_of(phase, 0);
+    struct fv_read read;
+    int r;
+
+    harvest->whole = true;
+    r = fv_read_begin(&read, tenancy->store, tenancy->tenant, err);
+    if (r == 0)
+        r = read_rows(&read, &query, false, harvest, err);
+    fv_read_end(&read);
+    return r;
 }
 
 int fv_feed_size(const struct fv_tenancy *tenancy, uint64_t *ret_size, flagver_error *err)

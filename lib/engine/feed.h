@@ -35,6 +35,12 @@ int fv_feed_all(const struct fv_tenancy *tenancy, int64_t as_of, struct fv_harve
 /* The same as this transaction sees them. */
 int fv_feed_in(flagver_txn *txn, struct fv_harvest *harvest, flagver_error *err);
 
+/* All records in force of some other phase; `is_segment` says nothing then. */
+int fv_feed_phase(const struct fv_tenancy *tenancy, const char *phase, struct fv_harvest *harvest,
+                  flagver_error *err);
+int fv_feed_phase_in(flagver_txn *txn, const char *phase, struct fv_harvest *harvest,
+                     flagver_error *err);
+
 /*
  * What became of the flags and segments that leaves from `size` on are about; all
  * of them when that is less work.

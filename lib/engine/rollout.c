@@ -49,17 +49,50 @@ int fv_rollout_edit(flagver_txn *txn, const struct fv_target *target, const stru
 
 /* ---- files ---- */
 
-static int make_plan(const struct fv_rollout_file *file, const struct fv_harvest *harvest,
+/* What is in force before the file is applied. */
+struct present {
+    struct fv_harvest definitions, policies, assignments;
+};
+
+static void present_init(struct present *present)
+{
+    fv_harvest_init(&present->definitions, NULL);
+    fv_harvest_init(&present->policies, NULL);
+    fv_harvest_init(&present->assignments, NULL);
+}
+
+static void present_clear(struct present *present)
+{
+    fv_harvest_clear(&present->definitions);
+    fv_harvest_clear(&present->policies);
+    fv_harvest_clear(&present->assignments);
+}
+
+static int make_plan(const struct fv_rollout_file *file, const struct present *present,
                      struct fv_plan_steps *ret_steps, flagver_error *err)
 {
-    const struct fv_plan_request request = { .text = file->json,
-                                             .length = file->length,
-                                             .name = file->name,
-                                             .records = harvest->records,
-                                             .count = harvest->count,
-                                             .prune = file->prune };
+    const struct fv_plan_request request = {
+        .text = file->json,
+        .length = file->length,
+        .name = file->name,
+        .records = present->definitions.records,
+        .count = present->definitions.count,
+        .policies = { present->policies.records, present->policies.count },
+        .assignments = { present->assignments.records, present->assignments.count },
+        .prune = file->prune,
+    };
 
     return fv_plan_make(&request, ret_steps, err);
+}
+
+static const char *phase_of(const struct fv_plan_step *step)
+{
+    static const char *const phases[] = { [FV_FORM_FLAG] = FLAGVER_PHASE_FLAG,
+                                          [FV_FORM_SEGMENT] = FLAGVER_PHASE_SEGMENT,
+                                          [FV_FORM_POLICY] = FLAGVER_PHASE_PHASE,
+                                          [FV_FORM_ASSIGNMENT] = FLAGVER_PHASE_ASSIGNMENT };
+
+    return phases[step->form];
 }
 
 static flagver_plan_step public_step(const struct fv_plan_step *step)
@@ -69,10 +102,11 @@ static flagver_plan_step public_step(const struct fv_plan_step *step)
                                        [FV_PLAN_DELETE] = FLAGVER_PLAN_DELETE };
 
     return (flagver_plan_step){ .action = actions[step->action],
-                                .segment = step->is_segment,
+                                .segment = step->form == FV_FORM_SEGMENT,
                                 .key = step->key,
                                 .current_no = (uint32_t)step->version,
-                                .difference = step->diff };
+                                .difference = step->diff,
+                                .phase = phase_of(step) };
 }
 
 int fv_rollout_plan(const struct fv_tenancy *tenancy, const struct fv_rollout_file *file,
@@ -80,16 +114,20 @@ int fv_rollout_plan(const struct fv_tenancy *tenancy, const struct fv_rollout_fi
                     flagver_error *err)
 {
     struct fv_plan_steps plan;
-    struct fv_harvest harvest;
+    struct present present;
     flagver_plan_step step;
     size_t i;
     int r;
 
-    fv_harvest_init(&harvest, NULL);
-    r = fv_feed_all(tenancy, 0, &harvest, err);
+    present_init(&present);
+    r = fv_feed_all(tenancy, 0, &present.definitions, err);
     if (r == 0)
-        r = make_plan(file, &harvest, &plan, err);
-    fv_harvest_clear(&harvest);
+        r = fv_feed_phase(tenancy, FLAGVER_PHASE_PHASE, &present.policies, err);
+    if (r == 0)
+        r = fv_feed_phase(tenancy, FLAGVER_PHASE_ASSIGNMENT, &present.assignments, err);
+    if (r == 0)
+        r = make_plan(file, &present, &plan, err);
+    present_clear(&present);
     if (r < 0)
         return r;
     for (i = 0; visit && i < plan.count; i++) {
@@ -113,8 +151,7 @@ static int prepare(flagver_txn *txn, const struct fv_plan_step *step,
 {
     int r;
 
-    r = fv_record_target(step->is_segment ? FLAGVER_PHASE_SEGMENT : FLAGVER_PHASE_FLAG, step->key,
-                         options, &ret_prepared->target, err);
+    r = fv_record_target(phase_of(step), step->key, options, &ret_prepared->target, err);
     if (r == 0)
         r = fv_record_resolve(txn, &ret_prepared->target, err);
     if (r == 0)
@@ -129,7 +166,8 @@ static int prepare(flagver_txn *txn, const struct fv_plan_step *step,
 
 /*
  * The definitions were checked together, so each is written as it is. Whatever else
- * may refuse one of them does so before the first is written.
+ * may refuse one of them does so before the first is written; and all are written by
+ * the policies that were in force before, those of the file count from then on.
  */
 static int do_steps(flagver_txn *txn, const struct fv_plan_steps *plan,
                     const flagver_write_options *options, flagver_error *err)
@@ -152,13 +190,13 @@ static int do_steps(flagver_txn *txn, const struct fv_plan_steps *plan,
 }
 
 static int do_plan(flagver_txn *txn, const struct fv_rollout_file *file,
-                   const struct fv_harvest *harvest, const flagver_write_options *options,
+                   const struct present *present, const flagver_write_options *options,
                    flagver_error *err)
 {
     struct fv_plan_steps plan;
     int r;
 
-    r = make_plan(file, harvest, &plan, err);
+    r = make_plan(file, present, &plan, err);
     if (r < 0)
         return r;
     r = do_steps(txn, &plan, options, err);
@@ -169,14 +207,18 @@ static int do_plan(flagver_txn *txn, const struct fv_rollout_file *file,
 int fv_rollout_apply(flagver_txn *txn, const struct fv_rollout_file *file,
                      const flagver_write_options *options, flagver_error *err)
 {
-    struct fv_harvest harvest;
+    struct present present;
     int r;
 
-    fv_harvest_init(&harvest, NULL);
-    r = fv_feed_in(txn, &harvest, err);
+    present_init(&present);
+    r = fv_feed_in(txn, &present.definitions, err);
     if (r == 0)
-        r = do_plan(txn, file, &harvest, options, err);
-    fv_harvest_clear(&harvest);
+        r = fv_feed_phase_in(txn, FLAGVER_PHASE_PHASE, &present.policies, err);
+    if (r == 0)
+        r = fv_feed_phase_in(txn, FLAGVER_PHASE_ASSIGNMENT, &present.assignments, err);
+    if (r == 0)
+        r = do_plan(txn, file, &present, options, err);
+    present_clear(&present);
     return r;
 }
 

@@ -6,7 +6,8 @@
 #include "flags.h"
 #include "seed.h"
 
-/* Records with ' for ". A name with "/" before it is a segment's. */
+/* Records with ' for ". A name with "/" before it is a segment's, with "@" a policy's, with "+" an
+ * assignment's. */
 struct row {
     const char *name, *json;
     int64_t version;
@@ -15,9 +16,9 @@ struct row {
 #define ROWS 8
 
 struct store {
-    struct fv_record records[ROWS];
+    struct fv_record records[ROWS], policies[ROWS], assignments[ROWS];
     char *texts[ROWS];
-    size_t count;
+    size_t text_count, count, policy_count, assignment_count;
 };
 
 static struct fv_plan_steps steps;
@@ -29,29 +30,39 @@ static void clear(void)
     fv_text_clear(&out);
 }
 
+static struct fv_record *next(struct store *store, char mark)
+{
+    if (mark == '@')
+        return &store->policies[store->policy_count++];
+    if (mark == '+')
+        return &store->assignments[store->assignment_count++];
+    return &store->records[store->count++];
+}
+
 static void fill(struct store *store, const struct row *rows)
 {
     struct fv_record *record;
+    size_t i;
 
     *store = (struct store){ 0 };
-    for (; store->count < ROWS && rows[store->count].name; store->count++) {
-        record = &store->records[store->count];
-        store->texts[store->count] = rows[store->count].json ? quoted(rows[store->count].json)
-                                                             : NULL;
-        record->is_segment = rows[store->count].name[0] == '/';
-        record->key = rows[store->count].name + record->is_segment;
+    for (i = 0; i < ROWS && rows[i].name; i++) {
+        store->texts[i] = rows[i].json ? quoted(rows[i].json) : NULL;
+        record = next(store, rows[i].name[0]);
+        record->is_segment = rows[i].name[0] == '/';
+        record->key = rows[i].name + (strchr("/@+", rows[i].name[0]) != NULL);
         record->key_length = strlen(record->key);
-        record->text = store->texts[store->count];
+        record->text = store->texts[i];
         record->length = record->text ? strlen(record->text) : 0;
-        record->version = rows[store->count].version;
+        record->version = rows[i].version;
     }
+    store->text_count = i;
 }
 
 static void empty(struct store *store)
 {
     size_t i;
 
-    for (i = 0; i < store->count; i++)
+    for (i = 0; i < store->text_count; i++)
         free(store->texts[i]);
 }
 
@@ -65,6 +76,8 @@ static int plan(const struct row *rows, const char *file, bool prune)
     fill(&store, rows);
     request.records = store.records;
     request.count = store.count;
+    request.policies = (struct fv_plan_documents){ store.policies, store.policy_count };
+    request.assignments = (struct fv_plan_documents){ store.assignments, store.assignment_count };
     fv_plan_clear(&steps);
     r = fv_plan_make(&request, &steps, &error);
     empty(&store); /* nothing in the steps points into what they were made of */
@@ -76,6 +89,10 @@ static int plan(const struct row *rows, const char *file, bool prune)
 static void assert_steps(const char *label, const char *expected)
 {
     static const char *const actions[] = { "create", "change", "delete" };
+    static const char *const marks[] = { [FV_FORM_FLAG] = "",
+                                         [FV_FORM_SEGMENT] = "/",
+                                         [FV_FORM_POLICY] = "@",
+                                         [FV_FORM_ASSIGNMENT] = "+" };
     struct fv_text text = FV_TEXT_INIT;
     char *wanted = quoted(expected);
     const struct fv_plan_step *step;
@@ -84,9 +101,9 @@ static void assert_steps(const char *label, const char *expected)
     for (i = 0; i < steps.count; i++) {
         step = &steps.steps[i];
         ck_assert_uint_eq(strlen(step->key), step->key_length);
-        fv_text_format(&text, "%s %s%s %d%s%s\n%s", actions[step->action],
-                       step->is_segment ? "/" : "", step->key, (int)step->version,
-                       step->text ? " " : "", step->text ? step->text : "", step->diff);
+        fv_text_format(&text, "%s %s%s %d%s%s\n%s", actions[step->action], marks[step->form],
+                       step->key, (int)step->version, step->text ? " " : "",
+                       step->text ? step->text : "", step->diff);
         if (step->text)
             ck_assert_uint_eq(strlen(step->text), step->length);
     }
@@ -100,6 +117,7 @@ static void assert_steps(const char *label, const char *expected)
 #define PLAIN "{'type':'boolean'}"
 #define HALF "{'percentage':50,'type':'boolean'}"
 #define BOB "{'include':['bob']}"
+#define ALICE "{'users':['alice']}"
 #define NEEDS(other) "{'requires':[{'flag':'" other "','variant':'on'}],'type':'boolean'}"
 
 struct plan_row {
@@ -200,6 +218,41 @@ static const struct plan_row plans[] = {
       "{'migrations': {'x': 1}, 'records': [1], 'flags': {}}",
       false,
       "" },
+    { "policies and assignments are records, too",
+      { { "@b", "{'write':'nobody'}", 4 }, { "+r/a", ALICE, 2 }, { "@same", "{}", 1 } },
+      "{'phases': {'b': {'write': 'anyone'}, 'a': {}, 'same': {}}, 'assignments': {'r/a': "
+      "{'users': "
+      "['alice', 'bob']}, 'r/b': {'users': ['alice']}}, 'flags': {'a': {'type': 'boolean'}}, "
+      "'segments': {'a': {'include': ['bob']}}}",
+      false,
+      "create /a 0 " BOB "\n+ /include: ['bob']\n"
+      "create a 0 " PLAIN "\n+ /type: 'boolean'\n"
+      "change +r/a 2 {'users':['alice','bob']}\n+ /users/1: 'bob'\n"
+      "create +r/b 0 " ALICE "\n+ /users: ['alice']\n"
+      "create @a 0 {}\n"
+      "change @b 4 {'write':'anyone'}\n~ /write: 'nobody' -> 'anyone'\n" },
+    { "a file of flags alone does not prune what says who may change them",
+      { { "@a", "{}", 1 }, { "+r/a", ALICE, 1 }, { "a", PLAIN, 1 } },
+      "{'flags': {}}",
+      true,
+      "delete a 1\n- /type: 'boolean'\n" },
+    { "with their sections it does",
+      { { "@a", "{}", 1 }, { "@b", "{}", 1 }, { "+r/a", ALICE, 1 }, { "a", PLAIN, 1 } },
+      "{'phases': {'b': {}}, 'assignments': {}, 'flags': {'a': {'type': 'boolean'}}}",
+      true,
+      "delete +r/a 1\n- /users: ['alice']\n"
+      "delete @a 1\n" },
+    { "null takes them away",
+      { { "@a", "{}", 1 }, { "+r/a", ALICE, 1 } },
+      "{'phases': {'a': null, 'never': null}, 'assignments': {'r/a': null}}",
+      false,
+      "delete +r/a 1\n- /users: ['alice']\n"
+      "delete @a 1\n" },
+    { "one that is gone is made anew",
+      { { "@a", NULL, 3 } },
+      "{'phases': {'a': {}}}",
+      false,
+      "create @a 0 {}\n" },
     { "bytes and not letters order keys",
       { { NULL, NULL, 0 } },
       "{'flags': {'b': {'type': 'boolean'}, '\xc3\xa4': {'type': 'boolean'}, 'C': {'type': "
@@ -377,16 +430,22 @@ static size_t carry_out(struct fv_record *records, size_t count)
     for (i = 0; i < steps.count; i++) {
         step = &steps.steps[i];
         for (j = 0; j < count; j++)
-            if (records[j].is_segment == step->is_segment && strcmp(records[j].key, step->key) == 0)
+            if (records[j].is_segment == (step->form == FV_FORM_SEGMENT) &&
+                strcmp(records[j].key, step->key) == 0)
                 break;
         ck_assert_uint_lt(j, 2 * MANY);
         there = j < count && records[j].text;
         ck_assert(there == (step->action != FV_PLAN_CREATE));
         if (there)
             ck_assert_int_eq(records[j].version, step->version);
-        records[j] = (struct fv_record){
-            step->is_segment, step->key, step->key_length, step->text, step->length, 1, NULL, 0
-        };
+        records[j] = (struct fv_record){ step->form == FV_FORM_SEGMENT,
+                                         step->key,
+                                         step->key_length,
+                                         step->text,
+                                         step->length,
+                                         1,
+                                         NULL,
+                                         0 };
         count += j == count;
     }
     return count;
