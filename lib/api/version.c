@@ -7,6 +7,7 @@
 #include "api/writing.h"
 #include "engine/client.h"
 #include "engine/history.h"
+#include "engine/phases.h"
 #include "model/version.h"
 #include "util/fail.h"
 #include "util/options.h"
@@ -445,4 +446,110 @@ int flagver_audit_log(flagver_client *client, uint64_t from, uint32_t limit,
     r = fv_history_log(&tenancy, from, limit, visit, data, ret_next, err);
     fv_store_release(tenancy.store);
     return r;
+}
+
+/* ---- phases ---- */
+
+int flagver_version_due(flagver_client *client, const flagver_actor *actor, const char *phase,
+                        const flagver_list_options *options,
+                        bool (*visit)(void *data, const flagver_version *version), void *data,
+                        flagver_error *err)
+{
+    struct fv_tenancy tenancy;
+    flagver_list_options list;
+    flagver_actor who;
+    struct fv_due due = { &who, phase, &list };
+    int r;
+
+    if (!actor || !visit)
+        return fv_fail(err, FLAGVER_EINVAL, actor ? "visit is NULL" : "no actor");
+    r = fv_actor_check(actor, &who, err);
+    if (r == 0 && phase)
+        r = fv_check_text("phase", phase, FLAGVER_PHASE_LIMIT, err);
+    if (r == 0)
+        r = fv_options_copy("options", options, &list, sizeof list, err);
+    if (r == 0)
+        r = fv_client_tenancy(client, &tenancy, err);
+    if (r < 0)
+        return r;
+    r = fv_phases_due(&tenancy, &due, visit, data, err);
+    fv_store_release(tenancy.store);
+    return r;
+}
+
+int flagver_phase_policy(flagver_client *client, const char *phase, const char *subject,
+                         char **ret_json, flagver_error *err)
+{
+    struct fv_tenancy tenancy;
+    int r;
+
+    if (!ret_json)
+        return fv_fail(err, FLAGVER_EINVAL, "ret_json is NULL");
+    r = fv_check_text("phase", phase, FLAGVER_PHASE_LIMIT, err);
+    if (r == 0 && subject)
+        r = fv_check_text("subject", subject, FLAGVER_SUBJECT_LIMIT, err);
+    if (r == 0)
+        r = fv_client_tenancy(client, &tenancy, err);
+    if (r < 0)
+        return r;
+    r = fv_phases_describe(&tenancy, phase, subject, ret_json, err);
+    fv_store_release(tenancy.store);
+    return r;
+}
+
+/* ---- assignments ---- */
+
+struct assignment {
+    const char *user;
+    bool add;
+};
+
+static int run_assign(flagver_txn *txn, const struct fv_target *target, const void *data,
+                      struct fv_staged **ret_version, flagver_error *err)
+{
+    const struct assignment *assignment = data;
+
+    return fv_phases_assign(txn, target, assignment->user, assignment->add, ret_version, err);
+}
+
+/* The record's subject is ROLE/SUBJECT. */
+static int assign(flagver_txn *txn, const char *role, const char *subject,
+                  const struct assignment *assignment, const flagver_write_options *options,
+                  uint32_t *ret_no, flagver_error *err)
+{
+    char name[FLAGVER_SUBJECT_LIMIT + 1];
+    const struct fv_operation operation = { assignment->add ? "assign" : "unassign",
+                                            FLAGVER_PHASE_ASSIGNMENT,
+                                            name,
+                                            options,
+                                            run_assign,
+                                            assignment,
+                                            { { assignment->user,
+                                                assignment->user ? strlen(assignment->user) : 0 } },
+                                            0 };
+    int r;
+
+    r = fv_check_text("role", role, FV_ROLE_LIMIT, err);
+    if (r == 0 && strchr(role, '/'))
+        r = fv_fail(err, FLAGVER_EINVAL, "the role \"%s\" contains '/'", role);
+    if (r == 0)
+        r = fv_check_text("subject", subject, FLAGVER_SUBJECT_LIMIT - strlen(role) - 1, err);
+    if (r == 0)
+        r = fv_check_text("user", assignment->user, FLAGVER_ACTOR_LIMIT, err);
+    if (r < 0)
+        return r;
+    snprintf(name, sizeof name, "%s/%s", role, subject);
+    return fv_write(txn, &operation, NULL, ret_no, err);
+}
+
+int flagver_assign(flagver_txn *txn, const char *role, const char *subject, const char *user,
+                   const flagver_write_options *options, uint32_t *ret_no, flagver_error *err)
+{
+    return assign(txn, role, subject, &(struct assignment){ user, true }, options, ret_no, err);
+}
+
+int flagver_unassign(flagver_txn *txn, const char *role, const char *subject, const char *user,
+                     const flagver_write_options *options, uint32_t *ret_no, flagver_error *err)
+{
+    return assign(txn, role, subject, &(struct assignment){ user, false }, options, ret_no, err);
 }

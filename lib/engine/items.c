@@ -268,16 +268,6 @@ int fv_items_carry(flagver_txn *txn, struct fv_series *series, uint32_t baseline
 
 /* ---- put and remove ---- */
 
-static int check_count(size_t count, const void *list, flagver_error *err)
-{
-    if (count && !list)
-        return fv_fail(err, FLAGVER_EINVAL, "the list of items is NULL");
-    if (count > FLAGVER_ITEM_COUNT_LIMIT)
-        return fv_fail(err, FLAGVER_EINVAL, "%zu items; up to %u allowed", count,
-                       FLAGVER_ITEM_COUNT_LIMIT);
-    return 0;
-}
-
 /* One item as it will be; NULL: it is like that already. */
 static int make(struct items *items, const struct fv_target *target,
                 const flagver_item_content *content, flagver_item_row **ret_row, flagver_error *err)
@@ -289,8 +279,6 @@ static int make(struct items *items, const struct fv_target *target,
 
     *ret_row = NULL;
     r = fv_check_text("item key", content->key, FLAGVER_ITEM_KEY_LIMIT, err);
-    if (r == 0 && !content->json)
-        r = fv_fail(err, FLAGVER_EINVAL, "item \"%.256s\": json is NULL", content->key);
     if (r < 0)
         return r;
     there = find(items, content->key);
@@ -418,18 +406,14 @@ int fv_items_put(flagver_txn *txn, const struct fv_target *target,
                  const struct fv_items_asked *asked, struct fv_staged **ret_version,
                  flagver_error *err)
 {
-    int r = check_count(asked->count, asked->items, err);
-
-    return r < 0 ? r : edit(txn, target, asked, put_all, ret_version, err);
+    return edit(txn, target, asked, put_all, ret_version, err);
 }
 
 int fv_items_remove(flagver_txn *txn, const struct fv_target *target,
                     const struct fv_items_asked *asked, struct fv_staged **ret_version,
                     flagver_error *err)
 {
-    int r = check_count(asked->count, asked->keys, err);
-
-    return r < 0 ? r : edit(txn, target, asked, remove_all, ret_version, err);
+    return edit(txn, target, asked, remove_all, ret_version, err);
 }
 
 /* ---- decisions ---- */
@@ -468,12 +452,10 @@ int fv_items_decide(flagver_txn *txn, const struct fv_target *target,
     struct fv_act act;
     int r;
 
-    r = check_count(asked->count, asked->keys, err);
-    if (r == 0 && (asked->status < FLAGVER_ITEM_PENDING || asked->status > FLAGVER_ITEM_REJECTED))
-        r = fv_fail(err, FLAGVER_EINVAL, "status is %d; FLAGVER_ITEM_… allowed",
-                    (int)asked->status);
-    if (r == 0)
-        r = fv_act_prepare(&act, txn, target, FV_ACTION_DECIDE, asked->no, err);
+    if (asked->status < FLAGVER_ITEM_PENDING || asked->status > FLAGVER_ITEM_REJECTED)
+        return fv_fail(err, FLAGVER_EINVAL, "status is %d; FLAGVER_ITEM_… allowed",
+                       (int)asked->status);
+    r = fv_act_prepare(&act, txn, target, FV_ACTION_DECIDE, asked->no, err);
     if (r < 0)
         return r;
     r = load(&items, txn, act.version, false, err);

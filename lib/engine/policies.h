@@ -45,8 +45,7 @@ int fv_policies_find(flagver_txn *txn, const char *phase, const char *subject,
                      const struct fv_policy **ret_policy, flagver_error *err);
 
 /* Outside of transactions: all of them, to be released, and one of them. */
-int fv_policies_read(const struct fv_tenancy *tenancy, struct fv_policies **ret_policies,
-                     flagver_error *err);
+int fv_policies_read(struct fv_read *read, struct fv_policies **ret_policies, flagver_error *err);
 void fv_policies_release(struct fv_policies *policies); /* NULL is fine */
 int fv_policies_of(struct fv_policies *policies, const char *phase, const char *subject,
                    struct fv_policy *ret_policy, flagver_error *err);

@@ -123,6 +123,13 @@ static int check_actor(const flagver_actor *actor, flagver_error *err)
     return r;
 }
 
+int fv_actor_check(const flagver_actor *actor, flagver_actor *ret_actor, flagver_error *err)
+{
+    int r = fv_options_copy("actor", actor, ret_actor, sizeof *ret_actor, err);
+
+    return r < 0 ? r : check_actor(ret_actor, err);
+}
+
 static int check_options(const flagver_txn_options *options, flagver_error *err)
 {
     if (options->reserved)
@@ -206,9 +213,7 @@ static int begin(const struct fv_txn_source *source, const flagver_actor *actor,
 
     if (!actor)
         return fv_fail(err, FLAGVER_EINVAL, "no actor");
-    r = fv_options_copy("actor", actor, &who, sizeof who, err);
-    if (r == 0)
-        r = check_actor(&who, err);
+    r = fv_actor_check(actor, &who, err);
     if (r == 0)
         r = fv_options_copy("options", options, &given, sizeof given, err);
     if (r == 0)

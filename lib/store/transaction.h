@@ -62,6 +62,9 @@ int fv_txn_run(const struct fv_txn_source *source, const flagver_actor *actor,
                int (*run)(void *data, flagver_txn *txn, flagver_error *err), void *data,
                flagver_error *err);
 
+/* A copy of an actor that can be one; its texts stay where they are. */
+int fv_actor_check(const flagver_actor *actor, flagver_actor *ret_actor, flagver_error *err);
+
 /*
  * Roll back if it is over its time and nobody is inside a call on it. True: it was done, and
  * the gate is to be passed on by the caller, who holds it.
