@@ -195,7 +195,8 @@ typedef struct flagver_node_row {
 
 /**
  * The head of a tenant's audit log: how many leaves there are, and what the library
- * remembers of the tree when it appends the next one; none while it has not said.
+ * remembers of the tree when it appends the next one; none while it has not said. When leaves
+ * came after what it said last, that or none.
  */
 typedef struct flagver_log_row {
     flagver_bytes tenant;
@@ -236,7 +237,8 @@ typedef struct flagver_keyed_row {
  *                 When the version has items, they may change only while it is a DRAFT, but for
  *                 decisions (see ITEM).
  * SHRED           a payload, by its id, is gone for good: body, key and salt are forgotten, and
- *                 whoever reads it gets "none". Its row stays for those that refer to it.
+ *                 whoever reads it gets "none". Its row stays for those that refer to it. One
+ *                 that is gone already stays so.
  * ITEM            write an item, new or not. Of a version that is SUBMITTED only status,
  *                 origin_no, decided_… and note of an item that exists; of a DRAFT anything.
  * ITEM_DELETE     delete an item of a DRAFT
