@@ -3,9 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/writing.h"
 #include "crypto/fernet.h"
 #include "engine/client.h"
 #include "engine/keys.h"
+#include "engine/shredding.h"
 #include "util/fail.h"
 
 /* ---- data keys ---- */
@@ -58,6 +60,99 @@ int flagver_key_rotate(flagver_txn *txn, flagver_key_rotation *ret_rotation, fla
     r = fv_txn_leave(txn, rotate(txn, &rotation, err), err);
     if (r == 0 && ret_rotation)
         *ret_rotation = rotation;
+    return r;
+}
+
+/* ---- shredding ---- */
+
+static int run_shred(flagver_txn *txn, const struct fv_target *target, const void *no,
+                     struct fv_staged **ret_version, flagver_error *err)
+{
+    return fv_record_shred(txn, target, *(const uint32_t *)no, ret_version, err);
+}
+
+int flagver_version_shred(flagver_txn *txn, const char *phase, const char *subject, uint32_t no,
+                          const char *note, flagver_error *err)
+{
+    const flagver_write_options options = { .size = sizeof options, .note = note };
+    const struct fv_operation operation = { .name = "shred",
+                                            .phase = phase,
+                                            .subject = subject,
+                                            .options = &options,
+                                            .run = run_shred,
+                                            .data = &no,
+                                            .asked = { { &no, sizeof no } } };
+
+    return fv_write(txn, &operation, NULL, NULL, err);
+}
+
+/* What to shred, and as of when. */
+struct retention {
+    const char *phase, *prefix;
+    int64_t before;
+    flagver_write_options options;
+};
+
+static struct fv_words words_of(const char *text)
+{
+    return (struct fv_words){ text, text ? strlen(text) : 0 };
+}
+
+static int retain(flagver_txn *txn, const struct retention *retention, uint32_t *ret_count,
+                  flagver_error *err)
+{
+    const struct fv_words words[] = { words_of("retain"),
+                                      words_of(retention->phase),
+                                      words_of(retention->prefix),
+                                      words_of(retention->options.note),
+                                      { &retention->before, sizeof retention->before } };
+    int r;
+
+    r = fv_txn_replay(txn, words, sizeof words / sizeof *words, ret_count, err);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    r = fv_records_retain(txn, retention->phase, retention->prefix, retention->before,
+                          &retention->options, ret_count, err);
+    if (r < 0)
+        fv_txn_record_refusal(txn, r);
+    else
+        fv_txn_record(txn, *ret_count);
+    return r;
+}
+
+static int check_retention(const flagver_txn *txn, const struct retention *retention,
+                           flagver_error *err)
+{
+    flagver_write_options unused;
+    int r;
+
+    if (!txn)
+        return fv_fail(err, FLAGVER_EINVAL, "txn is NULL");
+    r = fv_record_options(&retention->options, &unused, err);
+    if (r == 0)
+        r = fv_check_text("phase", retention->phase, FLAGVER_PHASE_LIMIT, err);
+    if (r == 0 && retention->prefix)
+        r = fv_check_text("prefix", retention->prefix, FLAGVER_SUBJECT_LIMIT, err);
+    return r;
+}
+
+int flagver_retain(flagver_txn *txn, const char *phase, const char *prefix, int64_t before,
+                   const char *note, uint64_t *ret_count, flagver_error *err)
+{
+    const struct retention retention = {
+        phase, prefix, before, { .size = sizeof retention.options, .note = note }
+    };
+    uint32_t count;
+    int r;
+
+    r = check_retention(txn, &retention, err);
+    if (r == 0)
+        r = fv_txn_enter(txn, err);
+    if (r < 0)
+        return r;
+    r = fv_txn_leave(txn, retain(txn, &retention, &count, err), err);
+    if (r == 0 && ret_count)
+        *ret_count = count;
     return r;
 }
 
