@@ -44,6 +44,12 @@ static bool wants_open(const flagver_query *query)
            !one_series;
 }
 
+static int lowest_open_state(const flagver_query *query)
+{
+    return query->states & (1u << FLAGVER_STATE_DRAFT) ? FLAGVER_STATE_DRAFT
+                                                       : FLAGVER_STATE_SUBMITTED;
+}
+
 static int shape_of(const flagver_query *query)
 {
     int named = query->phase.data != NULL, backwards = query->backwards != 0;
@@ -83,7 +89,8 @@ static int shape_of(const flagver_query *query)
 
 /*
  * Parameters have one number in all shapes: ?1 tenant, ?2 phase or space, ?3 ?4 the range of
- * subjects or keys, ?5 ?6 numbers, ?7 time, ?8 limit, ?9 id, ?10 states.
+ * subjects or keys, ?5 ?6 numbers, ?7 time, ?8 limit, ?9 id, ?10 states, ?11 the lowest of
+ * them.
  *
  * CROSS JOIN keeps the order of the loops: series by name, each one's versions by number. So all
  * comes in the order that is asked for and nothing is sorted, but for open versions and votes.
@@ -127,7 +134,8 @@ static void write_versions(struct fv_text *sql, const flagver_query *query)
         fv_text_add(sql, payload_columns);
     if (wants_open(query))
         fv_text_add(sql, " FROM main.flagver_version v CROSS JOIN main.flagver_series s ON "
-                         "s.id = v.series AND v.state <= 2 AND v.no > ?5 AND v.no < ?6");
+                         "s.id = v.series AND v.state >= ?11 AND v.state <= 2 AND v.no > ?5 "
+                         "AND v.no < ?6");
     else
         fv_text_format(sql,
                        " FROM main.flagver_series s CROSS JOIN main.flagver_version v ON "
@@ -417,6 +425,8 @@ static int bind_all(const flagver_driver_txn *txn, sqlite3_stmt *statement,
                               SQLITE_TRANSIENT);
     if (r == SQLITE_OK)
         r = bind_integer(statement, 10, query->states ? query->states : UINT32_MAX);
+    if (r == SQLITE_OK)
+        r = bind_integer(statement, 11, lowest_open_state(query));
     return r;
 }
 

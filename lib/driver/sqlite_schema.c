@@ -255,9 +255,14 @@ int fv_sqlite_schema_migrate(flagver_store *store, uint32_t to, flagver_error *e
     r = fv_sqlite_pool_take(store, FLAGVER_MODE_WRITE, &conn, err);
     if (r < 0)
         return r;
-    /* Or dropping a table would first delete its rows one by one and look who refers to them. */
+    /*
+     * Or dropping a table would first delete its rows one by one and look who refers to them, and
+     * dropping a column would fail where a view of the application makes no sense.
+     */
     sqlite3_db_config(conn->db, SQLITE_DBCONFIG_ENABLE_FKEY, 0, (int *)NULL);
+    sqlite3_db_config(conn->db, SQLITE_DBCONFIG_WRITABLE_SCHEMA, 1, (int *)NULL);
     r = fv_sqlite_schema_move(conn, to, err);
+    sqlite3_db_config(conn->db, SQLITE_DBCONFIG_WRITABLE_SCHEMA, 0, (int *)NULL);
     sqlite3_db_config(conn->db, SQLITE_DBCONFIG_ENABLE_FKEY, 1, (int *)NULL);
     if (r == 0)
         take_new_id(store, conn);
