@@ -18,7 +18,7 @@ static const char usage[] =
     "  --quick     few short rounds: does it run, and do the answers agree?\n"
     "  --json      one JSON document instead of the table\n"
     "  --rounds N  rounds of each measurement, 1 to 1000\n"
-    "  --only NAME W1 to W6, threads, loading, memory or store\n";
+    "  --only NAME W1 to W6, threads, loading, memory, store or versions\n";
 
 static void be_quick(struct bench_options *options)
 {
@@ -78,6 +78,8 @@ int main(int argc, char **argv)
         bench_memory(&options);
     if (bench_wanted(&options, "store"))
         bench_store(&options);
+    if (bench_wanted(&options, "versions"))
+        bench_versions(&options);
     report_free(options.report);
     return 0;
 }

@@ -7,103 +7,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "fixture.h"
+#include "place.h"
 #include "report.h"
 #include "sql.h"
 
-/* Where a store is: the same store twice, one for each side. */
-struct place {
-    const char *name;
-    bool waits; /* for a disk, when something is committed */
-    char directory[64];
-    char ours[96], theirs[96], cache[96], uri[112];
-};
-
-/* ------------------------------------------------------------------------
- * Stores
- */
-
-static flagver_client *open_store(const char *uri, const char *cache)
+/* BENCH_FLAGS flags, for both sides. */
+static void fill(const struct place *place)
 {
-    const flagver_options options = { .size = sizeof options, .cache_file = cache };
-    flagver_client *client = NULL;
+    flagver_client *client = place_open(place, NULL);
+    flagver_txn *txn = place_begin(client);
     flagver_error err;
-
-    bench_must(flagver_open(uri, &options, &client, &err), err.message);
-    return client;
-}
-
-static flagver_txn *begin(flagver_client *client)
-{
-    static const flagver_actor actor = { .size = sizeof actor, .id = "bench" };
-    flagver_txn *txn = NULL;
-    flagver_error err;
-
-    bench_must(flagver_txn_begin(client, &actor, NULL, &txn, &err), err.message);
-    return txn;
-}
-
-static void commit(flagver_txn *txn)
-{
-    flagver_error err;
-
-    bench_must(flagver_txn_commit(txn, &err), err.message);
-    flagver_txn_free(txn);
-}
-
-static void copy_file(const char *from, const char *to)
-{
-    FILE *in = fopen(from, "rb"), *out = fopen(to, "wb");
-    char block[65536];
-    size_t got;
-
-    if (!in || !out)
-        bench_die("cannot copy %s to %s", from, to);
-    while ((got = fread(block, 1, sizeof block, in)) > 0)
-        fwrite(block, 1, got, out);
-    if (ferror(in) || fclose(out) != 0)
-        bench_die("cannot copy %s to %s", from, to);
-    fclose(in);
-}
-
-static void place_init(struct place *place, const char *name, bool waits, const char *where)
-{
-    char *json;
-    flagver_client *client;
-    flagver_error err;
-    flagver_txn *txn;
     size_t length;
+    char *json = mixed_json(&length);
 
-    memset(place, 0, sizeof *place);
-    place->name = name;
-    place->waits = waits;
-    snprintf(place->directory, sizeof place->directory, "%s/flagver-bench-XXXXXX", where);
-    if (!mkdtemp(place->directory))
-        bench_die("no directory can be made in %s", where);
-    snprintf(place->ours, sizeof place->ours, "%s/ours", place->directory);
-    snprintf(place->theirs, sizeof place->theirs, "%s/theirs", place->directory);
-    snprintf(place->cache, sizeof place->cache, "%s/cache", place->directory);
-    snprintf(place->uri, sizeof place->uri, "sqlite:%s", place->ours);
-
-    json = mixed_json(&length);
-    client = open_store(place->uri, NULL);
-    txn = begin(client);
     bench_must(flagver_flags_apply(txn, json, length, NULL, false, NULL, &err), err.message);
-    commit(txn);
+    place_commit(txn);
     flagver_close(client);
     free(json);
-    copy_file(place->ours, place->theirs);
-}
-
-static void place_clear(struct place *place)
-{
-    unlink(place->ours);
-    unlink(place->theirs);
-    unlink(place->cache);
-    if (rmdir(place->directory) != 0)
-        bench_die("%s is not empty", place->directory);
+    place_share(place);
 }
 
 /* ------------------------------------------------------------------------
@@ -114,14 +37,14 @@ static void open_and_close(void *data)
 {
     const struct place *place = data;
 
-    flagver_close(open_store(place->uri, NULL));
+    flagver_close(place_open(place, NULL));
 }
 
 static void open_with_cache(void *data)
 {
     const struct place *place = data;
 
-    flagver_close(open_store(place->uri, place->cache));
+    flagver_close(place_open(place, place->cache));
 }
 
 static void parse(const char *text, size_t length)
@@ -209,7 +132,7 @@ static void measure_reading(const struct bench_options *options, struct place *p
     };
     uint64_t random = 3;
 
-    reading->client = open_store(place->uri, NULL);
+    reading->client = place_open(place, NULL);
     reading->sql = sql_open(place->theirs);
     bench_shuffle(reading->order, BENCH_FLAGS, &random);
     bench_turns(&library, &other, options->rounds, READS * 1e3, &row.library, &row.other);
@@ -259,10 +182,10 @@ static void change_flags(void *data)
     int i, j;
 
     for (i = 0; i < changing->transactions; i++) {
-        txn = begin(changing->client);
+        txn = place_begin(changing->client);
         for (j = 0; j < changing->changes; j++)
             change_one(changing, txn);
-        commit(txn);
+        place_commit(txn);
     }
 }
 
@@ -297,20 +220,9 @@ static void measure_changes(const struct bench_options *options, struct changing
     report_ratio(options->report, row, 1.5);
 }
 
-/* The bare side has written what the library has, or the comparison is worth nothing. */
-static void compare_stores(const struct place *place)
-{
-    char *ours = sql_census(place->ours), *theirs = sql_census(place->theirs);
-
-    if (strcmp(ours, theirs) != 0)
-        bench_die("the library has written %s, and SQL %s", ours, theirs);
-    free(ours);
-    free(theirs);
-}
-
 static void measure_changing(const struct bench_options *options, const struct place *place)
 {
-    struct changing changing = { .client = open_store(place->uri, NULL),
+    struct changing changing = { .client = place_open(place, NULL),
                                  .sql = sql_open(place->theirs),
                                  .transactions = options->merges / 10,
                                  .changes = 1,
@@ -335,28 +247,30 @@ static void measure_changing(const struct bench_options *options, const struct p
 
     flagver_close(changing.client);
     sql_close(changing.sql);
-    compare_stores(place);
+    place_compare(place);
 }
 
 void bench_store(const struct bench_options *options)
 {
-    struct place places[2];
+    struct place places[PLACES];
     int i;
 
-    place_init(&places[0], "in memory", false, "/dev/shm");
-    place_init(&places[1], "on disk", true, "/var/tmp");
+    for (i = 0; i < PLACES; i++) {
+        place_init(&places[i], i);
+        fill(&places[i]);
+    }
     report_group(options->report, "Opening and closing a store, in ms", "SELECT and jansson",
                  "ratio");
-    for (i = 0; i < 2; i++)
+    for (i = 0; i < PLACES; i++)
         measure_opening(options, &places[i]);
     report_group(options->report, "Reading a version, in microseconds", "SELECT", "ratio");
-    for (i = 0; i < 2; i++)
+    for (i = 0; i < PLACES; i++)
         measure_reading(options, &places[i]);
     report_group(options->report,
                  "Changing flags, in microseconds a change (on disk by the clock on the wall)",
                  "SQL", "ratio");
-    for (i = 0; i < 2; i++)
+    for (i = 0; i < PLACES; i++)
         measure_changing(options, &places[i]);
-    for (i = 0; i < 2; i++)
+    for (i = 0; i < PLACES; i++)
         place_clear(&places[i]);
 }
