@@ -294,6 +294,54 @@ START_TEST(what_belongs_to_versions_is_rolled_back)
 }
 END_TEST
 
+START_TEST(what_belongs_to_versions_outlives_the_store)
+{
+    flagver_driver_txn *txn;
+
+    make_draft_with_item();
+    txn = conform_write();
+    change_everything(txn);
+    conform_commit(txn);
+    conform_close(conform.store);
+    conform.store = conform_open(CONFORM_WAIT_MS);
+    txn = conform_read();
+    check_everything(txn, true);
+    conform_rollback(txn);
+}
+END_TEST
+
+/* Kinds that say nothing about the rev of their row have none. */
+START_TEST(what_belongs_to_versions_is_written_whatever_is_expected)
+{
+    struct conform_batch batch = { .count = 0 };
+    flagver_item_row old;
+    flagver_driver_txn *txn;
+    size_t i;
+
+    make_draft_with_item();
+    old = conform_item(&version, "old");
+    conform_add_item(&batch, FLAGVER_CHANGE_ITEM, conform_decided(old, FLAGVER_ITEM_REJECTED));
+    conform_add_new_item(&batch, conform_item(&version, "new"), "new");
+    conform_add_item(&batch, FLAGVER_CHANGE_ITEM_DELETE, old);
+    conform_add_contributor(&batch, conform_contributor(&version, "editor"));
+    conform_shred(&batch, version.payload_id);
+    conform_add_leaf(&batch, conform_leaf(0, "leaf"));
+    conform_add_node(&batch, conform_node(8, 0));
+    conform_add_head(&batch, conform_head(1, "frontier"));
+    for (i = 0; i < batch.count; i++)
+        batch.changes[i].expect = 4711;
+    conform_commit_batch(&batch);
+    txn = conform_write();
+    check_counts(txn, 1, 0, 1);
+    assert_ok(conform_move(txn, &version, FLAGVER_STATE_SUBMITTED, 0));
+    conform_add_vote(&batch, conform_vote(&version, "voter"));
+    batch.changes[0].expect = 4711;
+    assert_ok(conform_apply(txn, &batch));
+    check_counts(txn, 1, 1, 1);
+    conform_commit(txn);
+}
+END_TEST
+
 START_TEST(what_belongs_to_versions_is_seen_once_it_is_committed)
 {
     flagver_driver_txn *txn, *reader;
@@ -671,6 +719,8 @@ void conform_review_cases(Suite *suite)
 
     tcase = conform_tcase(suite, "transactions of reviews");
     conform_add(tcase, 0, what_belongs_to_versions_is_rolled_back);
+    conform_add(tcase, NEEDS_REOPEN, what_belongs_to_versions_outlives_the_store);
+    conform_add(tcase, 0, what_belongs_to_versions_is_written_whatever_is_expected);
     conform_add(tcase, NEEDS_SNAPSHOTS, what_belongs_to_versions_is_seen_once_it_is_committed);
     conform_add(tcase, NEEDS_SNAPSHOTS, a_cursor_over_items_stays_in_its_state_while_others_commit);
     conform_add(tcase, 0, a_batch_that_is_refused_leaves_nothing_of_any_kind);
