@@ -188,10 +188,16 @@ static int collect(void *data, const flagver_item_row *item, flagver_error *err)
     struct items *items = data;
     size_t before = items->keys.count;
     flagver_item_row *row = fv_arena_allocate(fv_txn_arena(items->txn), sizeof *row);
+    struct fv_sealed sealed;
+    int r;
 
     if (!row)
         return fv_fail_memory(err);
     *row = *item;
+    r = fv_item_is_sealed(row, &sealed) ? fv_txn_unseal(items->txn, &sealed, &row->payload, err)
+                                        : 0;
+    if (r < 0)
+        return r;
     if (!copy(items->txn, &row->key) || !copy(items->txn, &row->decided_by) ||
         !copy(items->txn, &row->note) || !copy(items->txn, &row->payload) ||
         !copy(items->txn, &row->payload_salt) ||
@@ -268,6 +274,41 @@ int fv_items_carry(flagver_txn *txn, struct fv_series *series, uint32_t baseline
 
 /* ---- put and remove ---- */
 
+struct salt {
+    flagver_txn *txn;
+    flagver_bytes bytes;
+};
+
+static int keep_salt(void *data, const flagver_item_row *item, flagver_error *err)
+{
+    struct salt *salt = data;
+
+    salt->bytes = item->payload_salt;
+    return copy(salt->txn, &salt->bytes) ? 0 : fv_fail_memory(err);
+}
+
+/*
+ * Does an item that is there say just this? With another content it gets another salt: the
+ * old one stays with versions that it was carried forward to, and would help to guess what it was.
+ */
+static int is_same(const struct items *items, const flagver_item_row *there, bool encrypted,
+                   flagver_bytes payload, bool *ret_same, flagver_error *err)
+{
+    const flagver_query query = { .kind = FLAGVER_QUERY_ITEMS,
+                                  .id = there->series,
+                                  .no = there->no,
+                                  .subject = there->key,
+                                  .payload = 1 };
+    struct salt salt = { .txn = items->txn };
+    uint8_t hash[32];
+    int r = encrypted ? walk(items->txn, &query, keep_salt, &salt, err) : 0;
+
+    if (r == 0)
+        r = fv_items_hash(items->txn, NULL, salt.bytes, payload, hash, err);
+    *ret_same = r == 0 && memcmp(there->hash, hash, sizeof hash) == 0;
+    return r;
+}
+
 /* One item as it will be; NULL: it is like that already. */
 static int make(struct items *items, const struct fv_target *target,
                 const flagver_item_content *content, flagver_item_row **ret_row, flagver_error *err)
@@ -275,6 +316,7 @@ static int make(struct items *items, const struct fv_target *target,
     flagver_item_row *there,
         *row = fv_arena_allocate_zeroed(fv_txn_arena(items->txn), 1, sizeof *row);
     struct fv_content made;
+    bool same = false;
     int r;
 
     *ret_row = NULL;
@@ -282,9 +324,10 @@ static int make(struct items *items, const struct fv_target *target,
     if (r < 0)
         return r;
     there = find(items, content->key);
-    r = fv_record_part(items->txn, target, content->json, content->length,
-                       there ? there->payload_salt : (flagver_bytes){ NULL, 0 }, &made, err);
-    if (r < 0)
+    r = fv_record_part(items->txn, target, content->json, content->length, &made, err);
+    if (r == 0 && there)
+        r = is_same(items, there, target->policy->encrypt, made.payload, &same, err);
+    if (r < 0 || same)
         return r;
     if (!row)
         return fv_fail_memory(err);
@@ -294,8 +337,7 @@ static int make(struct items *items, const struct fv_target *target,
     r = fv_items_hash(items->txn, NULL, made.salt, made.payload, row->hash, err);
     if (r < 0 || !copy(items->txn, &row->key))
         return r < 0 ? r : fv_fail_memory(err);
-    if (!there || memcmp(there->hash, row->hash, sizeof row->hash) != 0)
-        *ret_row = row;
+    *ret_row = row;
     return 0;
 }
 

@@ -106,42 +106,30 @@ static int refuse_size(const struct fv_target *target, size_t length, flagver_er
                    policy->subject, (unsigned long long)policy->max_bytes);
 }
 
-static int keep_content(flagver_txn *txn, const struct fv_target *target, const char *canonical,
-                        size_t length, flagver_bytes salt, struct fv_content *ret_content,
-                        flagver_error *err)
+int fv_record_checked(flagver_txn *txn, const struct fv_target *target, const char *canonical,
+                      size_t length, struct fv_content *ret_content, flagver_error *err)
 {
     uint64_t limit = target->policy->max_bytes;
     char *copy;
-    int r = 0;
 
     if (length > FLAGVER_PAYLOAD_LIMIT || (limit && length > limit))
         return refuse_size(target, length, err);
     copy = fv_arena_string(fv_txn_arena(txn), canonical, length);
     if (!copy)
         return fv_fail_memory(err);
-    *ret_content = (struct fv_content){ .payload = fv_bytes_of(copy, length), .salt = salt };
-    if (target->policy->encrypt && !salt.data)
-        r = fv_txn_salt(txn, &ret_content->salt, err);
-    return r;
-}
-
-int fv_record_checked(flagver_txn *txn, const struct fv_target *target, const char *canonical,
-                      size_t length, struct fv_content *ret_content, flagver_error *err)
-{
-    return keep_content(txn, target, canonical, length, (flagver_bytes){ NULL, 0 }, ret_content,
-                        err);
+    *ret_content = (struct fv_content){ .payload = fv_bytes_of(copy, length) };
+    return target->policy->encrypt ? fv_txn_salt(txn, &ret_content->salt, err) : 0;
 }
 
 int fv_record_part(flagver_txn *txn, const struct fv_target *target, const char *json,
-                   size_t length, flagver_bytes salt, struct fv_content *ret_content,
-                   flagver_error *err)
+                   size_t length, struct fv_content *ret_content, flagver_error *err)
 {
     struct fv_text canonical = FV_TEXT_INIT;
     int r;
 
     r = fv_payload_canonical(json, length, &canonical, err);
     if (r == 0)
-        r = keep_content(txn, target, canonical.data, canonical.length, salt, ret_content, err);
+        r = fv_record_checked(txn, target, canonical.data, canonical.length, ret_content, err);
     fv_text_clear(&canonical);
     return r;
 }

@@ -52,13 +52,9 @@ int fv_record_content(flagver_txn *txn, const struct fv_target *target, const ch
 int fv_record_checked(flagver_txn *txn, const struct fv_target *target, const char *canonical,
                       size_t length, struct fv_content *ret_content, flagver_error *err);
 
-/*
- * The same for a part of a content, an item: any JSON. `salt` is the one that the part had
- * before, or none.
- */
+/* The same for a part of a content, an item: any JSON. */
 int fv_record_part(flagver_txn *txn, const struct fv_target *target, const char *json,
-                   size_t length, flagver_bytes salt, struct fv_content *ret_content,
-                   flagver_error *err);
+                   size_t length, struct fv_content *ret_content, flagver_error *err);
 
 /* Would put be allowed, and is in force what the target expects? All operations ask by themselves. */
 int fv_record_may_put(flagver_txn *txn, const struct fv_target *target, flagver_error *err);
