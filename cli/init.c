@@ -26,13 +26,22 @@ struct setup {
     const char *name; /* of the file; NULL: none */
     char *text;
     size_t length;
-    json_t *records;                 /* {"flag": {KEY: record}, "segment": {NAME: record}} */
+    json_t *records;                 /* {"flag": {KEY: record}, "segment": {NAME: record}, …} */
     json_t *loaded, *present, *kept; /* documents */
 };
 
-static const struct cli_kind *const kinds[] = { &cli_segment_kind, &cli_flag_kind };
-static const char *const sections[] = { "segments", "flags" };
-#define KIND_COUNT 2
+/* What is loaded from which section of the file. */
+struct kind {
+    const char *name, *phase, *section;
+};
+
+static const struct kind kinds[] = {
+    { "segment", FLAGVER_PHASE_SEGMENT, "segments" },
+    { "flag", FLAGVER_PHASE_FLAG, "flags" },
+    { "assignment", FLAGVER_PHASE_ASSIGNMENT, "assignments" },
+    { "phase", FLAGVER_PHASE_PHASE, "phases" },
+};
+#define KIND_COUNT (sizeof kinds / sizeof *kinds)
 
 /* One line for people about one step. */
 static void tell(const struct setup *setup, const char *step, const char *format, ...)
@@ -155,15 +164,15 @@ static int read_records(struct setup *setup, flagver_error *err)
     setup->records = json_object();
     for (i = 0; r == 0 && i < KIND_COUNT; i++) {
         records = json_object();
-        cli_json_set(setup->records, kinds[i]->name, records);
-        r = flagver_version_list(setup->client, kinds[i]->phase, &options, remember_record, records,
+        cli_json_set(setup->records, kinds[i].name, records);
+        r = flagver_version_list(setup->client, kinds[i].phase, &options, remember_record, records,
                                  err);
     }
     return r;
 }
 
 /* What is not there yet stays among the definitions to be loaded; what was there is left alone. */
-static void sort_out(struct setup *setup, const struct cli_kind *kind, json_t *definitions)
+static void sort_out(struct setup *setup, const struct kind *kind, json_t *definitions)
 {
     json_t *records = json_object_get(setup->records, kind->name), *definition, *record, *entry;
     const char *key;
@@ -203,7 +212,7 @@ static char *new_definitions(struct setup *setup)
     json_array_clear(setup->present);
     json_array_clear(setup->kept);
     for (i = 0; i < KIND_COUNT; i++)
-        sort_out(setup, kinds[i], json_object_get(file, sections[i]));
+        sort_out(setup, &kinds[i], json_object_get(file, kinds[i].section));
     text = cli_json_write(file, JSON_COMPACT);
     json_decref(file);
     return text;
@@ -237,10 +246,10 @@ static void tell_kept(const struct setup *setup)
     {
         by = json_object_get(entry, "by");
         for (j = 0; j < KIND_COUNT; j++) {
-            name = json_object_get(entry, kinds[j]->name);
+            name = json_object_get(entry, kinds[j].name);
             if (name)
                 tell(setup, "", "left alone: %s %s, %s in version %" JSON_INTEGER_FORMAT " by %s",
-                     kinds[j]->name, json_string_value(name),
+                     kinds[j].name, json_string_value(name),
                      json_is_true(json_object_get(entry, "deleted")) ? "deleted" : "changed",
                      json_integer_value(json_object_get(entry, "no")), json_string_value(by));
         }

@@ -91,7 +91,7 @@ static bool switches_on(const flagver_plan_step *step)
 {
     const char *line = step->difference;
 
-    if (step->segment || step->action != FLAGVER_PLAN_CHANGE)
+    if (strcmp(step->phase, FLAGVER_PHASE_FLAG) != 0 || step->action != FLAGVER_PLAN_CHANGE)
         return false;
     for (; *line; line += strcspn(line, "\n"), line += *line == '\n')
         if (strncmp(line, "~ /enabled: false", 17) == 0 ||
@@ -132,6 +132,34 @@ static const struct {
     [FLAGVER_PLAN_DELETE] = { "delete", '-', CLI_RED },
 };
 
+/* What a record is called, and the member of a step that holds its name. */
+static const struct {
+    const char *phase, *name;
+} kinds[] = {
+    { FLAGVER_PHASE_FLAG, "flag" },
+    { FLAGVER_PHASE_SEGMENT, "segment" },
+    { FLAGVER_PHASE_PHASE, "phase" },
+    { FLAGVER_PHASE_ASSIGNMENT, "assignment" },
+};
+
+static const char *kind_of_phase(const char *phase)
+{
+    size_t i = 0;
+
+    while (strcmp(kinds[i].phase, phase) != 0)
+        i++;
+    return kinds[i].name;
+}
+
+static const char *kind_of(const json_t *step)
+{
+    size_t i = 0;
+
+    while (!json_object_get(step, kinds[i].name))
+        i++;
+    return kinds[i].name;
+}
+
 static void collect_step(void *data, const flagver_plan_step *step)
 {
     struct plan *plan = data;
@@ -139,7 +167,7 @@ static void collect_step(void *data, const flagver_plan_step *step)
 
     cli_json_append(plan->steps,
                     json_pack("{s:s, s:o, s:o, s:o, s:o}", "action", actions[step->action].name,
-                              step->segment ? "segment" : "flag", cli_json_text(step->key), "no",
+                              kind_of_phase(step->phase), cli_json_text(step->key), "no",
                               cli_json_number(step->current_no), "changes",
                               cli_json_lines(step->difference), "switchedOff", off));
 }
@@ -238,15 +266,14 @@ static void print_switching(const char *key, const json_t *off, const char *inde
 
 static void print_step(const json_t *step)
 {
-    const json_t *segment = json_object_get(step, "segment"), *line;
+    const char *kind = kind_of(step), *key = json_string_value(json_object_get(step, kind));
+    const json_t *line;
     const json_t *off = json_object_get(step, "switchedOff"), *no = json_object_get(step, "no");
-    const char *key = json_string_value(segment ? segment : json_object_get(step, "flag"));
     int action = action_of(step);
     char *name = cli_readable(key);
     size_t i;
 
-    cli_print_styled(actions[action].style, "%c %s %s", actions[action].sign,
-                     segment ? "segment" : "flag", name);
+    cli_print_styled(actions[action].style, "%c %s %s", actions[action].sign, kind, name);
     free(name);
     if (json_is_integer(no))
         cli_print(" (version %" JSON_INTEGER_FORMAT ")", json_integer_value(no));
