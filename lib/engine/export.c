@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "codec/transfer.h"
+#include "engine/rows.h"
 #include "engine/transfer.h"
 #include "store/sealing.h"
 #include "util/fail.h"
@@ -226,159 +226,22 @@ static void clear_output(struct output *output)
 
 /* ---- what is in it ---- */
 
-/* A scan, and the row of it that is next. Several of them see one state. */
-struct stream {
-    const flagver_driver *driver;
-    flagver_cursor *cursor; /* NULL: it is not open */
-    flagver_row row;
-    int more; /* 1: there is a row */
-};
-
-static int next_row(struct stream *stream, flagver_error *err)
+static int put_row(void *data, const struct fv_transfer *line, flagver_error *err)
 {
-    stream->more = stream->driver->next(stream->cursor, &stream->row, err);
-    return stream->more < 0 ? stream->more : 0;
+    return put(data, line, err);
 }
 
-static void close_stream(struct stream *stream)
+static int refuse_stray(void *data, const char *words, flagver_error *err)
 {
-    if (stream->cursor)
-        stream->driver->end_scan(stream->cursor);
-    stream->cursor = NULL;
+    (void)data;
+    return fv_fail(err, FLAGVER_ECORRUPT, "%s", words);
 }
 
-static int open_stream(struct stream *stream, const struct fv_read *read,
-                       const flagver_query *query, flagver_error *err)
-{
-    int r;
-
-    *stream = (struct stream){ .driver = read->store->driver };
-    r = stream->driver->scan(read->txn, query, &stream->cursor, err);
-    return r == 0 ? next_row(stream, err) : r;
-}
-
-/* What belongs to versions: in the order of the lines, and which version a row is of. */
-static const struct part {
-    int32_t query;
-    enum fv_transfer_kind kind;
-    const char *what;
-} parts[] = {
-    { FLAGVER_QUERY_CONTRIBUTORS, FV_TRANSFER_CONTRIBUTOR, "a contributor" },
-    { FLAGVER_QUERY_ITEMS, FV_TRANSFER_ITEM, "an item" },
-    { FLAGVER_QUERY_VOTES, FV_TRANSFER_VOTE, "a vote" },
-};
-
-#define PARTS (sizeof parts / sizeof *parts)
-
-static uint32_t version_of(const struct part *part, const flagver_row *row)
-{
-    switch (part->kind) {
-    case FV_TRANSFER_ITEM:
-        return row->as.item.no;
-    case FV_TRANSFER_VOTE:
-        return row->as.vote.no;
-    default:
-        return row->as.contributor.no;
-    }
-}
-
-static int put_part(struct output *output, const struct part *part, const flagver_row *row,
-                    flagver_error *err)
-{
-    struct fv_transfer line = { .kind = part->kind };
-
-    if (part->kind == FV_TRANSFER_ITEM)
-        line.as.item = row->as.item;
-    else if (part->kind == FV_TRANSFER_VOTE)
-        line.as.vote = row->as.vote;
-    else
-        line.as.contributor = row->as.contributor;
-    return put(output, &line, err);
-}
-
-static int put_version(struct output *output, const flagver_version_row *row,
-                       struct stream streams[PARTS], flagver_error *err)
-{
-    const struct fv_transfer line = { .kind = FV_TRANSFER_VERSION, .as.version = *row };
-    int r = put(output, &line, err);
-    size_t i;
-
-    for (i = 0; i < PARTS; i++)
-        while (r == 0 && streams[i].more && version_of(&parts[i], &streams[i].row) == row->no) {
-            r = put_part(output, &parts[i], &streams[i].row, err);
-            if (r == 0)
-                r = next_row(&streams[i], err);
-        }
-    return r;
-}
-
-/* The versions of a series, the next ones of all, with what belongs to each. */
-static int put_versions(struct output *output, const flagver_series_row *series,
-                        struct stream *versions, struct stream streams[PARTS], flagver_error *err)
-{
-    const flagver_version_row *version = &versions->row.as.version;
-    int r = 0;
-    size_t i;
-
-    while (r == 0 && versions->more &&
-           memcmp(&version->series, &series->id, sizeof series->id) == 0) {
-        r = put_version(output, version, streams, err);
-        if (r == 0)
-            r = next_row(versions, err);
-    }
-    for (i = 0; r == 0 && i < PARTS; i++)
-        if (streams[i].more)
-            r = fv_fail(err, FLAGVER_ECORRUPT, "%s of %.*s \"%.*s\" is of no version",
-                        parts[i].what, (int)series->phase.length, (const char *)series->phase.data,
-                        (int)series->subject.length, (const char *)series->subject.data);
-    return r;
-}
-
-static int put_series(struct output *output, const struct fv_read *read,
-                      const flagver_series_row *series, struct stream *versions, flagver_error *err)
-{
-    const struct fv_transfer line = { .kind = FV_TRANSFER_SERIES, .as.series = *series };
-    flagver_query query = { .id = series->id, .payload = 1 };
-    struct stream streams[PARTS] = { { .more = 0 } };
-    int r = put(output, &line, err);
-    size_t i;
-
-    for (i = 0; r == 0 && i < PARTS; i++) {
-        query.kind = parts[i].query;
-        r = open_stream(&streams[i], read, &query, err);
-    }
-    if (r == 0)
-        r = put_versions(output, series, versions, streams, err);
-    for (i = 0; i < PARTS; i++)
-        close_stream(&streams[i]);
-    return r;
-}
-
-/*
- * Series and versions are two scans of one state, in the same order: the versions of a series
- * are the next ones of the other scan.
- */
 static int put_all_series(struct output *output, struct fv_read *read, flagver_error *err)
 {
-    const flagver_query all = { .kind = FLAGVER_QUERY_SERIES };
-    const flagver_query all_versions = { .kind = FLAGVER_QUERY_VERSIONS,
-                                         .pick = FLAGVER_PICK_ALL,
-                                         .payload = 1 };
-    struct stream versions;
-    flagver_row row;
-    int r;
+    const struct fv_rows_visitor visitor = { put_row, refuse_stray, output };
 
-    r = open_stream(&versions, read, &all_versions, err);
-    if (r == 0)
-        r = fv_read_scan(read, &all, err);
-    while (r >= 0 && (r = fv_read_next(read, &row, err)) > 0)
-        r = put_series(output, read, &row.as.series, &versions, err);
-    if (r == 0 && versions.more)
-        r = fv_fail(err, FLAGVER_ECORRUPT, "version %" PRIu32 " of \"%.*s\" is of no series",
-                    versions.row.as.version.no, (int)versions.row.as.version.subject.length,
-                    (const char *)versions.row.as.version.subject.data);
-    close_stream(&versions);
-    return r;
+    return fv_rows_walk(read, &visitor, err);
 }
 
 static int put_keys(struct output *output, struct fv_read *read, flagver_error *err)
