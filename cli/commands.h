@@ -68,6 +68,13 @@ int cli_phase_list(const struct cli_request *request);
 int cli_assign(const struct cli_request *request);
 int cli_assignments(const struct cli_request *request);
 
+/* key.c */
+int cli_key_list(const struct cli_request *request);
+int cli_key_rotate(const struct cli_request *request);
+int cli_key_fernet(const struct cli_request *request);
+int cli_version_shred(const struct cli_request *request);
+int cli_retain(const struct cli_request *request);
+
 /* plan.c */
 int cli_flag_plan(const struct cli_request *request);
 int cli_flag_apply(const struct cli_request *request);

@@ -381,7 +381,7 @@ const struct cli_command cli_commands[] = {
     {
         .name = "metrics",
         .operands = "[PHASE]",
-        .summary = "how many versions, and how long they took",
+        .summary = "how many versions, how fast approved",
         .options = CLI_BIT(CLI_PREFIX) | CLI_BIT(CLI_PARTS) | CLI_BIT(CLI_BY_MONTH) |
                    CLI_BIT(CLI_SINCE) | CLI_BIT(CLI_UNTIL),
         .manual = "Print for each phase how many versions were created and in which states they\n"
@@ -621,6 +621,59 @@ const struct cli_command cli_commands[] = {
         .options = LISTING,
         .manual = "Print what was handed in and the actor, in its roles, may approve and has not.",
         .run = cli_version_due,
+    },
+    {
+        .name = "version shred",
+        .operands = "PHASE SUBJECT@NO",
+        .summary = "forget what it said, for good",
+        .options = MOVING,
+        .manual =
+            "Forget what a version said, and its items. That there was such a version, who\n"
+            "made and approved it and when stays, and so do the hashes: the audit log is as\n"
+            "good as before. Backups still have it.",
+        .run = cli_version_shred,
+    },
+    {
+        .name = "retain",
+        .operands = "PHASE",
+        .summary = "forget what old versions said",
+        .options = MOVING | CLI_BIT(CLI_PREFIX) | CLI_BIT(CLI_UNTIL),
+        .manual =
+            "Forget what the versions of a phase said that are out of force and were created\n"
+            "before --until, as version shred does: --until -365d.",
+        .run = cli_retain,
+    },
+    {
+        .name = "key list",
+        .operands = "",
+        .summary = "print the data keys",
+        .manual =
+            "Print the data keys that payloads are encrypted with, and the key-encryption key\n"
+            "that each lies under. These come from FLAGVER_KEYS: ID:BASE64 of 32 bytes, one a\n"
+            "line or between commas, of which the first encrypts.\n"
+            "\n"
+            "Exit status: 1 when a key-encryption key is missing or another one.",
+        .run = cli_key_list,
+    },
+    {
+        .name = "key rotate",
+        .operands = "",
+        .summary = "encrypt with new keys from now on",
+        .options = CLI_BIT(CLI_IDEMPOTENCY_KEY),
+        .manual =
+            "Make a new data key for what is encrypted from now on, and put all data keys\n"
+            "under the first key-encryption key of FLAGVER_KEYS. The others are not needed\n"
+            "any more then.",
+        .run = cli_key_rotate,
+    },
+    {
+        .name = "key fernet",
+        .operands = "KEYS FILE",
+        .summary = "decrypt a Fernet token",
+        .manual =
+            "Print what is in the Fernet token in FILE, or on standard input for -. The file\n"
+            "KEYS has a Fernet key on each line; they are tried in turn.",
+        .run = cli_key_fernet,
     },
     { .name = NULL },
 };

@@ -67,6 +67,11 @@ version history|PHASE SUBJECT|
 version diff|PHASE SUBJECT [FROM [TO]]|--merge-patch
 version list|[PHASE]|--state --prefix --author --limit --after --all
 version due|[PHASE]|--prefix --author --limit --after
+version shred|PHASE SUBJECT@NO|--note --idempotency-key
+retain|PHASE|--note --idempotency-key --prefix --until
+key list||
+key rotate||--idempotency-key
+key fernet|KEYS FILE|
 END
 }
 
@@ -187,7 +192,7 @@ _flagver() {
         SUBJECT | SUBJECT@NO)
             _flagver_subjects "${form[${#given[@]} - used]}" "${given[used]}" "$cur"
             ;;
-        FILE) _flagver_files "$cur" ;;
+        FILE | KEYS) _flagver_files "$cur" ;;
         esac
     fi
     if declare -F __ltrim_colon_completions >/dev/null; then
