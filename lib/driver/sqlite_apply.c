@@ -663,9 +663,11 @@ static int write_head(flagver_driver_txn *txn, const flagver_change *change, fla
 
     r = check_tenant(txn, row->tenant, err);
     if (r == 0)
-        r = fv_bind_start(&call, txn->conn, FV_SQL_HEAD,
-                          "UPDATE main.flagver_log SET frontier = ? WHERE tenant = ? AND size = ?",
-                          err);
+        r = fv_bind_start(
+            &call, txn->conn, FV_SQL_HEAD,
+            "UPDATE main.flagver_log SET frontier = ?1, frontier_size = iif(?1 IS NULL, "
+            "NULL, size) WHERE tenant = ?2 AND size = ?3",
+            err);
     if (r < 0)
         return r;
     fv_bind_blob(&call, row->frontier);

@@ -85,15 +85,6 @@
     "  END;\n"                                                                                 \
     "END"
 
-#define LEAF_NEXT_1                                                                         \
-    "CREATE TRIGGER flagver_leaf_next AFTER INSERT ON flagver_leaf WHEN NEW.no > 0\n"       \
-    "BEGIN\n"                                                                               \
-    "  UPDATE flagver_log SET size = size + 1 WHERE tenant = NEW.tenant;\n"                 \
-    "  SELECT RAISE(ABORT, 'flagver: leaves are appended to the log one by one, from 0')\n" \
-    "    WHERE NOT EXISTS (SELECT 1 FROM flagver_log WHERE tenant = NEW.tenant\n"           \
-    "      AND size = NEW.no + 1);\n"                                                       \
-    "END"
-
 #define LOG_GROWS_1                                                                              \
     "CREATE TRIGGER flagver_log_grows BEFORE UPDATE ON flagver_log\n"                            \
     "WHEN NEW.tenant IS NOT OLD.tenant OR NEW.size IS NOT OLD.size + 1\n"                        \
@@ -305,7 +296,13 @@ static const char *const up_1[] = {
     "  INSERT INTO flagver_log (tenant, size) VALUES (NEW.tenant, 1);\n"
     "END",
 
-    LEAF_NEXT_1,
+    "CREATE TRIGGER flagver_leaf_next AFTER INSERT ON flagver_leaf WHEN NEW.no > 0\n"
+    "BEGIN\n"
+    "  UPDATE flagver_log SET size = size + 1 WHERE tenant = NEW.tenant;\n"
+    "  SELECT RAISE(ABORT, 'flagver: leaves are appended to the log one by one, from 0')\n"
+    "    WHERE NOT EXISTS (SELECT 1 FROM flagver_log WHERE tenant = NEW.tenant\n"
+    "      AND size = NEW.no + 1);\n"
+    "END",
 
     "CREATE TRIGGER flagver_leaf_frozen BEFORE UPDATE ON flagver_leaf\n"
     "BEGIN\n"
@@ -407,6 +404,9 @@ static const char *const up_2[] = {
     ") STRICT, WITHOUT ROWID",
 
     "ALTER TABLE main.flagver_log ADD COLUMN frontier BLOB",
+
+    "ALTER TABLE main.flagver_log ADD COLUMN frontier_size INTEGER\n"
+    "  CHECK ((frontier IS NULL) = (frontier_size IS NULL))",
 
     "ALTER TABLE main.flagver_payload ADD COLUMN shredded INTEGER CHECK (shredded IS NULL\n"
     "    OR shredded = 1 AND length(body) = 0 AND key IS NULL AND salt IS NULL)",
@@ -580,7 +580,7 @@ static const char *const up_2[] = {
     "  SELECT RAISE(ABORT, 'flagver: a contributor is never deleted');\n"
     "END",
 
-    /* ---- the tree over the log: what is remembered of it is remembered once for each size ---- */
+    /* ---- the tree over the log; the frontier is that of the log when it had frontier_size ---- */
 
     "CREATE TRIGGER flagver_node_born BEFORE INSERT ON flagver_node\n"
     "WHEN EXISTS (SELECT 1 FROM flagver_node\n"
@@ -599,16 +599,6 @@ static const char *const up_2[] = {
     "  SELECT RAISE(ABORT, 'flagver: a node of the tree is never deleted');\n"
     "END",
 
-    "DROP TRIGGER main.flagver_leaf_next",
-
-    "CREATE TRIGGER flagver_leaf_next AFTER INSERT ON flagver_leaf WHEN NEW.no > 0\n"
-    "BEGIN\n"
-    "  UPDATE flagver_log SET size = size + 1, frontier = NULL WHERE tenant = NEW.tenant;\n"
-    "  SELECT RAISE(ABORT, 'flagver: leaves are appended to the log one by one, from 0')\n"
-    "    WHERE NOT EXISTS (SELECT 1 FROM flagver_log WHERE tenant = NEW.tenant\n"
-    "      AND size = NEW.no + 1);\n"
-    "END",
-
     "DROP TRIGGER main.flagver_log_grows",
 
     "CREATE TRIGGER flagver_log_grows BEFORE UPDATE ON flagver_log\n"
@@ -618,10 +608,10 @@ static const char *const up_2[] = {
     "        OR NOT EXISTS (SELECT 1 FROM flagver_leaf\n"
     "          WHERE tenant = OLD.tenant AND no = OLD.size))\n"
     "      THEN RAISE(ABORT, 'flagver: leaves are appended to the log one by one, from 0')\n"
-    "    WHEN NEW.size = OLD.size AND OLD.frontier IS NOT NULL\n"
-    "      AND NEW.frontier IS NOT OLD.frontier\n"
-    "      THEN RAISE(ABORT, 'flagver: what is remembered of the tree changes when the log "
-    "grows')\n"
+    "    WHEN (NEW.frontier, NEW.frontier_size) IS NOT (OLD.frontier, OLD.frontier_size)\n"
+    "      AND (NEW.size <> OLD.size OR NEW.frontier_size IS NOT NEW.size\n"
+    "        OR OLD.frontier_size = OLD.size)\n"
+    "      THEN RAISE(ABORT, 'flagver: the frontier is told once for each size of the log')\n"
     "  END;\n"
     "END",
 
@@ -641,8 +631,8 @@ static const char *const down_2[] = {
     "DROP TRIGGER IF EXISTS main.flagver_payload_stays",
     "DROP TRIGGER IF EXISTS main.flagver_version_born",
     "DROP TRIGGER IF EXISTS main.flagver_version_changes",
-    "DROP TRIGGER IF EXISTS main.flagver_leaf_next",
     "DROP TRIGGER IF EXISTS main.flagver_log_grows",
+    "ALTER TABLE main.flagver_log DROP COLUMN frontier_size",
     "ALTER TABLE main.flagver_log DROP COLUMN frontier",
     "ALTER TABLE main.flagver_payload DROP COLUMN shredded",
     PAYLOAD_BORN_1,
@@ -650,7 +640,6 @@ static const char *const down_2[] = {
     PAYLOAD_STAYS_1,
     VERSION_BORN_1,
     VERSION_CHANGES_1,
-    LEAF_NEXT_1,
     LOG_GROWS_1,
     "UPDATE main.flagver_meta SET version = 1, compatible = 1",
     NULL,

@@ -168,7 +168,7 @@ START_TEST(a_version_that_is_not_below_is_no_way_down)
     assert_fails(
         FLAGVER_EINVAL,
         flagver_schema_down(STORE_NAMED("store"), FLAGVER_SCHEMA_VERSION + 1, NULL, true, &error));
-    assert_words("cannot go down to 2");
+    assert_words("cannot go down to 3");
     assert_ok(
         flagver_schema_down(STORE_NAMED("store"), FLAGVER_SCHEMA_VERSION, NULL, true, &error));
     assert_ok(flagver_store_export(STORE_NAMED("store"), NULL, FILE_NAMED("after"), &error));

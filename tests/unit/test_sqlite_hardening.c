@@ -44,7 +44,7 @@ static const struct {
       "appended" },
     { "the size of a log replaced by the same",
       "INSERT INTO flagver_leaf VALUES ('t', 0, x'aa', zeroblob(32)); INSERT OR REPLACE INTO "
-      "flagver_log VALUES ('t', 1, NULL)",
+      "flagver_log (tenant, size) VALUES ('t', 1)",
       "appended" },
     { "a rev that cannot be raised", "UPDATE flagver_series SET rev = 9223372036854775807",
       "CHECK" },

@@ -233,8 +233,9 @@ static const struct {
     { "a shorter log", "UPDATE flagver_log SET size = size - 1", "one by one" },
     { "another tenant's log", "UPDATE flagver_log SET tenant = 'x', size = size + 1",
       "one by one" },
-    { "a log without leaves", "INSERT INTO flagver_log VALUES ('new', 1, NULL)", "one by one" },
-    { "a replaced log", "INSERT OR REPLACE INTO flagver_log VALUES ('default', 1, NULL)",
+    { "a log without leaves", "INSERT INTO flagver_log (tenant, size) VALUES ('new', 1)",
+      "one by one" },
+    { "a replaced log", "INSERT OR REPLACE INTO flagver_log (tenant, size) VALUES ('default', 1)",
       "one by one" },
     { "a deleted log", "DELETE FROM flagver_log", "never deleted" },
 
