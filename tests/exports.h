@@ -490,6 +490,7 @@ static inline struct sheet approval_sheet(void)
     shred(&items[2].payload, &items[2].payload_key, &items[2].payload_salt);
     row = version_row(&sheet, 4, FLAGVER_STATE_APPROVED, 0, fv_bytes("{\"a\":4}"));
     row.bits = FLAGVER_VERSION_EMERGENCY;
+    items[0].payload_id = next_id(&sheet);
     add_with_items(&sheet, &row, items, 3);
     add_vote(&sheet, "erin", row.content_hash, decided(4) + 1, "it had to be");
 
@@ -497,9 +498,11 @@ static inline struct sheet approval_sheet(void)
     row.rev = 3;
     row.payload_key = 1;
     row.payload_salt = fv_bytes_of("\0salt", 5);
+    items[0].payload_id = next_id(&sheet);
     add_with_items(&sheet, &row, items, 1);
     add_vote(&sheet, "bob", row.content_hash, created(5), NULL);
 
+    items[0].payload_id = next_id(&sheet);
     items[0].status = FLAGVER_ITEM_PENDING;
     items[0].origin_no = 0;
     items[0].decided_at = 0;

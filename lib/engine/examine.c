@@ -50,10 +50,8 @@ struct fv_examiner {
     struct fv_digest *content; /* of the version */
     struct fv_arena arena;     /* what the line holds */
     struct fv_map ids;
-    struct fv_map keys;     /* numbers of the tenant's data keys */
-    struct fv_map payloads; /* ids of those of the series' items, which may share them, … */
-    struct fv_map facts;    /* … and the same with what was said of them */
-    struct fv_map votes;    /* on the version: whose, for what */
+    struct fv_map keys;  /* numbers of the tenant's data keys */
+    struct fv_map votes; /* on the version: whose, for what */
     struct fv_transfer line;
     enum fv_transfer_kind last; /* kind of the line before */
     bool begun;
@@ -82,8 +80,6 @@ void fv_examiner_free(struct fv_examiner *examiner)
     fv_crypto_free(examiner->crypto);
     fv_map_clear(&examiner->ids);
     fv_map_clear(&examiner->keys);
-    fv_map_clear(&examiner->payloads);
-    fv_map_clear(&examiner->facts);
     fv_map_clear(&examiner->votes);
     fv_arena_clear(&examiner->arena);
     fv_release(NULL, examiner);
@@ -98,8 +94,6 @@ int fv_examiner_new(struct fv_examiner **ret_examiner, flagver_error *err)
     fv_arena_init(&examiner->arena, NULL, LINE_CHUNK);
     fv_map_init(&examiner->ids, NULL);
     fv_map_init(&examiner->keys, NULL);
-    fv_map_init(&examiner->payloads, NULL);
-    fv_map_init(&examiner->facts, NULL);
     fv_map_init(&examiner->votes, NULL);
     examiner->crypto = fv_crypto_new();
     if (examiner->crypto) {
@@ -187,7 +181,6 @@ static int check_hash(struct fv_examiner *examiner, const char *prefix, flagver_
 
 /* A payload as a version or an item has it. */
 struct payload {
-    const flagver_id *id;
     uint32_t key;
     flagver_bytes salt, body;
 };
@@ -352,8 +345,8 @@ static int end_version(struct fv_examiner *examiner)
 
 static int check_contents(struct fv_examiner *examiner, const flagver_version_row *version)
 {
-    const struct payload payload = { &version->payload_id, version->payload_key,
-                                     version->payload_salt, version->payload };
+    const struct payload payload = { version->payload_key, version->payload_salt,
+                                     version->payload };
     int r = check_note(examiner, version->note);
 
     if (r == 0)
@@ -446,45 +439,6 @@ static int check_decision(const struct fv_examiner *examiner, const flagver_item
                    : 0;
 }
 
-/* What two items must have in common that share a payload, as one that was carried forward does. */
-static int digest_payload(struct fv_examiner *examiner, const struct payload *payload,
-                          const uint8_t item_hash[FV_DIGEST_SIZE], uint8_t out[FV_DIGEST_SIZE])
-{
-    const uint64_t head[] = { payload->key, payload->salt.data ? payload->salt.length + 1 : 0,
-                              payload->body.data ? payload->body.length + 1 : 0 };
-    struct fv_digest *digest = examiner->part;
-
-    fv_digest_start(digest);
-    fv_digest_add(digest, item_hash, FV_DIGEST_SIZE);
-    fv_digest_add(digest, head, sizeof head);
-    fv_digest_add(digest, payload->salt.data, payload->salt.length);
-    fv_digest_add(digest, payload->body.data, payload->body.length);
-    return fv_digest_end(digest, out) ? 0 : fv_fail_memory(examiner->err);
-}
-
-static int check_shared(struct fv_examiner *examiner, const struct payload *payload,
-                        const uint8_t item_hash[FV_DIGEST_SIZE])
-{
-    const char *id = (const char *)payload->id->bytes;
-    char facts[sizeof payload->id->bytes + FV_DIGEST_SIZE];
-    size_t before = examiner->facts.count;
-    bool is_new = fv_map_find(&examiner->payloads, id, sizeof payload->id->bytes) == FV_MAP_NONE;
-    int r;
-
-    memcpy(facts, id, sizeof payload->id->bytes);
-    r = digest_payload(examiner, payload, item_hash, (uint8_t *)facts + sizeof payload->id->bytes);
-    if (r == 0 && is_new)
-        r = check_id(examiner, ID_PAYLOAD, "payload's id", payload->id);
-    if (r < 0)
-        return r;
-    if (fv_map_add(&examiner->payloads, id, sizeof payload->id->bytes) == FV_MAP_NONE ||
-        fv_map_add(&examiner->facts, facts, sizeof facts) == FV_MAP_NONE)
-        return fv_fail_memory(examiner->err);
-    return is_new || examiner->facts.count == before
-               ? 0
-               : refuse(examiner, "the payload is another than that of the same id before");
-}
-
 static void add_item(struct fv_examiner *examiner, const flagver_item_row *item)
 {
     const uint32_t length = (uint32_t)item->key.length;
@@ -515,8 +469,7 @@ static int check_item_order(struct fv_examiner *examiner, const flagver_item_row
 
 static int check_item(struct fv_examiner *examiner, const flagver_item_row *item)
 {
-    const struct payload payload = { &item->payload_id, item->payload_key, item->payload_salt,
-                                     item->payload };
+    const struct payload payload = { item->payload_key, item->payload_salt, item->payload };
     int r = check_place(examiner, "an item");
 
     if (r == 0)
@@ -532,7 +485,7 @@ static int check_item(struct fv_examiner *examiner, const flagver_item_row *item
     if (r == 0 && is_readable(&payload))
         r = check_hash(examiner, NULL, item->payload, item->hash, "hash");
     if (r == 0)
-        r = check_shared(examiner, &payload, item->hash);
+        r = check_id(examiner, ID_PAYLOAD, "payload's id", &item->payload_id);
     if (r == 0)
         add_item(examiner, item);
     return r;
@@ -653,8 +606,6 @@ static int check_series(struct fv_examiner *examiner, const flagver_series_row *
                    row->last_no);
     examiner->series = series;
     examiner->in_series = true;
-    fv_map_clear(&examiner->payloads);
-    fv_map_clear(&examiner->facts);
     return r;
 }
 

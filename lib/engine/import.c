@@ -77,7 +77,6 @@ struct import {
 
     struct fv_arena series_memory, version_memory, last_memory;
     flagver_series_row series; /* the one that is being brought in, as it is going to be */
-    struct fv_map payloads;    /* of its items, which may share them */
     bool in_version;
     flagver_version_row version; /* likewise, … */
     int32_t state;               /* … and what it is until now */
@@ -231,7 +230,6 @@ static int take_series(struct import *import, const flagver_series_row *row, fla
     int r;
 
     fv_arena_reset(&import->series_memory);
-    fv_map_clear(&import->payloads);
     import->series = *row;
     import->series.tenant = fv_bytes(import->tenant);
     import->in_force = 0;
@@ -496,19 +494,11 @@ static int take_item(struct import *import, const flagver_item_row *item, flagve
 {
     const flagver_payload_row payload = { item->payload_id, item->payload_key, item->payload_salt,
                                           item->payload };
-    size_t before = import->payloads.count;
-    bool is_new;
-    int r = 0;
+    int r = add_payload(import, &payload, err);
 
-    if (fv_map_add(&import->payloads, (const char *)payload.id.bytes, sizeof payload.id.bytes) ==
-        FV_MAP_NONE)
-        return fv_fail_memory(err);
-    is_new = import->payloads.count > before;
-    if (is_new)
-        r = add_payload(import, &payload, err);
     if (r == 0)
         r = add_item(import, item, err);
-    return r == 0 && is_new ? shred_payload(import, &payload, err) : r;
+    return r == 0 ? shred_payload(import, &payload, err) : r;
 }
 
 /* Votes come while it is submitted, or to what is in force without any. */
@@ -788,7 +778,6 @@ static struct import *new_import(void)
     fv_arena_init(&import->series_memory, NULL, SMALL_CHUNK);
     fv_arena_init(&import->version_memory, NULL, SMALL_CHUNK);
     fv_arena_init(&import->last_memory, NULL, SMALL_CHUNK);
-    fv_map_init(&import->payloads, NULL);
     return import;
 }
 
@@ -797,7 +786,6 @@ static void free_import(struct import *import)
     fv_digest_free(import->digest);
     fv_store_release(import->store);
     fv_map_clear(&import->tenants);
-    fv_map_clear(&import->payloads);
     fv_arena_clear(&import->batch);
     fv_arena_clear(&import->series_memory);
     fv_arena_clear(&import->version_memory);
