@@ -242,6 +242,7 @@ static bool tell_pending(void *data, const flagver_version *version)
 static int list_pending(const struct reading *reading, flagver_error *err)
 {
     flagver_list_options options = { .size = sizeof options,
+                                     .all = 1,
                                      .states = FLAGVER_STATES(FLAGVER_STATE_SUBMITTED) };
 
     return flagver_version_list(reading->client, reading->record.phase, &options, tell_pending,

@@ -131,7 +131,8 @@ static int put_file(struct work *work, const char *file)
         return r;
     object = cli_json_read(text, length, CLI_JSON_RULES, &place);
     if (!object) {
-        cli_complain(NULL, "%s:%d:%d: %s", name, place.line, place.column, place.text);
+        cli_complain(NULL, "%s:%d:%d: %s", name, place.line, place.column ? place.column : 1,
+                     place.text);
         r = CLI_INVALID;
     } else if (!json_is_object(object) || !json_object_size(object)) {
         cli_complain(name, "needs an object with at least one member: {\"KEY\": JSON, ...}");

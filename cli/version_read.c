@@ -269,7 +269,12 @@ static int read_list_options(const struct cli_request *request, flagver_list_opt
                                            .author = request->values[CLI_AUTHOR],
                                            .all = request->values[CLI_ALL] != NULL };
     r = cli_read_number(request, CLI_LIMIT, &ret_options->limit);
-    return r ? r : read_states(request, &ret_options->states);
+    if (r == 0)
+        r = read_states(request, &ret_options->states);
+    /* That something is to be deleted waits like all else. */
+    if (ret_options->states)
+        ret_options->all = 1;
+    return r;
 }
 
 static int list(const struct cli_request *request,

@@ -15,7 +15,7 @@ holds test -e flags.db
 it "says the same to programs"
 run flag put report_setup - --json <<<'{"type": "boolean", "beta": ["u1"], "percentage": 12.5}'
 exits 0
-prints '{"flag":"report_setup","no":2}'
+prints '{"flag":"report_setup","no":2,"state":"approved"}'
 
 it "prints the definition, canonical and readable"
 run flag get report_setup
@@ -60,7 +60,7 @@ prints_nothing
 it "prints the version with everything about it"
 run flag get report_setup --json
 exits 0
-prints_like '{"flag":"report_setup","no":2,"state":"approved","deleted":false,"createdAt":"'"$time"'","createdBy":"alice","submittedAt":"'"$time"'","decidedAt":"'"$time"'","decidedBy":*,"supersededAt":null,"supersededBy":null,"base":1,"reverts":null,"note":null,"id":"*-*-*-*-*","contentHash":"*","definition":{"beta":\["u1"\],"percentage":12.5,"type":"boolean"}}'
+prints_like '{"flag":"report_setup","no":2,"state":"approved","deleted":false,"emergency":false,"createdAt":"'"$time"'","createdBy":"alice","submittedAt":"'"$time"'","decidedAt":"'"$time"'","decidedBy":*,"supersededAt":null,"supersededBy":null,"base":1,"parent":1,"reverts":null,"note":null,"id":"*-*-*-*-*","contentHash":"*","definition":{"beta":\["u1"\],"percentage":12.5,"type":"boolean"}}'
 
 it "prints an earlier version"
 run flag get report_setup 1
@@ -335,7 +335,7 @@ exits 5
 says_like 'flagver: report_setup: *child*'
 run flag delete child --json
 exits 0
-prints '{"flag":"child","no":2}'
+prints '{"flag":"child","no":2,"state":"approved"}'
 run flag delete report_setup
 exits 0
 prints 'report_setup: version 19, deleted'

@@ -65,7 +65,7 @@ commands_of_help >commands
 everywhere=$(options_of 'Options of every command')
 
 it "has a lot of commands"
-holds test "$(wc -l <commands)" -ge 37
+holds test "$(wc -l <commands)" -ge 60
 holds grep -q '^flag beta add|KEY USER...|--note --expect --idempotency-key$' commands
 
 while IFS='|' read -r command operands options; do
@@ -95,7 +95,7 @@ prints_nothing
 says 'flagver: flag eval: --frob is no option; see flagver --help'
 
 it "keeps its help within 80 columns"
-for words in '' flag segment 'flag beta'; do
+for words in '' flag segment 'flag beta' version phase; do
     # shellcheck disable=SC2086
     run $words --help
     holds eval '! grep -Eq "^.{81}" "$work/out"'

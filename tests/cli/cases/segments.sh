@@ -9,7 +9,7 @@ exits 0
 prints 'staff: version 1'
 run segment put staff - --json --note more <<<'{"include": ["bob", "eve"]}'
 exits 0
-prints '{"segment":"staff","no":2}'
+prints '{"segment":"staff","no":2,"state":"approved"}'
 run segment get staff
 exits 0
 prints '{"include": ["bob", "eve"]}'
