@@ -22,11 +22,11 @@ EPARSE        Where it is about a text, the message names the place, and `line` 
 EIO           The message names the file, and `native` is the errno. Look at its path, its permissions, and the room on the disk.
 ENOTSUP       The client has no store, the driver cannot do this, or the URI names nothing this library knows. A driver of your own has to be registered before the store is opened.
 EBUSY         Somebody else holds a lock, or two transactions were in each other's way. Nothing happened: run the transaction again from its beginning, as `flagver_txn_run()` does by itself. If it stays, look for a process with a transaction open for long.
-EEXIST        What was to be created is there: a file of a backup, records in a tenant that an import needs empty, a driver of that name. Choose another name, or look at what is there.
+EEXIST        What was to be created is there: a file of a backup, records in a tenant that an import needs empty, a driver of that name, this actor's approval. Choose another name, or look at what is there.
 ECONFLICT     The current version is not the one in `expect_no`: somebody changed the record since it was read. Read it again, decide again.
-ESTALE        A draft was made while another version was in force. Make a new draft from the one in force now.
+ESTALE        A draft was made while another version was in force. Look at what has changed since, return and rebase it; or make a new draft from the one in force now.
 ESTATE        The message names the state: what was withdrawn or superseded stays so, and a flag that others refer to cannot be deleted. Look at the record, and do what its state allows.
-EFROZEN       What was submitted cannot be edited. Make a new draft.
+EFROZEN       What was submitted cannot be edited. Return it first; of what is decided make a new draft.
 EPHASE        The policy of this phase does not know the operation. Records of an audit-only phase are recorded and nothing else.
 EIDEM         The same idempotency key came with other operations than the first time. A key belongs to one transaction: make a new one for each.
 ESCHEMA       The store was made for another version of the library. `flagver schema status` compares, `flagver schema up` upgrades; a store that is newer needs a newer library.
@@ -35,6 +35,12 @@ EUNKNOWN      The connection was lost in the commit. Run the transaction again u
 ECORRUPT      Stop writing. Keep a copy of the store, and look at it with `flagver schema verify` and `flagver doctor`; bring the last good export into a new store.
 EFORKED       A child of `fork()` evaluates with the flags it inherited, but must open the store itself: `flagver_client_reopen()`.
 ETIMEDOUT     The transaction was open for longer than `timeout_ms` and was rolled back. Run it again; do slow things before it begins.
+EDENIED       The policy in force does not allow this to the actor; the message names it, and `flagver phase get` prints it. Let somebody do it who may, give the role, or change the policy.
+ESELF         Who has created or edited a version cannot approve it, unless the policy has `allow_self`. Let somebody else look at it.
+ECHANGED      The content is not the one in `content_hash`: it was edited since it was read. Read it again, decide again.
+EINCOMPLETE   The policy asks for a decision on every item, and the message names one that has none. Decide about the items first.
+EVALIDATION   The payload does not fit the schema of its phase, or is longer than the policy allows. The message names the place. Correct the payload.
+EKEY          The phase is encrypted, and the key is not there or is another one. See `flagver_options.key_file` and `FLAGVER_KEYS`.
 ADVICE
 
 # NAME|NUMBER|CLASS|WORDS for each code, as the compiler sees the table.

@@ -7,7 +7,7 @@ it "sets a store up"
 run init
 exits 0
 prints_like 'store   sqlite:flagver.db is not there yet: it will be made
-migrate to schema version 1
+migrate to schema version 2
 verify  * things looked at, all are as they should be
 next    flagver flag list
 *flagver_open("sqlite:flagver.db", ...)'
@@ -17,7 +17,7 @@ holds test -e flagver.db
 it "says the second time what is there already"
 run init
 exits 0
-prints_like 'store   sqlite:flagver.db is there, schema version 1
+prints_like 'store   sqlite:flagver.db is there, schema version 2
 migrate nothing to do
 verify  * things looked at, all are as they should be
 next    *'
@@ -91,9 +91,9 @@ prints_like '* alice *flagver init
 it "prints all of that as JSON"
 run --store sqlite:app.db init --load more.json --enable fresh --json
 exits 0
-prints_like '{"store":"sqlite:app.db","file":"more.json","loaded":\[\],"present":\[\],"leftAlone":\[{"flag":"limit","no":2,"deleted":true,"by":"bob"},{"flag":"fresh","no":2,"deleted":false,"by":"alice"}\],"enable":{"flag":"fresh","no":2,"on":true,"changed":false},"installed":true,"from":1,"version":1,"checked":*,"wrong":0}'
+prints_like '{"store":"sqlite:app.db","file":"more.json","loaded":\[\],"present":\[\],"leftAlone":\[{"flag":"limit","no":2,"deleted":true,"by":"bob"},{"flag":"fresh","no":2,"deleted":false,"by":"alice"}\],"enable":{"flag":"fresh","no":2,"on":true,"changed":false},"installed":true,"from":2,"version":2,"checked":*,"wrong":0}'
 run --store sqlite:json.db init --load more.json --json
-prints_like '{"store":"sqlite:json.db","file":"more.json","loaded":\[{"flag":"limit"},{"flag":"fresh"}\],"present":\[\],"leftAlone":\[\],"enable":null,"installed":false,"from":0,"version":1,"checked":*,"wrong":0}'
+prints_like '{"store":"sqlite:json.db","file":"more.json","loaded":\[{"flag":"limit"},{"flag":"fresh"}\],"present":\[\],"leftAlone":\[\],"enable":null,"installed":false,"from":0,"version":2,"checked":*,"wrong":0}'
 
 it "sets one store up from several processes at once"
 for i in 1 2 3 4 5 6; do
@@ -156,25 +156,25 @@ fi
 it "tells whether the schema is up to date"
 run schema status
 exits 0
-prints 'sqlite:flagver.db: schema version 1 of 1, up to date'
+prints 'sqlite:flagver.db: schema version 2 of 2, up to date'
 run schema status --json
-prints '{"store":"sqlite:flagver.db","version":1,"wanted":1,"current":true}'
+prints '{"store":"sqlite:flagver.db","version":2,"wanted":2,"current":true}'
 
 it "exits 1 when there is no schema yet, and makes none"
 run schema status --store sqlite:none.db
 exits 1
-prints 'sqlite:none.db: schema version 0 of 1, "flagver schema up" makes it'
+prints 'sqlite:none.db: schema version 0 of 2, "flagver schema up" makes it'
 holds test ! -e none.db
 
 it "makes the schema, twice"
 run schema up --store sqlite:up.db
 exits 0
-prints 'sqlite:up.db: schema version 0 -> 1'
+prints 'sqlite:up.db: schema version 0 -> 2'
 run schema up --store sqlite:up.db
 exits 0
-prints 'sqlite:up.db: schema version 1'
+prints 'sqlite:up.db: schema version 2'
 run schema up --store sqlite:up.db --json
-prints '{"store":"sqlite:up.db","from":1,"version":1,"backup":null}'
+prints '{"store":"sqlite:up.db","from":2,"version":2,"backup":null}'
 
 it "verifies it, a line for each thing"
 run schema verify --store sqlite:up.db
@@ -210,9 +210,9 @@ exits 0
 it "takes the schema down with a backup, from which all comes back"
 run --store sqlite:app.db flag history report_setup --json
 cp "$work/out" history
-run --store sqlite:app.db schema down --backup app.export
+run --store sqlite:app.db schema down 0 --backup app.export
 exits 0
-prints 'sqlite:app.db: schema version 1 -> 0; backup in app.export'
+prints 'sqlite:app.db: schema version 2 -> 0; backup in app.export'
 run --store sqlite:app.db schema status
 exits 1
 run --store sqlite:app.db flag list
@@ -227,7 +227,7 @@ holds cmp "$work/out" history
 it "takes it down without one when it is told to"
 run --store sqlite:up.db schema down 0 --no-backup --json
 exits 0
-prints '{"store":"sqlite:up.db","from":1,"version":0,"backup":null}'
+prints '{"store":"sqlite:up.db","from":2,"version":0,"backup":null}'
 run --store sqlite:up.db schema down 0 --no-backup
 exits 0
 
