@@ -20,7 +20,7 @@
 #include "model/leaf.h"
 #include "util/fail.h"
 
-#define LINE_SIZE 1536
+#define LINE_SIZE 2560
 #define MIB (UINT64_C(1) << 20)
 #define LITTLE_ROOM (256 * MIB)
 #define NO_ROOM (16 * MIB)
@@ -28,7 +28,7 @@
 #define CLOCK_TOLERANCE_US INT64_C(2000000)
 #define FIRST_YEAR_MS INT64_C(1704067200000) /* 2024: this library is not older */
 #define LAST_YEAR_MS INT64_C(4102444800000)  /* 2100 */
-#define SOME_TENANT "default"
+#define DEFAULT_TENANT "default"
 #define WAIT_MS 1000 /* who holds a lock for longer is worth a finding */
 
 enum { OK = FLAGVER_FINDING_OK, WARNING = FLAGVER_FINDING_WARNING, BAD = FLAGVER_FINDING_ERROR };
@@ -64,17 +64,15 @@ static void say(struct doctor *doctor, int finding, const char *format, ...)
         doctor->visit(doctor->data, finding, line);
 }
 
-/* What to do about an error of the store. */
+/* What to do about an error of the store; NULL: its words say so. */
 static const char *advice(int code)
 {
     switch (code) {
-    case FLAGVER_ENOTFOUND:
-        return "check the path, or create the store: flagver init";
     case FLAGVER_ENOTSUP:
+    case FLAGVER_ESCHEMA:
+        return NULL;
     case FLAGVER_EINVAL:
         return "use sqlite:PATH or the name of a registered driver";
-    case FLAGVER_ESCHEMA:
-        return "run: flagver schema up";
     case FLAGVER_EBUSY:
         return "look for a process that holds a transaction open, and try again";
     case FLAGVER_ECORRUPT:
@@ -85,13 +83,57 @@ static const char *advice(int code)
     }
 }
 
-static void say_error(struct doctor *doctor, const char *what, const flagver_error *error)
+static void say_advised(struct doctor *doctor, const char *what, const flagver_error *error,
+                        const char *what_to_do)
 {
     if (error->code == FLAGVER_ENOMEM)
         doctor->memory_is_short = true;
     else
-        say(doctor, error->code == FLAGVER_EBUSY ? WARNING : BAD, "%s: %s; %s", what,
-            error->message, advice(error->code));
+        say(doctor, error->code == FLAGVER_EBUSY ? WARNING : BAD, "%s: %s%s%s", what,
+            error->message, what_to_do ? "; " : "", what_to_do ? what_to_do : "");
+}
+
+static void say_error(struct doctor *doctor, const char *what, const flagver_error *error)
+{
+    say_advised(doctor, what, error, advice(error->code));
+}
+
+/* ---- files ---- */
+
+static bool is_directory(const char *path)
+{
+    struct stat status;
+
+    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+static void directory_of(const char *path, char *out, size_t size)
+{
+    const char *slash = strrchr(path, '/');
+
+    if (!slash)
+        snprintf(out, size, ".");
+    else
+        snprintf(out, size, "%.*s", (int)(slash - path) + (slash == path), path);
+}
+
+/* What a store is not that cannot be opened, where it should be a file. */
+static const char *advice_to_open(const char *uri, int code)
+{
+    const char *colon = strchr(uri, ':'), *path = colon ? colon + 1 : uri;
+    char directory[4096];
+
+    directory_of(path, directory, sizeof directory);
+    if (is_directory(path))
+        return "this is a directory: name a file in it";
+    if (code == FLAGVER_ECORRUPT)
+        return "if another file was meant, check the path; if not, keep this one as it is and "
+               "import the last good export into a new store";
+    if (code != FLAGVER_ENOTFOUND)
+        return advice(code);
+    return is_directory(directory) ? "check the path, or create the store: flagver init"
+                                   : "nor is there its directory: check the path, or create the "
+                                     "directory, then the store: flagver init";
 }
 
 /* ---- the store and its schema ---- */
@@ -102,7 +144,8 @@ static bool check_open(struct doctor *doctor)
     flagver_error error = { .code = 0 };
 
     if (fv_store_open(doctor->uri, &options, &doctor->store, &error) < 0) {
-        say_error(doctor, "the store cannot be opened", &error);
+        say_advised(doctor, "the store cannot be opened", &error,
+                    advice_to_open(doctor->uri, error.code));
         return false;
     }
     say(doctor, OK, "%s can be opened", doctor->uri);
@@ -197,7 +240,7 @@ static int64_t now_us(void)
 /* Written and deleted, and then not even committed. */
 static int try_to_write(struct fv_store *store, flagver_error *err)
 {
-    const flagver_keyed_row row = { .tenant = fv_bytes(SOME_TENANT),
+    const flagver_keyed_row row = { .tenant = fv_bytes(DEFAULT_TENANT),
                                     .space = fv_bytes("doctor"),
                                     .key = fv_bytes("write"),
                                     .rev = 1,
@@ -229,16 +272,6 @@ static void check_writing(struct doctor *doctor)
 }
 
 /* ---- the file, where the store is one ---- */
-
-static void directory_of(const char *path, char *out, size_t size)
-{
-    const char *slash = strrchr(path, '/');
-
-    if (!slash)
-        snprintf(out, size, ".");
-    else
-        snprintf(out, size, "%.*s", (int)(slash - path) + (slash == path), path);
-}
 
 static void check_room(struct doctor *doctor, const char *path, const char *directory)
 {
@@ -418,29 +451,74 @@ static void check_logs(struct doctor *doctor)
 
 /* ---- what is in force against what was approved ---- */
 
-static bool is_content(struct fv_digest *digest, const flagver_version_row *row)
+static void add_item(struct fv_digest *digest, const flagver_item_row *item)
+{
+    const uint32_t length = (uint32_t)item->key.length;
+    const uint8_t head[4] = { (uint8_t)(length >> 24), (uint8_t)(length >> 16),
+                              (uint8_t)(length >> 8), (uint8_t)length };
+
+    fv_digest_add(digest, head, sizeof head);
+    fv_digest_add(digest, item->key.data, length);
+    fv_digest_add(digest, item->hash, sizeof item->hash);
+}
+
+static int add_items(struct fv_digest *digest, const struct fv_read *read,
+                     const flagver_version_row *version, flagver_error *err)
+{
+    const flagver_query query = { .kind = FLAGVER_QUERY_ITEMS,
+                                  .id = version->series,
+                                  .no = version->no };
+    const flagver_driver *driver = read->store->driver;
+    flagver_cursor *cursor;
+    flagver_row row;
+    int r;
+
+    r = driver->scan(read->txn, &query, &cursor, err);
+    if (r < 0)
+        return r;
+    while ((r = driver->next(cursor, &row, err)) > 0)
+        add_item(digest, &row.as.item);
+    driver->end_scan(cursor);
+    return r;
+}
+
+static int is_content(struct fv_digest *digest, const struct fv_read *read,
+                      const flagver_version_row *row, bool with_items, bool *ret_same,
+                      flagver_error *err)
 {
     uint8_t hash[FV_DIGEST_SIZE];
+    int r;
 
     fv_digest_start(digest);
     fv_digest_add(digest, row->payload.data, row->payload.length);
-    return fv_digest_end(digest, hash) && memcmp(hash, row->content_hash, sizeof hash) == 0;
+    r = with_items ? add_items(digest, read, row, err) : 0;
+    if (r < 0)
+        return r;
+    if (!fv_digest_end(digest, hash))
+        return fv_fail_memory(err);
+    *ret_same = memcmp(hash, row->content_hash, sizeof hash) == 0;
+    return 0;
 }
 
-static int look_at_content(struct fv_digest *digest, const flagver_version_row *row,
-                           flagver_error *err)
+/* Most versions have no items: they are asked for when the payload alone is not it. */
+static int look_at_content(struct fv_digest *digest, const struct fv_read *read,
+                           const flagver_version_row *row, flagver_error *err)
 {
-    const char *wrong = NULL;
+    bool same;
+    int r;
 
-    if (!row->payload.data && !(row->bits & FLAGVER_VERSION_TOMBSTONE))
-        wrong = "is gone";
-    else if (!row->payload_key && !is_content(digest, row)) /* else the hash is of what is secret */
-        wrong = "is not what was approved: it has another hash";
-    return wrong ? fv_fail(err, FLAGVER_ECORRUPT,
-                           "the content of version %" PRIu32 " of %.*s \"%.*s\" %s", row->no,
-                           (int)row->phase.length, (const char *)row->phase.data,
-                           (int)row->subject.length, (const char *)row->subject.data, wrong)
-                 : 0;
+    if (row->payload_key || !row->payload.data)
+        return 0; /* the hash is of what is secret, or was shredded */
+    r = is_content(digest, read, row, false, &same, err);
+    if (r == 0 && !same)
+        r = is_content(digest, read, row, true, &same, err);
+    if (r < 0 || same)
+        return r;
+    return fv_fail(err, FLAGVER_ECORRUPT,
+                   "the content of version %" PRIu32
+                   " of %.*s \"%.*s\" is not what was approved: it has another hash",
+                   row->no, (int)row->phase.length, (const char *)row->phase.data,
+                   (int)row->subject.length, (const char *)row->subject.data);
 }
 
 static int look_at_contents(struct doctor *doctor, const char *tenant, uint64_t *count,
@@ -461,7 +539,7 @@ static int look_at_contents(struct doctor *doctor, const char *tenant, uint64_t 
     if (r == 0)
         r = fv_read_scan(&read, &query, err);
     while (r >= 0 && (r = fv_read_next(&read, &row, err)) > 0) {
-        r = look_at_content(digest, &row.as.version, err);
+        r = look_at_content(digest, &read, &row.as.version, err);
         *count += r == 0;
     }
     fv_read_end(&read);
@@ -488,6 +566,89 @@ static void check_payloads(struct doctor *doctor)
     }
     if (fine)
         say(doctor, OK, "what is in force has the content that was approved: %" PRIu64, count);
+}
+
+/* ---- emergencies ---- */
+
+static int has_vote(const struct fv_read *read, const flagver_version_row *version,
+                    flagver_error *err)
+{
+    const flagver_query query = {
+        .kind = FLAGVER_QUERY_VOTES, .id = version->series, .no = version->no, .limit = 1
+    };
+    const flagver_driver *driver = read->store->driver;
+    flagver_cursor *cursor;
+    flagver_row row;
+    int r;
+
+    r = driver->scan(read->txn, &query, &cursor, err);
+    if (r < 0)
+        return r;
+    r = driver->next(cursor, &row, err);
+    driver->end_scan(cursor);
+    return r;
+}
+
+static void say_emergency(struct doctor *doctor, const char *tenant, const flagver_version_row *row)
+{
+    const int phase = (int)row->phase.length, subject = (int)row->subject.length;
+    bool is_default = strcmp(tenant, DEFAULT_TENANT) == 0;
+    char date[FV_DATETIME_SIZE];
+
+    fv_datetime_format(row->decided_at / 1000, date);
+    say(doctor, WARNING,
+        "%.*s brought version %" PRIu32 " of %.*s \"%.*s\" into force by emergency at %s, and "
+        "nobody has reviewed it; have another person run: flagver %s%s%sversion review %.*s "
+        "%.*s@%" PRIu32,
+        (int)row->decided_by.length, (const char *)row->decided_by.data, row->no, phase,
+        (const char *)row->phase.data, subject, (const char *)row->subject.data, date,
+        is_default ? "" : "--tenant ", is_default ? "" : tenant, is_default ? "" : " ", phase,
+        (const char *)row->phase.data, subject, (const char *)row->subject.data, row->no);
+}
+
+/* Also those that are out of force again. */
+static int look_for_emergencies(struct doctor *doctor, const char *tenant, size_t *count,
+                                flagver_error *err)
+{
+    const flagver_query query = { .kind = FLAGVER_QUERY_VERSIONS,
+                                  .pick = FLAGVER_PICK_ALL,
+                                  .states = 1u << FLAGVER_STATE_APPROVED |
+                                            1u << FLAGVER_STATE_SUPERSEDED };
+    struct fv_read read;
+    flagver_row row;
+    int r, reviewed;
+
+    r = fv_read_begin(&read, doctor->store, tenant, err);
+    if (r == 0)
+        r = fv_read_scan(&read, &query, err);
+    while (r >= 0 && (r = fv_read_next(&read, &row, err)) > 0) {
+        if (!(row.as.version.bits & FLAGVER_VERSION_EMERGENCY))
+            continue;
+        reviewed = has_vote(&read, &row.as.version, err);
+        if (reviewed < 0)
+            r = reviewed;
+        if (reviewed == 0) {
+            say_emergency(doctor, tenant, &row.as.version);
+            ++*count;
+        }
+    }
+    fv_read_end(&read);
+    return r;
+}
+
+static void check_emergencies(struct doctor *doctor)
+{
+    flagver_error error = { .code = 0 };
+    bool fine = true;
+    size_t count = 0, i;
+
+    for (i = 0; i < doctor->tenants.count; i++)
+        if (look_for_emergencies(doctor, doctor->tenants.names[i].text, &count, &error) < 0) {
+            say_error(doctor, "the emergencies cannot be read", &error);
+            fine = false;
+        }
+    if (fine && count == 0)
+        say(doctor, OK, "no emergency waits for a review");
 }
 
 /* ---- flags ---- */
@@ -601,6 +762,7 @@ static void check_contents(struct doctor *doctor)
     } else {
         check_logs(doctor);
         check_payloads(doctor);
+        check_emergencies(doctor);
         check_flags(doctor);
     }
     fv_map_clear(&doctor->tenants);

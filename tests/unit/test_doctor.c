@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "../examples/drivers/jsonfile.h"
 #include "flagver/rollout.h"
 #include "flagver/store.h"
 
@@ -121,13 +122,18 @@ static void make_store(void)
     ck_assert_int_eq(chmod(FILE_NAMED("store"), 0600), 0);
 }
 
-static void import(struct sheet *sheet)
+static void import_into(struct sheet *sheet, const char *scheme)
 {
     seal(sheet);
     save_sheet(sheet, "file");
     clear_sheet(sheet);
-    assert_ok(flagver_store_import(STORE_NAMED("store"), FILE_NAMED("file"), &error));
+    assert_ok(flagver_store_import(in_folder(scheme, "store"), FILE_NAMED("file"), &error));
     ck_assert_int_eq(chmod(FILE_NAMED("store"), 0600), 0);
+}
+
+static void import(struct sheet *sheet)
+{
+    import_into(sheet, "sqlite:");
 }
 
 /* ---- stores that can be used ---- */
@@ -140,7 +146,7 @@ START_TEST(a_healthy_store_has_no_findings)
                   report.lines[FLAGVER_FINDING_WARNING].data);
     assert_finding(FLAGVER_FINDING_OK, "can be opened");
     assert_finding(FLAGVER_FINDING_OK, "driver sqlite: {");
-    assert_finding(FLAGVER_FINDING_OK, "the schema has version 1");
+    assert_finding(FLAGVER_FINDING_OK, "the schema has version 2");
     assert_finding(FLAGVER_FINDING_OK, "the schema is whole");
     assert_finding(FLAGVER_FINDING_OK, "the store can be written");
     assert_finding(FLAGVER_FINDING_OK,
@@ -168,10 +174,15 @@ END_TEST
 START_TEST(a_store_that_is_not_there_is_a_finding)
 {
     ck_assert_int_eq(examine(STORE_NAMED("none")), 1);
-    assert_only(FLAGVER_FINDING_ERROR, "flagver init");
+    assert_only(FLAGVER_FINDING_ERROR, "/none; check the path, or create the store: flagver init");
     ck_assert_int_eq(count_files("none"), 0);
+    ck_assert_int_eq(examine(STORE_NAMED("no/such/store")), 1);
+    assert_only(FLAGVER_FINDING_ERROR,
+                "such/store; nor is there its directory: check the path, or create the directory");
     ck_assert_int_eq(examine("what:ever"), 1);
-    assert_only(FLAGVER_FINDING_ERROR, "use sqlite:PATH");
+    assert_only(FLAGVER_FINDING_ERROR, "\"what:ever\" names no store; known are sqlite:PATH");
+    ck_assert_int_eq(examine("sqlite:"), 1);
+    assert_only(FLAGVER_FINDING_ERROR, "is empty; use sqlite:PATH");
     ck_assert_int_eq(examine(""), 1);
     assert_fails(FLAGVER_EINVAL, flagver_store_doctor(NULL, NULL, NULL, &error));
 }
@@ -183,8 +194,10 @@ START_TEST(a_file_that_is_no_store_is_a_finding)
         "This is a text of some length, and certainly no database at all.";
 
     write_bytes("store", rubbish, sizeof rubbish);
-    ck_assert_int_ge(examine(STORE_NAMED("store")), 1);
-    ck_assert_int_ge(report.count[FLAGVER_FINDING_ERROR], 1);
+    ck_assert_int_eq(examine(STORE_NAMED("store")), 1);
+    assert_only(FLAGVER_FINDING_ERROR, "not a database; if another file was meant, check the path");
+    ck_assert_int_eq(examine(in_folder("sqlite:", ".")), 1);
+    assert_only(FLAGVER_FINDING_ERROR, "this is a directory: name a file in it");
 }
 END_TEST
 
@@ -315,6 +328,89 @@ START_TEST(a_content_that_was_swapped_is_a_finding)
 }
 END_TEST
 
+static void add_approved(struct sheet *sheet, const char *subject, uint32_t bits,
+                         const char *reviewer)
+{
+    flagver_version_row row = version_row(sheet, 1, FLAGVER_STATE_APPROVED, 0, fv_bytes("1"));
+
+    add_series(sheet, "plan", subject, 1, 1);
+    row.bits = bits;
+    add_row(sheet, &row);
+    if (reviewer)
+        add_vote(sheet, reviewer, row.content_hash, decided(1) + 1, NULL);
+}
+
+START_TEST(an_emergency_is_a_finding_until_it_is_reviewed)
+{
+    const char *scheme = _i ? "jsonfile:" : "sqlite:";
+    struct sheet sheet = new_sheet();
+    flagver_version_row row;
+
+    add_tenant(&sheet, "default");
+    add_approved(&sheet, "calm", 0, NULL);
+    add_approved(&sheet, "reviewed", FLAGVER_VERSION_EMERGENCY, "carol");
+    add_approved(&sheet, "waiting", FLAGVER_VERSION_EMERGENCY, NULL);
+    add_leaf(&sheet, "plan", "calm", 1, created(1));
+    add_leaf(&sheet, "plan", "reviewed", 1, created(1));
+    add_leaf(&sheet, "plan", "waiting", 1, created(1));
+    add_tenant(&sheet, "other");
+    add_series(&sheet, "plan", "past", 2, 2);
+    row = version_row(&sheet, 1, FLAGVER_STATE_SUPERSEDED, 2, fv_bytes("1"));
+    row.bits = FLAGVER_VERSION_EMERGENCY;
+    add_row(&sheet, &row);
+    add_version(&sheet, 2, FLAGVER_STATE_APPROVED, 0, "2");
+    add_leaf(&sheet, "plan", "past", 1, created(1));
+    add_leaf(&sheet, "plan", "past", 2, created(2));
+    import_into(&sheet, scheme);
+    examine(in_folder(scheme, "store"));
+    assert_finding(FLAGVER_FINDING_WARNING,
+                   "bob brought version 1 of plan \"waiting\" into force by emergency at "
+                   "2026-01-01T00:00:00.001Z, and nobody has reviewed it; have another person run: "
+                   "flagver version review plan waiting@1\n");
+    assert_finding(FLAGVER_FINDING_WARNING, "flagver --tenant other version review plan past@1\n");
+    ck_assert_ptr_null(strstr(report.lines[FLAGVER_FINDING_WARNING].data, "reviewed@"));
+    ck_assert_ptr_null(strstr(report.lines[FLAGVER_FINDING_WARNING].data, "calm"));
+    ck_assert_int_eq(report.count[FLAGVER_FINDING_ERROR], 0);
+}
+END_TEST
+
+START_TEST(items_are_a_part_of_what_was_approved)
+{
+    struct sheet sheet = new_sheet();
+    flagver_item_row items[2];
+    flagver_version_row row;
+
+    add_tenant(&sheet, "default");
+    add_series(&sheet, "plan", "a", 1, 1);
+    items[0] = item_row(&sheet, "s1", 1, fv_bytes("1"));
+    items[1] = item_row(&sheet, "s2", 1, fv_bytes("2"));
+    row = version_row(&sheet, 1, FLAGVER_STATE_APPROVED, 0, fv_bytes("{}"));
+    add_with_items(&sheet, &row, items, 2);
+    add_leaf(&sheet, "plan", "a", 1, created(1));
+    import(&sheet);
+    ck_assert_int_eq(examine(STORE_NAMED("store")), 0);
+    run_sql("DROP TRIGGER flagver_item_stays; DELETE FROM flagver_item WHERE key = 's2'");
+    examine(STORE_NAMED("store"));
+    assert_finding(FLAGVER_FINDING_ERROR, "version 1 of plan \"a\" is not what was approved");
+}
+END_TEST
+
+START_TEST(what_was_shredded_is_not_missing)
+{
+    struct sheet sheet = new_sheet();
+    flagver_version_row row;
+
+    add_tenant(&sheet, "default");
+    add_series(&sheet, "protocol", "p", 1, 1);
+    row = version_row(&sheet, 1, FLAGVER_STATE_RECORDED, 0, fv_bytes("1"));
+    shred(&row.payload, &row.payload_key, &row.payload_salt);
+    add_row(&sheet, &row);
+    add_leaf(&sheet, "protocol", "p", 1, created(1));
+    import(&sheet);
+    ck_assert_int_eq(examine(STORE_NAMED("store")), 0);
+}
+END_TEST
+
 START_TEST(a_log_and_versions_that_disagree_are_a_finding)
 {
     struct sheet sheet = new_sheet();
@@ -388,6 +484,9 @@ static Suite *doctor_suite(void)
     tcase_add_test(tests, a_log_that_grows_and_grows_is_a_finding);
     tcase_add_test(tests, a_malformed_flag_is_a_finding);
     tcase_add_test(tests, a_content_that_was_swapped_is_a_finding);
+    tcase_add_loop_test(tests, an_emergency_is_a_finding_until_it_is_reviewed, 0, 2);
+    tcase_add_test(tests, items_are_a_part_of_what_was_approved);
+    tcase_add_test(tests, what_was_shredded_is_not_missing);
     tcase_add_test(tests, a_log_and_versions_that_disagree_are_a_finding);
     tcase_add_loop_test(tests, a_damaged_log_is_a_finding, 0, COUNT(damages));
     tcase_add_test(tests, a_clock_behind_the_store_is_a_finding);
@@ -397,5 +496,7 @@ static Suite *doctor_suite(void)
 
 int main(void)
 {
+    if (flagver_driver_register(&jsonfile_driver, NULL) < 0)
+        return EXIT_FAILURE;
     return run_suite(doctor_suite());
 }
