@@ -406,6 +406,7 @@ static const char *const up_2[] = {
     "ALTER TABLE main.flagver_log ADD COLUMN frontier BLOB",
 
     "ALTER TABLE main.flagver_log ADD COLUMN frontier_size INTEGER\n"
+    "  CHECK (frontier_size BETWEEN 1 AND size)\n"
     "  CHECK ((frontier IS NULL) = (frontier_size IS NULL))",
 
     "ALTER TABLE main.flagver_payload ADD COLUMN shredded INTEGER CHECK (shredded IS NULL\n"

@@ -331,6 +331,10 @@ static const struct rule rules[] = {
       visit_orphan },
     { "references of flagver_version", "PRAGMA main.foreign_key_check(flagver_version)",
       visit_orphan },
+    { "references of flagver_item", "PRAGMA main.foreign_key_check(flagver_item)", visit_orphan },
+    { "references of flagver_vote", "PRAGMA main.foreign_key_check(flagver_vote)", visit_orphan },
+    { "references of flagver_contributor", "PRAGMA main.foreign_key_check(flagver_contributor)",
+      visit_orphan },
     { "one identity",
       "SELECT 'flagver_meta has ' || count(*) || ' rows' FROM main.flagver_meta HAVING count(*) <> "
       "1",

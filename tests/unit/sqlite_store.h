@@ -181,6 +181,39 @@ static inline const char *answer(const char *query)
     return out;
 }
 
+/* All rows of all tables, byte for byte; the length. */
+static inline size_t fingerprint(char *out, size_t size)
+{
+    static const char *const tables[] = { "meta", "series", "payload",     "version",
+                                          "item", "vote",   "contributor", "log",
+                                          "leaf", "node",   "keyed" };
+    size_t i, length, used = 0;
+    sqlite3_stmt *statement;
+    char query[64];
+    sqlite3 *db;
+    int column;
+
+    ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+    for (i = 0; i < sizeof tables / sizeof *tables; i++) {
+        snprintf(query, sizeof query, "SELECT * FROM flagver_%s ORDER BY 1, 2, 3", tables[i]);
+        ck_assert_int_eq(sqlite3_prepare_v2(db, query, -1, &statement, NULL), SQLITE_OK);
+        while (sqlite3_step(statement) == SQLITE_ROW) {
+            for (column = 0; column < sqlite3_column_count(statement); column++) {
+                length = (size_t)sqlite3_column_bytes(statement, column);
+                ck_assert_uint_lt(used + length + 2, size);
+                out[used++] = (char)('0' + sqlite3_column_type(statement, column));
+                if (length)
+                    memcpy(out + used, sqlite3_column_blob(statement, column), length);
+                used += length;
+            }
+            out[used++] = '\n';
+        }
+        sqlite3_finalize(statement);
+    }
+    sqlite3_close(db);
+    return used;
+}
+
 /* ---- transactions ---- */
 
 static inline flagver_driver_txn *begin(flagver_store *in, int mode)
@@ -227,7 +260,7 @@ struct record {
     flagver_payload_row payload;
     flagver_version_row version, approved, old;
     flagver_leaf_row leaf;
-    flagver_change changes[8];
+    flagver_change changes[16];
     size_t count;
 };
 
