@@ -199,7 +199,7 @@ $(OOM_TESTS): $(BUILD)/obj/tests/oom/failing_malloc.o
 $(CONFORMANCE_TESTS) $(CRASH_TESTS): $(patsubst %.c,$(BUILD)/obj/%.o,$(filter %.c,$(CONFORMANCE)))
 
 # Stores of every kind, the example driver inside the one that fails on demand among them.
-STORE_TESTS := $(call program,$(shell grep -lE '"(stores|records|conformance/fault).h"' tests/*/test_*.c))
+STORE_TESTS := $(call program,$(shell grep -lE '"(stores|records|conformance/fault|../examples/drivers/jsonfile).h"' tests/*/test_*.c))
 $(STORE_TESTS): $(BUILD)/obj/examples/drivers/jsonfile.o $(BUILD)/obj/tests/conformance/fault.o
 
 # The same targets twice: driven by libFuzzer, and by our own main over files.
