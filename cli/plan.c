@@ -151,13 +151,14 @@ static const char *kind_of_phase(const char *phase)
     return kinds[i].name;
 }
 
-static const char *kind_of(const json_t *step)
+/* Which of the kinds a step is about. */
+static size_t kind_of(const json_t *step)
 {
     size_t i = 0;
 
     while (!json_object_get(step, kinds[i].name))
         i++;
-    return kinds[i].name;
+    return i;
 }
 
 static void collect_step(void *data, const flagver_plan_step *step)
@@ -264,9 +265,28 @@ static void print_switching(const char *key, const json_t *off, const char *inde
     free(name);
 }
 
+/* After apply: a change that is only proposed. */
+static void print_waiting(const json_t *step)
+{
+    const json_int_t no = json_integer_value(json_object_get(step, "waits"));
+    const size_t kind = kind_of(step);
+    const flagver_version version = { .phase = kinds[kind].phase,
+                                      .subject = json_string_value(
+                                          json_object_get(step, kinds[kind].name)),
+                                      .no = (uint32_t)no,
+                                      .state = FLAGVER_STATE_SUBMITTED };
+
+    if (!no)
+        return;
+    cli_print("    ");
+    cli_print_pending(&version);
+    cli_print("\n");
+}
+
 static void print_step(const json_t *step)
 {
-    const char *kind = kind_of(step), *key = json_string_value(json_object_get(step, kind));
+    const char *kind = kinds[kind_of(step)].name;
+    const char *key = json_string_value(json_object_get(step, kind));
     const json_t *line;
     const json_t *off = json_object_get(step, "switchedOff"), *no = json_object_get(step, "no");
     int action = action_of(step);
@@ -284,6 +304,7 @@ static void print_step(const json_t *step)
             cli_print_changes("    ", json_string_value(line));
     if (json_is_object(off))
         print_switching(key, off, "    ", "this switches it on");
+    print_waiting(step);
 }
 
 static void print_steps(const struct plan *plan)
@@ -371,19 +392,54 @@ static int run(void *data, flagver_txn *txn, flagver_error *err)
     return plan->keep_off && next_switching(plan, &i) ? busy(err) : 0;
 }
 
-/* Under an idempotency key that was used before nothing was made now, whatever there is to do. */
-static void drop_repetition(struct plan *plan)
+static bool look_at_last(void *data, const flagver_version *version)
+{
+    bool waits = version->state == FLAGVER_STATE_SUBMITTED;
+
+    cli_json_set(data, "waits", cli_json_number(waits ? version->no : 0));
+    return false;
+}
+
+/*
+ * Which changes are only proposed: they have made the last versions of their records. Returns how
+ * many that are.
+ */
+static int find_waiting(const struct plan *plan)
+{
+    flagver_list_options options = { .size = sizeof options, .backwards = 1 };
+    int count = 0;
+    json_t *step;
+    size_t i, kind;
+
+    json_array_foreach(plan->steps, i, step)
+    {
+        kind = kind_of(step);
+        flagver_version_history(plan->client, kinds[kind].phase,
+                                json_string_value(json_object_get(step, kinds[kind].name)),
+                                &options, look_at_last, step, NULL);
+        count += json_is_integer(json_object_get(step, "waits"));
+    }
+    return count;
+}
+
+/*
+ * Under an idempotency key that was used before nothing was made now, whatever there is to do. What
+ * waits is still to do.
+ */
+static void drop_repetition(struct plan *plan, int waiting)
 {
     if (!plan->request->values[CLI_IDEMPOTENCY_KEY])
         return;
     if (flagver_flags_plan(plan->client, plan->text, plan->length, plan->name, plan->prune, NULL,
-                           NULL, NULL) != 0)
+                           NULL, NULL) > waiting)
         json_array_clear(plan->steps);
 }
 
 static void report(struct plan *plan)
 {
-    drop_repetition(plan);
+    int waiting = find_waiting(plan);
+
+    drop_repetition(plan, waiting);
     if (plan->as_json) {
         cli_print_document(json_pack("{s:o, s:i, s:O, s:O}", "file", cli_json_text(plan->name),
                                      "changes", plan->changes, "steps", plan->steps, "keptOff",
@@ -391,7 +447,10 @@ static void report(struct plan *plan)
         return;
     }
     print_steps(plan);
-    cli_print("%s: %d change%s\n", plan->name, plan->changes, plan->changes == 1 ? "" : "s");
+    cli_print("%s: %d change%s", plan->name, plan->changes, plan->changes == 1 ? "" : "s");
+    if (waiting)
+        cli_print(", %d of them waiting for approval", waiting);
+    cli_print("\n");
 }
 
 static int apply(struct plan *plan)

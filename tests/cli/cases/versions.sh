@@ -466,3 +466,19 @@ for words in 'phase list' 'version list' 'version due' 'version show p s@1' 'ver
     holds test ! -e records.db
 done
 cd ..
+
+it "says which definitions of a file only wait"
+cat >apply.json <<'END'
+{"flags": {"pay_now": {"type": "boolean"}, "other": {"type": "boolean", "percentage": 5}}}
+END
+run flag apply apply.json --actor alice
+exits 0
+prints '+ flag other
+    + /percentage: 5
+    + /type: "boolean"
++ flag pay_now
+    + /type: "boolean"
+    version 1 waits for approval (flagver version approve flagver.flag pay_now@1)
+apply.json: 2 changes, 1 of them waiting for approval'
+run flag apply apply.json --actor alice --json --idempotency-key a1
+prints_like '{"file":"apply.json","changes":1,"steps":\[{"action":"create","flag":"pay_now",*"waits":2}\],"keptOff":\[\]}'
