@@ -2,7 +2,7 @@
  * Metrics of a store, against an oracle that looks at every version once for each group.
  */
 #define _POSIX_C_SOURCE 200809L /* mkdtemp */
-#include "stores.h"
+#include "records.h"
 
 #include "flagver/metric.h"
 #include "seed.h"
@@ -260,6 +260,111 @@ START_TEST(groups_agree_with_the_histories)
 }
 END_TEST
 
+/* ---- hours ---- */
+
+#define P "scoping"
+
+#define HOUR INT64_C(3600000)
+
+struct found {
+    flagver_metric_group group;
+    char subject[64], month[16];
+    int count;
+};
+
+static void note_group(void *data, const flagver_metric_group *group)
+{
+    struct found *found = data;
+
+    found->group = *group;
+    snprintf(found->subject, sizeof found->subject, "%s", group->subject);
+    snprintf(found->month, sizeof found->month, "%s", group->month);
+    found->count++;
+}
+
+static void assert_equal_hours(const flagver_metric_hours *hours, uint64_t count, double mean,
+                               double median, double p95)
+{
+    ck_assert_uint_eq(hours->count, count);
+    ck_assert_double_eq(hours->mean, mean);
+    ck_assert_double_eq(hours->median, median);
+    ck_assert_double_eq(hours->p95, p95);
+}
+
+/* Created by ann at `*now`, handed in and decided so many hours later. */
+static void decide(flagver_client *client, int64_t *now, const char *subject, int64_t submit,
+                   int64_t decided, bool approve)
+{
+    const int64_t begun = *now;
+
+    done(client, ann, CREATE, P, subject, .json = "{}");
+    *now = begun + submit * HOUR;
+    done(client, ann, SUBMIT, P, subject, 1);
+    *now = begun + decided * HOUR;
+    done(client, ben, approve ? APPROVE : REJECT, P, subject, 1);
+    *now = begun;
+}
+
+START_TEST(hours_are_counted_from_creation)
+{
+    int64_t now = INT64_C(1772366400000); /* 2026-03-01T12:00:00Z */
+    flagver_options options = quiet_options();
+    const flagver_metric_options asked = {
+        .size = sizeof asked, .phase = P, .parts = 1, .by_month = 1
+    };
+    struct found found = { .count = 0 };
+    flagver_client *client;
+
+    options.clock = tell_time;
+    options.clock_data = &now;
+    client = open_with(_i, &options);
+    set_policy(client, &dan, P, "{'approval':{'rule':'anyone'}}");
+    decide(client, &now, "cycle-7/1", 1, 2, true);
+    decide(client, &now, "cycle-7/2", 2, 4, true);
+    decide(client, &now, "cycle-7/3", 3, 48, true);
+    decide(client, &now, "cycle-7/4", 10, 20, false);
+    done(client, ann, CREATE, P, "cycle-7/5", .json = "{}");
+    done(client, ann, SUBMIT, P, "cycle-7/5", 1);
+    now += 72 * HOUR;
+    done(client, ann, RETURN, P, "cycle-7/5", 1);
+
+    assert_ok(flagver_version_metrics(client, &asked, note_group, &found, &error));
+    ck_assert_int_eq(found.count, 1);
+    ck_assert_str_eq(found.subject, "cycle-7");
+    ck_assert_str_eq(found.month, "2026-03");
+    ck_assert_uint_eq(found.group.created, 5);
+    ck_assert_uint_eq(found.group.states[FLAGVER_STATE_APPROVED], 3);
+    ck_assert_uint_eq(found.group.states[FLAGVER_STATE_REJECTED], 1);
+    ck_assert_uint_eq(found.group.states[FLAGVER_STATE_DRAFT], 1);
+    assert_equal_hours(&found.group.to_submit, 4, 4, 2, 10);
+    assert_equal_hours(&found.group.to_approve, 3, 18, 4, 48);
+    flagver_close(client);
+}
+END_TEST
+
+START_TEST(emergencies_are_counted)
+{
+    flagver_client *client = open_store(_i);
+    const flagver_write_options urgent = { .size = sizeof urgent,
+                                           .note = "it burns",
+                                           .flags = FLAGVER_WRITE_EMERGENCY };
+    const flagver_metric_options asked = { .size = sizeof asked, .phase = FLAGVER_PHASE_FLAG };
+    struct found found = { .count = 0 };
+    flagver_txn *txn;
+
+    put_flag(client, "f", SIMPLE);
+    set_policy(client, &dan, FLAGVER_PHASE_FLAG, "{'emergency':'anyone'}");
+    txn = begin(client);
+    assert_ok(flagver_flag_disable(txn, "f", &urgent, NULL, &error));
+    commit(txn);
+    assert_ok(flagver_version_metrics(client, &asked, note_group, &found, &error));
+    ck_assert_uint_eq(found.group.created, 2);
+    ck_assert_uint_eq(found.group.emergencies, 1);
+    ck_assert_uint_eq(found.group.to_approve.count, 2);
+    flagver_close(client);
+}
+END_TEST
+
 static void no_group(void *data, const flagver_metric_group *group)
 {
     (void)data;
@@ -325,6 +430,8 @@ int main(void)
     TCase *tcase = add_store_tcase(suite, "metrics");
 
     tcase_add_loop_test(tcase, groups_agree_with_the_histories, 0, STORE_KINDS);
+    tcase_add_loop_test(tcase, hours_are_counted_from_creation, 0, STORE_KINDS);
+    tcase_add_loop_test(tcase, emergencies_are_counted, 0, STORE_KINDS);
     tcase_add_loop_test(tcase, an_empty_store_has_no_groups, 0, STORE_KINDS);
     tcase_add_loop_test(tcase, of_another_tenant_nothing_is_counted, 0, STORE_KINDS);
     tcase_add_test(tcase, what_makes_no_sense_is_refused);
