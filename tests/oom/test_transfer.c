@@ -20,9 +20,15 @@ static void arm(bool and_after, long k)
         failing_malloc_arm(k);
 }
 
-static void set_up(void)
+/* Tests run for both; odd numbers: everything fails from some point on. */
+static struct sheet sheet_for(int i)
 {
-    struct sheet sheet = base_sheet();
+    return i < 2 ? base_sheet() : approval_sheet();
+}
+
+static void set_up_with(int i)
+{
+    struct sheet sheet = sheet_for(i);
 
     make_folder();
     save_sheet(&sheet, "base");
@@ -31,6 +37,16 @@ static void set_up(void)
     assert_ok(flagver_store_import(STORE_NAMED("store"), FILE_NAMED("base"), &error));
     assert_ok(flagver_store_export(STORE_NAMED("store"), NULL, FILE_NAMED("file"), &error));
     remove(FILE_NAMED("file"));
+}
+
+static void set_up(void)
+{
+    set_up_with(0);
+}
+
+static void set_up_approval(void)
+{
+    set_up_with(2);
 }
 
 /* The i-th of SAMPLES numbers from 1 to `count`. */
@@ -45,7 +61,7 @@ static long sample(struct seed *seed, long count, long i)
 
 START_TEST(lines_are_examined_or_refused_for_memory)
 {
-    struct sheet sheet = base_sheet();
+    struct sheet sheet = sheet_for(_i);
     struct fv_transfer_place place = { "name", 0 };
     const struct fv_transfer *line;
     struct fv_examiner *examiner;
@@ -58,7 +74,7 @@ START_TEST(lines_are_examined_or_refused_for_memory)
         /* OpenSSL, which an examiner sets up, leaks when it is short of memory in that. */
         assert_ok(fv_examiner_new(&examiner, &error));
         place.number = 0;
-        arm(_i, k);
+        arm(_i % 2, k);
         for (r = 0, at = sheet.text.data; r == 0 && *at; at = end + 1) {
             end = strchr(at, '\n');
             place.number++;
@@ -97,7 +113,7 @@ START_TEST(an_export_is_complete_or_not_there)
         remove(FILE_NAMED("file"));
         store = STORE_NAMED("store");
         file = FILE_NAMED("file");
-        arm(_i, sample(&seed, count, i));
+        arm(_i % 2, sample(&seed, count, i));
         r = flagver_store_export(store, NULL, file, &error);
         failing_malloc_disarm();
         ck_assert_int_eq(count_files(".part"), 0);
@@ -130,7 +146,10 @@ static void assert_whole_or_empty(void)
     for (i = 0; i < COUNT(tenants); i++) {
         snprintf(all, sizeof all, "all-%d", i);
         snprintf(one, sizeof one, "one-%d", i);
-        assert_ok(flagver_store_export(STORE_NAMED("store"), tenants[i], FILE_NAMED(all), &error));
+        r = flagver_store_export(STORE_NAMED("store"), tenants[i], FILE_NAMED(all), &error);
+        if (r == FLAGVER_ENOTFOUND)
+            continue;
+        assert_ok(r);
         r = flagver_store_export(STORE_NAMED("copy"), tenants[i], FILE_NAMED(one), &error);
         if (r == 0)
             assert_same_files(all, one);
@@ -157,7 +176,7 @@ START_TEST(an_import_brings_whole_tenants_or_none)
         remove_store();
         file = FILE_NAMED("base");
         copy = STORE_NAMED("copy");
-        arm(_i, sample(&seed, count, i));
+        arm(_i % 2, sample(&seed, count, i));
         r = flagver_store_import(copy, file, &error);
         failing_malloc_disarm();
         if (r == 0) {
@@ -186,7 +205,7 @@ START_TEST(the_doctor_finds_what_there_is_or_has_no_memory)
     ck_assert_int_eq(r, expected);
     for (i = 0; i < SAMPLES; i++) {
         store = STORE_NAMED("store");
-        arm(_i, sample(&seed, count, i));
+        arm(_i % 2, sample(&seed, count, i));
         r = flagver_store_doctor(store, NULL, NULL, &error);
         failing_malloc_disarm();
         ck_assert_msg(r == expected || r == FLAGVER_ENOMEM, "%d: %s", r, error.message);
@@ -194,18 +213,25 @@ START_TEST(the_doctor_finds_what_there_is_or_has_no_memory)
 }
 END_TEST
 
+static void add_tests(Suite *suite, const char *name, void (*set_up_sheet)(void), int first)
+{
+    TCase *tests = tcase_create(name);
+
+    tcase_add_checked_fixture(tests, set_up_sheet, remove_folder);
+    tcase_set_timeout(tests, 120);
+    tcase_add_loop_test(tests, lines_are_examined_or_refused_for_memory, first, first + 2);
+    tcase_add_loop_test(tests, an_export_is_complete_or_not_there, first, first + 2);
+    tcase_add_loop_test(tests, an_import_brings_whole_tenants_or_none, first, first + 2);
+    tcase_add_loop_test(tests, the_doctor_finds_what_there_is_or_has_no_memory, first, first + 2);
+    suite_add_tcase(suite, tests);
+}
+
 static Suite *transfer_suite(void)
 {
     Suite *suite = suite_create("oom: transfer");
-    TCase *tests = tcase_create("transfer");
 
-    tcase_add_checked_fixture(tests, set_up, remove_folder);
-    tcase_set_timeout(tests, 120);
-    tcase_add_loop_test(tests, lines_are_examined_or_refused_for_memory, 0, 2);
-    tcase_add_loop_test(tests, an_export_is_complete_or_not_there, 0, 2);
-    tcase_add_loop_test(tests, an_import_brings_whole_tenants_or_none, 0, 2);
-    tcase_add_loop_test(tests, the_doctor_finds_what_there_is_or_has_no_memory, 0, 2);
-    suite_add_tcase(suite, tests);
+    add_tests(suite, "transfer", set_up, 0);
+    add_tests(suite, "approval", set_up_approval, 2);
     return suite;
 }
 
