@@ -299,6 +299,7 @@ struct switching {
     bool exists, is_on, was_on;
     bool changes; /* it is going to be switched on */
     uint32_t no;
+    uint32_t proposed; /* waits for approval, and would switch it on; 0: none */
     char by[FLAGVER_ACTOR_LIMIT + 1], at[CLI_DATETIME_SIZE]; /* of the version in force */
 };
 
@@ -316,6 +317,8 @@ static bool look_back(void *data, const flagver_version *version)
         cli_datetime_print(version->decided_at, switching->at);
     } else if (version->state == FLAGVER_STATE_SUPERSEDED) {
         switching->was_on = switching->was_on || on;
+    } else if (version->state == FLAGVER_STATE_SUBMITTED && on) {
+        switching->proposed = version->no;
     }
     json_decref(definition);
     return !switching->is_on;
@@ -329,6 +332,21 @@ static int switch_on(void *data, flagver_txn *txn, flagver_error *err)
                                       .expect_no = switching->no };
 
     return flagver_flag_enable(txn, switching->key, &options, &switching->no, err);
+}
+
+/* Flags may need approval: then it is not on yet. */
+static int find_proposal(struct setup *setup, struct switching *switching, flagver_error *err)
+{
+    flagver_version *version;
+    int r = flagver_version_get(setup->client, FLAGVER_PHASE_FLAG, switching->key, switching->no,
+                                &version, err);
+
+    if (r < 0)
+        return r;
+    if (version->state == FLAGVER_STATE_SUBMITTED)
+        switching->proposed = version->no;
+    flagver_version_free(version);
+    return 0;
 }
 
 /*
@@ -345,17 +363,22 @@ static int try_to_enable(struct setup *setup, struct switching *switching, flagv
                                 look_back, switching, err);
     if (r < 0)
         return r;
-    switching->changes = switching->exists && !switching->is_on && !switching->was_on;
-    return switching->changes
-               ? cli_transact(setup->request, setup->client, switch_on, switching, err)
-               : 0;
+    switching->changes = switching->exists && !switching->is_on && !switching->was_on &&
+                         !switching->proposed;
+    if (!switching->changes)
+        return 0;
+    r = cli_transact(setup->request, setup->client, switch_on, switching, err);
+    return r < 0 ? r : find_proposal(setup, switching, err);
 }
 
 static void tell_switching(const struct setup *setup, const struct switching *switching)
 {
     const char *key = switching->key;
 
-    if (switching->changes)
+    if (switching->proposed && !switching->is_on)
+        tell(setup, "enable", "%s: version %u waits for approval", key,
+             (unsigned)switching->proposed);
+    else if (switching->changes)
         tell(setup, "enable", "%s: version %u", key, (unsigned)switching->no);
     else if (switching->is_on)
         tell(setup, "enable", "%s is on already, version %u", key, (unsigned)switching->no);
@@ -382,8 +405,9 @@ static int enable(struct setup *setup)
         return cli_record_missing(setup->request, setup->client, &record, 0);
     cli_json_set(setup->document, "enable",
                  json_pack("{s:o, s:I, s:b, s:b}", "flag", cli_json_text(key), "no",
-                           (json_int_t)switching.no, "on", switching.changes || switching.is_on,
-                           "changed", switching.changes));
+                           (json_int_t)switching.no, "on",
+                           switching.is_on || (switching.changes && !switching.proposed), "changed",
+                           switching.changes));
     tell_switching(setup, &switching);
     return 0;
 }

@@ -482,3 +482,13 @@ prints '+ flag other
 apply.json: 2 changes, 1 of them waiting for approval'
 run flag apply apply.json --actor alice --json --idempotency-key a1
 prints_like '{"file":"apply.json","changes":1,"steps":\[{"action":"create","flag":"pay_now",*"waits":2}\],"keptOff":\[\]}'
+
+it "proposes once that a set-up switches a flag on"
+run flag put pay_off - --actor alice <<<'{"type": "boolean", "enabled": false}'
+run version approve flagver.flag pay_off@1 --actor rita --role release
+exits 0
+run init --enable pay_off --actor alice
+exits 0
+prints_like '*enable  pay_off: version 2 waits for approval*'
+run init --enable pay_off --actor alice --json
+prints_like '*"enable":{"flag":"pay_off","no":1,"on":false,"changed":false}*'
