@@ -131,8 +131,6 @@ static int write_step(flagver_txn *txn, const struct step_call *call,
                                             { { &call->no, sizeof call->no } },
                                             call->flags };
 
-    if (!call->no)
-        return fv_fail(err, FLAGVER_EINVAL, "no is 0; versions are numbered from 1");
     return fv_write(txn, &operation, ret_version, NULL, err);
 }
 

@@ -79,7 +79,7 @@ static int refuse_stale(const struct fv_act *act, flagver_error *err)
     const flagver_version_row *row = &act->version->row;
     unsigned current = (unsigned)act->series->row.current_no;
 
-    if (row->no <= current)
+    if (act->action == FV_ACTION_REBASE || act->target->policy->allow_stale)
         return fv_fail(err, FLAGVER_ESTALE,
                        "version %u is older than version %u, which is in force", (unsigned)row->no,
                        current);
@@ -225,16 +225,16 @@ int fv_act_prepare_next(struct fv_act *act, enum fv_action action, flagver_error
     return r < 0 ? refuse(act, r, err) : r;
 }
 
-int fv_act_begin(struct fv_act *act, flagver_txn *txn, const struct fv_target *target, uint32_t no,
-                 flagver_error *err)
+int fv_act_begin(struct fv_act *act, flagver_txn *txn, const struct fv_target *target,
+                 const uint32_t *no, flagver_error *err)
 {
     int r;
 
     *act = (struct fv_act){ .txn = txn, .target = target };
     act->emergency = target->flags & FLAGVER_WRITE_EMERGENCY && target->policy->approvals > 0;
-    r = fv_txn_series(txn, target->phase, target->subject, no == 0, &act->series, err);
+    r = fv_txn_series(txn, target->phase, target->subject, !no, &act->series, err);
     if (r == 0 && no)
-        r = fv_txn_version(txn, act->series, no, true, &act->version, err);
+        r = fv_txn_version(txn, act->series, *no, true, &act->version, err);
     if (r < 0)
         return r;
     act->state = act->version ? act->version->row.state : 0;
@@ -244,7 +244,8 @@ int fv_act_begin(struct fv_act *act, flagver_txn *txn, const struct fv_target *t
 int fv_act_prepare(struct fv_act *act, flagver_txn *txn, const struct fv_target *target,
                    enum fv_action action, uint32_t no, flagver_error *err)
 {
-    int r = fv_act_begin(act, txn, target, no, err);
+    bool is_new = action == FV_ACTION_CREATE || action == FV_ACTION_RECORD;
+    int r = fv_act_begin(act, txn, target, is_new ? NULL : &no, err);
 
     return r < 0 ? r : fv_act_prepare_next(act, action, err);
 }

@@ -23,17 +23,17 @@ struct fv_act {
 };
 
 /*
- * Prepare an action on version `no`; 0: on a new one. The series is locked, and made where it is
- * about a new one.
+ * Prepare an action on version `no`, which says nothing where the action makes a new one. The series
+ * is locked, and made where there is none yet.
  *
  * @return the state it leads to, or why not; nothing is staged
  */
 int fv_act_prepare(struct fv_act *act, flagver_txn *txn, const struct fv_target *target,
                    enum fv_action action, uint32_t no, flagver_error *err);
 
-/* Without asking anything yet: finds the series and the version. */
-int fv_act_begin(struct fv_act *act, flagver_txn *txn, const struct fv_target *target, uint32_t no,
-                 flagver_error *err);
+/* Without asking anything yet: finds the series and the version; `no` NULL: it will be a new one. */
+int fv_act_begin(struct fv_act *act, flagver_txn *txn, const struct fv_target *target,
+                 const uint32_t *no, flagver_error *err);
 
 /* The same for an action of one that was begun, or a further action of the same operation; act->state is what the first has led to. */
 int fv_act_prepare_next(struct fv_act *act, enum fv_action action, flagver_error *err);

@@ -563,7 +563,7 @@ int fv_record_approve(flagver_txn *txn, const struct fv_target *target, uint32_t
     struct fv_act act;
     int next, r;
 
-    r = fv_act_begin(&act, txn, target, no, err);
+    r = fv_act_begin(&act, txn, target, &no, err);
     if (r < 0)
         return r;
     *ret_version = act.version;

@@ -241,15 +241,16 @@ END_TEST
 START_TEST(every_action_has_its_number_and_name)
 {
     static const char *const names[] = { "create", "edit",    "rebase", "submit",   "return",
-                                         "decide", "approve", "reject", "withdraw", "record" };
+                                         "decide", "approve", "reject", "withdraw", "record",
+                                         "review", "shred",   "revert" };
     int i;
 
-    for (i = 0; i < 10; i++)
+    for (i = 0; i < 13; i++)
         ck_assert_str_eq(fv_action_name(i + 1), names[i]);
     ck_assert_int_eq(FV_ACTION_RECORD, 10);
     ck_assert_int_eq(FV_ACTION_SUBMIT, 4);
     ck_assert_ptr_null(fv_action_name(0));
-    ck_assert_ptr_null(fv_action_name(11));
+    ck_assert_ptr_null(fv_action_name(14));
     ck_assert_ptr_null(fv_action_name(-1));
 }
 END_TEST
