@@ -66,7 +66,8 @@ static const char *const texts[STATEMENTS] = {
     [DECIDE] = "UPDATE flagver_version SET state = 3, decided_at = ?, decided_by = 'bench',"
                " rev = 3 WHERE series = ? AND no = 1",
     [NODE] = "INSERT INTO flagver_node (tenant, level, no, hash) VALUES ('default', ?, ?, ?)",
-    [FRONTIER] = "UPDATE flagver_log SET frontier = ? WHERE tenant = 'default'",
+    [FRONTIER] =
+        "UPDATE flagver_log SET frontier = ?, frontier_size = size WHERE tenant = 'default'",
     [LEAF] = "INSERT INTO flagver_leaf (tenant, no, leaf, hash) VALUES ('default', ?, ?, ?)",
     [KEYED] = "INSERT INTO flagver_keyed (tenant, space, key, rev, time, value)"
               " VALUES ('default', 'request', ?, 1, ?, x'01')",
