@@ -307,7 +307,7 @@ END_TEST
 
 /* ---- verification ---- */
 
-static char found_lines[8192];
+static char found_lines[32768];
 static size_t found_count, checked_count;
 
 static void note_found(void *data, const char *line)
@@ -373,14 +373,16 @@ START_TEST(each_dropped_thing_is_missed)
         assert_sql(definition);
         dropped++;
     }
-    ck_assert_uint_ge(dropped, _i ? 20 : 3);
+    ck_assert_uint_ge(dropped, _i ? 35 : 4);
     verify();
     ck_assert_uint_eq(found_count, 0);
 }
 END_TEST
 
 static const char *const tables[] = { "flagver_series", "flagver_payload", "flagver_version",
-                                      "flagver_log",    "flagver_leaf",    "flagver_keyed" };
+                                      "flagver_log",    "flagver_leaf",    "flagver_keyed",
+                                      "flagver_item",   "flagver_vote",    "flagver_contributor",
+                                      "flagver_node" };
 
 START_TEST(a_dropped_table_is_missed)
 {
@@ -411,6 +413,22 @@ static const struct {
       "another order" },
     { "flagver_payload", ") STRICT", ")", "STRICT: missing" },
     { "flagver_log", "STRICT, WITHOUT ROWID", "WITHOUT ROWID", "STRICT: missing" },
+    { "flagver_log", "frontier BLOB", "frontier ANY", "frontier BLOB: missing" },
+    { "flagver_log", "frontier_size BETWEEN 1 AND size", "1", "frontier_size INTEGER CHECK" },
+    { "flagver_payload", "shredded INTEGER", "shredded ANY", "shredded INTEGER CHECK" },
+    { "flagver_payload", "AND key IS NULL", "", "shredded INTEGER CHECK" },
+    { "flagver_item", "  note TEXT,\n", "", "note TEXT: missing" },
+    { "flagver_item", " REFERENCES flagver_payload (id)", "", "REFERENCES flagver_payload" },
+    { "flagver_item", "PRIMARY KEY (series, no, key)", "PRIMARY KEY (series, key, no)",
+      "PRIMARY KEY(series,no,key): missing" },
+    { "flagver_item", "(status = 0) = (decided_by IS NULL)", "1", "decided_by IS NULL" },
+    { "flagver_vote", "content_hash)", "no)", "PRIMARY KEY(series,no,actor,content_hash)" },
+    { "flagver_vote", "  note TEXT,\n", "", "note TEXT: missing" },
+    { "flagver_contributor", "actor TEXT NOT NULL", "actor TEXT", "actor TEXT NOT NULL: missing" },
+    { "flagver_node", " AND level % 8 = 0", "", "level INTEGER NOT NULL CHECK" },
+    { "flagver_version_open", "state <= 2", "state <= 1", "flagver_version_open: is different" },
+    { "flagver_payload_frozen", "OLD.shredded IS NOT NULL", "0",
+      "flagver_payload_frozen: is different" },
     { "flagver_version_approved", "state = 3", "state = 2",
       "flagver_version_approved: is different" },
     { "flagver_version_changes", "NEW.rev <= OLD.rev", "NEW.rev < OLD.rev",
@@ -493,6 +511,18 @@ static const struct {
       "refers to one of flagver_payload" },
     { "UPDATE flagver_series SET last_no = 4 WHERE subject = 's'",
       "refers to one of flagver_version" },
+    { "INSERT INTO flagver_item (series, no, key, status, payload, hash) VALUES (" SERIES
+      ", 9, 'k', 0, " PAYLOAD ", zeroblob(32))",
+      "table flagver_item: a row refers to one of flagver_version" },
+    { "INSERT INTO flagver_item (series, no, key, status, payload, hash) VALUES (" SERIES
+      ", 1, 'k', 0, " ID ", zeroblob(32))",
+      "table flagver_item: a row refers to one of flagver_payload" },
+    { "INSERT INTO flagver_vote VALUES (" SERIES ", 9, 'a', zeroblob(32), 1, NULL)",
+      "table flagver_vote: a row refers to one of flagver_version" },
+    { "INSERT INTO flagver_contributor VALUES (" SERIES ", 9, 'a')",
+      "table flagver_contributor: a row refers to one of flagver_version" },
+    { "PRAGMA ignore_check_constraints = ON; UPDATE flagver_payload SET shredded = 1",
+      "CHECK constraint failed in flagver_payload" },
 };
 
 START_TEST(rows_that_contradict_each_other_are_found)
@@ -524,6 +554,9 @@ END_TEST
 
 /* ---- versions of the schema ---- */
 
+#define SUM_OF_VERSION_1 UINT64_C(11524747508262304020)
+
+/* Whatever the order in which things were made. */
 #define OBJECTS                                                                   \
     "SELECT group_concat(type || name || tbl_name || ifnull(sql, ''), ';') FROM " \
     "(SELECT * FROM sqlite_schema ORDER BY name)"
@@ -551,6 +584,120 @@ START_TEST(down_and_up_again_gives_the_same_schema)
     ck_assert_str_eq(answer(OBJECTS), before);
     put(store, "s", "anew");
     ck_assert_str_eq(current(store, "s"), "anew");
+}
+END_TEST
+
+/* Of what is in sqlite_schema, by FNV-1a. */
+static uint64_t sum(const char *words)
+{
+    uint64_t hash = UINT64_C(14695981039346656037);
+
+    for (; *words; words++)
+        hash = (hash ^ (unsigned char)*words) * UINT64_C(1099511628211);
+    return hash;
+}
+
+static void close_at(uint32_t version)
+{
+    assert_ok(driver->schema_migrate(store, version, &error));
+    driver->close(store);
+    store = NULL;
+}
+
+/* There are stores that have it: what is new is another version. */
+START_TEST(version_1_stays_what_it_was)
+{
+    assert_ok(driver->schema_migrate(store, 0, &error));
+    assert_ok(driver->schema_migrate(store, 1, &error));
+    ck_assert_uint_eq(sum(answer(OBJECTS)), SUM_OF_VERSION_1);
+    ck_assert_str_eq(answer("SELECT version || compatible FROM flagver_meta"), "11");
+}
+END_TEST
+
+START_TEST(going_down_to_version_1_gives_version_1)
+{
+    flagver_driver_txn *txn;
+
+    assert_ok(driver->schema_migrate(store, 1, &error));
+    ck_assert_uint_eq(sum(answer(OBJECTS)), SUM_OF_VERSION_1);
+    ck_assert_str_eq(answer("SELECT version || compatible FROM flagver_meta"), "11");
+    assert_fails(FLAGVER_ESCHEMA,
+                 driver->begin(store, text("default"), FLAGVER_MODE_WRITE, &txn, &error));
+    assert_words("schema 1");
+}
+END_TEST
+
+/* What an application has that uses version 1, and what it is to find again. */
+START_TEST(a_store_of_version_1_is_upgraded_when_it_is_opened)
+{
+    static char before[65536], after[65536];
+    const flagver_query query = { .kind = FLAGVER_QUERY_LOG };
+    flagver_driver_txn *txn;
+    flagver_cursor *cursor;
+    flagver_row row;
+    size_t length;
+
+    length = fingerprint(before, sizeof before);
+    close_at(1);
+    store = open_store();
+    verify();
+    ck_assert_msg(found_count == 0, "%s", found_lines);
+    ck_assert_uint_eq(fingerprint(after, sizeof after), length);
+    ck_assert_mem_eq(after, before, length);
+
+    txn = reading();
+    assert_ok(driver->scan(txn, &query, &cursor, &error));
+    ck_assert_int_eq(driver->next(cursor, &row, &error), 1);
+    ck_assert_uint_eq(row.as.log.size, 2);
+    ck_assert_ptr_null(row.as.log.frontier.data);
+    driver->end_scan(cursor);
+    driver->rollback(txn);
+    put(store, "s", "anew");
+    ck_assert_str_eq(current(store, "s"), "anew");
+}
+END_TEST
+
+START_TEST(a_library_for_version_1_is_told_to_keep_away)
+{
+    ck_assert_str_eq(answer("SELECT compatible FROM flagver_meta"), "2");
+}
+END_TEST
+
+START_TEST(an_upgrade_that_fails_leaves_version_1)
+{
+    flagver_driver_config how = config();
+    flagver_store *opened;
+
+    close_at(1);
+    assert_sql("CREATE TABLE flagver_vote (mine)");
+    ck_assert_int_lt(driver->open(&how, &opened, &error), 0);
+    assert_words("flagver_vote");
+    ck_assert_str_eq(answer("SELECT version FROM flagver_meta"), "1");
+    assert_sql("DROP TABLE flagver_vote");
+    ck_assert_uint_eq(sum(answer(OBJECTS)), SUM_OF_VERSION_1);
+    store = open_store();
+    verify();
+    ck_assert_uint_eq(found_count, 0);
+}
+END_TEST
+
+START_TEST(what_the_application_has_beside_it_is_in_nobodys_way)
+{
+    assert_sql("CREATE VIEW broken AS SELECT * FROM nowhere; CREATE TABLE customer (name); CREATE "
+               "TRIGGER greet AFTER INSERT ON customer BEGIN INSERT INTO nowhere VALUES (1); END");
+    assert_ok(driver->schema_migrate(store, 1, &error));
+    assert_ok(driver->schema_migrate(store, FLAGVER_SCHEMA_VERSION, &error));
+    put(store, "s", "anew");
+    assert_ok(driver->schema_migrate(store, 0, &error));
+    ck_assert_str_eq(answer("SELECT count(*) FROM sqlite_schema"), "3");
+}
+END_TEST
+
+START_TEST(all_the_way_down_leads_past_damage)
+{
+    assert_sql("DROP TABLE flagver_log; DROP TRIGGER flagver_item_born; DROP TABLE flagver_node");
+    assert_ok(driver->schema_migrate(store, 0, &error));
+    ck_assert_str_eq(answer("SELECT count(*) FROM sqlite_schema"), "0");
 }
 END_TEST
 
@@ -646,6 +793,13 @@ int main(void)
                         sizeof contradictions / sizeof *contradictions);
     tcase_add_test(schema, damage_is_found);
     tcase_add_test(schema, down_and_up_again_gives_the_same_schema);
+    tcase_add_test(schema, version_1_stays_what_it_was);
+    tcase_add_test(schema, going_down_to_version_1_gives_version_1);
+    tcase_add_test(schema, a_store_of_version_1_is_upgraded_when_it_is_opened);
+    tcase_add_test(schema, a_library_for_version_1_is_told_to_keep_away);
+    tcase_add_test(schema, an_upgrade_that_fails_leaves_version_1);
+    tcase_add_test(schema, what_the_application_has_beside_it_is_in_nobodys_way);
+    tcase_add_test(schema, all_the_way_down_leads_past_damage);
     tcase_add_test(schema, a_version_that_nobody_knows_is_refused);
     tcase_add_test(schema, a_newer_schema_is_used_when_it_allows_that);
     tcase_add_test(schema, without_upgrade_a_store_opens_as_it_is);
