@@ -64,3 +64,21 @@ it "offers nothing where there is no store"
 complete_words "$flagver" flag get ''
 prints ''
 holds test ! -e flagver.db
+
+it "offers phases, and the records and versions in them"
+run --store sqlite:keys.db phase put scoping - <<<'{}'
+run --store sqlite:keys.db phase put runs - <<<'{"versioning": "audit_only"}'
+for subject in r1 r2 x; do
+    run --store sqlite:keys.db version create scoping cycle/$subject - <<<'{}'
+done
+run --store sqlite:keys.db version withdraw scoping cycle/x@1
+complete_words "$flagver" --store sqlite:keys.db version create ''
+prints 'runs scoping flagver.assignment flagver.flag flagver.phase flagver.segment'
+complete_words "$flagver" --store sqlite:keys.db version history scoping cycle/r
+prints 'cycle/r1 cycle/r2'
+complete_words "$flagver" --store sqlite:keys.db version submit scoping ''
+prints 'cycle/r1@1 cycle/r2@1'
+complete_words flagver version list --state sub
+prints 'submitted'
+complete_words flagver version items scoping x@1 --put so
+prints 'some.json'

@@ -445,6 +445,9 @@ run flag disable pay_later --emergency --actor otto --role oncall --note 'double
 prints '{"flag":"pay_later","no":6,"state":"approved"}'
 run flag get pay_later --json
 prints_like '*"emergency":true,*'
+run doctor
+exits 1
+prints_like '*pay_later*'
 run version review flagver.flag pay_later@6 --actor otto --role release
 exits 4
 run version review flagver.flag pay_later@6 --actor rita --role release
@@ -452,6 +455,9 @@ exits 0
 prints 'pay_later: version 6 has been reviewed'
 run version review flagver.flag pay_later@2 --actor rita --role release
 exits 5
+run version review flagver.flag pay_later@5 --actor rita --role release
+run doctor
+exits 0
 run flag enable pay_later --emergency
 exits 2
 
