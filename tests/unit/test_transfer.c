@@ -1503,23 +1503,30 @@ START_TEST(a_way_down_that_fails_leaves_the_store)
 }
 END_TEST
 
-START_TEST(the_doctor_bears_whatever_fails)
+static void assert_doctor_bears(const char *file, int code)
 {
     uint64_t n, failures = 1;
     int r;
 
-    import_ok("store", "base");
+    remove_store("store");
+    import_ok("store", file);
     for (n = 1; failures > 0; n++) {
         flagver_fault_reset(fault);
-        flagver_fault_fail(fault, FLAGVER_FAULT_ANY, n, _i, false);
+        flagver_fault_fail(fault, FLAGVER_FAULT_ANY, n, code, false);
         r = flagver_store_doctor(FAULTY_NAMED("store"), NULL, NULL, &error);
         failures = flagver_fault_failures(fault);
-        if (_i == FLAGVER_ENOMEM && failures)
+        if (code == FLAGVER_ENOMEM && failures)
             ck_assert_int_eq(r, FLAGVER_ENOMEM);
         else
             ck_assert_int_ge(r, failures ? 1 : 0);
     }
     ck_assert_uint_gt(n, 20);
+}
+
+START_TEST(the_doctor_bears_whatever_fails)
+{
+    assert_doctor_bears("base", _i);
+    assert_doctor_bears("approval", _i);
 }
 END_TEST
 
