@@ -86,20 +86,31 @@ int fv_write(flagver_txn *txn, const struct fv_operation *operation, flagver_ver
 
 /* ---- operations that take a text ---- */
 
-static int check_text(flagver_txn *txn, const struct fv_target *target,
+/* What a policy says about contents is for those who may write them: other reasons come first. */
+static int check_text(flagver_txn *txn, const struct fv_target *target, enum fv_action action,
                       const struct fv_text_asked *asked, struct fv_content *ret_content,
                       flagver_error *err)
 {
+    flagver_error other;
+    int r;
+
     if (!asked->json)
         return fv_fail(err, FLAGVER_EINVAL, "json is NULL");
-    return fv_record_content(txn, target, asked->json, asked->length, ret_content, err);
+    r = fv_record_content(txn, target, asked->json, asked->length, ret_content, err);
+    if (r != FLAGVER_EVALIDATION)
+        return r;
+    if (fv_record_may(txn, target, action, asked->no, &other) >= 0)
+        return r;
+    if (err)
+        *err = other;
+    return other.code;
 }
 
 int fv_write_create(flagver_txn *txn, const struct fv_target *target, const void *text_asked,
                     struct fv_staged **ret_version, flagver_error *err)
 {
     struct fv_content content;
-    int r = check_text(txn, target, text_asked, &content, err);
+    int r = check_text(txn, target, FV_ACTION_CREATE, text_asked, &content, err);
 
     return r < 0 ? r : fv_record_create(txn, target, &content, ret_version, err);
 }
@@ -109,7 +120,7 @@ int fv_write_edit(flagver_txn *txn, const struct fv_target *target, const void *
 {
     const struct fv_text_asked *asked = text_asked;
     struct fv_content content;
-    int r = check_text(txn, target, asked, &content, err);
+    int r = check_text(txn, target, FV_ACTION_EDIT, asked, &content, err);
 
     return r < 0 ? r : fv_record_edit(txn, target, asked->no, &content, ret_version, err);
 }
@@ -118,7 +129,7 @@ int fv_write_put(flagver_txn *txn, const struct fv_target *target, const void *t
                  struct fv_staged **ret_version, flagver_error *err)
 {
     struct fv_content content;
-    int r = check_text(txn, target, text_asked, &content, err);
+    int r = check_text(txn, target, FV_ACTION_CREATE, text_asked, &content, err);
 
     return r < 0 ? r : fv_record_put(txn, target, &content, ret_version, err);
 }
@@ -127,7 +138,7 @@ int fv_write_record(flagver_txn *txn, const struct fv_target *target, const void
                     struct fv_staged **ret_version, flagver_error *err)
 {
     struct fv_content content;
-    int r = check_text(txn, target, text_asked, &content, err);
+    int r = check_text(txn, target, FV_ACTION_RECORD, text_asked, &content, err);
 
     return r < 0 ? r : fv_record_record(txn, target, &content, ret_version, err);
 }

@@ -326,6 +326,14 @@ static int prepare_put(struct fv_act *act, flagver_txn *txn, const struct fv_tar
     return r < 0 ? r : fv_act_find_current(act, &current, err);
 }
 
+int fv_record_may(flagver_txn *txn, const struct fv_target *target, enum fv_action action,
+                  uint32_t no, flagver_error *err)
+{
+    struct fv_act act;
+
+    return fv_act_prepare(&act, txn, target, action, no, err);
+}
+
 int fv_record_may_put(flagver_txn *txn, const struct fv_target *target, flagver_error *err)
 {
     const char *rule;

@@ -56,7 +56,9 @@ int fv_record_checked(flagver_txn *txn, const struct fv_target *target, const ch
 int fv_record_part(flagver_txn *txn, const struct fv_target *target, const char *json,
                    size_t length, struct fv_content *ret_content, flagver_error *err);
 
-/* Would put be allowed, and is in force what the target expects? All operations ask by themselves. */
+/* Is there anything in the way, but for the content? All operations ask by themselves. */
+int fv_record_may(flagver_txn *txn, const struct fv_target *target, enum fv_action action,
+                  uint32_t no, flagver_error *err);
 int fv_record_may_put(flagver_txn *txn, const struct fv_target *target, flagver_error *err);
 
 int fv_record_create(flagver_txn *txn, const struct fv_target *target,

@@ -85,8 +85,6 @@ static int check_state(struct model_series *series, const struct request *reques
 {
     const struct model_version *version = version_of(series, request->no);
 
-    if (!version)
-        return FLAGVER_ENOTFOUND;
     if (version->state != FLAGVER_STATE_DRAFT)
         return request->op == EDIT ? FLAGVER_EFROZEN : FLAGVER_ESTATE;
     return request->op == SUBMIT && version->base_no != series->current_no ? FLAGVER_ESTALE : 0;
@@ -96,8 +94,6 @@ static int check_revert(struct model_series *series, uint32_t no)
 {
     const struct model_version *version = version_of(series, no);
 
-    if (!version)
-        return FLAGVER_ENOTFOUND;
     return version->state == FLAGVER_STATE_DRAFT || version->percentage < 0 ? FLAGVER_ESTATE : 0;
 }
 
@@ -105,19 +101,21 @@ static int check_revert(struct model_series *series, uint32_t no)
 static int judge(struct model_series *series, const struct request *request)
 {
     bool has_content = request->op == CREATE || request->op == EDIT || request->op == PUT;
-    int r = 0;
+    bool has_version = request->op == EDIT || request->op == SUBMIT || request->op == WITHDRAW;
+    int r;
 
     if (has_content && request->malformed)
         return FLAGVER_EPARSE;
     if (request->op != CREATE && request->op != PUT && !series->last_no)
         return FLAGVER_ENOTFOUND;
-    if (request->op == REVERT)
-        r = check_revert(series, request->no);
+    if ((has_version || request->op == REVERT) && !version_of(series, request->no))
+        return FLAGVER_ENOTFOUND;
     if (request->op == REMOVE && is_deleted(series))
-        r = FLAGVER_ENOTFOUND;
-    if (r == 0)
-        r = check_expectation(series, request->expect_no);
-    if (r == 0 && (request->op == EDIT || request->op == SUBMIT || request->op == WITHDRAW))
+        return FLAGVER_ENOTFOUND;
+    r = check_expectation(series, request->expect_no);
+    if (r == 0 && request->op == REVERT)
+        r = check_revert(series, request->no);
+    if (r == 0 && has_version)
         r = check_state(series, request);
     return r;
 }

@@ -203,6 +203,17 @@ START_TEST(who_may_not_learns_nothing_else)
 }
 END_TEST
 
+START_TEST(who_may_not_does_not_learn_what_a_schema_asks_for)
+{
+    flagver_client *client = open_store(_i);
+
+    set_policy(client, &dan, P, "{'write':" TESTERS ",'schema':{'type':'integer'}}");
+    refused(client, FLAGVER_EVALIDATION, ann, CREATE, P, "s", .json = "'x'");
+    refused(client, FLAGVER_EDENIED, dan, CREATE, P, "s", .json = "'x'");
+    flagver_close(client);
+}
+END_TEST
+
 START_TEST(the_host_may_decide_in_place_of_the_rules)
 {
     flagver_options options = quiet_options();
@@ -302,6 +313,7 @@ static Suite *cells_suite(void)
     tcase_add_loop_test(table, every_cell_is_what_the_table_says, 0,
                         STORE_KINDS * POLICIES * STATES);
     tcase_add_loop_test(others, who_may_not_learns_nothing_else, 0, STORE_KINDS * RECORDED);
+    tcase_add_loop_test(others, who_may_not_does_not_learn_what_a_schema_asks_for, 0, STORE_KINDS);
     tcase_add_loop_test(others, the_host_may_decide_in_place_of_the_rules, 0, STORE_KINDS);
     tcase_add_loop_test(others, what_belongs_to_another_tenant_is_not_there, 0, STORE_KINDS);
     tcase_add_loop_test(others, bad_input_is_named_and_changes_nothing, 0, STORE_KINDS);
