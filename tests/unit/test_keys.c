@@ -421,6 +421,21 @@ START_TEST(no_file_has_what_is_secret)
 }
 END_TEST
 
+START_TEST(what_was_shredded_is_in_no_file_of_the_store)
+{
+    flagver_client *client = begin_store(_i);
+    flagver_txn *txn;
+
+    assert_ok(put(client, PLAIN, "x", TEXT));
+    assert_ok(put(client, PLAIN, "x", "2"));
+    txn = begin(client);
+    assert_ok(flagver_version_shred(txn, PLAIN, "x", 1, NULL, &error));
+    commit(txn);
+    flagver_close(client);
+    ck_assert(!is_somewhere(SECRET));
+}
+END_TEST
+
 START_TEST(an_export_brings_keys_and_payloads_along)
 {
     flagver_client *client = begin_store(_i);
@@ -1025,6 +1040,8 @@ static Suite *keys_suite(void)
     tcase_add_loop_test(all, retention_that_is_denied_for_one_takes_nothing, 0, STORE_KINDS);
 
     tcase_add_loop_test(shared, no_file_has_what_is_secret, JSONFILE_KIND, STORE_KINDS);
+    tcase_add_loop_test(shared, what_was_shredded_is_in_no_file_of_the_store, SHARED_KINDS,
+                        STORE_KINDS);
     tcase_add_loop_test(shared, an_export_brings_keys_and_payloads_along, JSONFILE_KIND,
                         STORE_KINDS);
     tcase_add_loop_test(shared, an_export_after_shredding_can_be_imported, JSONFILE_KIND,
