@@ -72,6 +72,85 @@ START_TEST(a_payload_that_no_version_has_may_be_deleted)
 }
 END_TEST
 
+/* Is it in this file, anywhere? */
+static bool holds(const char *name, const char *words)
+{
+    size_t length = strlen(words), size, i;
+    static char bytes[1 << 20];
+    FILE *file = fopen(name, "rb");
+    bool found = false;
+
+    if (!file)
+        return false;
+    size = fread(bytes, 1, sizeof bytes, file);
+    ck_assert_uint_lt(size, sizeof bytes);
+    fclose(file);
+    for (i = 0; i + length <= size && !found; i++)
+        found = memcmp(bytes + i, words, length) == 0;
+    return found;
+}
+
+static bool file_holds(const char *words)
+{
+    char log[128];
+
+    snprintf(log, sizeof log, "%s-wal", path);
+    return holds(path, words) || holds(log, words);
+}
+
+static void shred(flagver_driver_txn *txn, const char *subject)
+{
+    flagver_payload_row row = { .id = version_of(txn, subject, 1).payload_id };
+    flagver_change change = { .kind = FLAGVER_CHANGE_SHRED, .row.payload = &row };
+
+    assert_ok(driver->apply(txn, &change, 1, &error));
+}
+
+#define SECRET "what nobody is to read ever again"
+
+/* Short, and so long that it has pages of its own. */
+static const char *secret(bool is_long)
+{
+    static char words[20000];
+    size_t used = 0;
+
+    do
+        used += (size_t)snprintf(words + used, sizeof words - used, SECRET ";");
+    while (is_long && used < 15000);
+    return words;
+}
+
+START_TEST(what_was_shredded_is_in_no_file)
+{
+    flagver_driver_txn *txn;
+
+    put(store, "a", secret(_i));
+    put(store, "b", "something else");
+    assert_sql("PRAGMA wal_checkpoint(TRUNCATE)");
+    put(store, "c", "something else");
+    ck_assert(file_holds(SECRET));
+    txn = writing();
+    shred(txn, "a");
+    shred(txn, "a");
+    assert_ok(driver->commit(txn, &error));
+    ck_assert(!file_holds(SECRET));
+    ck_assert_str_eq(current(store, "a"), "");
+    ck_assert_str_eq(current(store, "b"), "something else");
+}
+END_TEST
+
+START_TEST(what_was_just_written_and_shredded_is_in_no_file)
+{
+    flagver_driver_txn *txn;
+
+    put(store, "a", secret(_i));
+    txn = writing();
+    shred(txn, "a");
+    assert_ok(driver->commit(txn, &error));
+    ck_assert(!file_holds(SECRET));
+}
+END_TEST
+
 static void find_current(void *data, const char *line)
 {
     *(bool *)data = *(bool *)data || strstr(line, "is current, in state 1") != NULL;
@@ -190,6 +269,25 @@ START_TEST(a_savepoint_of_the_application_inside_of_ours_is_its_own)
     run("COMMIT");
     ck_assert_str_eq(current(store, "a"), "3");
     ck_assert_str_eq(answer("SELECT count(*) FROM orders"), "0");
+}
+END_TEST
+
+/* The application empties its log when it likes. */
+START_TEST(shredding_leaves_the_applications_settings_alone)
+{
+    flagver_driver_txn *txn;
+
+    put(store, "secret", secret(true));
+    run(_i ? "PRAGMA secure_delete = fast" : "PRAGMA secure_delete = off");
+    run("BEGIN");
+    assert_ok(adopt(&txn));
+    shred(txn, "secret");
+    assert_ok(driver->commit(txn, &error));
+    run("COMMIT; PRAGMA wal_checkpoint(TRUNCATE)");
+    ck_assert(!file_holds(SECRET));
+    run("CREATE TABLE settings (secure_delete); INSERT INTO settings SELECT secure_delete FROM "
+        "pragma_secure_delete");
+    ck_assert_str_eq(answer("SELECT secure_delete FROM settings"), _i ? "2" : "0");
 }
 END_TEST
 
@@ -535,6 +633,8 @@ int main(void)
                         (int)(sizeof refused / sizeof *refused));
     tcase_add_test(plain, a_payload_that_no_version_has_may_be_deleted);
     tcase_add_test(plain, a_draft_is_not_in_force_whatever_its_series_says);
+    tcase_add_loop_test(plain, what_was_shredded_is_in_no_file, 0, 2);
+    tcase_add_loop_test(plain, what_was_just_written_and_shredded_is_in_no_file, 0, 2);
     suite_add_tcase(suite, plain);
 
     tcase_add_checked_fixture(enlisting, start_application, end_application);
@@ -544,6 +644,7 @@ int main(void)
     tcase_add_loop_test(enlisting, no_second_change_follows_a_first_that_was_taken_back, 0,
                         RETREATS);
     tcase_add_test(enlisting, a_savepoint_of_the_application_inside_of_ours_is_its_own);
+    tcase_add_loop_test(enlisting, shredding_leaves_the_applications_settings_alone, 0, 2);
     tcase_add_test(enlisting, a_rollback_takes_back_every_batch);
     tcase_add_test(enlisting, two_at_once_do_not_take_each_other_for_themselves);
     tcase_add_test(enlisting, a_copy_of_the_file_is_not_the_store);

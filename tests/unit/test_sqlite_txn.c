@@ -208,6 +208,12 @@ static void scan_all_shapes(void)
         for (query.pick = FLAGVER_PICK_CURRENT; query.pick <= FLAGVER_PICK_ALL; query.pick++)
             for (query.backwards = 0; query.backwards < 2; query.backwards++)
                 count(txn, &query, NULL);
+
+    query = (flagver_query){ .payload = 1, .id = version_of(txn, subjects[0], 1).series };
+    for (query.kind = FLAGVER_QUERY_ITEMS; query.kind <= FLAGVER_QUERY_LOG; query.kind++)
+        for (query.no = 0; query.no < 2; query.no++)
+            if (query.kind != FLAGVER_QUERY_VOTES) /* which come by time */
+                count(txn, &query, NULL);
     driver->rollback(txn);
 }
 
@@ -220,6 +226,11 @@ START_TEST(scans_go_along_indexes_and_sort_nothing)
 
     for (i = 0; i < SUBJECTS; i++)
         put(store, subjects[i], "1");
+    assert_forced(
+        "INSERT INTO flagver_item (series, no, key, status, payload, hash) SELECT series, no, "
+        "'key', 0, payload, content_hash FROM flagver_version; INSERT INTO flagver_contributor "
+        "SELECT series, no, 'carol' FROM flagver_version; INSERT INTO flagver_node VALUES "
+        "('default', 8, 0, zeroblob(32))");
     scan_all_shapes();
     for (i = 0; i < FV_SCAN_SHAPES; i++) {
         statement = store->idle->scans[i];
@@ -228,7 +239,74 @@ START_TEST(scans_go_along_indexes_and_sort_nothing)
             ck_assert_msg(sqlite3_stmt_status(statement, counters[j], 0) == 0, "%s",
                           sqlite3_sql(statement));
     }
-    ck_assert_uint_eq(looked_at, 13);
+    ck_assert_uint_eq(looked_at, 19);
+}
+END_TEST
+
+/* Among many series, and without a step for each of them. */
+START_TEST(what_is_open_is_found_by_itself)
+{
+    const flagver_query query = { .kind = FLAGVER_QUERY_VERSIONS,
+                                  .pick = FLAGVER_PICK_ALL,
+                                  .states = 1u << FLAGVER_STATE_SUBMITTED,
+                                  .payload = 1 };
+    flagver_driver_txn *txn = writing();
+    struct record record;
+    char subject[16], found[64];
+    size_t i, steps = 0;
+
+    for (i = 0; i < 300; i++) {
+        snprintf(subject, sizeof subject, "%zu", i);
+        start_record(txn, &record, subject, subject);
+        record.version.state = FLAGVER_STATE_RECORDED;
+        assert_ok(driver->apply(txn, record.changes, record.count, &error));
+    }
+    assert_ok(driver->commit(txn, &error));
+    assert_forced("UPDATE flagver_version SET state = 2 WHERE payload = (SELECT id FROM "
+                  "flagver_payload WHERE CAST(body AS TEXT) = '77')");
+
+    txn = reading();
+    ck_assert_uint_eq(count(txn, &query, found), 1);
+    ck_assert_str_eq(found, "77");
+    driver->rollback(txn);
+    for (i = 0; i < FV_SCAN_SHAPES; i++)
+        if (store->idle->scans[i])
+            steps += (size_t)sqlite3_stmt_status(store->idle->scans[i], SQLITE_STMTSTATUS_VM_STEP,
+                                                 0);
+    ck_assert_uint_gt(steps, 0);
+    ck_assert_uint_lt(steps, 300);
+}
+END_TEST
+
+/* What is new needs no rev, so whatever `expect` says it is there or not. */
+START_TEST(what_is_there_already_is_a_conflict)
+{
+    flagver_node_row node = { .tenant = text("default"), .level = 8, .index = 1 };
+    flagver_log_row head = { .tenant = text("default"), .size = 2, .frontier = text("f") };
+    flagver_item_row item = { .no = 1, .key = text("nothing") };
+    flagver_payload_row payload = { .key = 0 };
+    const struct {
+        flagver_change change;
+        const char *words;
+    } cases[] = {
+        { { .kind = FLAGVER_CHANGE_NODE, .expect = 5, .row.node = &node }, "such a node already" },
+        { { .kind = FLAGVER_CHANGE_HEAD, .row.head = &head }, "1 leaves; the head is of 2" },
+        { { .kind = FLAGVER_CHANGE_ITEM_DELETE, .row.item = &item }, "there is no such item" },
+        { { .kind = FLAGVER_CHANGE_SHRED, .row.payload = &payload }, "there is no such payload" },
+    };
+    flagver_driver_txn *txn;
+    size_t i;
+
+    put(store, "a", "1");
+    txn = writing();
+    assert_ok(driver->apply(txn, &cases[0].change, 1, &error));
+    assert_ok(driver->commit(txn, &error));
+    for (i = 0; i < sizeof cases / sizeof *cases; i++) {
+        txn = writing();
+        assert_fails(FLAGVER_ECONFLICT, driver->apply(txn, &cases[i].change, 1, &error));
+        assert_words(cases[i].words);
+        driver->rollback(txn);
+    }
 }
 END_TEST
 
@@ -601,6 +679,8 @@ int main(void)
     tcase_add_loop_test(alone, as_of_a_time_is_what_was_in_force_then, 0,
                         sizeof moments / sizeof *moments);
     tcase_add_test(alone, scans_go_along_indexes_and_sort_nothing);
+    tcase_add_test(alone, what_is_open_is_found_by_itself);
+    tcase_add_test(alone, what_is_there_already_is_a_conflict);
     suite_add_tcase(suite, alone);
 
     tcase_add_checked_fixture(failing_, set_up_failing, tear_down_failing);
