@@ -186,6 +186,7 @@ void fv_tree_head(struct fv_tree *tree, const flagver_log_row *row)
 {
     struct fv_frontier head;
 
+    tree->has_row = true;
     if (row->size != tree->next)
         fv_found(tree->findings,
                  "the head of the log says %" PRIu64 " leaves, and there are %" PRIu64, row->size,
@@ -203,15 +204,17 @@ void fv_tree_head(struct fv_tree *tree, const flagver_log_row *row)
         compare_heads(tree, &head);
 }
 
-/* Neither nodes nor head: a log from before there were trees, to which nothing was added since. */
 void fv_tree_end(struct fv_tree *tree)
 {
     unsigned i;
 
-    if (tree->broken || !tree->next || (!tree->has_nodes && !tree->has_head))
+    if (!tree->next)
         return;
-    if (!tree->has_head)
+    if (!tree->has_row || (tree->has_nodes && !tree->has_head))
         fv_found(tree->findings, "the head of the log is missing");
+    /* Neither nodes nor head: from before there were trees, and nothing was added since. */
+    if (tree->broken || (!tree->has_nodes && !tree->has_head))
+        return;
     for (i = 0; i < FV_TREE_LEVELS; i++)
         find_missing(tree, (i + 1) * FV_TILE_LEVELS, tree->levels[i].seen, tree->levels[i].count);
 }

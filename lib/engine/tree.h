@@ -30,10 +30,10 @@ struct fv_tree {
     const char *tenant;
     struct fv_digest *digest;
     struct fv_findings *findings;
-    struct fv_frontier frontier; /* of the leaves before the first gap */
-    uint64_t next;               /* leaf */
-    bool broken;                 /* leaves are missing: nothing above them can be known */
-    bool has_nodes, has_head;
+    struct fv_frontier frontier;       /* of the leaves before the first gap */
+    uint64_t next;                     /* leaf */
+    bool broken;                       /* leaves are missing: nothing above them can be known */
+    bool has_nodes, has_row, has_head; /* a head may say how long the log is, and no more */
     struct fv_tree_level levels[FV_TREE_LEVELS];
 
     uint64_t mark; /* fv_tree_mark() */
