@@ -19,6 +19,8 @@
 #include "engine/examine.h"
 #include "engine/lines.h"
 #include "engine/transfer.h"
+#include "flagver/audit.h"
+#include "flagver/key.h"
 #include "flagver/rollout.h"
 #include "flagver/store.h"
 #include "flagver/flag.h"
@@ -1064,6 +1066,107 @@ START_TEST(a_store_that_was_lived_in_survives_a_round_trip)
 }
 END_TEST
 
+/* 32 times 'a', in base64 */
+#define SOME_KEYS "main:YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE="
+
+static void put_policy(flagver_txn *txn, const char *phase, const char *json)
+{
+    assert_ok(flagver_version_put(txn, FLAGVER_PHASE_PHASE, phase, json, strlen(json), NULL, NULL,
+                                  &error));
+}
+
+static void create_plan(flagver_txn *txn, uint32_t baseline_no)
+{
+    static const flagver_item_content items[] = { { "s1", "{\"size\":1}", 10 }, { "s2", "2", 1 } };
+    const flagver_write_options options = { .size = sizeof options, .baseline_no = baseline_no };
+    flagver_version *version;
+
+    assert_ok(flagver_version_create(txn, "plan", "a", "{}", 2, &options, &version, &error));
+    assert_ok(flagver_items_put(txn, "plan", "a", version->no, items + (baseline_no > 0),
+                                baseline_no ? 1 : 2, NULL, NULL, &error));
+    flagver_version_free(version);
+}
+
+static void approve_plan(flagver_txn *txn, uint32_t no)
+{
+    static const char *const keys[] = { "s1", "s2" };
+    const flagver_write_options said = { .size = sizeof said, .note = "fine" };
+
+    assert_ok(flagver_items_decide(txn, "plan", "a", no, keys, 2, FLAGVER_ITEM_APPROVED, &said,
+                                   NULL, &error));
+    assert_ok(flagver_version_approve(txn, "plan", "a", no, &said, NULL, &error));
+}
+
+/* Plans that somebody else approves, item by item, encrypted and shredded; and an emergency. */
+static void live_by_the_rules(flagver_client *client)
+{
+    static const char rules[] = "{\"versioning\":\"full\",\"approval\":{\"required\":true,"
+                                "\"rule\":\"anyone\"},\"encrypt\":true,\"shred\":\"anyone\"}";
+    static const char flag_rules[] = "{\"versioning\":\"full\",\"approval\":{\"required\":true,"
+                                     "\"rule\":\"anyone\"},\"emergency\":\"anyone\"}";
+    const flagver_write_options now = { .size = sizeof now,
+                                        .note = "it burns",
+                                        .flags = FLAGVER_WRITE_EMERGENCY };
+    flagver_txn *txn = begin(client, "alice");
+
+    put(txn, "checkout", "{\"enabled\":true,\"type\":\"boolean\"}");
+    put_policy(txn, "plan", rules);
+    put_policy(txn, "flagver.flag", flag_rules);
+    commit(txn);
+    txn = begin(client, "alice");
+    create_plan(txn, 0);
+    assert_ok(flagver_version_submit(txn, "plan", "a", 1, NULL, NULL, &error));
+    assert_ok(flagver_flag_disable(txn, "checkout", &now, NULL, &error));
+    commit(txn);
+    txn = begin(client, "bob");
+    assert_ok(flagver_version_return(txn, "plan", "a", 1, NULL, NULL, &error));
+    commit(txn);
+    txn = begin(client, "carol");
+    assert_ok(flagver_version_edit(txn, "plan", "a", 1, "{\"b\":1}", 7, NULL, NULL, &error));
+    assert_ok(flagver_version_submit(txn, "plan", "a", 1, NULL, NULL, &error));
+    commit(txn);
+    txn = begin(client, "bob");
+    approve_plan(txn, 1);
+    commit(txn);
+    txn = begin(client, "alice");
+    create_plan(txn, 1);
+    assert_ok(flagver_version_submit(txn, "plan", "a", 2, NULL, NULL, &error));
+    commit(txn);
+    txn = begin(client, "bob");
+    approve_plan(txn, 2);
+    create_plan(txn, 2);
+    assert_ok(flagver_version_shred(txn, "plan", "a", 1, NULL, &error));
+    commit(txn);
+}
+
+static void fail_on_finding(void *data, const char *line)
+{
+    (void)data;
+    ck_abort_msg("%s", line);
+}
+
+START_TEST(a_store_that_was_lived_in_by_the_rules_survives_a_round_trip)
+{
+    flagver_verify_result result;
+    flagver_client *client;
+
+    setenv("FLAGVER_KEYS", SOME_KEYS, 1);
+    client = open_store("store", NULL);
+    live_by_the_rules(client);
+    flagver_close(client);
+    export_ok("store", "file");
+    assert_round_trip("file");
+    ck_assert_int_eq(
+        flagver_audit_verify_file(FILE_NAMED("file"), NULL, fail_on_finding, NULL, NULL, &error),
+        0);
+
+    client = open_store("copy", NULL);
+    ck_assert_int_eq(flagver_audit_verify(client, NULL, fail_on_finding, NULL, &result, &error), 0);
+    ck_assert_uint_gt(result.payloads, 5);
+    flagver_close(client);
+}
+END_TEST
+
 static void assert_version(flagver_client *client, const char *key, uint32_t no, int32_t state)
 {
     flagver_version *version;
@@ -1099,6 +1202,7 @@ START_TEST(life_goes_on_in_an_imported_store)
     assert_version(client, "checkout", 4, FLAGVER_STATE_SUPERSEDED);
     assert_version(client, "checkout", 5, FLAGVER_STATE_DRAFT);
     assert_version(client, "draft", 1, FLAGVER_STATE_WITHDRAWN);
+    ck_assert_int_eq(flagver_audit_verify(client, NULL, fail_on_finding, NULL, NULL, &error), 0);
     flagver_close(client);
     flagver_context_free(context);
     export_ok("copy", "longer");
@@ -1615,6 +1719,7 @@ static Suite *transfer_suite(void)
 
     tests = new_case(suite, "stores");
     tcase_add_test(tests, a_store_that_was_lived_in_survives_a_round_trip);
+    tcase_add_test(tests, a_store_that_was_lived_in_by_the_rules_survives_a_round_trip);
     tcase_add_test(tests, life_goes_on_in_an_imported_store);
     tcase_add_test(tests, an_export_is_of_one_state);
     tcase_add_test(tests, one_tenant_can_be_exported_alone);
