@@ -8,6 +8,7 @@
 #include <sqlite3.h>
 #include <sys/wait.h>
 
+#include "flagver.h"
 #include "flagver/store.h"
 
 static uint32_t version_of(const char *store)
@@ -87,11 +88,16 @@ START_TEST(up_twice_is_harmless)
 }
 END_TEST
 
+/* From nothing, and from version 1. */
 START_TEST(several_processes_may_go_up_at_once)
 {
     pid_t children[4];
     int i, status;
 
+    if (_i) {
+        fill("store");
+        assert_ok(flagver_schema_down(STORE_NAMED("store"), 1, NULL, true, &error));
+    }
     for (i = 0; i < COUNT(children); i++) {
         children[i] = fork();
         ck_assert_int_ge(children[i], 0);
@@ -103,6 +109,52 @@ START_TEST(several_processes_may_go_up_at_once)
         ck_assert_int_eq(status, 0);
     }
     ck_assert_uint_eq(version_of("store"), FLAGVER_SCHEMA_VERSION);
+    ck_assert_int_eq(flagver_schema_verify(STORE_NAMED("store"), NULL, NULL, &error), 0);
+}
+END_TEST
+
+static int64_t number_of(const char *store, const char *sql)
+{
+    sqlite3_stmt *statement;
+    int64_t number;
+    sqlite3 *db;
+
+    ck_assert_int_eq(sqlite3_open(FILE_NAMED(store), &db), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_step(statement), SQLITE_ROW);
+    number = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    ck_assert_int_eq(sqlite3_close(db), SQLITE_OK);
+    return number;
+}
+
+START_TEST(an_application_goes_on_with_its_store_of_version_1)
+{
+    const flagver_actor actor = { .size = sizeof actor, .id = "alice" };
+    flagver_client *client;
+    flagver_txn *txn;
+    int64_t leaves;
+
+    fill("store");
+    leaves = number_of("store", "SELECT size FROM flagver_log WHERE tenant = 'default'");
+    assert_ok(flagver_schema_down(STORE_NAMED("store"), 1, NULL, true, &error));
+    ck_assert_uint_eq(version_of("store"), 1);
+
+    assert_ok(flagver_open(STORE_NAMED("store"), NULL, &client, &error));
+    ck_assert_uint_eq(version_of("store"), FLAGVER_SCHEMA_VERSION);
+    assert_ok(flagver_store_export(STORE_NAMED("store"), NULL, FILE_NAMED("after"), &error));
+    assert_same_files("base", "after");
+    assert_ok(flagver_txn_begin(client, &actor, NULL, &txn, &error));
+    assert_ok(flagver_flag_put(txn, "anew", "{\"type\": \"boolean\"}", 19, NULL, NULL, &error));
+    assert_ok(flagver_txn_commit(txn, &error));
+    flagver_txn_free(txn);
+    flagver_close(client);
+
+    ck_assert_int_gt(number_of("store", "SELECT size FROM flagver_log WHERE tenant = 'default'"),
+                     leaves);
+    ck_assert_int_eq(number_of("store", "SELECT size = frontier_size FROM flagver_log WHERE "
+                                        "tenant = 'default'"),
+                     1);
     ck_assert_int_eq(flagver_schema_verify(STORE_NAMED("store"), NULL, NULL, &error), 0);
 }
 END_TEST
@@ -247,7 +299,8 @@ static Suite *schema_suite(void)
     tcase_add_test(tests, looking_creates_nothing);
     tcase_add_test(tests, a_database_of_the_application_has_no_schema_and_stays_so);
     tcase_add_test(tests, up_twice_is_harmless);
-    tcase_add_test(tests, several_processes_may_go_up_at_once);
+    tcase_add_loop_test(tests, several_processes_may_go_up_at_once, 0, 2);
+    tcase_add_test(tests, an_application_goes_on_with_its_store_of_version_1);
     tcase_add_test(tests, down_asks_for_a_backup);
     tcase_add_test(tests, down_with_a_backup_can_be_undone);
     tcase_add_test(tests, down_without_a_backup_when_that_is_said);
