@@ -31,7 +31,7 @@ struct output {
 
 static int fail_io(const struct output *output, flagver_error *err)
 {
-    return fv_fail_errno(err, FLAGVER_EIO, errno, "%.500s", output->beside.data);
+    return fv_fail_errno(err, FLAGVER_EIO, errno, "%.500s", output->path);
 }
 
 /* No other export that is under way writes there: not of this moment and process. */

@@ -81,6 +81,11 @@ static int take_down(struct fv_store *store, uint32_t to, const char *backup, fl
     if (to > version)
         return fv_fail(err, FLAGVER_EINVAL, "the schema has version %u; it cannot go down to %u",
                        (unsigned)version, (unsigned)to);
+    if (backup && version < FLAGVER_SCHEMA_VERSION)
+        return fv_fail(err, FLAGVER_ESCHEMA,
+                       "the schema has version %u, and only version %u can be backed up: go up "
+                       "first, or say no_backup",
+                       (unsigned)version, FLAGVER_SCHEMA_VERSION);
     if (backup)
         r = back_up(store, backup, err);
     return r == 0 ? store->driver->schema_migrate(store->handle, to, err) : r;

@@ -196,6 +196,21 @@ START_TEST(down_without_a_backup_when_that_is_said)
 }
 END_TEST
 
+START_TEST(an_older_schema_goes_down_without_a_backup)
+{
+    fill("store");
+    assert_ok(flagver_schema_down(STORE_NAMED("store"), 1, FILE_NAMED("backup"), false, &error));
+    ck_assert_uint_eq(version_of("store"), 1);
+    assert_fails(FLAGVER_ESCHEMA,
+                 flagver_schema_down(STORE_NAMED("store"), 0, FILE_NAMED("more"), false, &error));
+    assert_words("version 1, and only version 2 can be backed up: go up first, or say no_backup");
+    ck_assert(!is_there("more"));
+    ck_assert_uint_eq(version_of("store"), 1);
+    assert_ok(flagver_schema_down(STORE_NAMED("store"), 0, NULL, true, &error));
+    ck_assert_uint_eq(version_of("store"), 0);
+}
+END_TEST
+
 START_TEST(a_backup_overwrites_nothing)
 {
     struct fv_text text;
@@ -304,6 +319,7 @@ static Suite *schema_suite(void)
     tcase_add_test(tests, down_asks_for_a_backup);
     tcase_add_test(tests, down_with_a_backup_can_be_undone);
     tcase_add_test(tests, down_without_a_backup_when_that_is_said);
+    tcase_add_test(tests, an_older_schema_goes_down_without_a_backup);
     tcase_add_test(tests, a_backup_overwrites_nothing);
     tcase_add_test(tests, a_version_that_is_not_below_is_no_way_down);
     tcase_add_test(tests, a_store_whose_backup_is_unsound_stays);
