@@ -118,10 +118,11 @@ FLAGVER_API int flagver_flags_plan(flagver_client *client, const char *json, siz
 
 /**
  * Do it, in this transaction: all steps, or none when anything is wrong. Applying the
- * same file again does nothing.
+ * same file again does nothing. Where approval is asked for a step is only proposed; what was
+ * proposed last, and still waits, is not proposed again.
  *
  * @param name  of the file, for messages; NULL: none
- * @return the number of steps, or as flagver_flags_plan() and flagver_version_put()
+ * @return the number of steps that were taken, or as flagver_flags_plan() and flagver_version_put()
  */
 FLAGVER_API int flagver_flags_apply(flagver_txn *txn, const char *json, size_t length,
                                     const char *name, bool prune,

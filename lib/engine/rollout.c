@@ -4,6 +4,7 @@
 
 #include "codec/plan.h"
 #include "engine/feed.h"
+#include "engine/items.h"
 #include "util/fail.h"
 
 /* Where no approval is asked for an emergency is a change like others. */
@@ -164,6 +165,46 @@ static int prepare(flagver_txn *txn, const struct fv_plan_step *step,
     return r;
 }
 
+/* Is just that proposed already, last of all, and waits for approval? */
+static int is_proposed(flagver_txn *txn, const struct prepared *prepared, bool *ret_proposed,
+                       flagver_error *err)
+{
+    const struct fv_target *target = &prepared->target;
+    struct fv_series *series;
+    struct fv_staged *last;
+    uint8_t hash[32];
+    int r;
+
+    *ret_proposed = false;
+    if (target->policy->approvals == 0)
+        return 0;
+    r = fv_txn_series(txn, target->phase, target->subject, true, &series, err);
+    if (r < 0 || series->row.last_no == 0)
+        return r;
+    r = fv_txn_version(txn, series, series->row.last_no, false, &last, err);
+    if (r == 0)
+        r = fv_items_hash(txn, NULL, prepared->content.salt, prepared->content.payload, hash, err);
+    if (r == 0)
+        *ret_proposed = last->row.state == FLAGVER_STATE_SUBMITTED &&
+                        last->row.base_no == series->row.current_no &&
+                        memcmp(last->row.content_hash, hash, sizeof hash) == 0;
+    return r;
+}
+
+/* 1: it was written, 0: there was no need to. */
+static int do_step(flagver_txn *txn, const struct prepared *prepared, flagver_error *err)
+{
+    struct fv_staged *version;
+    bool proposed;
+    int r;
+
+    r = is_proposed(txn, prepared, &proposed, err);
+    if (r < 0 || proposed)
+        return r;
+    r = fv_record_put(txn, &prepared->target, &prepared->content, &version, err);
+    return r < 0 ? r : 1;
+}
+
 /*
  * The definitions were checked together, so each is written as it is. Whatever else
  * may refuse one of them does so before the first is written; and all are written by
@@ -175,18 +216,19 @@ static int do_steps(flagver_txn *txn, const struct fv_plan_steps *plan,
     struct prepared *prepared = fv_arena_allocate(fv_txn_arena(txn),
                                                   plan->count * sizeof *prepared);
     flagver_write_options given;
-    struct fv_staged *version;
+    int written = 0, r;
     size_t i;
-    int r;
 
     if (!prepared)
         return fv_fail_memory(err);
     r = fv_record_options(options, &given, err);
     for (i = 0; r == 0 && i < plan->count; i++)
         r = prepare(txn, &plan->steps[i], options, &prepared[i], err);
-    for (i = 0; r == 0 && i < plan->count; i++)
-        r = fv_record_put(txn, &prepared[i].target, &prepared[i].content, &version, err);
-    return r < 0 ? r : (int)plan->count;
+    for (i = 0; r >= 0 && i < plan->count; i++) {
+        r = do_step(txn, &prepared[i], err);
+        written += r > 0;
+    }
+    return r < 0 ? r : written;
 }
 
 static int do_plan(flagver_txn *txn, const struct fv_rollout_file *file,

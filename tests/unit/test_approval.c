@@ -224,6 +224,79 @@ START_TEST(a_policy_is_changed_by_the_approval_that_it_asks_for)
 }
 END_TEST
 
+START_TEST(a_file_is_proposed_once)
+{
+    flagver_client *client = open_store(_i);
+    const flagver_actor actor = actor_of(&dan);
+    char *json = quoted("{'flags':{'a':{'type':'boolean'}}}");
+    flagver_txn *txn;
+    int round;
+
+    set_policy(client, &dan, FLAGVER_PHASE_FLAG, "{'approval':{'rule':" TESTERS "}}");
+    for (round = 0; round < 2; round++) {
+        assert_ok(flagver_txn_begin(client, &actor, NULL, &txn, &error));
+        ck_assert_int_eq(flagver_flags_apply(txn, json, strlen(json), NULL, false, NULL, &error),
+                         round == 0);
+        assert_ok(flagver_txn_commit(txn, &error));
+        flagver_txn_free(txn);
+    }
+    done(client, ann, APPROVE, FLAGVER_PHASE_FLAG, "a", 1);
+    ck_assert_uint_eq(flag_no(client, "a"), 1);
+    free(json);
+    flagver_close(client);
+}
+END_TEST
+
+/* The author proposes, another one approves, everybody follows; switching off needs no second. */
+START_TEST(flags_go_by_the_same_rules)
+{
+    flagver_client *client = open_store(_i);
+    const flagver_actor author = actor_of(&dan), operator= actor_of(&ann);
+    const flagver_write_options silent = { .size = sizeof silent,
+                                           .flags = FLAGVER_WRITE_EMERGENCY };
+    flagver_write_options urgent = { .size = sizeof urgent,
+                                     .note = "errors",
+                                     .flags = FLAGVER_WRITE_EMERGENCY };
+    flagver_version *version;
+    flagver_txn *txn;
+    uint32_t no;
+
+    put_flag(client, "f", "{'type':'boolean','percentage':10}");
+    set_policy(client, &dan, FLAGVER_PHASE_FLAG,
+               "{'approval':{'rule':" TESTERS "},'emergency':{'role_in':['Tester']}}");
+
+    txn = begin_as(client, &author, NULL);
+    assert_ok(flagver_flag_ramp(txn, "f", 50, NULL, &no, &error));
+    commit(txn);
+    ck_assert_uint_eq(flag_no(client, "f"), 1);
+    refused(client, FLAGVER_EDENIED, dan, APPROVE, FLAGVER_PHASE_FLAG, "f", no);
+    done(client, ben, APPROVE, FLAGVER_PHASE_FLAG, "f", no);
+    ck_assert_uint_eq(flag_no(client, "f"), 2);
+
+    txn = begin_as(client, &author, NULL);
+    assert_fails(FLAGVER_EDENIED, flagver_flag_disable(txn, "f", &urgent, NULL, &error));
+    flagver_txn_free(txn);
+    txn = begin_as(client, &operator, NULL);
+    assert_fails(FLAGVER_EINVAL, flagver_flag_disable(txn, "f", &silent, NULL, &error));
+    assert_words("note");
+    assert_fails(FLAGVER_EINVAL, flagver_flag_ramp(txn, "f", 60, &urgent, NULL, &error));
+    assert_fails(FLAGVER_EINVAL, flagver_flag_enable(txn, "f", &urgent, NULL, &error));
+    assert_ok(flagver_flag_ramp(txn, "f", 5, &urgent, NULL, &error));
+    assert_ok(flagver_flag_disable(txn, "f", &urgent, &no, &error));
+    commit(txn);
+    ck_assert_uint_eq(flag_no(client, "f"), no);
+    assert_ok(flagver_version_get(client, FLAGVER_PHASE_FLAG, "f", no, &version, &error));
+    ck_assert(version->emergency);
+    flagver_version_free(version);
+
+    refused(client, FLAGVER_ESELF, ann, REVIEW, FLAGVER_PHASE_FLAG, "f", no);
+    refused(client, FLAGVER_ESTATE, ben, REVIEW, FLAGVER_PHASE_FLAG, "f", 2);
+    done(client, ben, REVIEW, FLAGVER_PHASE_FLAG, "f", no);
+    refused(client, FLAGVER_EEXIST, ben, REVIEW, FLAGVER_PHASE_FLAG, "f", no);
+    flagver_close(client);
+}
+END_TEST
+
 static Suite *approval_suite(void)
 {
     Suite *suite = suite_create("approval");
@@ -241,6 +314,8 @@ static Suite *approval_suite(void)
     tcase_add_loop_test(tests, items_are_decided_before_the_whole_is, 0, STORE_KINDS);
     tcase_add_loop_test(tests, a_policy_is_changed_by_the_approval_that_it_asks_for, 0,
                         STORE_KINDS);
+    tcase_add_loop_test(tests, a_file_is_proposed_once, 0, STORE_KINDS);
+    tcase_add_loop_test(tests, flags_go_by_the_same_rules, 0, STORE_KINDS);
     return suite;
 }
 
