@@ -6,7 +6,8 @@
 
 /*
  * What should be there is made in a database in memory, by the same statements; then the
- * texts that SQLite keeps of tables, indexes and triggers are compared.
+ * texts that SQLite keeps of tables, indexes and triggers are compared. A store that has not been
+ * upgraded is to be what its version says, and is sound as that.
  */
 
 struct check {
@@ -320,55 +321,58 @@ static int visit_contradiction(struct check *check, sqlite3_stmt *row, flagver_e
 }
 
 struct rule {
+    uint32_t since; /* this version of the schema */
     const char *name;
     const char *sql; /* yields what breaks it */
     each_row *visit;
 };
 
 static const struct rule rules[] = {
-    { "no damage", "PRAGMA main.integrity_check", visit_damage },
-    { "references of flagver_series", "PRAGMA main.foreign_key_check(flagver_series)",
+    { 1, "no damage", "PRAGMA main.integrity_check", visit_damage },
+    { 1, "references of flagver_series", "PRAGMA main.foreign_key_check(flagver_series)",
       visit_orphan },
-    { "references of flagver_version", "PRAGMA main.foreign_key_check(flagver_version)",
+    { 1, "references of flagver_version", "PRAGMA main.foreign_key_check(flagver_version)",
       visit_orphan },
-    { "references of flagver_item", "PRAGMA main.foreign_key_check(flagver_item)", visit_orphan },
-    { "references of flagver_vote", "PRAGMA main.foreign_key_check(flagver_vote)", visit_orphan },
-    { "references of flagver_contributor", "PRAGMA main.foreign_key_check(flagver_contributor)",
+    { 2, "references of flagver_item", "PRAGMA main.foreign_key_check(flagver_item)",
       visit_orphan },
-    { "one identity",
+    { 2, "references of flagver_vote", "PRAGMA main.foreign_key_check(flagver_vote)",
+      visit_orphan },
+    { 2, "references of flagver_contributor", "PRAGMA main.foreign_key_check(flagver_contributor)",
+      visit_orphan },
+    { 1, "one identity",
       "SELECT 'flagver_meta has ' || count(*) || ' rows' FROM main.flagver_meta HAVING count(*) <> "
       "1",
       visit_contradiction },
-    { "logs as long as they say",
+    { 1, "logs as long as they say",
       "SELECT 'the log of ' || tenant || ' says ' || size || ' leaves and has ' || n FROM (SELECT "
       "tenant, size, (SELECT count(*) FROM main.flagver_leaf f WHERE f.tenant = l.tenant) AS n "
       "FROM main.flagver_log l) WHERE size <> n UNION ALL SELECT 'the log of ' || tenant || ' has "
       "leaves and no size' FROM (SELECT DISTINCT tenant FROM main.flagver_leaf) WHERE tenant NOT "
       "IN (SELECT tenant FROM main.flagver_log)",
       visit_contradiction },
-    { "logs without gaps",
+    { 1, "logs without gaps",
       "SELECT 'the log of ' || tenant || ' begins with ' || min(no) || ' and ends with ' || "
       "max(no) "
       "FROM main.flagver_leaf GROUP BY tenant HAVING min(no) <> 0 OR max(no) <> count(*) - 1",
       visit_contradiction },
-    { "numbers without gaps",
+    { 1, "numbers without gaps",
       "SELECT phase || ' ' || subject || ' of ' || tenant || ' ends with ' || last || ' and has ' "
       "|| n || ' versions' FROM (SELECT tenant, phase, subject, ifnull(last_no, 0) AS last, "
       "(SELECT "
       "count(*) FROM main.flagver_version WHERE series = s.id) AS n FROM main.flagver_series s) "
       "WHERE last <> n",
       visit_contradiction },
-    { "what is current is in force",
+    { 1, "what is current is in force",
       "SELECT s.phase || ' ' || s.subject || ' of ' || s.tenant || ': version ' || s.current_no || "
       "' is current, in state ' || v.state FROM main.flagver_series s JOIN main.flagver_version v "
       "ON v.series = s.id AND v.no = s.current_no WHERE v.state NOT IN (3, 7)",
       visit_contradiction },
-    { "what is approved is current",
+    { 1, "what is approved is current",
       "SELECT s.phase || ' ' || s.subject || ' of ' || s.tenant || ': version ' || v.no || ' is "
       "approved and not current' FROM main.flagver_version v JOIN main.flagver_series s ON s.id = "
       "v.series WHERE v.state = 3 AND v.no IS NOT s.current_no",
       visit_contradiction },
-    { "one successor for each",
+    { 1, "one successor for each",
       "SELECT 'version ' || superseded_by || ' of series ' || hex(series) || ' supersedes ' || "
       "count(*) || ' versions' FROM main.flagver_version WHERE superseded_by IS NOT NULL GROUP BY "
       "series, superseded_by HAVING count(*) > 1",
@@ -391,7 +395,7 @@ static int check_rule(struct check *check, const struct rule *rule, flagver_erro
 
 /* ---- all of it ---- */
 
-static int check_all(struct check *check, flagver_error *err)
+static int check_all(struct check *check, uint32_t version, flagver_error *err)
 {
     flagver_error failure;
     size_t i;
@@ -400,11 +404,13 @@ static int check_all(struct check *check, flagver_error *err)
     r = check_objects(check, &failure);
     r = forgive(check, "the schema", r, &failure, err);
     for (i = 0; r == 0 && i < sizeof rules / sizeof *rules; i++)
-        r = check_rule(check, &rules[i], err);
+        if (rules[i].since <= version)
+            r = check_rule(check, &rules[i], err);
     return r;
 }
 
-static int connect_expected(flagver_store *store, struct fv_sqlite **ret_conn, flagver_error *err)
+static int connect_expected(flagver_store *store, uint32_t version, struct fv_sqlite **ret_conn,
+                            flagver_error *err)
 {
     struct fv_sqlite *conn = fv_allocate_zeroed(store->memory, 1, sizeof *conn);
     int r;
@@ -416,7 +422,7 @@ static int connect_expected(flagver_store *store, struct fv_sqlite **ret_conn, f
                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
                             SQLITE_OPEN_PRIVATECACHE,
                         NULL) == SQLITE_OK
-            ? fv_sqlite_schema_move(conn, FLAGVER_SCHEMA_VERSION, err)
+            ? fv_sqlite_schema_move(conn, version, err)
             : fv_fail_memory(err);
     if (r < 0) {
         fv_sqlite_disconnect(conn, true);
@@ -426,32 +432,36 @@ static int connect_expected(flagver_store *store, struct fv_sqlite **ret_conn, f
     return 0;
 }
 
-/* Another version has other things in it that are right. */
-static int check_version(struct fv_sqlite *conn, flagver_error *err)
+/* The version that it should be: its own; where there is none, or none that makes sense, ours. */
+static int find_version(struct fv_sqlite *conn, uint32_t *ret_version, flagver_error *err)
 {
     struct fv_sqlite_meta meta;
     int r;
 
+    *ret_version = FLAGVER_SCHEMA_VERSION;
     r = fv_sqlite_meta_read(conn, &meta, err);
     if (r == FLAGVER_ESCHEMA || r == FLAGVER_ECORRUPT)
-        return 0; /* there is one, and it is not right: that will be found */
+        return 0; /* that will be found */
     if (r == 0 && meta.version > FLAGVER_SCHEMA_VERSION)
         r = fv_fail(err, FLAGVER_ESCHEMA, "%.500s has schema %u; this library knows up to %u",
                     conn->store->path, (unsigned)meta.version, FLAGVER_SCHEMA_VERSION);
+    if (r == 0 && meta.version > 0)
+        *ret_version = meta.version;
     return r;
 }
 
 static int verify(struct check *check, flagver_error *err)
 {
+    uint32_t version;
     int r;
 
-    r = fv_sqlite_execute(check->conn, "BEGIN", err);
+    r = find_version(check->conn, &version, err);
+    if (r == 0)
+        r = connect_expected(check->conn->store, version, &check->expected, err);
     if (r < 0)
         return r;
-    r = check_version(check->conn, err);
-    if (r == 0)
-        r = check_all(check, err);
-    sqlite3_exec(check->conn->db, "ROLLBACK", NULL, NULL, NULL);
+    r = check_all(check, version, err);
+    fv_sqlite_disconnect(check->expected, true);
     return r;
 }
 
@@ -462,15 +472,14 @@ int fv_sqlite_schema_verify(flagver_store *store, void (*found)(void *data, cons
     struct check check = { .found = found, .checked = checked, .data = data, .line = FV_TEXT_INIT };
     int r;
 
-    r = connect_expected(store, &check.expected, err);
+    r = fv_sqlite_pool_take(store, FLAGVER_MODE_READ, &check.conn, err);
     if (r < 0)
         return r;
-    r = fv_sqlite_pool_take(store, FLAGVER_MODE_READ, &check.conn, err);
-    if (r == 0) {
+    r = fv_sqlite_execute(check.conn, "BEGIN", err);
+    if (r == 0)
         r = verify(&check, err);
-        fv_sqlite_pool_put(store, FLAGVER_MODE_READ, check.conn);
-    }
-    fv_sqlite_disconnect(check.expected, true);
+    sqlite3_exec(check.conn->db, "ROLLBACK", NULL, NULL, NULL);
+    fv_sqlite_pool_put(store, FLAGVER_MODE_READ, check.conn);
     fv_text_clear(&check.line);
     return r;
 }

@@ -657,6 +657,18 @@ START_TEST(a_store_of_version_1_is_upgraded_when_it_is_opened)
 }
 END_TEST
 
+START_TEST(a_store_of_version_1_is_verified_as_that)
+{
+    assert_ok(driver->schema_migrate(store, 1, &error));
+    verify();
+    ck_assert_msg(found_count == 0, "%s", found_lines);
+    assert_sql("CREATE TABLE flagver_item (mine); DROP TRIGGER flagver_payload_frozen");
+    assert_found("table flagver_item: does not belong there");
+    assert_found("trigger flagver_payload_frozen: missing");
+    ck_assert_uint_eq(found_count, 2);
+}
+END_TEST
+
 START_TEST(a_library_for_version_1_is_told_to_keep_away)
 {
     ck_assert_str_eq(answer("SELECT compatible FROM flagver_meta"), "2");
@@ -796,6 +808,7 @@ int main(void)
     tcase_add_test(schema, version_1_stays_what_it_was);
     tcase_add_test(schema, going_down_to_version_1_gives_version_1);
     tcase_add_test(schema, a_store_of_version_1_is_upgraded_when_it_is_opened);
+    tcase_add_test(schema, a_store_of_version_1_is_verified_as_that);
     tcase_add_test(schema, a_library_for_version_1_is_told_to_keep_away);
     tcase_add_test(schema, an_upgrade_that_fails_leaves_version_1);
     tcase_add_test(schema, what_the_application_has_beside_it_is_in_nobodys_way);
