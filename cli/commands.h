@@ -75,6 +75,14 @@ int cli_key_fernet(const struct cli_request *request);
 int cli_version_shred(const struct cli_request *request);
 int cli_retain(const struct cli_request *request);
 
+/* audit.c */
+int cli_audit_log(const struct cli_request *request);
+int cli_audit_keygen(const struct cli_request *request);
+int cli_audit_checkpoint(const struct cli_request *request);
+int cli_audit_prove(const struct cli_request *request);
+int cli_audit_check(const struct cli_request *request);
+int cli_audit_verify(const struct cli_request *request);
+
 /* plan.c */
 int cli_flag_plan(const struct cli_request *request);
 int cli_flag_apply(const struct cli_request *request);

@@ -627,10 +627,9 @@ const struct cli_command cli_commands[] = {
         .operands = "PHASE SUBJECT@NO",
         .summary = "forget what it said, for good",
         .options = MOVING,
-        .manual =
-            "Forget what a version said, and its items. That there was such a version, who\n"
-            "made and approved it and when stays, and so do the hashes: the audit log is as\n"
-            "good as before. Backups still have it.",
+        .manual = "Forget what a version said, and its items. That there was such a version, who\n"
+                  "made and approved it and when stays, and so do the hashes: the audit log is as\n"
+                  "good as before. Backups still have it.",
         .run = cli_version_shred,
     },
     {
@@ -660,10 +659,9 @@ const struct cli_command cli_commands[] = {
         .operands = "",
         .summary = "encrypt with new keys from now on",
         .options = CLI_BIT(CLI_IDEMPOTENCY_KEY),
-        .manual =
-            "Make a new data key for what is encrypted from now on, and put all data keys\n"
-            "under the first key-encryption key of FLAGVER_KEYS. The others are not needed\n"
-            "any more then.",
+        .manual = "Make a new data key for what is encrypted from now on, and put all data keys\n"
+                  "under the first key-encryption key of FLAGVER_KEYS. The others are not needed\n"
+                  "any more then.",
         .run = cli_key_rotate,
     },
     {
@@ -674,6 +672,70 @@ const struct cli_command cli_commands[] = {
             "Print what is in the Fernet token in FILE, or on standard input for -. The file\n"
             "KEYS has a Fernet key on each line; they are tried in turn.",
         .run = cli_key_fernet,
+    },
+    {
+        .name = "audit log",
+        .operands = "",
+        .summary = "print the audit log",
+        .options = CLI_BIT(CLI_FROM) | CLI_BIT(CLI_LIMIT),
+        .manual = "Print what has happened to records, in order: a leaf for each transition.",
+        .run = cli_audit_log,
+    },
+    {
+        .name = "audit keygen",
+        .operands = "SIGNER FILE",
+        .summary = "make a key that signs checkpoints",
+        .manual = "Make an Ed25519 key pair of the name SIGNER, such as example.com/records. What\n"
+                  "signs goes into FILE, which must not be there yet, and is to be kept secret;\n"
+                  "the key to verify with is printed, and is for everybody.",
+        .run = cli_audit_keygen,
+    },
+    {
+        .name = "audit checkpoint",
+        .operands = "",
+        .summary = "say how long the log is, and sign it",
+        .options = CLI_BIT(CLI_SIGNER) | CLI_BIT(CLI_ORIGIN),
+        .manual = "Print size and root of the log as a signed note, a C2SP tlog-checkpoint. Kept\n"
+                  "where who has the store cannot change it, it proves later what the log was.\n"
+                  "--origin is the first line, by default the signer's name and the tenant.",
+        .run = cli_audit_checkpoint,
+    },
+    {
+        .name = "audit prove",
+        .operands = "[LEAF]",
+        .summary = "prove that something is in the log",
+        .options = CLI_BIT(CLI_OLD) | CLI_BIT(CLI_SIZE),
+        .manual =
+            "Print the proof that leaf LEAF is in the log, or with --old that the log begins\n"
+            "with what it was at that size: the hashes of RFC 6962. Without --size the log is\n"
+            "that of now. --json prints what audit check reads.",
+        .run = cli_audit_prove,
+    },
+    {
+        .name = "audit check",
+        .operands = "PROOF CHECKPOINT [OLD]",
+        .summary = "check such a proof, without any store",
+        .options = CLI_BIT(CLI_VERIFIER),
+        .manual = "Check a proof that audit prove --json has printed against checkpoints: of the\n"
+                  "log that it is about and, where it is about an older one too, of that. With\n"
+                  "--verifier they must be signed by that key. Needs no store.\n"
+                  "\n"
+                  "Exit status: 1 when it does not prove that.",
+        .run = cli_audit_check,
+    },
+    {
+        .name = "audit verify",
+        .operands = "[FILE]",
+        .summary = "has anybody changed what happened",
+        .options = CLI_BIT(CLI_CHECKPOINT) | CLI_BIT(CLI_VERIFIER) | CLI_BIT(CLI_TREE_ONLY),
+        .manual =
+            "Compute everything anew: the hash of each leaf, the tree over them, and what the\n"
+            "records must be when all leaves are carried out in order. A line for each thing\n"
+            "that is otherwise. With FILE an export is verified, and no store is needed; with\n"
+            "--checkpoint the log must begin with what the checkpoint is of.\n"
+            "\n"
+            "Exit status: 1 when something was found.",
+        .run = cli_audit_verify,
     },
     { .name = NULL },
 };

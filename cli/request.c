@@ -55,6 +55,14 @@ const struct cli_option_form cli_options[CLI_OPTION_COUNT] = {
     [CLI_BY_MONTH] = { "by-month", NULL, "by the month of creation, in UTC" },
     [CLI_SINCE] = { "since", "TIME", "only what was created from then on; as --at" },
     [CLI_UNTIL] = { "until", "TIME", "only what was created before then" },
+    [CLI_FROM] = { "from", "LEAF", "from this leaf on" },
+    [CLI_SIGNER] = { "signer", "FILE", "sign with the key in this file" },
+    [CLI_ORIGIN] = { "origin", "TEXT", "what the log is called" },
+    [CLI_VERIFIER] = { "verifier", "KEY|FILE", "who must have signed it" },
+    [CLI_CHECKPOINT] = { "checkpoint", "FILE", "the log must begin with what this is of" },
+    [CLI_OLD] = { "old", "SIZE", "that the log begins with its first so many leaves" },
+    [CLI_SIZE] = { "size", "SIZE", "about the log as it was with so many leaves" },
+    [CLI_TREE_ONLY] = { "tree-only", NULL, "the log alone, not the records" },
 };
 
 /* How many of the words spell the command's name; `whole` when all of the name is there. */

@@ -61,6 +61,14 @@ enum cli_option {
     CLI_BY_MONTH,
     CLI_SINCE,
     CLI_UNTIL,
+    CLI_FROM,
+    CLI_SIGNER,
+    CLI_ORIGIN,
+    CLI_VERIFIER,
+    CLI_CHECKPOINT,
+    CLI_OLD,
+    CLI_SIZE,
+    CLI_TREE_ONLY,
     CLI_OPTION_COUNT
 };
 

@@ -72,6 +72,12 @@ retain|PHASE|--note --idempotency-key --prefix --until
 key list||
 key rotate||--idempotency-key
 key fernet|KEYS FILE|
+audit log||--limit --from
+audit keygen|SIGNER FILE|
+audit checkpoint||--signer --origin
+audit prove|[LEAF]|--old --size
+audit check|PROOF CHECKPOINT [OLD]|--verifier
+audit verify|[FILE]|--verifier --checkpoint --tree-only
 END
 }
 
@@ -82,7 +88,7 @@ _flagver_is_switch() {
     case $1 in
     --json | --help | --version | --batch | --prune | --keep-off | --deleted | --merge-patch | \
         --clear | --no-backup | --by-month | --submit | --emergency | --all | --remove | \
-        --approve | --reject | --pending) ;;
+        --approve | --reject | --pending | --tree-only) ;;
     *) return 1 ;;
     esac
 }
@@ -114,13 +120,16 @@ _flagver_subjects() {
     subjects=$("${words[0]}" "${where[@]}" version list "$phase" --json \
         --state draft,submitted,approved,recorded 2>/dev/null |
         sed -n 's/^{"phase":"[^"]*","subject":"\([^"\\ ]*\)","no":\([0-9]*\),.*/\1@\2/p')
+    # shellcheck disable=SC2001 # in each line
     [[ $form == *@NO ]] || subjects=$(sed 's/@[0-9]*$//' <<<"$subjects" | sort -u)
     mapfile -t COMPREPLY < <(compgen -W "$subjects" -- "$3")
 }
 
 _flagver_value() {
     case $1 in
-    --definitions | --load | --backup | --put) _flagver_files "$2" ;;
+    --definitions | --load | --backup | --put | --signer | --verifier | --checkpoint)
+        _flagver_files "$2"
+        ;;
     --enable) _flagver_keys flag "$2" ;;
     --store) mapfile -t COMPREPLY < <(compgen -W 'sqlite:' -- "$2") ;;
     --type) mapfile -t COMPREPLY < <(compgen -W 'boolean string integer double json' -- "$2") ;;
@@ -192,7 +201,7 @@ _flagver() {
         SUBJECT | SUBJECT@NO)
             _flagver_subjects "${form[${#given[@]} - used]}" "${given[used]}" "$cur"
             ;;
-        FILE | KEYS) _flagver_files "$cur" ;;
+        FILE | KEYS | PROOF | CHECKPOINT | OLD) _flagver_files "$cur" ;;
         esac
     fi
     if declare -F __ltrim_colon_completions >/dev/null; then
