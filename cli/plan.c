@@ -449,7 +449,7 @@ static void report(struct plan *plan)
     print_steps(plan);
     cli_print("%s: %d change%s", plan->name, plan->changes, plan->changes == 1 ? "" : "s");
     if (waiting)
-        cli_print(", %d of them waiting for approval", waiting);
+        cli_print("; %d wait%s for approval", waiting, waiting == 1 ? "s" : "");
     cli_print("\n");
 }
 

@@ -485,9 +485,14 @@ prints '+ flag other
 + flag pay_now
     + /type: "boolean"
     version 1 waits for approval (flagver version approve flagver.flag pay_now@1)
-apply.json: 2 changes, 1 of them waiting for approval'
+apply.json: 2 changes; 1 waits for approval'
+run flag apply apply.json --actor alice
+prints '+ flag pay_now
+    + /type: "boolean"
+    version 1 waits for approval (flagver version approve flagver.flag pay_now@1)
+apply.json: 0 changes; 1 waits for approval'
 run flag apply apply.json --actor alice --json --idempotency-key a1
-prints_like '{"file":"apply.json","changes":1,"steps":\[{"action":"create","flag":"pay_now",*"waits":2}\],"keptOff":\[\]}'
+prints_like '{"file":"apply.json","changes":0,"steps":\[{"action":"create","flag":"pay_now",*"waits":1}\],"keptOff":\[\]}'
 
 it "proposes once that a set-up switches a flag on"
 run flag put pay_off - --actor alice <<<'{"type": "boolean", "enabled": false}'
