@@ -133,7 +133,12 @@ static int write_items(flagver_txn *txn, const struct call *call,
         return r;
     join(&call->asked, &words);
     operation.asked[0] = (struct fv_words){ words.data, words.length };
-    r = words.failed ? fv_fail_memory(err) : fv_write(txn, &operation, ret_version, NULL, err);
+    if (words.failed)
+        r = fv_fail_memory(err);
+    else if (call->asked.items)
+        r = fv_write_content(txn, &operation, ret_version, err);
+    else
+        r = fv_write(txn, &operation, ret_version, NULL, err);
     fv_text_clear(&words);
     return r;
 }

@@ -52,7 +52,7 @@ static int write_text(flagver_txn *txn, const struct text_call *call,
                                               { &call->no, call->no ? sizeof call->no : 0 } },
                                             0 };
 
-    return fv_write(txn, &operation, ret_version, NULL, err);
+    return fv_write_content(txn, &operation, ret_version, err);
 }
 
 int flagver_version_create(flagver_txn *txn, const char *phase, const char *subject,

@@ -12,40 +12,78 @@ static struct fv_words words_of(const char *text)
     return (struct fv_words){ text, text ? strlen(text) : 0 };
 }
 
-/* Was this done before? As fv_txn_replay(). */
-static int replay(flagver_txn *txn, const struct fv_operation *operation,
-                  const struct fv_target *target, uint32_t *ret_no, flagver_error *err)
-{
-    const struct fv_words words[] = { words_of(operation->name),
-                                      words_of(operation->phase),
-                                      words_of(operation->subject),
-                                      words_of(target->note),
-                                      { &target->expect_no, sizeof target->expect_no },
-                                      { &target->flags, sizeof target->flags },
-                                      { &target->parent_no, sizeof target->parent_no },
-                                      { &target->baseline_no, sizeof target->baseline_no },
-                                      { target->content_hash, target->content_hash ? 32 : 0 },
-                                      operation->asked[0],
-                                      operation->asked[1] };
+struct performance {
+    const struct fv_operation *operation;
+    struct fv_target target;
+    bool has_content; /* operation->asked[0] */
+    bool is_secret;   /* which is to be encrypted */
+    bool wants_version;
+    uint8_t veiled[FV_DIGEST_SIZE];
+};
 
-    return fv_txn_replay(txn, words, sizeof words / sizeof *words, ret_no, err);
+/* What is asked for as it is recorded: of what is to be encrypted nothing that helps to guess it. */
+static int veil(flagver_txn *txn, struct performance *performance, struct fv_words *ret_words,
+                flagver_error *err)
+{
+    const struct fv_words *asked = &performance->operation->asked[0];
+
+    *ret_words = *asked;
+    if (!performance->is_secret || !asked->data)
+        return 0;
+    *ret_words = (struct fv_words){ performance->veiled, sizeof performance->veiled };
+    return fv_txn_veil(txn, asked->data, asked->length, performance->veiled, err);
 }
 
-/* Do it, or find what came of it the first time. */
-static int perform(flagver_txn *txn, const struct fv_operation *operation, struct fv_target *target,
-                   bool wants_version, struct fv_staged **ret_version, uint32_t *ret_no,
-                   flagver_error *err)
+/* Was this done before? As fv_txn_replay(). */
+static int replay(flagver_txn *txn, struct performance *performance, uint32_t *ret_no,
+                  flagver_error *err)
 {
-    int r;
+    const struct fv_operation *operation = performance->operation;
+    const struct fv_target *target = &performance->target;
+    struct fv_words words[] = { words_of(operation->name),
+                                words_of(operation->phase),
+                                words_of(operation->subject),
+                                words_of(target->note),
+                                { &target->expect_no, sizeof target->expect_no },
+                                { &target->flags, sizeof target->flags },
+                                { &target->parent_no, sizeof target->parent_no },
+                                { &target->baseline_no, sizeof target->baseline_no },
+                                { target->content_hash, target->content_hash ? 32 : 0 },
+                                operation->asked[1],
+                                { NULL, 0 } };
+    size_t count = sizeof words / sizeof *words;
+    int r = veil(txn, performance, &words[count - 1], err);
 
-    r = replay(txn, operation, target, ret_no, err);
+    return r < 0 ? r : fv_txn_replay(txn, words, count, ret_no, err);
+}
+
+/* For the first time. `r`: whether the phase is there, with `problem`. */
+static int run(flagver_txn *txn, const struct performance *performance, int r,
+               const flagver_error *problem, struct fv_staged **ret_version, flagver_error *err)
+{
+    const struct fv_operation *operation = performance->operation;
+
+    if (r < 0 && err)
+        *err = *problem;
+    return r < 0 ? r : operation->run(txn, &performance->target, operation->data, ret_version, err);
+}
+
+/* Do it, or find what came of it the first time; that a phase is not there is found like that, too. */
+static int perform(flagver_txn *txn, struct performance *performance,
+                   struct fv_staged **ret_version, uint32_t *ret_no, flagver_error *err)
+{
+    struct fv_target *target = &performance->target;
+    flagver_error problem = { .code = 0 };
+    int resolved = fv_record_resolve(txn, target, &problem), r;
+
+    performance->is_secret = performance->has_content && resolved == 0 && target->policy->encrypt;
+    r = replay(txn, performance, ret_no, err);
     if (r > 0)
-        return wants_version ? fv_record_get(txn, target, *ret_no, ret_version, err) : 0;
+        return performance->wants_version ? fv_record_get(txn, target, *ret_no, ret_version, err)
+                                          : 0;
     if (r < 0)
         return r;
-    r = fv_record_resolve(txn, target, err);
-    if (r == 0)
-        r = operation->run(txn, target, operation->data, ret_version, err);
+    r = run(txn, performance, resolved, &problem, ret_version, err);
     if (r < 0) {
         fv_txn_record_refusal(txn, r);
         return r;
@@ -55,11 +93,14 @@ static int perform(flagver_txn *txn, const struct fv_operation *operation, struc
     return 0;
 }
 
-int fv_write(flagver_txn *txn, const struct fv_operation *operation, flagver_version **ret_version,
-             uint32_t *ret_no, flagver_error *err)
+static int write(flagver_txn *txn, const struct fv_operation *operation, bool has_content,
+                 flagver_version **ret_version, uint32_t *ret_no, flagver_error *err)
 {
+    struct performance performance = { .operation = operation,
+                                       .has_content = has_content,
+                                       .wants_version = ret_version != NULL };
+    struct fv_target *target = &performance.target;
     struct fv_staged *version = NULL;
-    struct fv_target target;
     uint32_t no = 0;
     int r;
 
@@ -67,21 +108,33 @@ int fv_write(flagver_txn *txn, const struct fv_operation *operation, flagver_ver
         return fv_fail(err, FLAGVER_EINVAL, "txn is NULL");
     if (!operation->asked[0].data && operation->asked[0].length)
         return fv_fail(err, FLAGVER_EINVAL, "json is NULL");
-    r = fv_record_target(operation->phase, operation->subject, operation->options, &target, err);
-    if (r == 0 && target.flags & ~operation->flags)
+    r = fv_record_target(operation->phase, operation->subject, operation->options, target, err);
+    if (r == 0 && target->flags & ~operation->flags)
         r = fv_fail(err, FLAGVER_EINVAL, "options.flags is %#x; %s knows %#x",
-                    (unsigned)target.flags, operation->name, (unsigned)operation->flags);
+                    (unsigned)target->flags, operation->name, (unsigned)operation->flags);
     if (r == 0)
         r = fv_txn_enter(txn, err);
     if (r < 0)
         return r;
-    r = perform(txn, operation, &target, ret_version != NULL, &version, &no, err);
+    r = perform(txn, &performance, &version, &no, err);
     if (r == 0 && ret_version)
         r = fv_version_copy(&version->row, ret_version, err);
     r = fv_txn_leave(txn, r, err);
     if (r == 0 && ret_no)
         *ret_no = no;
     return r;
+}
+
+int fv_write(flagver_txn *txn, const struct fv_operation *operation, flagver_version **ret_version,
+             uint32_t *ret_no, flagver_error *err)
+{
+    return write(txn, operation, false, ret_version, ret_no, err);
+}
+
+int fv_write_content(flagver_txn *txn, const struct fv_operation *operation,
+                     flagver_version **ret_version, flagver_error *err)
+{
+    return write(txn, operation, true, ret_version, NULL, err);
 }
 
 /* ---- operations that take a text ---- */

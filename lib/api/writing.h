@@ -23,6 +23,10 @@ struct fv_operation {
 int fv_write(flagver_txn *txn, const struct fv_operation *operation, flagver_version **ret_version,
              uint32_t *ret_no, flagver_error *err);
 
+/* The same; asked[0] is the content, which no row may help to guess when it is to be encrypted. */
+int fv_write_content(flagver_txn *txn, const struct fv_operation *operation,
+                     flagver_version **ret_version, flagver_error *err);
+
 /* Operations that take a text: checks it, then create, edit (number `no`) or put. */
 struct fv_text_asked {
     const char *json;

@@ -194,8 +194,9 @@ static int collect(void *data, const flagver_item_row *item, flagver_error *err)
     if (!row)
         return fv_fail_memory(err);
     *row = *item;
-    r = fv_item_is_sealed(row, &sealed) ? fv_txn_unseal(items->txn, &sealed, &row->payload, err)
-                                        : 0;
+    r = fv_item_is_sealed(row, &sealed)
+            ? fv_txn_unseal(items->txn, &sealed, &row->payload, &row->payload_salt, err)
+            : 0;
     if (r < 0)
         return r;
     if (!copy(items->txn, &row->key) || !copy(items->txn, &row->decided_by) ||
@@ -282,9 +283,12 @@ struct salt {
 static int keep_salt(void *data, const flagver_item_row *item, flagver_error *err)
 {
     struct salt *salt = data;
+    struct fv_sealed sealed;
+    flagver_bytes unused;
 
-    salt->bytes = item->payload_salt;
-    return copy(salt->txn, &salt->bytes) ? 0 : fv_fail_memory(err);
+    return fv_item_is_sealed(item, &sealed)
+               ? fv_txn_unseal(salt->txn, &sealed, &unused, &salt->bytes, err)
+               : 0;
 }
 
 /*

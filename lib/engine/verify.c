@@ -195,6 +195,7 @@ struct rows {
     struct fv_comparison comparison;
     uint8_t *opened; /* a payload */
     size_t size;
+    uint8_t salt[FV_SALT_SIZE]; /* its own */
 };
 
 /*
@@ -202,7 +203,7 @@ struct rows {
  * found here, and is then not looked at any more.
  */
 static int open_payload(struct rows *rows, const struct fv_sealed *sealed, flagver_bytes *body,
-                        uint32_t *key, flagver_error *err)
+                        flagver_bytes *salt, uint32_t *key, flagver_error *err)
 {
     const struct fv_key_place place = { rows->read->store, rows->read->txn, rows->read->tenant };
     flagver_error problem = { .code = 0 };
@@ -216,10 +217,11 @@ static int open_payload(struct rows *rows, const struct fv_sealed *sealed, flagv
             return fv_fail_memory(err);
         rows->opened = opened;
         rows->size = size;
-        r = fv_sealed_open(&place, &rows->read->data_keys, sealed, opened, &problem);
+        r = fv_sealed_open(&place, &rows->read->data_keys, sealed, opened, rows->salt, &problem);
     }
     if (r == 0) {
         *body = (flagver_bytes){ rows->opened, size };
+        *salt = (flagver_bytes){ rows->salt, sizeof rows->salt };
         *key = 0;
     } else if (r == FLAGVER_ECORRUPT) {
         fv_found(rows->comparison.findings, "%s: %s", rows->comparison.name.data, problem.message);
@@ -236,7 +238,8 @@ static int take_version(struct rows *rows, const flagver_version_row *row, flagv
     int r = 0;
 
     if (fv_version_is_sealed(row, &sealed))
-        r = open_payload(rows, &sealed, &opened.payload, &opened.payload_key, err);
+        r = open_payload(rows, &sealed, &opened.payload, &opened.payload_salt, &opened.payload_key,
+                         err);
     return r < 0 ? r : fv_compare_version(&rows->comparison, &opened, err);
 }
 
@@ -247,7 +250,8 @@ static int take_item(struct rows *rows, const flagver_item_row *row, flagver_err
     int r = 0;
 
     if (fv_item_is_sealed(row, &sealed))
-        r = open_payload(rows, &sealed, &opened.payload, &opened.payload_key, err);
+        r = open_payload(rows, &sealed, &opened.payload, &opened.payload_salt, &opened.payload_key,
+                         err);
     return r < 0 ? r : fv_compare_item(&rows->comparison, &opened, err);
 }
 

@@ -9,12 +9,14 @@
 
 #define FORM 1
 #define SEALED_KEY (FV_AEAD_KEY_SIZE + FV_AEAD_EXTRA)
+#define SEALED_SALT (FV_SALT_SIZE + FV_AEAD_EXTRA)
 #define VALUE_LIMIT (2 + FLAGVER_KEY_ID_LIMIT + SEALED_KEY)
 #define DIGITS 10
 
 /* What a seal is about; different first bytes, so that a key never passes for a payload. */
 #define ABOUT_PAYLOAD 1
 #define ABOUT_KEY 2
+#define ABOUT_SALT 3
 #define ABOUT_LIMIT (1 + 2 + FV_TENANT_LIMIT + 16 + 4 + 1 + FLAGVER_KEY_ID_LIMIT)
 
 /* A row of the keyed table. */
@@ -106,12 +108,13 @@ static void begin_about(struct about *about, uint8_t kind, const char *tenant)
     put(about, tenant, length);
 }
 
-static flagver_bytes about_payload(struct about *about, const char *tenant, const flagver_id *id,
-                                   uint32_t key)
+/* `kind` is ABOUT_PAYLOAD or ABOUT_SALT. */
+static flagver_bytes about_payload(struct about *about, uint8_t kind, const char *tenant,
+                                   const flagver_id *id, uint32_t key)
 {
     const uint8_t form = FV_AEAD_FORM;
 
-    begin_about(about, ABOUT_PAYLOAD, tenant);
+    begin_about(about, kind, tenant);
     put(about, id->bytes, sizeof id->bytes);
     put_number(about, key);
     put(about, &form, 1);
@@ -317,15 +320,23 @@ static int make_key(const struct fv_key_place *place, struct fv_data_keys *keys,
 
 bool fv_version_is_sealed(const flagver_version_row *row, struct fv_sealed *ret_sealed)
 {
-    *ret_sealed = (struct fv_sealed){ row->payload_id, row->payload_key, row->payload, row->subject,
-                                      row->no };
+    *ret_sealed = (struct fv_sealed){ .id = row->payload_id,
+                                      .key = row->payload_key,
+                                      .body = row->payload,
+                                      .salt = row->payload_salt,
+                                      .name = row->subject,
+                                      .no = row->no };
     return row->payload_key != 0 && row->payload.data;
 }
 
 bool fv_item_is_sealed(const flagver_item_row *row, struct fv_sealed *ret_sealed)
 {
-    *ret_sealed = (struct fv_sealed){ row->payload_id, row->payload_key, row->payload, row->key,
-                                      row->no };
+    *ret_sealed = (struct fv_sealed){ .id = row->payload_id,
+                                      .key = row->payload_key,
+                                      .body = row->payload,
+                                      .salt = row->payload_salt,
+                                      .name = row->key,
+                                      .no = row->no };
     return row->payload_key != 0 && row->payload.data;
 }
 
@@ -334,22 +345,30 @@ bool fv_item_is_sealed(const flagver_item_row *row, struct fv_sealed *ret_sealed
 
 int fv_sealed_size(const struct fv_sealed *sealed, size_t *ret_size, flagver_error *err)
 {
-    if (sealed->body.length < FV_AEAD_EXTRA)
+    if (sealed->body.length < FV_AEAD_EXTRA || sealed->salt.length != SEALED_SALT)
         return fv_fail(err, FLAGVER_ECORRUPT,
-                       "the sealed payload of \"%.*s\" in version %u is cut short", NAME(sealed),
-                       (unsigned)sealed->no);
+                       "the sealed payload of \"%.*s\" in version %u, or its salt, is cut short",
+                       NAME(sealed), (unsigned)sealed->no);
     *ret_size = sealed->body.length - FV_AEAD_EXTRA;
     return 0;
 }
 
 static int open_payload(const struct fv_key_place *place, const struct fv_data_key *key,
-                        const struct fv_sealed *sealed, uint8_t *out, flagver_error *err)
+                        const struct fv_sealed *sealed, uint8_t *out, uint8_t *ret_salt,
+                        flagver_error *err)
 {
+    struct fv_crypto *crypto = place->store->crypto;
+    const char *tenant = place->tenant;
     struct about about;
-    int r = fv_aead_open(place->store->crypto, key->key,
-                         about_payload(&about, place->tenant, &sealed->id, key->no), sealed->body,
-                         out);
+    int r;
 
+    r = fv_aead_open(crypto, key->key,
+                     about_payload(&about, ABOUT_SALT, tenant, &sealed->id, key->no), sealed->salt,
+                     ret_salt);
+    if (r == 0)
+        r = fv_aead_open(crypto, key->key,
+                         about_payload(&about, ABOUT_PAYLOAD, tenant, &sealed->id, key->no),
+                         sealed->body, out);
     if (r == FLAGVER_ENOMEM)
         return fv_fail_memory(err);
     return r == 0 ? 0
@@ -372,7 +391,8 @@ static int read_key(const struct fv_key_place *place, struct fv_data_keys *keys,
 }
 
 int fv_sealed_open(const struct fv_key_place *place, struct fv_data_keys *keys,
-                   const struct fv_sealed *sealed, uint8_t *out, flagver_error *err)
+                   const struct fv_sealed *sealed, uint8_t *out, uint8_t ret_salt[FV_SALT_SIZE],
+                   flagver_error *err)
 {
     struct fv_data_key *key = find_key(keys, sealed->key);
     struct key_row row = { .no = 0 };
@@ -383,7 +403,7 @@ int fv_sealed_open(const struct fv_key_place *place, struct fv_data_keys *keys,
         if (r == 0)
             r = read_key(place, keys, sealed, &row, &key, err);
     }
-    return r < 0 ? r : open_payload(place, key, sealed, out, err);
+    return r < 0 ? r : open_payload(place, key, sealed, out, ret_salt, err);
 }
 
 /* ---- in a transaction ---- */
@@ -394,23 +414,25 @@ static struct fv_key_place place_of(const flagver_txn *txn)
 }
 
 int fv_txn_unseal(flagver_txn *txn, const struct fv_sealed *sealed, flagver_bytes *ret_body,
-                  flagver_error *err)
+                  flagver_bytes *ret_salt, flagver_error *err)
 {
     const struct fv_key_place place = place_of(txn);
     size_t size = 0;
-    uint8_t *out;
+    uint8_t *out, *salt;
     int r = fv_sealed_size(sealed, &size, err);
 
     if (r < 0)
         return r;
+    salt = fv_arena_allocate(&txn->arena, FV_SALT_SIZE);
     out = fv_arena_allocate(&txn->arena, size + 1);
-    if (!out)
+    if (!salt || !out)
         return fv_fail_memory(err);
-    r = fv_sealed_open(&place, &txn->data_keys, sealed, out, err);
+    r = fv_sealed_open(&place, &txn->data_keys, sealed, out, salt, err);
     if (r < 0)
         return r;
     out[size] = 0;
     *ret_body = (flagver_bytes){ out, size };
+    *ret_salt = (flagver_bytes){ salt, FV_SALT_SIZE };
     return 0;
 }
 
@@ -485,28 +507,76 @@ static int stage_if_fresh(flagver_txn *txn, struct fv_data_key *key, flagver_err
     return stage_row(txn, &key->row, err);
 }
 
+static int seal_bytes(flagver_txn *txn, const struct fv_data_key *key, uint8_t kind,
+                      const flagver_id *id, flagver_bytes *bytes, flagver_error *err)
+{
+    uint8_t *out = fv_arena_allocate(&txn->arena, bytes->length + FV_AEAD_EXTRA);
+    struct about about;
+    int r;
+
+    if (!out)
+        return fv_fail_memory(err);
+    r = fv_aead_seal(txn->source.store->crypto, key->key,
+                     about_payload(&about, kind, txn->source.tenant, id, key->no), *bytes, out);
+    if (r < 0)
+        return fv_fail(err, r, "a payload could not be sealed: %s", fv_error_words(r));
+    *bytes = (flagver_bytes){ out, bytes->length + FV_AEAD_EXTRA };
+    return 0;
+}
+
 int fv_txn_seal(flagver_txn *txn, flagver_payload_row *row, flagver_error *err)
 {
     struct fv_data_key *key;
-    struct about about;
-    uint8_t *out;
     int r;
 
     r = ready_key(txn, &key, err);
     if (r == 0)
         r = stage_if_fresh(txn, key, err);
+    if (r == 0)
+        r = seal_bytes(txn, key, ABOUT_SALT, &row->id, &row->salt, err);
+    if (r == 0)
+        r = seal_bytes(txn, key, ABOUT_PAYLOAD, &row->id, &row->body, err);
+    if (r == 0)
+        row->key = key->no;
+    return r;
+}
+
+/* ---- veiling ---- */
+
+/* The first one, because there is always that: others come with a rotation. */
+static int ready_first_key(flagver_txn *txn, struct fv_data_key **ret_key, flagver_error *err)
+{
+    const struct fv_key_place place = place_of(txn);
+    struct key_row row = { .no = 0 };
+    int r;
+
+    *ret_key = find_key(&txn->data_keys, 1);
+    if (*ret_key)
+        return 0;
+    r = fv_txn_outcome(txn, scan_rows(&place, 1, keep_row, &row, err));
     if (r < 0)
         return r;
-    out = fv_arena_allocate(&txn->arena, row->body.length + FV_AEAD_EXTRA);
-    if (!out)
-        return fv_fail_memory(err);
-    r = fv_aead_seal(txn->source.store->crypto, key->key,
-                     about_payload(&about, txn->source.tenant, &row->id, key->no), row->body, out);
+    return row.no ? take_key(&place, &txn->data_keys, &row, ret_key, err)
+                  : ready_key(txn, ret_key, err);
+}
+
+int fv_txn_veil(flagver_txn *txn, const void *data, size_t length, uint8_t out[FV_DIGEST_SIZE],
+                flagver_error *err)
+{
+    struct fv_words parts[2] = { { NULL, 0 }, { data, length } };
+    struct fv_data_key *key;
+    int r;
+
+    memset(out, 0, FV_DIGEST_SIZE);
+    if (!txn->key)
+        return 0;
+    r = ready_first_key(txn, &key, err);
+    if (r == 0)
+        r = stage_if_fresh(txn, key, err);
     if (r < 0)
-        return fv_fail(err, r, "a payload could not be sealed: %s", fv_error_words(r));
-    row->key = key->no;
-    row->body = (flagver_bytes){ out, row->body.length + FV_AEAD_EXTRA };
-    return 0;
+        return r;
+    parts[0] = (struct fv_words){ key->key, sizeof key->key };
+    return fv_txn_digest(txn, parts, 2, out, err);
 }
 
 /* ---- rotation ---- */

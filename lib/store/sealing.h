@@ -11,7 +11,8 @@
  *   61  the data key, sealed (crypto/aead.h)
  *
  * A payload that is sealed has a salt, which its content hash begins with: otherwise a short text
- * could be guessed from the hash when the payload is gone.
+ * could be guessed from the hash. The salt is sealed, too, in the row's column of that name: a guess
+ * is worth nothing without the keys, nor when the payload is gone.
  */
 #ifndef FV_STORE_SEALING_H
 #define FV_STORE_SEALING_H
@@ -39,7 +40,7 @@ void fv_data_keys_clear(struct fv_data_keys *keys);
 struct fv_sealed {
     flagver_id id;
     uint32_t key;
-    flagver_bytes body;
+    flagver_bytes body, salt;
     flagver_bytes name; /* a subject, or an item's key, */
     uint32_t no;        /* and the version's number: for errors */
 };
@@ -48,7 +49,7 @@ struct fv_sealed {
 bool fv_version_is_sealed(const flagver_version_row *row, struct fv_sealed *ret_sealed);
 bool fv_item_is_sealed(const flagver_item_row *row, struct fv_sealed *ret_sealed);
 
-/* Room for what is in it; FLAGVER_ECORRUPT. */
+/* Room for the payload; FLAGVER_ECORRUPT. */
 int fv_sealed_size(const struct fv_sealed *sealed, size_t *ret_size, flagver_error *err);
 
 /* Where data keys are read: a transaction of the driver's. */
@@ -63,7 +64,8 @@ struct fv_key_place {
  * wrong; FLAGVER_ECORRUPT: it was changed, or is another row's.
  */
 int fv_sealed_open(const struct fv_key_place *place, struct fv_data_keys *keys,
-                   const struct fv_sealed *sealed, uint8_t *out, flagver_error *err);
+                   const struct fv_sealed *sealed, uint8_t *out, uint8_t ret_salt[FV_SALT_SIZE],
+                   flagver_error *err);
 
 /*
  * Is a row of FV_KEY_SPACE a data key? Then its number, and which key-encryption key it is under.
@@ -85,12 +87,19 @@ struct flagver_txn;
  */
 int fv_txn_salt(struct flagver_txn *txn, flagver_bytes *ret_salt, flagver_error *err);
 
-/* Seals a payload that is about to be staged: body and key of the row. */
+/* Seals a payload that is about to be staged: body, salt and key of the row. */
 int fv_txn_seal(struct flagver_txn *txn, flagver_payload_row *row, flagver_error *err);
 
-/* Opens one that was read: *ret_body is then the transaction's. */
+/* Opens one that was read: what comes back is then the transaction's. */
 int fv_txn_unseal(struct flagver_txn *txn, const struct fv_sealed *sealed, flagver_bytes *ret_body,
-                  flagver_error *err);
+                  flagver_bytes *ret_salt, flagver_error *err);
+
+/*
+ * A digest of what is secret, for the rows of idempotency keys: the same for the same, and of no
+ * use without the keys. Zeros where nothing is recorded.
+ */
+int fv_txn_veil(struct flagver_txn *txn, const void *data, size_t length,
+                uint8_t out[FV_DIGEST_SIZE], flagver_error *err);
 
 /* As flagver_key_rotate(). */
 int fv_txn_rotate_keys(struct flagver_txn *txn, flagver_key_rotation *ret_rotation,

@@ -270,7 +270,7 @@ static int read_version(flagver_txn *txn, struct fv_series *series, uint32_t no,
     }
     fv_txn_end_scan(txn, cursor);
     if (r == 0 && fv_version_is_sealed(ret_row, &sealed))
-        r = fv_txn_unseal(txn, &sealed, &ret_row->payload, err);
+        r = fv_txn_unseal(txn, &sealed, &ret_row->payload, &ret_row->payload_salt, err);
     return r;
 }
 

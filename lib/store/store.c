@@ -368,7 +368,7 @@ int fv_read_scan(struct fv_read *read, const flagver_query *query, flagver_error
 
 /* In place of the sealed bytes of a row, with a NUL behind it. */
 static int open_payload(struct fv_read *read, const struct fv_sealed *sealed,
-                        flagver_bytes *ret_body, flagver_error *err)
+                        flagver_bytes *ret_body, flagver_bytes *ret_salt, flagver_error *err)
 {
     const struct fv_key_place place = { read->store, read->txn, read->tenant };
     int r = fv_sealed_size(sealed, &read->opened_size, err);
@@ -378,11 +378,12 @@ static int open_payload(struct fv_read *read, const struct fv_sealed *sealed,
     read->opened = malloc(read->opened_size + 1);
     if (!read->opened)
         return fv_fail_memory(err);
-    r = fv_sealed_open(&place, &read->data_keys, sealed, read->opened, err);
+    r = fv_sealed_open(&place, &read->data_keys, sealed, read->opened, read->salt, err);
     if (r < 0)
         return r;
     read->opened[read->opened_size] = 0;
     *ret_body = (flagver_bytes){ read->opened, read->opened_size };
+    *ret_salt = (flagver_bytes){ read->salt, sizeof read->salt };
     return 0;
 }
 
@@ -391,10 +392,11 @@ static int open_row(struct fv_read *read, flagver_row *row, flagver_error *err)
     struct fv_sealed sealed;
 
     if (read->kind == FLAGVER_QUERY_ITEMS && fv_item_is_sealed(&row->as.item, &sealed))
-        return open_payload(read, &sealed, &row->as.item.payload, err);
+        return open_payload(read, &sealed, &row->as.item.payload, &row->as.item.payload_salt, err);
     if ((read->kind == FLAGVER_QUERY_VERSIONS || read->kind == FLAGVER_QUERY_VERSION) &&
         fv_version_is_sealed(&row->as.version, &sealed))
-        return open_payload(read, &sealed, &row->as.version.payload, err);
+        return open_payload(read, &sealed, &row->as.version.payload, &row->as.version.payload_salt,
+                            err);
     return 0;
 }
 

@@ -96,6 +96,7 @@ struct fv_read {
     struct fv_data_keys data_keys;
     uint8_t *opened; /* the payload of the row that came last, */
     size_t opened_size;
+    uint8_t salt[FV_SALT_SIZE]; /* and its salt */
 };
 
 /* `tenant` is borrowed; NULL: the driver gets an empty name, which is good for FLAGVER_QUERY_TENANTS only. */

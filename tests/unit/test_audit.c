@@ -502,9 +502,9 @@ static const struct {
       "ORDER BY rowid DESC LIMIT 1) WHERE rowid = (SELECT min(rowid) FROM flagver_payload "
       "WHERE key = 1)",
       "secrets \"x\": the sealed payload of" },
-    { "UPDATE flagver_payload SET salt = zeroblob(16) WHERE rowid = (SELECT min(rowid) FROM "
+    { "UPDATE flagver_payload SET salt = zeroblob(45) WHERE rowid = (SELECT min(rowid) FROM "
       "flagver_payload WHERE key = 1)",
-      "secrets \"x\" version 2: its content_hash is not that of its content" },
+      "secrets \"x\": the sealed payload of \"x\" in version 2 was changed" },
 };
 #define CRIMES ((int)(sizeof crimes / sizeof *crimes))
 

@@ -243,6 +243,69 @@ START_TEST(the_same_again_under_an_idempotency_key_is_harmless)
 }
 END_TEST
 
+START_TEST(another_content_under_an_idempotency_key_is_refused)
+{
+    flagver_client *client = begin_store(_i);
+    flagver_txn *txn = begin_with_key(client, "k");
+
+    assert_ok(flagver_version_put(txn, PHASE, "x", TEXT, strlen(TEXT), NULL, NULL, &error));
+    commit(txn);
+    txn = begin_with_key(client, "k");
+    assert_fails(FLAGVER_EIDEM, flagver_version_put(txn, PHASE, "x", "2", 1, NULL, NULL, &error));
+    flagver_txn_free(txn);
+    flagver_close(client);
+}
+END_TEST
+
+/* The row that remembers what was done under the key "k". */
+static void read_request(flagver_client *client, uint8_t out[256], size_t *ret_length)
+{
+    const flagver_query query = { .kind = FLAGVER_QUERY_KEYED,
+                                  .space = fv_bytes("request"),
+                                  .subject = fv_bytes("c:k") };
+    struct fv_tenancy tenancy;
+    struct fv_read read;
+    flagver_row row;
+
+    assert_ok(fv_client_tenancy(client, &tenancy, &error));
+    assert_ok(fv_read_begin(&read, tenancy.store, tenancy.tenant, &error));
+    assert_ok(fv_read_scan(&read, &query, &error));
+    ck_assert_int_eq(fv_read_next(&read, &row, &error), 1);
+    *ret_length = row.as.keyed.value.length;
+    ck_assert_uint_le(*ret_length, 256);
+    memcpy(out, row.as.keyed.value.data, *ret_length);
+    fv_read_end(&read);
+    fv_store_release(tenancy.store);
+}
+
+static void put_under_key(flagver_client *client, const char *phase)
+{
+    flagver_txn *txn = begin_with_key(client, "k");
+
+    assert_ok(flagver_version_put(txn, phase, "x", TEXT, strlen(TEXT), NULL, NULL, &error));
+    commit(txn);
+}
+
+/* Tenants have different data keys: what depends on them differs. */
+START_TEST(what_is_remembered_of_a_key_does_not_help_to_guess_a_content)
+{
+    flagver_client *client = begin_store(_i), *tenant;
+    uint8_t one[256], two[256];
+    size_t length, other_length;
+
+    assert_ok(flagver_client_tenant(client, "other", &tenant, &error));
+    put_policies(tenant);
+    put_under_key(client, _i % 2 ? PHASE : PLAIN);
+    put_under_key(tenant, _i % 2 ? PHASE : PLAIN);
+    read_request(client, one, &length);
+    read_request(tenant, two, &other_length);
+    ck_assert_uint_eq(length, other_length);
+    ck_assert_int_eq(memcmp(one, two, length) != 0, _i % 2);
+    flagver_close(tenant);
+    flagver_close(client);
+}
+END_TEST
+
 /* ---- items ---- */
 
 struct items {
@@ -1021,6 +1084,9 @@ static Suite *keys_suite(void)
     tcase_add_loop_test(all, removing_and_creating_again_works, 0, STORE_KINDS);
     tcase_add_loop_test(all, flags_cannot_be_encrypted, 0, STORE_KINDS);
     tcase_add_loop_test(all, the_same_again_under_an_idempotency_key_is_harmless, 0, STORE_KINDS);
+    tcase_add_loop_test(all, another_content_under_an_idempotency_key_is_refused, 0, STORE_KINDS);
+    tcase_add_loop_test(all, what_is_remembered_of_a_key_does_not_help_to_guess_a_content, 0,
+                        STORE_KINDS);
     tcase_add_loop_test(all, items_are_encrypted_and_carried_forward, 0, STORE_KINDS);
     tcase_add_loop_test(all, an_item_that_is_put_as_it_is_keeps_its_decision, 0, STORE_KINDS);
     tcase_add_loop_test(all, shredding_a_version_takes_its_items_and_leaves_those_carried_forward,

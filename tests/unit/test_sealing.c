@@ -155,7 +155,7 @@ START_TEST(the_store_holds_no_plaintext)
     put("default", "x", TEXT);
     assert_ok(read_version("default", "x", true, &found));
     ck_assert_uint_eq(found.key, 1);
-    ck_assert_uint_eq(found.salt_length, FV_SALT_SIZE);
+    ck_assert_uint_eq(found.salt_length, FV_SALT_SIZE + FV_AEAD_EXTRA);
     ck_assert_uint_eq(found.length, strlen(TEXT) + FV_AEAD_EXTRA);
     ck_assert_ptr_null(memmem(found.text, found.length, "123-45", 6));
     close_store();
@@ -210,8 +210,9 @@ START_TEST(salts_differ)
     open_keyed(_i, KEY_A);
     put("default", "x", TEXT);
     put("default", "y", TEXT);
-    assert_ok(read_version("default", "x", true, &one));
-    assert_ok(read_version("default", "y", true, &two));
+    assert_ok(read_version("default", "x", false, &one));
+    assert_ok(read_version("default", "y", false, &two));
+    ck_assert_uint_eq(one.salt_length, FV_SALT_SIZE);
     ck_assert_mem_ne(one.salt, two.salt, FV_SALT_SIZE);
     close_store();
 }
@@ -268,13 +269,35 @@ END_TEST
 
 START_TEST(what_is_too_short_to_be_sealed_is_refused)
 {
-    struct found found = { .key = 1, .length = FV_AEAD_EXTRA - 1, .salt_length = FV_SALT_SIZE };
+    struct found found = { .key = 1,
+                           .length = FV_AEAD_EXTRA - 1,
+                           .salt_length = FV_SALT_SIZE + FV_AEAD_EXTRA };
 
     open_keyed(_i, KEY_A);
     put("default", "x", TEXT);
     plant("y", &found);
     assert_fails(FLAGVER_ECORRUPT, read_version("default", "y", false, &found));
     assert_words("cut short");
+    close_store();
+}
+END_TEST
+
+START_TEST(a_salt_that_is_missing_or_cut_short_is_refused)
+{
+    struct found one, two;
+
+    open_keyed(_i, KEY_A);
+    put("default", "x", TEXT);
+    put("default", "y", "2");
+    assert_ok(read_version("default", "x", true, &one));
+    assert_ok(read_version("default", "y", true, &two));
+    two.salt_length = one.salt_length - 1;
+    plant("u", &two);
+    assert_fails(FLAGVER_ECORRUPT, read_version("default", "u", false, &one));
+    assert_words("cut short");
+    two.salt_length = 0;
+    plant("v", &two);
+    assert_fails(FLAGVER_ECORRUPT, read_version("default", "v", false, &one));
     close_store();
 }
 END_TEST
@@ -302,7 +325,7 @@ START_TEST(each_tenant_has_data_keys_of_its_own)
     struct fv_sealed sealed;
     struct fv_data_keys keys = { NULL, 0 };
     struct fv_read read;
-    uint8_t out[sizeof found.text];
+    uint8_t out[sizeof found.text], salt[FV_SALT_SIZE];
 
     open_keyed(_i, KEY_A);
     put("one", "x", TEXT);
@@ -311,12 +334,16 @@ START_TEST(each_tenant_has_data_keys_of_its_own)
     assert_reads("two", "x", "2");
 
     assert_ok(read_version("one", "x", true, &found));
-    sealed = (struct fv_sealed){ found.id, found.key, fv_bytes_of(found.text, found.length),
-                                 fv_bytes("x"), 1 };
+    sealed = (struct fv_sealed){ .id = found.id,
+                                 .key = found.key,
+                                 .body = fv_bytes_of(found.text, found.length),
+                                 .salt = fv_bytes_of((const char *)found.salt, found.salt_length),
+                                 .name = fv_bytes("x"),
+                                 .no = 1 };
     assert_ok(fv_read_begin(&read, store, "two", &error));
     place.store = store;
     place.txn = read.txn;
-    assert_fails(FLAGVER_ECORRUPT, fv_sealed_open(&place, &keys, &sealed, out, &error));
+    assert_fails(FLAGVER_ECORRUPT, fv_sealed_open(&place, &keys, &sealed, out, salt, &error));
     fv_data_keys_clear(&keys);
     fv_read_end(&read);
     close_store();
@@ -529,6 +556,7 @@ static Suite *sealing_suite(void)
     tcase_add_loop_test(all, salts_differ, 0, STORE_KINDS);
     tcase_add_loop_test(all, a_payload_does_not_open_in_the_place_of_another, 0, STORE_KINDS);
     tcase_add_loop_test(all, what_is_too_short_to_be_sealed_is_refused, 0, STORE_KINDS);
+    tcase_add_loop_test(all, a_salt_that_is_missing_or_cut_short_is_refused, 0, STORE_KINDS);
     tcase_add_loop_test(all, a_data_key_that_is_not_there_is_named, 0, STORE_KINDS);
     tcase_add_loop_test(all, each_tenant_has_data_keys_of_its_own, 0, STORE_KINDS);
     tcase_add_loop_test(all, without_a_key_nothing_is_staged_and_the_transaction_goes_on, 0,
