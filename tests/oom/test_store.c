@@ -112,10 +112,36 @@ static int several(flagver_txn *txn)
     return r;
 }
 
+#define REVIEWED "reviewed"
+
+/* Two items and an approval of two. */
+static int review(flagver_txn *txn)
+{
+    static const char policy[] =
+        "{\"approval\":{\"rule\":\"anyone\",\"min\":2,\"allow_self\":true}}";
+    static const flagver_item_content items[] = { { "a", "1", 1 }, { "b", "[2]", 3 } };
+    const flagver_write_options note = { .size = sizeof note, .note = "fine" };
+    int r;
+
+    r = flagver_version_put(txn, FLAGVER_PHASE_PHASE, REVIEWED, policy, sizeof policy - 1, NULL,
+                            NULL, &error);
+    if (r == 0)
+        r = flagver_version_create(txn, REVIEWED, "s", "{}", 2, NULL, NULL, &error);
+    if (r == 0)
+        r = flagver_items_put(txn, REVIEWED, "s", 1, items, 2, NULL, NULL, &error);
+    if (r == 0)
+        r = flagver_version_submit(txn, REVIEWED, "s", 1, NULL, NULL, &error);
+    if (r == 0)
+        r = flagver_version_approve(txn, REVIEWED, "s", 1, &note, NULL, &error);
+    return r;
+}
+
 static int first(flagver_txn *txn)
 {
     int r = put_kept(txn, 1);
 
+    if (r == 0)
+        r = review(txn);
     return r < 0 ? r : several(txn);
 }
 
@@ -246,6 +272,54 @@ static int call_list(void)
     return flagver_version_list(client, FLAGVER_PHASE_FLAG, NULL, see, &count, &error);
 }
 
+static int call_list_by_state(void)
+{
+    const flagver_list_options options = { .size = sizeof options,
+                                           .states = FLAGVER_STATES(FLAGVER_STATE_SUPERSEDED),
+                                           .author = actor.id,
+                                           .payload = 1 };
+    int count = 0;
+
+    return flagver_version_list(client, NULL, &options, see, &count, &error);
+}
+
+static bool see_item(void *count, const flagver_item *item)
+{
+    *(int *)count += item->key != NULL;
+    return true;
+}
+
+static bool see_vote(void *count, const flagver_vote *vote)
+{
+    *(int *)count += vote->actor != NULL;
+    return true;
+}
+
+static int call_parts(void)
+{
+    int count = 0, r;
+
+    r = flagver_items_list(client, REVIEWED, "s", 1, see_item, &count, &error);
+    if (r == 0)
+        r = flagver_votes_list(client, REVIEWED, "s", 1, see_vote, &count, &error);
+    if (r == 0)
+        must(count == 3, "%d items and votes", count);
+    return r;
+}
+
+static void see_group(void *count, const flagver_metric_group *group)
+{
+    *(int *)count += group->created > 0;
+}
+
+static int call_metrics(void)
+{
+    const flagver_metric_options options = { .size = sizeof options, .parts = 1, .by_month = 1 };
+    int count = 0;
+
+    return flagver_version_metrics(client, &options, see_group, &count, &error);
+}
+
 static int call_log(void)
 {
     int count = 0;
@@ -361,6 +435,9 @@ static const struct call {
     { "current", call_current, NULL, false, false },
     { "history", call_history, NULL, false, false },
     { "list", call_list, NULL, false, false },
+    { "list by state", call_list_by_state, NULL, false, false },
+    { "items and votes", call_parts, NULL, false, false },
+    { "metrics", call_metrics, NULL, false, false },
     { "audit log", call_log, NULL, false, false },
     { "diff", call_diff, NULL, false, false },
     { "plan", call_plan, NULL, false, false },
