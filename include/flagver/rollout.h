@@ -121,7 +121,10 @@ FLAGVER_API int flagver_flags_plan(flagver_client *client, const char *json, siz
  * same file again does nothing. Where approval is asked for a step is only proposed; what was
  * proposed last, and still waits, is not proposed again.
  *
+ * A file that takes away from its actor what he needs for the rest of it ends the transaction.
+ *
  * @param name  of the file, for messages; NULL: none
+ * @param options  note and expect_no; the others are about one version: FLAGVER_EINVAL
  * @return the number of steps that were taken, or as flagver_flags_plan() and flagver_version_put()
  */
 FLAGVER_API int flagver_flags_apply(flagver_txn *txn, const char *json, size_t length,

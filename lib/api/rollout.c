@@ -306,6 +306,20 @@ static int apply(flagver_txn *txn, const struct fv_rollout_file *file,
     return r;
 }
 
+/* What is about one version says nothing about a file; and what is in force at once is no file. */
+static int check_apply(const flagver_write_options *options, flagver_error *err)
+{
+    if (options->flags)
+        return fv_fail(err, FLAGVER_EINVAL, "options.flags is %#x; apply knows 0",
+                       (unsigned)options->flags);
+    if (options->parent_no || options->baseline_no || options->content_hash)
+        return fv_fail(err, FLAGVER_EINVAL, "options.%s is of one version, and this is a file",
+                       options->parent_no     ? "parent_no"
+                       : options->baseline_no ? "baseline_no"
+                                              : "content_hash");
+    return 0;
+}
+
 int flagver_flags_apply(flagver_txn *txn, const char *json, size_t length, const char *name,
                         bool prune, const flagver_write_options *options, flagver_error *err)
 {
@@ -316,6 +330,8 @@ int flagver_flags_apply(flagver_txn *txn, const char *json, size_t length, const
     if (!txn || !json)
         return fv_fail(err, FLAGVER_EINVAL, "%s is NULL", txn ? "json" : "txn");
     r = fv_record_options(options, &given, err);
+    if (r == 0)
+        r = check_apply(&given, err);
     if (r == 0)
         r = fv_txn_enter(txn, err);
     if (r < 0)

@@ -248,6 +248,66 @@ START_TEST(a_file_is_proposed_once)
 END_TEST
 
 /* The author proposes, another one approves, everybody follows; switching off needs no second. */
+static int apply_with(flagver_client *client, const struct person *person, const char *json,
+                      const flagver_write_options *options)
+{
+    const flagver_actor actor = actor_of(person);
+    char *file = quoted(json);
+    flagver_txn *txn = NULL;
+    int r, committed;
+
+    assert_ok(flagver_txn_begin(client, &actor, NULL, &txn, &error));
+    r = flagver_flags_apply(txn, file, strlen(file), NULL, false, options, &error);
+    committed = flagver_txn_commit(txn, NULL);
+    flagver_txn_free(txn);
+    free(file);
+    return r < 0 ? r : committed < 0 ? committed : r;
+}
+
+START_TEST(a_file_is_no_emergency_nor_of_one_version)
+{
+    static const char file[] = "{'flags':{'f':{'type':'boolean'}}}";
+    const uint8_t hash[32] = { 1 };
+    const flagver_write_options refused_options[] = {
+        { .size = sizeof(flagver_write_options), .note = "!", .flags = FLAGVER_WRITE_EMERGENCY },
+        { .size = sizeof(flagver_write_options), .flags = FLAGVER_WRITE_SUBMIT },
+        { .size = sizeof(flagver_write_options), .parent_no = 1 },
+        { .size = sizeof(flagver_write_options), .baseline_no = 1 },
+        { .size = sizeof(flagver_write_options), .content_hash = hash },
+    };
+    flagver_client *client = open_store(_i);
+    size_t i;
+
+    done(client, ann, PUT, FLAGVER_PHASE_FLAG, "f", .json = "{'type':'boolean','enabled':false}");
+    set_policy(client, &dan, FLAGVER_PHASE_FLAG,
+               "{'approval':{'rule':{'role_in':['Test Lead']}},'emergency':'anyone'}");
+    for (i = 0; i < sizeof refused_options / sizeof *refused_options; i++)
+        ck_assert_int_eq(apply_with(client, &ann, file, &refused_options[i]), FLAGVER_EINVAL);
+    ck_assert_uint_eq(current_no(client, FLAGVER_PHASE_FLAG, "f"), 1);
+    ck_assert_int_eq(apply_with(client, &ann, file, NULL), 1);
+    ck_assert_uint_eq(current_no(client, FLAGVER_PHASE_FLAG, "f"), 1);
+    flagver_close(client);
+}
+END_TEST
+
+START_TEST(a_file_that_locks_out_its_author_does_nothing)
+{
+    flagver_client *client = open_store(_i);
+
+    done(client, dan, PUT, FLAGVER_PHASE_ASSIGNMENT, "admin/*/*", .json = "{'users':['ann']}");
+    done(client, dan, PUT, FLAGVER_PHASE_ASSIGNMENT, "admin/*/*/*", .json = "{'users':['ann']}");
+    set_policy(client, &dan, FLAGVER_PHASE_ASSIGNMENT,
+               "{'approval':{'required':false},'write':{'assigned':'admin'}}");
+    ck_assert_int_lt(apply_with(client, &ann,
+                                "{'assignments':{'admin/*/*':{'users':['ben']},"
+                                "'admin/*/*/*':{'users':['ann']},'zed/x':{'users':['ann']}}}",
+                                NULL),
+                     0);
+    ck_assert_uint_eq(current_no(client, FLAGVER_PHASE_ASSIGNMENT, "admin/*/*"), 1);
+    flagver_close(client);
+}
+END_TEST
+
 START_TEST(flags_go_by_the_same_rules)
 {
     flagver_client *client = open_store(_i);
@@ -315,6 +375,8 @@ static Suite *approval_suite(void)
     tcase_add_loop_test(tests, a_policy_is_changed_by_the_approval_that_it_asks_for, 0,
                         STORE_KINDS);
     tcase_add_loop_test(tests, a_file_is_proposed_once, 0, STORE_KINDS);
+    tcase_add_loop_test(tests, a_file_is_no_emergency_nor_of_one_version, 0, STORE_KINDS);
+    tcase_add_loop_test(tests, a_file_that_locks_out_its_author_does_nothing, 0, STORE_KINDS);
     tcase_add_loop_test(tests, flags_go_by_the_same_rules, 0, STORE_KINDS);
     return suite;
 }
