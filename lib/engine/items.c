@@ -252,25 +252,49 @@ static int carry_one(flagver_txn *txn, flagver_item_row *row, struct fv_staged *
     return r < 0 ? r : stage(txn, row, FLAGVER_CHANGE_ITEM, err);
 }
 
-int fv_items_carry(flagver_txn *txn, struct fv_series *series, uint32_t baseline_no,
-                   struct fv_staged *version, flagver_error *err)
+static int keep_approved(const struct items *items, struct fv_carried *carried, flagver_error *err)
+{
+    size_t i;
+
+    carried->rows = fv_arena_allocate(fv_txn_arena(items->txn),
+                                      (items->keys.count + 1) * sizeof(flagver_item_row *));
+    if (!carried->rows)
+        return fv_fail_memory(err);
+    for (i = 0; i < items->keys.count; i++)
+        if (items->rows[i]->status == FLAGVER_ITEM_APPROVED && items->rows[i]->payload.data)
+            carried->rows[carried->count++] = items->rows[i];
+    return 0;
+}
+
+int fv_items_find_carried(flagver_txn *txn, struct fv_series *series, uint32_t baseline_no,
+                          struct fv_carried *ret_carried, flagver_error *err)
 {
     struct fv_staged *baseline;
     struct items items;
-    size_t i;
     int r;
 
+    *ret_carried = (struct fv_carried){ NULL, 0 };
     r = fv_txn_version(txn, series, baseline_no, false, &baseline, err);
     if (r < 0)
         return r;
     r = load(&items, txn, baseline, true, err);
-    for (i = 0; r >= 0 && i < items.keys.count; i++)
-        if (items.rows[i]->status == FLAGVER_ITEM_APPROVED && items.rows[i]->payload.data) {
-            version->no_items = false;
-            r = carry_one(txn, items.rows[i], version, err);
-        }
+    if (r >= 0)
+        r = keep_approved(&items, ret_carried, err);
     unload(&items);
-    return r < 0 ? r : 0;
+    return r;
+}
+
+int fv_items_carry(flagver_txn *txn, const struct fv_carried *carried, struct fv_staged *version,
+                   flagver_error *err)
+{
+    size_t i;
+    int r = 0;
+
+    for (i = 0; r == 0 && i < carried->count; i++) {
+        version->no_items = false;
+        r = carry_one(txn, carried->rows[i], version, err);
+    }
+    return r;
 }
 
 /* ---- put and remove ---- */

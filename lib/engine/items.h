@@ -25,9 +25,17 @@ int fv_items_decisions(flagver_txn *txn, const struct fv_staged *version, uint8_
 int fv_items_undecided(flagver_txn *txn, const struct fv_staged *version, const char **ret_key,
                        flagver_error *err);
 
-/* Gives a new version the approved items of another one of its series, with their decisions. */
-int fv_items_carry(flagver_txn *txn, struct fv_series *series, uint32_t baseline_no,
-                   struct fv_staged *version, flagver_error *err);
+/* What is carried forward to a new version: approved items, with their decisions. */
+struct fv_carried {
+    flagver_item_row **rows; /* live as long as the transaction, opened */
+    size_t count;
+};
+
+/* Those of another version of the series. What cannot be opened turns out here: nothing is staged. */
+int fv_items_find_carried(flagver_txn *txn, struct fv_series *series, uint32_t baseline_no,
+                          struct fv_carried *ret_carried, flagver_error *err);
+int fv_items_carry(flagver_txn *txn, const struct fv_carried *carried, struct fv_staged *version,
+                   flagver_error *err);
 
 /* ---- operations; as those of engine/records.h ---- */
 

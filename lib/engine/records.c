@@ -265,28 +265,42 @@ static int make(struct fv_act *act, const struct fv_content *content, int state,
 }
 
 /* The items of the version that it is based on come along; they are part of its content. */
-static int carry(struct fv_act *act, uint32_t baseline, flagver_error *err)
+static int carry(struct fv_act *act, const struct fv_carried *carried, flagver_error *err)
 {
     flagver_version_row *row = &act->version->row;
     int r;
 
-    if (!baseline)
+    if (!carried->count)
         return 0;
-    r = fv_items_carry(act->txn, act->series, baseline, act->version, err);
-    if (r < 0 || act->version->no_items)
-        return r;
-    r = fv_items_hash(act->txn, act->version, row->payload_salt, row->payload, row->content_hash,
-                      err);
+    r = fv_items_carry(act->txn, carried, act->version, err);
+    if (r == 0)
+        r = fv_items_hash(act->txn, act->version, row->payload_salt, row->payload,
+                          row->content_hash, err);
     return r < 0 ? r : fv_txn_change_version(act->txn, act->version, false, err);
+}
+
+static int find_carried(const struct fv_act *act, struct fv_carried *ret_carried,
+                        flagver_error *err)
+{
+    uint32_t baseline = act->target->baseline_no;
+    int r = check_baseline(act, err);
+
+    *ret_carried = (struct fv_carried){ NULL, 0 };
+    return r < 0 || !baseline
+               ? r
+               : fv_items_find_carried(act->txn, act->series, baseline, ret_carried, err);
 }
 
 static int make_draft(struct fv_act *act, const struct fv_content *content, flagver_error *err)
 {
+    struct fv_carried carried;
     int r;
 
-    r = make(act, content, FLAGVER_STATE_DRAFT, err);
+    r = find_carried(act, &carried, err);
     if (r == 0)
-        r = carry(act, act->target->baseline_no, err);
+        r = make(act, content, FLAGVER_STATE_DRAFT, err);
+    if (r == 0)
+        r = carry(act, &carried, err);
     if (r == 0)
         r = fv_act_leaf(act, &act->version->row, 0, 0, err);
     act->state = FLAGVER_STATE_DRAFT;

@@ -14,6 +14,7 @@ int fv_txn_change(flagver_txn *txn, const flagver_change *change, flagver_error 
                  txn->change_count, sizeof *txn->changes))
         return fv_fail_memory(err);
     txn->changes[txn->change_count++] = *change;
+    txn->staged++;
     return txn->change_count >= FLUSH_AT ? fv_txn_flush(txn, err) : 0;
 }
 
@@ -226,6 +227,7 @@ int fv_txn_change_series(flagver_txn *txn, struct fv_series *series, uint32_t cu
         return stage_series(txn, series, err);
     series->pending->current_no = current_no;
     series->pending->changed_at = time;
+    txn->staged++;
     return 0;
 }
 
@@ -503,6 +505,7 @@ int fv_txn_leaf(flagver_txn *txn, const struct fv_audit_leaf *leaf, flagver_erro
                  sizeof *txn->leaves))
         return fv_fail_memory(err);
     staged = &txn->leaves[txn->leaf_count++];
+    txn->staged++;
     *staged = *leaf;
     staged->tenant = fv_bytes(txn->source.tenant);
     staged->actor = fv_bytes(txn->actor);

@@ -29,6 +29,8 @@ struct flagver_txn {
     flagver_driver_txn *driver;
     bool adopted, at_gate;
     bool store_failed; /* a call of the driver's has failed */
+    uint64_t staged,
+        staged_before; /* so often was anything staged, until now and until this call */
     int64_t deadline;  /* fv_monotonic_ms */
     int64_t time;      /* µs */
     const char *actor;

@@ -318,14 +318,15 @@ int fv_txn_enter(flagver_txn *txn, flagver_error *err)
     }
     if (txn->state == FV_TXN_IDLE)
         r = start(txn, err);
+    txn->staged_before = txn->staged;
     return r < 0 ? fv_txn_leave(txn, r, err) : 0;
 }
 
 int fv_txn_leave(flagver_txn *txn, int r, const flagver_error *err)
 {
-    /* What the store refuses may leave half of an operation, whatever the code says. */
+    /* What the store refuses, or what began, may leave half of an operation, whatever the code says. */
     if (r < 0 && (fv_error_class(r) != FLAGVER_CLASS_MISTAKE || txn->store_failed ||
-                  txn->state == FV_TXN_IDLE)) {
+                  txn->staged != txn->staged_before || txn->state == FV_TXN_IDLE)) {
         roll_back(txn);
         break_off(txn, r, err);
     }

@@ -3,6 +3,7 @@
  * the end of what payloads say.
  */
 #define _GNU_SOURCE /* mkdtemp, setenv, memmem */
+#include <flagver/audit.h>
 #include <flagver/key.h>
 #include <flagver/store.h>
 
@@ -401,6 +402,71 @@ START_TEST(an_item_that_is_put_as_it_is_keeps_its_decision)
     items = items_of(client, 2);
     ck_assert_uint_eq(items.count, 2);
     ck_assert_int_eq(items.status[0], FLAGVER_ITEM_APPROVED);
+    flagver_close(client);
+}
+END_TEST
+
+/* A key service that fails at one call. */
+static int calls_left;
+
+static int fail_once(void *data, const char *id, char ret_id[65], uint8_t ret_key[32])
+{
+    (void)data;
+    if (--calls_left == 0)
+        return -1;
+    if (!id)
+        strcpy(ret_id, "a");
+    memset(ret_key, 'a', 32);
+    return 0;
+}
+
+static void rotate_keys(flagver_client *client)
+{
+    flagver_txn *txn = begin(client);
+
+    assert_ok(flagver_key_rotate(txn, NULL, &error));
+    commit(txn);
+}
+
+START_TEST(a_key_that_is_missing_on_the_way_changes_nothing)
+{
+    const flagver_options options = { .size = sizeof options,
+                                      .no_environment = 1,
+                                      .key = fail_once };
+    const flagver_write_options carrying = { .size = sizeof carrying, .baseline_no = 1 };
+    const flagver_item_content item = { "a", "1", 1 };
+    flagver_client *client = open_with(_i, &options);
+    const char *const key = "a";
+    flagver_txn *txn;
+    int failed, r;
+
+    calls_left = 0;
+    put_policies(client);
+    ck_assert_int_eq(put(client, PHASE, "first", "1"), 0);
+    rotate_keys(client);
+    txn = begin(client);
+    assert_ok(flagver_version_create(txn, PHASE, "s", "1", 1, NULL, NULL, &error));
+    assert_ok(flagver_items_put(txn, PHASE, "s", 1, &item, 1, NULL, NULL, &error));
+    commit(txn);
+    put_policy(client, PHASE, "{'approval':{'rule':'anyone','allow_self':true},'encrypt':true}");
+    txn = begin(client);
+    assert_ok(flagver_version_submit(txn, PHASE, "s", 1, NULL, NULL, &error));
+    assert_ok(flagver_items_decide(txn, PHASE, "s", 1, &key, 1, FLAGVER_ITEM_APPROVED, NULL, NULL,
+                                   &error));
+    assert_ok(flagver_version_approve(txn, PHASE, "s", 1, NULL, NULL, &error));
+    commit(txn);
+    rotate_keys(client);
+
+    for (failed = 0, r = FLAGVER_EKEY; r == FLAGVER_EKEY; failed++) {
+        calls_left = failed + 1;
+        txn = begin(client);
+        r = flagver_version_create(txn, PHASE, "s", "2", 1, &carrying, NULL, &error);
+        assert_ok(flagver_version_put(txn, PLAIN, "other", "1", 1, NULL, NULL, &error));
+        commit(txn);
+        ck_assert_int_eq(flagver_audit_verify(client, NULL, NULL, NULL, NULL, &error), 0);
+    }
+    ck_assert_int_eq(r, 0);
+    ck_assert_int_ge(failed, 3);
     flagver_close(client);
 }
 END_TEST
@@ -1089,6 +1155,7 @@ static Suite *keys_suite(void)
                         STORE_KINDS);
     tcase_add_loop_test(all, items_are_encrypted_and_carried_forward, 0, STORE_KINDS);
     tcase_add_loop_test(all, an_item_that_is_put_as_it_is_keeps_its_decision, 0, STORE_KINDS);
+    tcase_add_loop_test(all, a_key_that_is_missing_on_the_way_changes_nothing, 0, STORE_KINDS);
     tcase_add_loop_test(all, shredding_a_version_takes_its_items_and_leaves_those_carried_forward,
                         0, STORE_KINDS);
     tcase_add_loop_test(all, without_any_key_the_first_payload_is_refused, 0, STORE_KINDS);
