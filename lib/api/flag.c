@@ -409,8 +409,7 @@ int flagver_detail_json(const flagver_detail *detail, char **ret_json, flagver_e
         return fv_fail(err, FLAGVER_EINVAL, "%s is NULL", detail ? "ret_json" : "detail");
     fv_flags_hand_over(detail, &full);
     fv_detail_write(&text, &full);
-    *ret_json = fv_text_detach(&text);
-    return *ret_json ? 0 : fv_fail_memory(err);
+    return fv_text_give(&text, ret_json, err);
 }
 
 int flagver_flag_counts(flagver_client *client,

@@ -23,9 +23,12 @@ bool fv_sign_generate(struct fv_crypto *crypto, uint8_t ret_seed[FV_SEED_SIZE],
 bool fv_sign(struct fv_crypto *crypto, const uint8_t seed[FV_SEED_SIZE], const void *data,
              size_t length, uint8_t out[FV_SIGNATURE_SIZE]);
 
-/* Is this the signature of the data by that key? False also for what is no key. */
-bool fv_sign_check(struct fv_crypto *crypto, const uint8_t verifier[FV_VERIFIER_SIZE],
-                   const void *data, size_t length, const uint8_t signature[FV_SIGNATURE_SIZE]);
+/*
+ * Is this the signature of the data by that key? 1; 0, also for what is no key; or FLAGVER_ENOMEM: it
+ * could not be found out.
+ */
+int fv_sign_check(struct fv_crypto *crypto, const uint8_t verifier[FV_VERIFIER_SIZE],
+                  const void *data, size_t length, const uint8_t signature[FV_SIGNATURE_SIZE]);
 
 /*
  * By which 4 bytes signed notes tell keys apart: the first of the SHA-256 of name, newline,

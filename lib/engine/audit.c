@@ -313,10 +313,8 @@ int fv_audit_checkpoint(const struct fv_tenancy *tenancy, const char *origin, co
     if (r == 0)
         r = make_checkpoint(tenancy, &log, origin, signer, &out, err);
     close_log(&log);
-    if (r == 0) {
-        *ret_checkpoint = fv_text_detach(&out);
-        r = *ret_checkpoint ? 0 : fv_fail_memory(err);
-    }
+    if (r == 0)
+        r = fv_text_give(&out, ret_checkpoint, err);
     fv_text_clear(&out);
     return r;
 }
@@ -336,8 +334,12 @@ static int check_signer(struct tools *tools, const struct fv_note *note,
             memcmp(signature.name.data, key->name, signature.name.length) != 0 ||
             memcmp(signature.tag, key->tag, sizeof key->tag) != 0)
             continue;
-        if (!signature.is_ed25519 || !fv_sign_check(tools->crypto, key->bytes, note->text.data,
-                                                    note->text.length, signature.bytes))
+        r = signature.is_ed25519 ? fv_sign_check(tools->crypto, key->bytes, note->text.data,
+                                                 note->text.length, signature.bytes)
+                                 : 0;
+        if (r < 0)
+            return fv_fail_memory(err);
+        if (r == 0)
             return fv_fail(err, FLAGVER_EKEY,
                            "the signature of \"%s\" is not of this checkpoint: one of them was "
                            "changed",

@@ -299,8 +299,7 @@ int fv_flags_explain(const flagver_snapshot *snapshot, const struct fv_flag_name
     fv_explanation_write(&text, &explanation, &detail);
     fv_explanation_clear(&explanation);
 
-    *ret_json = fv_text_detach(&text);
-    return *ret_json ? 0 : fv_fail_memory(err);
+    return fv_text_give(&text, ret_json, err);
 }
 
 /* ---- counters ---- */

@@ -250,10 +250,8 @@ static int write_diff(const struct fv_text *from, const struct fv_text *to, int 
         r = fv_diff_merge_patch(from->data, from->length, to->data, to->length, &out, err);
     else
         r = fv_diff_lines(from->data, from->length, to->data, to->length, &out, err);
-    if (r == 0) {
-        *ret_text = fv_text_detach(&out);
-        r = *ret_text ? 0 : fv_fail_memory(err);
-    }
+    if (r == 0)
+        r = fv_text_give(&out, ret_text, err);
     fv_text_clear(&out);
     return r;
 }

@@ -53,10 +53,8 @@ int fv_phases_describe(const struct fv_tenancy *tenancy, const char *phase, cons
         r = describe(&read, &policy, &out, err);
     fv_read_end(&read);
     fv_policies_release(policies);
-    if (r == 0) {
-        *ret_json = fv_text_detach(&out);
-        r = *ret_json ? 0 : fv_fail_memory(err);
-    }
+    if (r == 0)
+        r = fv_text_give(&out, ret_json, err);
     fv_text_clear(&out);
     return r;
 }

@@ -50,6 +50,16 @@ int fv_fail_memory(flagver_error *err)
     return fv_fail(err, FLAGVER_ENOMEM, "%s", "out of memory");
 }
 
+int fv_text_give(struct fv_text *text, char **ret_text, flagver_error *err)
+{
+    char *given = fv_text_detach(text);
+
+    if (!given)
+        return fv_fail_memory(err);
+    *ret_text = given;
+    return 0;
+}
+
 /* ---- what the codes mean ---- */
 
 static const struct {

@@ -20,6 +20,9 @@ int fv_fail_errno(flagver_error *err, int code, int number, const char *format, 
 /* "out of memory", FLAGVER_ENOMEM. */
 int fv_fail_memory(flagver_error *err);
 
+/* Hands a text to a public caller, as fv_text_detach(); FLAGVER_ENOMEM: *ret_text is untouched. */
+int fv_text_give(struct fv_text *text, char **ret_text, flagver_error *err);
+
 /* As flagver_strerror(), flagver_error_name() and flagver_error_class(). */
 const char *fv_error_words(int code);
 const char *fv_error_name(int code);

@@ -65,7 +65,7 @@ START_TEST(keys_and_signatures_are_those_of_the_standard)
     ck_assert(fv_sign(crypto, seed, message, length, signature));
     from_hex(vectors[_i].signature, expected);
     ck_assert_mem_eq(signature, expected, FV_SIGNATURE_SIZE);
-    ck_assert(fv_sign_check(crypto, verifier, message, length, signature));
+    ck_assert_int_eq(fv_sign_check(crypto, verifier, message, length, signature), 1);
 }
 END_TEST
 
@@ -79,21 +79,21 @@ START_TEST(every_byte_counts)
     ck_assert(fv_sign(crypto, seed, message, 12, signature));
     for (i = 0; i < sizeof signature; i++) {
         signature[i] ^= 1;
-        ck_assert(!fv_sign_check(crypto, verifier, message, 12, signature));
+        ck_assert_int_eq(fv_sign_check(crypto, verifier, message, 12, signature), 0);
         signature[i] ^= 1;
     }
     for (i = 0; i < 12; i++) {
         message[i] ^= 1;
-        ck_assert(!fv_sign_check(crypto, verifier, message, 12, signature));
+        ck_assert_int_eq(fv_sign_check(crypto, verifier, message, 12, signature), 0);
         message[i] ^= 1;
     }
     for (i = 0; i < sizeof verifier; i++) {
         verifier[i] ^= 1;
-        ck_assert(!fv_sign_check(crypto, verifier, message, 12, signature));
+        ck_assert_int_eq(fv_sign_check(crypto, verifier, message, 12, signature), 0);
         verifier[i] ^= 1;
     }
-    ck_assert(!fv_sign_check(crypto, verifier, message, 11, signature));
-    ck_assert(fv_sign_check(crypto, verifier, message, 12, signature));
+    ck_assert_int_eq(fv_sign_check(crypto, verifier, message, 11, signature), 0);
+    ck_assert_int_eq(fv_sign_check(crypto, verifier, message, 12, signature), 1);
 }
 END_TEST
 
