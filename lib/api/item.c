@@ -134,7 +134,7 @@ static int write_items(flagver_txn *txn, const struct call *call,
     join(&call->asked, &words);
     operation.asked[0] = (struct fv_words){ words.data, words.length };
     if (words.failed)
-        r = fv_fail_memory(err);
+        r = fv_write_without_memory(txn, err);
     else if (call->asked.items)
         r = fv_write_content(txn, &operation, ret_version, err);
     else

@@ -57,25 +57,24 @@ static int replay(flagver_txn *txn, struct performance *performance, uint32_t *r
     return r < 0 ? r : fv_txn_replay(txn, words, count, ret_no, err);
 }
 
-/* For the first time. `r`: whether the phase is there, with `problem`. */
-static int run(flagver_txn *txn, const struct performance *performance, int r,
-               const flagver_error *problem, struct fv_staged **ret_version, flagver_error *err)
+static int fail_with(int r, const flagver_error *problem, flagver_error *err)
 {
-    const struct fv_operation *operation = performance->operation;
-
-    if (r < 0 && err)
+    if (err)
         *err = *problem;
-    return r < 0 ? r : operation->run(txn, &performance->target, operation->data, ret_version, err);
+    return r;
 }
 
 /* Do it, or find what came of it the first time; that a phase is not there is found like that, too. */
 static int perform(flagver_txn *txn, struct performance *performance,
                    struct fv_staged **ret_version, uint32_t *ret_no, flagver_error *err)
 {
+    const struct fv_operation *operation = performance->operation;
     struct fv_target *target = &performance->target;
     flagver_error problem = { .code = 0 };
     int resolved = fv_record_resolve(txn, target, &problem), r;
 
+    if (resolved < 0 && resolved != FLAGVER_ENOTFOUND)
+        return fail_with(resolved, &problem, err);
     performance->is_secret = performance->has_content && resolved == 0 && target->policy->encrypt;
     r = replay(txn, performance, ret_no, err);
     if (r > 0)
@@ -83,7 +82,10 @@ static int perform(flagver_txn *txn, struct performance *performance,
                                           : 0;
     if (r < 0)
         return r;
-    r = run(txn, performance, resolved, &problem, ret_version, err);
+    if (resolved < 0)
+        r = fail_with(resolved, &problem, err);
+    else
+        r = operation->run(txn, target, operation->data, ret_version, err);
     if (r < 0) {
         fv_txn_record_refusal(txn, r);
         return r;
@@ -135,6 +137,16 @@ int fv_write_content(flagver_txn *txn, const struct fv_operation *operation,
                      flagver_version **ret_version, flagver_error *err)
 {
     return write(txn, operation, true, ret_version, NULL, err);
+}
+
+int fv_write_without_memory(flagver_txn *txn, flagver_error *err)
+{
+    int r;
+
+    if (!txn)
+        return fv_fail(err, FLAGVER_EINVAL, "txn is NULL");
+    r = fv_txn_enter(txn, err);
+    return r < 0 ? r : fv_txn_leave(txn, fv_fail_memory(err), err);
 }
 
 /* ---- operations that take a text ---- */

@@ -27,6 +27,9 @@ int fv_write(flagver_txn *txn, const struct fv_operation *operation, flagver_ver
 int fv_write_content(flagver_txn *txn, const struct fv_operation *operation,
                      flagver_version **ret_version, flagver_error *err);
 
+/* There was no memory for what the operation needs: that ends the transaction, as in the midst of it. */
+int fv_write_without_memory(flagver_txn *txn, flagver_error *err);
+
 /* Operations that take a text: checks it, then create, edit (number `no`) or put. */
 struct fv_text_asked {
     const char *json;

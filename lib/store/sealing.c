@@ -205,7 +205,7 @@ static int scan_rows(const struct fv_key_place *place, uint32_t no,
     while ((r = driver->next(cursor, &found, err)) > 0) {
         read_row(&found.as.keyed, &row);
         if (!visit(data, &row)) {
-            r = FLAGVER_ENOMEM;
+            r = fv_fail_memory(err);
             break;
         }
     }
