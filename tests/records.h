@@ -67,10 +67,11 @@ struct step {
     int end; /* lets the others be left out */
 };
 
-static inline int do_step(flagver_txn *txn, const struct step *step, flagver_version **ret)
+/* `json` as it is handed over: with ". Nothing is allocated but by the library. */
+static inline int call_step(flagver_txn *txn, const struct step *step, const char *json,
+                            flagver_version **ret)
 {
     const char *phase = step->phase, *subject = step->subject;
-    char *json = step->json ? quoted(step->json) : NULL;
     size_t length = json ? strlen(json) : 0;
     const flagver_item_content item = { step->key, json, length };
     flagver_write_options options = step->options;
@@ -132,6 +133,14 @@ static inline int do_step(flagver_txn *txn, const struct step *step, flagver_ver
     case DEEDS:
         break;
     }
+    return r;
+}
+
+static inline int do_step(flagver_txn *txn, const struct step *step, flagver_version **ret)
+{
+    char *json = step->json ? quoted(step->json) : NULL;
+    int r = call_step(txn, step, json, ret);
+
     free(json);
     return r;
 }
