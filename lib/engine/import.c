@@ -6,6 +6,7 @@
 #include "crypto/merkle.h"
 #include "engine/examine.h"
 #include "engine/lines.h"
+#include "engine/policies.h"
 #include "engine/transfer.h"
 #include "store/sealing.h"
 #include "util/fail.h"
@@ -83,6 +84,9 @@ struct import {
     int64_t rev;
     uint32_t in_force;        /* of the versions before; 0: none */
     flagver_version_row last; /* that one, as it is going to be */
+
+    int64_t
+        changed[FV_FORM_ASSIGNMENT + 1]; /* when records of a form did last; 0: there are none */
 
     struct fv_digest *digest;
     struct fv_frontier frontier; /* of the log so far */
@@ -227,6 +231,7 @@ static int lock_series(struct import *import, flagver_error *err)
 
 static int take_series(struct import *import, const flagver_series_row *row, flagver_error *err)
 {
+    int64_t *changed;
     int r;
 
     fv_arena_reset(&import->series_memory);
@@ -236,6 +241,9 @@ static int take_series(struct import *import, const flagver_series_row *row, fla
     if (!copy(&import->series_memory, &import->series.phase) ||
         !copy(&import->series_memory, &import->series.subject))
         return fv_fail_memory(err);
+    changed = &import->changed[fv_form_of(import->series.phase.data)];
+    if (row->changed_at > *changed)
+        *changed = row->changed_at;
     r = lock_series(import, err);
     if (r == 0 && row->last_no == 0)
         r = change_series(import, 0, 0, 0, row->rev, err);
@@ -622,10 +630,31 @@ static int add_head(struct import *import, flagver_error *err)
 
 /* ---- a tenant begins and ends ---- */
 
+/* Who has seen that there are no policies yet is told. */
+static int raise_policies(struct import *import, enum fv_form form, flagver_error *err)
+{
+    flagver_change change = { .kind = FLAGVER_CHANGE_KEYED, .expect = FLAGVER_EXPECT_ANY };
+    flagver_keyed_row *row;
+
+    if (!import->changed[form])
+        return 0;
+    row = fv_arena_allocate_zeroed(&import->batch, 1, sizeof *row);
+    if (!row)
+        return fv_fail_memory(err);
+    fv_policies_row(form, import->changed[form], row);
+    row->tenant = fv_bytes(import->tenant);
+    change.row.keyed = row;
+    return add(import, &change, err);
+}
+
 static int hand_over(struct import *import, flagver_error *err)
 {
     int r = import->frontier.size ? add_head(import, err) : 0;
 
+    if (r == 0)
+        r = raise_policies(import, FV_FORM_POLICY, err);
+    if (r == 0)
+        r = raise_policies(import, FV_FORM_ASSIGNMENT, err);
     return r == 0 ? apply(import, err) : r;
 }
 
@@ -656,6 +685,7 @@ static int take_tenant(struct import *import, flagver_bytes name, flagver_error 
         r = name_tenant(import, name, err);
     import->log_locked = false;
     memset(&import->frontier, 0, sizeof import->frontier);
+    memset(import->changed, 0, sizeof import->changed);
     return r == 0 ? begin(import, FLAGVER_MODE_WRITE, err) : r;
 }
 

@@ -385,6 +385,16 @@ int fv_policies_changed(flagver_txn *txn, enum fv_form form, flagver_error *err)
     return r < 0 ? r : fv_txn_raise(txn, SPACE, POLICIES, err);
 }
 
+void fv_policies_row(enum fv_form form, int64_t time, flagver_keyed_row *ret_row)
+{
+    *ret_row = (flagver_keyed_row){ .space = fv_bytes(SPACE),
+                                    .key = fv_bytes(form == FV_FORM_POLICY ? POLICIES
+                                                                           : ASSIGNMENTS),
+                                    .rev = 1,
+                                    .time = time,
+                                    .value = fv_bytes("") };
+}
+
 /* ---- who may ---- */
 
 /* Has somebody assigned the role, for this pattern, to the actor? */

@@ -53,6 +53,12 @@ int fv_policies_of(struct fv_policies *policies, const char *phase, const char *
 /* A policy, or an assignment, has come into force in this transaction. */
 int fv_policies_changed(flagver_txn *txn, enum fv_form form, flagver_error *err);
 
+/*
+ * The row that says so, as a store has it whose policies (FV_FORM_POLICY) or assignments were brought in
+ * and changed last at `time`: clients that have seen it empty look again.
+ */
+void fv_policies_row(enum fv_form form, int64_t time, flagver_keyed_row *ret_row);
+
 /* ---- who may ---- */
 
 struct fv_claim {

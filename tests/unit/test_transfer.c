@@ -1210,6 +1210,35 @@ START_TEST(life_goes_on_in_an_imported_store)
 }
 END_TEST
 
+START_TEST(policies_that_are_brought_in_bind_whoever_has_the_store_open)
+{
+    static const char json[] = "{\"type\":\"boolean\"}", policy[] = "{}";
+    flagver_client *client = open_store("store", NULL);
+    flagver_txn *txn = begin(client, "carol");
+    flagver_version *version;
+
+    assert_ok(flagver_flag_put(txn, "f", json, strlen(json), NULL, NULL, &error));
+    assert_ok(flagver_version_put(txn, FLAGVER_PHASE_PHASE, FLAGVER_PHASE_FLAG, policy,
+                                  strlen(policy), NULL, NULL, &error));
+    commit(txn);
+    flagver_close(client);
+    export_ok("store", "file");
+
+    client = open_store("copy", NULL);
+    txn = begin(client, "carol"); /* and sees that there are no policies */
+    assert_fails(FLAGVER_EPARSE, flagver_flag_put(txn, "f", "{", 1, NULL, NULL, &error));
+    flagver_txn_free(txn);
+    import_ok("copy", "file");
+    txn = begin(client, "carol");
+    assert_ok(flagver_version_put(txn, FLAGVER_PHASE_FLAG, "f", json, strlen(json), NULL, &version,
+                                  &error));
+    ck_assert_int_eq(version->state, FLAGVER_STATE_SUBMITTED);
+    flagver_version_free(version);
+    commit(txn);
+    flagver_close(client);
+}
+END_TEST
+
 /* Series, versions and log are of one moment, also when others write all the time. */
 START_TEST(an_export_is_of_one_state)
 {
@@ -1721,6 +1750,7 @@ static Suite *transfer_suite(void)
     tcase_add_test(tests, a_store_that_was_lived_in_survives_a_round_trip);
     tcase_add_test(tests, a_store_that_was_lived_in_by_the_rules_survives_a_round_trip);
     tcase_add_test(tests, life_goes_on_in_an_imported_store);
+    tcase_add_test(tests, policies_that_are_brought_in_bind_whoever_has_the_store_open);
     tcase_add_test(tests, an_export_is_of_one_state);
     tcase_add_test(tests, one_tenant_can_be_exported_alone);
     tcase_add_test(tests, what_is_not_there_cannot_be_exported);
