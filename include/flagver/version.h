@@ -238,7 +238,8 @@ typedef struct flagver_item_content {
  * its decision and its origin.
  *
  * @param status  FLAGVER_ITEM_APPROVED, _REJECTED, or _PENDING to take a decision back
- * @return as above; FLAGVER_ENOTFOUND for an item that is not there; nothing has happened then
+ * @return as above; FLAGVER_EINVAL for an item that is to be put twice, FLAGVER_ENOTFOUND for one that
+ *   is not there; nothing has happened then
  */
 FLAGVER_API int flagver_items_put(flagver_txn *txn, const char *phase, const char *subject,
                                   uint32_t no, const flagver_item_content *items, size_t count,

@@ -383,6 +383,26 @@ static int is_too_many(const struct items *items, flagver_item_row *const *rows,
                : 0;
 }
 
+/* One item cannot be put twice at once: which of the two would it be? */
+static int check_names(const struct fv_items_asked *asked, flagver_error *err)
+{
+    struct fv_map names;
+    size_t i;
+    uint32_t number;
+    int r = 0;
+
+    fv_map_init(&names, NULL);
+    for (i = 0; r == 0 && i < asked->count; i++) {
+        number = fv_map_add(&names, asked->items[i].key, strlen(asked->items[i].key));
+        if (number == FV_MAP_NONE)
+            r = fv_fail_memory(err);
+        else if (number < i)
+            r = fv_fail(err, FLAGVER_EINVAL, "item \"%.256s\" is there twice", asked->items[i].key);
+    }
+    fv_map_clear(&names);
+    return r;
+}
+
 /* Nothing is staged before all of them were looked at. */
 static int put_all(struct fv_act *act, struct items *items, const struct fv_items_asked *asked,
                    flagver_error *err)
@@ -390,7 +410,7 @@ static int put_all(struct fv_act *act, struct items *items, const struct fv_item
     flagver_item_row **rows = fv_arena_allocate(fv_txn_arena(act->txn),
                                                 (asked->count + 1) * sizeof *rows);
     size_t i;
-    int r = rows ? 0 : fv_fail_memory(err);
+    int r = rows ? check_names(asked, err) : fv_fail_memory(err);
 
     for (i = 0; r == 0 && i < asked->count; i++)
         r = make(items, act->target, &asked->items[i], &rows[i], err);

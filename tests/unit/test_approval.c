@@ -209,6 +209,26 @@ START_TEST(items_are_decided_before_the_whole_is)
 }
 END_TEST
 
+START_TEST(an_item_is_put_once_at_a_time)
+{
+    static const flagver_item_content twice[] = { { "a", "2", 1 },
+                                                  { "b", "1", 1 },
+                                                  { "a", "1", 1 } };
+    flagver_client *client = open_phase(_i, "{'approval':{'rule':" TESTERS "}}");
+    const flagver_actor actor = actor_of(&ann);
+    flagver_txn *txn;
+
+    done(client, ann, CREATE, P, S, .json = "1");
+    done(client, ann, ITEMS_PUT, P, S, 1, "1", "a");
+    txn = begin_as(client, &actor, NULL);
+    assert_fails(FLAGVER_EINVAL, flagver_items_put(txn, P, S, 1, twice, 3, NULL, NULL, &error));
+    assert_words("twice");
+    assert_ok(flagver_items_put(txn, P, S, 1, twice, 2, NULL, NULL, &error));
+    commit(txn);
+    flagver_close(client);
+}
+END_TEST
+
 START_TEST(a_policy_is_changed_by_the_approval_that_it_asks_for)
 {
     flagver_client *client = open_phase(_i, "{'approval':{'rule':" TESTERS "}}");
@@ -372,6 +392,7 @@ static Suite *approval_suite(void)
     tcase_add_loop_test(tests, the_assigned_person_approves, 0, STORE_KINDS);
     tcase_add_loop_test(tests, phases_that_only_record_do, 0, STORE_KINDS);
     tcase_add_loop_test(tests, items_are_decided_before_the_whole_is, 0, STORE_KINDS);
+    tcase_add_loop_test(tests, an_item_is_put_once_at_a_time, 0, STORE_KINDS);
     tcase_add_loop_test(tests, a_policy_is_changed_by_the_approval_that_it_asks_for, 0,
                         STORE_KINDS);
     tcase_add_loop_test(tests, a_file_is_proposed_once, 0, STORE_KINDS);
