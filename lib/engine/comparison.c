@@ -394,8 +394,8 @@ int fv_compare_item(struct fv_comparison *comparison, const flagver_item_row *ro
         add_number(comparison->decisions, (uint64_t)row->decided_at, 8);
         add_text(comparison->decisions, row->decided_by);
         add_text(comparison->decisions, row->note);
-    } else if (row->origin_no || row->decided_at || row->decided_by.data) {
-        find_item(comparison, row, "it is pending, and says who has decided it");
+    } else if (row->origin_no || row->decided_at || row->decided_by.data || row->note.data) {
+        find_item(comparison, row, "it is pending, and says something of a decision");
     }
     return compare_item_payload(comparison, row, err);
 }

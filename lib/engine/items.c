@@ -517,7 +517,8 @@ static int decide_all(struct fv_act *act, struct items *items, const struct fv_i
     size_t i;
     int r = check_keys(act, items, asked, err);
 
-    if (r == 0)
+    if (r == 0 &&
+        asked->status != FLAGVER_ITEM_PENDING) /* else there is no decision to say it of */
         r = fv_act_note(act, &note, err);
     for (i = 0; r == 0 && i < asked->count; i++) {
         row = find(items, asked->keys[i]);

@@ -209,6 +209,33 @@ START_TEST(items_are_decided_before_the_whole_is)
 }
 END_TEST
 
+static bool has_no_note(void *data, const flagver_item *item)
+{
+    ck_assert_int_eq(item->status, FLAGVER_ITEM_PENDING);
+    ck_assert_ptr_null(item->note);
+    ++*(int *)data;
+    return true;
+}
+
+START_TEST(of_a_decision_that_is_taken_back_nothing_stays)
+{
+    flagver_client *client = open_phase(_i, "{'approval':{'rule':" TESTERS "}}");
+    int seen = 0;
+
+    done(client, dan, CREATE, P, S, .json = "1");
+    done(client, dan, ITEMS_PUT, P, S, 1, "1", "a");
+    done(client, dan, SUBMIT, P, S, 1);
+    done(client, ann, DECIDE, P, S, 1, .key = "a", .status = FLAGVER_ITEM_APPROVED,
+         .options.note = "good");
+    done(client, ann, DECIDE, P, S, 1, .key = "a", .status = FLAGVER_ITEM_PENDING,
+         .options.note = "or is it?");
+    assert_ok(flagver_items_list(client, P, S, 1, has_no_note, &seen, &error));
+    ck_assert_int_eq(seen, 1);
+    ck_assert_int_eq(flagver_audit_verify(client, NULL, NULL, NULL, NULL, &error), 0);
+    flagver_close(client);
+}
+END_TEST
+
 START_TEST(an_item_is_put_once_at_a_time)
 {
     static const flagver_item_content twice[] = { { "a", "2", 1 },
@@ -392,6 +419,7 @@ static Suite *approval_suite(void)
     tcase_add_loop_test(tests, the_assigned_person_approves, 0, STORE_KINDS);
     tcase_add_loop_test(tests, phases_that_only_record_do, 0, STORE_KINDS);
     tcase_add_loop_test(tests, items_are_decided_before_the_whole_is, 0, STORE_KINDS);
+    tcase_add_loop_test(tests, of_a_decision_that_is_taken_back_nothing_stays, 0, STORE_KINDS);
     tcase_add_loop_test(tests, an_item_is_put_once_at_a_time, 0, STORE_KINDS);
     tcase_add_loop_test(tests, a_policy_is_changed_by_the_approval_that_it_asks_for, 0,
                         STORE_KINDS);

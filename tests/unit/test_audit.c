@@ -494,6 +494,8 @@ static const struct {
     { "UPDATE flagver_item SET note = 'bad' WHERE no = 1 AND key = 'i1'", "decided about items" },
     { "UPDATE flagver_item SET decided_by = 'ann' WHERE no = 1 AND key = 'i1'",
       "decided about items" },
+    { "UPDATE flagver_item SET note = 'fine' WHERE status = 0",
+      "item \"p\": it is pending, and says something of a decision" },
     { "UPDATE flagver_item SET key = 'i3' WHERE no = 1 AND key = 'i1'",
       "its content_hash is not that of its content" },
     { "DELETE FROM flagver_item WHERE no = 1 AND key = 'i1'",
