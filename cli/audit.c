@@ -103,10 +103,11 @@ static int read_verifier(const struct cli_request *request, char **ret_key)
     return 0;
 }
 
-/* A signature that does not hold is what a check has found, and not a key that is missing. */
+/* A signature that does not hold is what a check has found, and not a key that is missing.
+ * What is wrong as an argument is the verifier's key. */
 static int fail_checkpoint(const char *name, const flagver_error *err)
 {
-    int status = cli_fail(name, err);
+    int status = cli_fail(err->code == FLAGVER_EINVAL ? "--verifier" : name, err);
 
     return err->code == FLAGVER_EKEY || err->code == FLAGVER_ECORRUPT ? CLI_FOUND : status;
 }

@@ -468,21 +468,28 @@ static int get_diff(const struct reading *reading, const struct span *span, int 
                                 span->from, span->to, form, ret_text, err);
 }
 
-/* Of the two it is the first that is not there which is named. */
+static bool is_missing(const struct reading *reading, uint32_t no)
+{
+    flagver_version *version = NULL;
+    int r = no ? flagver_version_get(reading->client, reading->record.phase, reading->record.key,
+                                     no, &version, NULL)
+               : 0;
+
+    flagver_version_free(version);
+    return r == FLAGVER_ENOTFOUND;
+}
+
+/* Of the two it is the first that is not there which is named. Where both are, one was shredded. */
 static int fail_diff(const struct reading *reading, const struct span *span,
                      const flagver_error *err)
 {
-    flagver_version *version = NULL;
-    uint32_t no = span->to;
-
     if (err->code != FLAGVER_ENOTFOUND)
         return fail(reading, err);
-    if (span->from &&
-        flagver_version_get(reading->client, reading->record.phase, reading->record.key, span->from,
-                            &version, NULL) == FLAGVER_ENOTFOUND)
-        no = span->from;
-    flagver_version_free(version);
-    return missing(reading, no);
+    if (is_missing(reading, span->from))
+        return missing(reading, span->from);
+    if (is_missing(reading, span->to))
+        return missing(reading, span->to);
+    return fail(reading, err);
 }
 
 static json_t *describe(const struct reading *reading, const struct span *span, const char *lines)

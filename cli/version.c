@@ -17,6 +17,8 @@ int cli_target_read(struct cli_target *target, const struct cli_request *request
     *target = (struct cli_target){ .phase = cli_request_operand(request, 0), .name = text };
     if (!at)
         return cli_request_refuse(request, "%s names no version; %s@1 is the first", text, text);
+    if (!at[1])
+        return cli_request_refuse(request, "%s has no number behind the @", text);
     if (!cli_parse_number(at + 1, 1, &target->no))
         return cli_request_refuse(request, "%s is no version's number", at + 1);
     target->subject = cli_copy(text, (size_t)(at - text));

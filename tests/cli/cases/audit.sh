@@ -109,6 +109,9 @@ sed 's/^6$/7/' new >resized
 run audit check proof resized --verifier verifier
 exits 1
 says_like '*signature*'
+run audit check proof new --verifier resized
+exits 6
+says_like "flagver: --verifier: *"
 run audit prove 6
 exits 6
 says_like '*a log of 6 leaves has no leaf 6*'

@@ -66,6 +66,9 @@ exits 5
 run version show secrets x@1 --json
 exits 0
 prints_like '*"state":"superseded"*'
+run version diff secrets x 1 2
+exits 3
+says_like 'flagver: x: *version 1*shredded'
 run version shred secrets x
 exits 2
 

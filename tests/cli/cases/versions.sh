@@ -190,6 +190,9 @@ exits 2
 says_like "flagver: version show: $doc names no version*"
 run version show scoping $doc@x
 exits 2
+run version show scoping $doc@
+exits 2
+says "flagver: version show: $doc@ has no number behind the @"
 run version current scoping nope
 exits 3
 says 'flagver: nope: no such record of scoping in sqlite:records.db'
