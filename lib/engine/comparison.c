@@ -367,6 +367,8 @@ static int compare_item_payload(struct fv_comparison *comparison, const flagver_
                       "its payload is gone, and no leaf says that it was shredded");
         return 0;
     }
+    if (comparison->version && comparison->version->shredded)
+        find_item(comparison, row, "its payload is there, and was shredded");
     if (row->payload_key != 0)
         return 0;
     comparison->payloads++;

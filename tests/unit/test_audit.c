@@ -524,6 +524,27 @@ START_TEST(what_was_changed_is_named)
 }
 END_TEST
 
+START_TEST(what_was_shredded_does_not_come_back)
+{
+    flagver_client *client = open_keyed(SQLITE_KIND);
+    const flagver_actor actor = actor_of(&dan);
+    flagver_txn *txn;
+    sqlite3 *db;
+
+    tell(client);
+    txn = begin_as(client, &actor, NULL);
+    assert_ok(flagver_version_shred(txn, P, "r/1", 1, NULL, &error));
+    commit(txn);
+    assert_clean(verify(client));
+    db = open_bare();
+    run_sql(db, "UPDATE flagver_payload SET shredded = NULL, body = CAST('{\"n\":1}' AS BLOB) "
+                "WHERE id = (SELECT payload FROM flagver_item WHERE no = 1 AND key = 'i1')");
+    assert_found(verify(client), "item \"i1\": its payload is there, and was shredded");
+    sqlite3_close(db);
+    flagver_close(client);
+}
+END_TEST
+
 /*
  * Any other value in any column of any row: what cannot be known is said in
  * docs/audit.md, and all that is not found must be among it.
@@ -989,6 +1010,7 @@ static Suite *audit_suite(void)
     tcase_add_loop_test(verification, nothing_is_found_where_nothing_is_wrong, 0, STORE_KINDS);
     tcase_add_loop_test(verification, tenants_are_verified_by_themselves, 0, STORE_KINDS);
     tcase_add_loop_test(verification, what_was_changed_is_named, 0, CRIMES);
+    tcase_add_test(verification, what_was_shredded_does_not_come_back);
     tcase_add_loop_test(verification, no_column_can_be_changed_unseen, 0, TABLES);
     tcase_add_loop_test(verification, every_byte_that_was_changed_is_named, 0, BLOBS);
     tcase_add_test(verification, a_missing_node_is_named);
