@@ -40,7 +40,7 @@ packages() {
 # How the functions of the outside libraries begin, and whose they are.
 outside_functions() {
     echo 'codec json_.*|jansson_.*'
-    echo 'crypto (EVP|OSSL|OPENSSL|CRYPTO|RAND|ERR)_.*'
+    echo 'crypto (EVP|OSSL|OPENSSL|CRYPTO|RAND|ERR|SHA256)_.*'
     echo 'driver sqlite3_.*|PQ.*'
 }
 

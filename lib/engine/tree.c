@@ -9,9 +9,11 @@
 void fv_tree_init(struct fv_tree *tree, const char *tenant, struct fv_digest *digest,
                   struct fv_findings *findings)
 {
-    *tree = (struct fv_tree){
-        .tenant = tenant, .digest = digest, .findings = findings, .mark = UINT64_MAX
-    };
+    *tree = (struct fv_tree){ .tenant = tenant,
+                              .tenant_length = strlen(tenant),
+                              .digest = digest,
+                              .findings = findings,
+                              .mark = UINT64_MAX };
 }
 
 void fv_tree_clear(struct fv_tree *tree)
@@ -70,19 +72,23 @@ static void find_gap(struct fv_tree *tree, uint64_t no)
 static bool read_leaf(struct fv_tree *tree, const flagver_leaf_row *row,
                       struct fv_audit_leaf *ret_leaf)
 {
-    if (!fv_leaf_decode(row->leaf.data, row->leaf.length, ret_leaf)) {
+    flagver_bytes tenant;
+    uint64_t no;
+
+    if (!fv_leaf_peek(row->leaf.data, row->leaf.length, &tenant, &no) ||
+        (ret_leaf && !fv_leaf_decode(row->leaf.data, row->leaf.length, ret_leaf))) {
         fv_found(tree->findings, "leaf %" PRIu64 " is malformed", row->no);
         return false;
     }
-    if (ret_leaf->leaf_no != row->no) {
+    if (no != row->no) {
         fv_found(tree->findings, "leaf %" PRIu64 " says of itself that it is leaf %" PRIu64,
-                 row->no, ret_leaf->leaf_no);
+                 row->no, no);
         return false;
     }
-    if (ret_leaf->tenant.length != strlen(tree->tenant) ||
-        memcmp(ret_leaf->tenant.data, tree->tenant, ret_leaf->tenant.length) != 0) {
+    if (tenant.length != tree->tenant_length ||
+        memcmp(tenant.data, tree->tenant, tenant.length) != 0) {
         fv_found(tree->findings, "leaf %" PRIu64 " says that it is of tenant \"%.*s\"", row->no,
-                 (int)ret_leaf->tenant.length, (const char *)ret_leaf->tenant.data);
+                 (int)tenant.length, (const char *)tenant.data);
         return false;
     }
     return true;

@@ -28,6 +28,7 @@ struct fv_tree_level {
 
 struct fv_tree {
     const char *tenant;
+    size_t tenant_length;
     struct fv_digest *digest;
     struct fv_findings *findings;
     struct fv_frontier frontier;       /* of the leaves before the first gap */
@@ -49,8 +50,8 @@ void fv_tree_clear(struct fv_tree *tree);
 int fv_tree_mark(struct fv_tree *tree, uint64_t size, flagver_error *err);
 
 /*
- * 1: *ret_leaf is what the leaf says, its texts borrowed from the row; 0: it is malformed;
- * FLAGVER_ENOMEM.
+ * 1: *ret_leaf is what the leaf says, its texts borrowed from the row; NULL: nobody asks. 0: it
+ * is malformed. FLAGVER_ENOMEM.
  */
 int fv_tree_leaf(struct fv_tree *tree, const flagver_leaf_row *row, struct fv_audit_leaf *ret_leaf,
                  flagver_error *err);

@@ -121,13 +121,14 @@ static int sum_up(struct verifier *verifier, flagver_verify_result *ret_result, 
 static int take_leaf(struct verifier *verifier, struct ward *ward, const flagver_leaf_row *row,
                      flagver_error *err)
 {
+    bool replaying = !verifier->options->tree_only;
     struct fv_audit_leaf leaf;
-    int r = fv_tree_leaf(&ward->tree, row, &leaf, err);
+    int r = fv_tree_leaf(&ward->tree, row, replaying ? &leaf : NULL, err);
 
     ward->leaves++;
-    if (r <= 0 || verifier->options->tree_only)
-        return r < 0 ? r : 0;
-    return fv_replay_leaf(&ward->replay, &leaf, err);
+    if (r <= 0)
+        return r;
+    return replaying ? fv_replay_leaf(&ward->replay, &leaf, err) : 0;
 }
 
 /* ---- a store ---- */

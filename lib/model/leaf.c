@@ -161,3 +161,14 @@ bool fv_leaf_decode(const void *data, size_t length, struct fv_audit_leaf *ret_l
     *ret_leaf = leaf;
     return true;
 }
+
+bool fv_leaf_peek(const void *data, size_t length, flagver_bytes *ret_tenant, uint64_t *ret_leaf_no)
+{
+    struct input input = { data, (const unsigned char *)data + length, false };
+
+    if (get_number(&input, 1) != LEAF_FORM || get_number(&input, 1) != CANONICAL_FORM)
+        return false;
+    *ret_tenant = get_text(&input);
+    *ret_leaf_no = get_number(&input, 8);
+    return !input.short_of;
+}

@@ -78,4 +78,8 @@ void fv_leaf_encode(const struct fv_audit_leaf *leaf, struct fv_text *out);
 /* False when the bytes are no leaf of this form. The texts point into `data`. */
 bool fv_leaf_decode(const void *data, size_t length, struct fv_audit_leaf *ret_leaf);
 
+/* Only whose leaf it is, and its number. False when it does not even say that. */
+bool fv_leaf_peek(const void *data, size_t length, flagver_bytes *ret_tenant,
+                  uint64_t *ret_leaf_no);
+
 #endif
