@@ -72,8 +72,9 @@ typedef struct flagver_hook {
  * poll_ms    stores only: how often to look for changes; 0: 250
  * authorize  stores only: asked in place of the rules of policies, whether this actor may do this:
  *            FLAGVER_ALLOW, FLAGVER_DENY, or FLAGVER_ASK_RULES. `action` is "create", "approve" and
- *            so on, as in the audit log. Called inside transactions: it must be quick, must not use the client, and
- *            must answer the same when asked again. NULL: the rules.
+ *            so on, as in the audit log. Called inside transactions, and by flagver_version_due(): it
+ *            must be quick, must not use the client, and must answer the same when asked again.
+ *            NULL: the rules.
  * key        stores only: gives a key-encryption key (flagver/key.h). `id` names it, NULL asks for the one to
  *            encrypt with, whose id goes to `ret_id`. Returns 0, or another number: there is none. NULL: see
  *            key_file.

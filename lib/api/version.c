@@ -456,7 +456,7 @@ int flagver_version_due(flagver_client *client, const flagver_actor *actor, cons
     struct fv_tenancy tenancy;
     flagver_list_options list;
     flagver_actor who;
-    struct fv_due due = { &who, phase, &list };
+    struct fv_due due = { .actor = &who, .phase = phase, .options = &list };
     int r;
 
     if (!actor || !visit)
@@ -470,6 +470,8 @@ int flagver_version_due(flagver_client *client, const flagver_actor *actor, cons
         r = fv_client_tenancy(client, &tenancy, err);
     if (r < 0)
         return r;
+    due.authorize = client->stored->authorize;
+    due.authorize_data = client->stored->authorize_data;
     r = fv_phases_due(&tenancy, &due, visit, data, err);
     fv_store_release(tenancy.store);
     return r;

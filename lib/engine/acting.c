@@ -26,12 +26,21 @@ static const char *done(enum fv_action action)
 
 static int refuse_denied(const struct fv_act *act, flagver_error *err)
 {
-    const struct fv_policy *policy = act->target->policy;
+    const char *policy = act->target->policy->subject, *actor = fv_txn_actor(act->txn);
+    const char *phase = act->target->phase, *subject = act->target->subject;
 
+    if (act->emergency)
+        return fv_fail(
+            err, FLAGVER_EDENIED,
+            "%s may not do this to %s \"%.256s\" without approval: the emergency rule of "
+            "\"%.256s\" does not name him",
+            actor, phase, subject, policy);
     return fv_fail(err, FLAGVER_EDENIED, "%s may not %s %s \"%.256s\": %s%s%s does not allow it",
-                   fv_txn_actor(act->txn), fv_action_name((int)act->action), act->target->phase,
-                   act->target->subject, *policy->subject ? "the policy \"" : "the built-in policy",
-                   policy->subject, *policy->subject ? "\"" : "");
+                   actor, fv_action_name((int)act->action), phase, subject,
+                   act->by_host ? "the host"
+                   : *policy    ? "the policy \""
+                                : "the built-in policy",
+                   act->by_host ? "" : policy, act->by_host || !*policy ? "" : "\"");
 }
 
 static int refuse_phase(const struct fv_act *act, flagver_error *err)
@@ -83,6 +92,10 @@ static int refuse_stale(const struct fv_act *act, flagver_error *err)
         return fv_fail(err, FLAGVER_ESTALE,
                        "version %u is older than version %u, which is in force", (unsigned)row->no,
                        current);
+    if (!row->base_no)
+        return fv_fail(err, FLAGVER_ESTALE,
+                       "version %u was made when none was in force, and now %u is",
+                       (unsigned)row->no, current);
     return fv_fail(err, FLAGVER_ESTALE,
                    "version %u was made from version %u, and now %u is in force", (unsigned)row->no,
                    (unsigned)row->base_no, current);
@@ -144,13 +157,16 @@ static int find_permission(struct fv_act *act, bool *ret_denied, flagver_error *
     struct fv_claim claim = { act->target->phase, act->target->subject, act->action,
                               act->emergency ? &policy->emergency
                                              : fv_policy_permit(policy, act->action) };
-    int r = fv_policies_allow(act->txn, &claim, &act->rule, err);
+    int r;
 
+    act->rule = NULL;
+    r = fv_policies_allow(act->txn, &claim, &act->rule, err);
     if (r == 0 && act->action == FV_ACTION_RETURN) {
         claim.rule = &policy->approve;
         r = fv_policies_allow(act->txn, &claim, &act->rule, err);
     }
     *ret_denied = r == 0;
+    act->by_host = r == 0 && act->rule;
     return r < 0 ? r : 0;
 }
 

@@ -19,6 +19,7 @@ struct fv_act {
     bool emergency;            /* asked for */
     bool is_author;            /* found out */
     const char *rule;          /* what allows it */
+    bool by_host;              /* it is the host that does not */
     const char *undecided;     /* an item */
 };
 

@@ -183,10 +183,25 @@ static int has_voted(struct waiting *waiting, const flagver_version_row *row, co
     return r;
 }
 
-/* Does it wait for this actor? 1, 0, or an error. */
-static int waits(struct waiting *waiting, const flagver_version_row *row,
-                 const flagver_actor *actor, flagver_error *err)
+/* The host is asked before the rule, as when it comes to approving. */
+static int is_allowed(struct waiting *waiting, const struct fv_due *due,
+                      const struct fv_claim *claim, flagver_error *err)
 {
+    int answer = FLAGVER_ASK_RULES;
+
+    if (due->authorize)
+        answer = due->authorize(due->authorize_data, due->actor, fv_action_name((int)claim->action),
+                                claim->phase, claim->subject);
+    return answer == FLAGVER_ASK_RULES
+               ? fv_policies_allow_reader(&waiting->read, due->actor, claim, err)
+               : answer == FLAGVER_ALLOW;
+}
+
+/* Does it wait for this actor? 1, 0, or an error. */
+static int waits(struct waiting *waiting, const flagver_version_row *row, const struct fv_due *due,
+                 flagver_error *err)
+{
+    const char *actor = due->actor->id;
     struct fv_claim claim = { .phase = row->phase.data,
                               .subject = row->subject.data,
                               .action = FV_ACTION_APPROVE };
@@ -197,12 +212,12 @@ static int waits(struct waiting *waiting, const flagver_version_row *row,
     if (r < 0)
         return 0; /* without a policy nobody can approve it */
     claim.rule = &policy.approve;
-    r = fv_policies_allow_reader(&waiting->read, actor, &claim, err);
+    r = is_allowed(waiting, due, &claim, err);
     if (r <= 0)
         return r;
-    r = policy.allow_self ? 0 : is_author(waiting, row, actor->id, err);
+    r = policy.allow_self ? 0 : is_author(waiting, row, actor, err);
     if (r == 0)
-        r = has_voted(waiting, row, actor->id, err);
+        r = has_voted(waiting, row, actor, err);
     return r < 0 ? r : !r;
 }
 
@@ -243,7 +258,7 @@ static int visit_due(struct waiting *waiting, const struct fv_due *due,
     for (i = 0; i < waiting->count && (!options->limit || visited < options->limit); i++) {
         if (options->author && !is(waiting->rows[i].created_by, options->author))
             continue;
-        r = waits(waiting, &waiting->rows[i], due->actor, err);
+        r = waits(waiting, &waiting->rows[i], due, err);
         if (r > 0) {
             visited++;
             r = show(waiting, &waiting->rows[i], options->payload != 0, visit, data, err);

@@ -21,6 +21,9 @@ struct fv_due {
     const flagver_actor *actor;
     const char *phase;
     const flagver_list_options *options;
+    int (*authorize)(void *data, const flagver_actor *actor, const char *action, const char *phase,
+                     const char *subject); /* the host's, or NULL */
+    void *authorize_data;
 };
 
 int fv_phases_due(const struct fv_tenancy *tenancy, const struct fv_due *due,

@@ -70,7 +70,8 @@ struct fv_claim {
 /*
  * May the transaction's actor do this? 1, 0, or an error of the store.
  *
- * @param ret_rule  what allowed it, as leaves say it; lives as long as the transaction
+ * @param ret_rule  what allowed it, as leaves say it; lives as long as the transaction. "host" also
+ *   where the host denies it.
  */
 int fv_policies_allow(flagver_txn *txn, const struct fv_claim *claim, const char **ret_rule,
                       flagver_error *err);

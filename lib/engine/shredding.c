@@ -1,6 +1,7 @@
 #include "engine/shredding.h"
 
 #include "engine/acting.h"
+#include "engine/policies.h"
 #include "util/fail.h"
 
 #define OUT_OF_FORCE                                                 \
@@ -227,6 +228,14 @@ static int prepare_all(struct retention *retention, flagver_error *err)
     return 0;
 }
 
+/* Nothing to do is no mistake in a phase that there is. */
+static int check_phase(flagver_txn *txn, const char *phase, const char *prefix, flagver_error *err)
+{
+    const struct fv_policy *policy;
+
+    return fv_policies_find(txn, phase, prefix ? prefix : "", &policy, err);
+}
+
 int fv_records_retain(flagver_txn *txn, const char *phase, const char *prefix, int64_t before,
                       const flagver_write_options *options, uint32_t *ret_count, flagver_error *err)
 {
@@ -239,6 +248,8 @@ int fv_records_retain(flagver_txn *txn, const char *phase, const char *prefix, i
 
     retention.last = &retention.first;
     r = find_due(&retention, prefix, err);
+    if (r == 0 && !retention.first)
+        r = check_phase(txn, phase, prefix, err);
     if (r == 0)
         r = prepare_all(&retention, err);
     for (due = retention.first; r == 0 && due; due = due->next) {

@@ -225,7 +225,44 @@ START_TEST(the_host_may_decide_in_place_of_the_rules)
     bring(client, "s", SUBMITTED);
     ck_assert_int_eq(act(client, &(struct person){ "eve", { "Tester" } }, APPROVE, "s"),
                      FLAGVER_EDENIED);
+    assert_words("the host does not allow it");
     ck_assert_int_eq(act(client, &ann, APPROVE, "s"), APPROVED);
+    flagver_close(client);
+}
+END_TEST
+
+static bool count_visited(void *data, const flagver_version *version)
+{
+    (void)version;
+    ++*(int *)data;
+    return true;
+}
+
+static int count_due(flagver_client *client, const struct person *person)
+{
+    const flagver_actor actor = actor_of(person);
+    int count = 0;
+
+    assert_ok(flagver_version_due(client, &actor, NULL, NULL, count_visited, &count, &error));
+    return count;
+}
+
+START_TEST(what_is_due_is_what_may_be_approved)
+{
+    flagver_options options = quiet_options();
+    flagver_client *client;
+
+    options.authorize = write_denied;
+    client = open_with(_i, &options);
+    enforce(client, policies[TWO]);
+    bring(client, "draft", DRAFT);
+    bring(client, "waits", SUBMITTED);
+    ck_assert_int_eq(count_due(client, &ann), 1);
+    ck_assert_int_eq(count_due(client, &dan), 0); /* no tester, and its author */
+    ck_assert_int_eq(count_due(client, &(struct person){ "eve", { "Tester" } }), 0);
+    done(client, ann, APPROVE, P, "waits", 1);
+    ck_assert_int_eq(count_due(client, &ann), 0);
+    ck_assert_int_eq(count_due(client, &ben), 1);
     flagver_close(client);
 }
 END_TEST
@@ -315,6 +352,7 @@ static Suite *cells_suite(void)
     tcase_add_loop_test(others, who_may_not_learns_nothing_else, 0, STORE_KINDS * RECORDED);
     tcase_add_loop_test(others, who_may_not_does_not_learn_what_a_schema_asks_for, 0, STORE_KINDS);
     tcase_add_loop_test(others, the_host_may_decide_in_place_of_the_rules, 0, STORE_KINDS);
+    tcase_add_loop_test(others, what_is_due_is_what_may_be_approved, 0, STORE_KINDS);
     tcase_add_loop_test(others, what_belongs_to_another_tenant_is_not_there, 0, STORE_KINDS);
     tcase_add_loop_test(others, bad_input_is_named_and_changes_nothing, 0, STORE_KINDS);
     return suite;

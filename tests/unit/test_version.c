@@ -380,7 +380,7 @@ START_TEST(a_draft_of_an_earlier_state_is_stale)
     do_op(client, CREATE, "f", 0, SHARE(1)); /* made of nothing */
     do_op(client, PUT, "f", 0, SHARE(2));
     refuse_op(client, FLAGVER_ESTALE, SUBMIT, "f", 1, NULL);
-    assert_words("version 1 was made from version 0, and now 2 is in force");
+    assert_words("version 1 was made when none was in force, and now 2 is");
     do_op(client, CREATE, "f", 0, SHARE(3)); /* made of 2 */
     do_op(client, CREATE, "f", 0, SHARE(4)); /* made of 2, too */
     do_op(client, SUBMIT, "f", 4, NULL);
