@@ -20,6 +20,7 @@
 #include "history.h"
 #include "model/policy.h"
 #include "model/version.h"
+#include "store/store.h"
 
 struct told_item {
     bool there;
@@ -465,6 +466,11 @@ static inline bool is_pending(const struct told_version *version)
     return false;
 }
 
+static inline bool is_author(const struct told_version *version, uint8_t member)
+{
+    return version->created_by == member || version->editors & 1u << member;
+}
+
 static inline void add_facts(struct scene *scene, const struct told_version *version,
                              struct fv_version_facts *facts)
 {
@@ -472,13 +478,13 @@ static inline void add_facts(struct scene *scene, const struct told_version *ver
     uint32_t i;
 
     facts->base_no = version->base_no;
-    facts->is_author = version->created_by == member || version->editors & 1u << member;
+    facts->is_author = is_author(version, member);
     facts->changed = scene->act->seen && memcmp(scene->act->hash, version->hash, 32) != 0;
     facts->emergency |= (version->bits & FLAGVER_VERSION_EMERGENCY) != 0;
     facts->undecided = scene->policy.items_complete && is_pending(version);
     for (i = 0; i < version->vote_count; i++)
         if (memcmp(version->votes[i].hash, version->hash, 32) == 0) {
-            facts->votes++;
+            facts->votes += facts->allow_self || !is_author(version, version->votes[i].member);
             facts->has_voted |= version->votes[i].member == member;
         }
 }
@@ -959,7 +965,7 @@ static inline void put_item(struct scene *scene, struct told_item *item, uint32_
 static inline void decide_item(const struct scene *scene, struct told_item *item, uint32_t no)
 {
     item->status = scene->act->status;
-    item->note = scene->act->note;
+    item->note = item->status == FLAGVER_ITEM_PENDING ? 0 : scene->act->note;
     item->decided_at = item->status == FLAGVER_ITEM_PENDING ? 0 : next_time(scene);
     item->decided_by = item->status == FLAGVER_ITEM_PENDING ? NOBODY : scene->deal->member;
     if (item->status != FLAGVER_ITEM_APPROVED)
@@ -1515,7 +1521,6 @@ static inline bool holds_not(struct replay *replay, uint8_t topic, uint32_t no, 
 static inline bool has_votes(const struct told_version *version)
 {
     uint32_t i, count = 0, voters = 0;
-    uint32_t authors = version->editors | 1u << version->created_by;
 
     for (i = 0; i < version->vote_count; i++) {
         if (memcmp(version->votes[i].hash, version->hash, 32) != 0)
@@ -1523,7 +1528,7 @@ static inline bool has_votes(const struct told_version *version)
         if (voters & 1u << version->votes[i].member)
             return false;
         voters |= 1u << version->votes[i].member;
-        count += version->by_authors || !(authors & 1u << version->votes[i].member);
+        count += version->by_authors || !is_author(version, version->votes[i].member);
     }
     return count >= version->needed;
 }

@@ -211,7 +211,8 @@ static int find_other_facts(struct fv_act *act, struct fv_version_facts *facts, 
         r = fv_votes_is_author(act->txn, act->version, &facts->is_author, err);
         act->is_author = facts->is_author;
         if (r == 0 && act->action != FV_ACTION_DECIDE)
-            r = fv_votes_count(act->txn, act->version, &facts->votes, &facts->has_voted, err);
+            r = fv_votes_count(act->txn, act->version, facts->allow_self, &facts->votes,
+                               &facts->has_voted, err);
         facts->votes++; /* this one */
     }
     if (r == 0 && act->version && act->target->policy->items_complete &&
