@@ -13,6 +13,25 @@ static int refuse_null(const char *name, flagver_error *err)
     return fv_fail(err, FLAGVER_EINVAL, "%s is NULL", name);
 }
 
+/* ---- the log ---- */
+
+int flagver_audit_log(flagver_client *client, uint64_t from, uint32_t limit,
+                      bool (*visit)(void *data, const flagver_audit_entry *entry), void *data,
+                      uint64_t *ret_next, flagver_error *err)
+{
+    struct fv_tenancy tenancy;
+    int r;
+
+    if (!visit)
+        return fv_fail(err, FLAGVER_EINVAL, "visit is NULL");
+    r = fv_client_tenancy(client, &tenancy, err);
+    if (r < 0)
+        return r;
+    r = fv_history_log(&tenancy, from, limit, visit, data, ret_next, err);
+    fv_store_release(tenancy.store);
+    return r;
+}
+
 /* ---- checkpoints ---- */
 
 int flagver_audit_head(flagver_client *client, uint64_t *ret_size,

@@ -1,4 +1,3 @@
-#include "flagver/audit.h"
 #include "flagver/version.h"
 
 #include <stdio.h>
@@ -425,23 +424,6 @@ int flagver_version_diff(flagver_client *client, const char *phase, const char *
     if (r < 0)
         return r;
     r = fv_history_diff(&tenancy, phase, subject, from_no, to_no, form, ret_text, err);
-    fv_store_release(tenancy.store);
-    return r;
-}
-
-int flagver_audit_log(flagver_client *client, uint64_t from, uint32_t limit,
-                      bool (*visit)(void *data, const flagver_audit_entry *entry), void *data,
-                      uint64_t *ret_next, flagver_error *err)
-{
-    struct fv_tenancy tenancy;
-    int r;
-
-    if (!visit)
-        return fv_fail(err, FLAGVER_EINVAL, "visit is NULL");
-    r = fv_client_tenancy(client, &tenancy, err);
-    if (r < 0)
-        return r;
-    r = fv_history_log(&tenancy, from, limit, visit, data, ret_next, err);
     fv_store_release(tenancy.store);
     return r;
 }

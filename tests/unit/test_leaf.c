@@ -186,6 +186,26 @@ START_TEST(every_truncation_is_refused)
 }
 END_TEST
 
+START_TEST(whose_leaf_it_is_can_be_seen_without_the_rest)
+{
+    struct fv_audit_leaf leaf = { .tenant = { "acme", 4 }, .leaf_no = 0x0102030405060708 };
+    struct fv_text out = FV_TEXT_INIT;
+    flagver_bytes tenant;
+    uint64_t no;
+    size_t length;
+
+    fv_leaf_encode(&leaf, &out);
+    for (length = 0; length < out.length; length++)
+        ck_assert_int_eq(fv_leaf_peek(out.data, length, &tenant, &no), length >= 2 + 2 + 4 + 8);
+    ck_assert_uint_eq(no, leaf.leaf_no);
+    ck_assert_uint_eq(tenant.length, 4);
+    ck_assert_mem_eq(tenant.data, "acme", 4);
+    out.data[0] ^= 2;
+    ck_assert(!fv_leaf_peek(out.data, out.length, &tenant, &no));
+    fv_text_clear(&out);
+}
+END_TEST
+
 START_TEST(a_byte_too_many_is_refused)
 {
     const struct fv_audit_leaf leaf = some_leaf();
@@ -265,6 +285,7 @@ static Suite *leaf_suite(void)
     tcase_add_test(all, a_leaf_of_nothing_reads_back);
     tcase_add_test(all, an_encoding_is_appended);
     tcase_add_test(all, every_truncation_is_refused);
+    tcase_add_test(all, whose_leaf_it_is_can_be_seen_without_the_rest);
     tcase_add_test(all, a_byte_too_many_is_refused);
     tcase_add_test(all, another_form_is_refused);
     tcase_add_test(all, the_longest_text_fits_and_no_longer_one);
