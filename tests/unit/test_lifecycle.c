@@ -8,7 +8,8 @@
 #define FILE_NAME "examples/testing-lifecycle.json"
 #define REPORT_12 "cycle-7/report-12"
 #define REPORT_13 "cycle-8/report-13"
-#define STEPS 10 /* eight policies, two assignments */
+#define POLICIES 10 /* of the eight phases, of policies, of assignments */
+#define STEPS 12    /* and two assignments */
 
 enum approver { NOBODY, TESTER, REPORT_OWNER };
 
@@ -226,10 +227,50 @@ START_TEST(all_of_it_is_in_force_with_the_transaction_that_loads_it)
     int count = 0;
 
     assert_ok(flagver_version_list(client, FLAGVER_PHASE_PHASE, NULL, count_steps, &count, &error));
-    ck_assert_int_eq(count, COUNT(phases));
+    ck_assert_int_eq(count, POLICIES);
     assert_ok(
         flagver_version_list(client, FLAGVER_PHASE_ASSIGNMENT, NULL, count_steps, &count, &error));
     ck_assert_int_eq(count, STEPS);
+    close_loaded(client);
+}
+END_TEST
+
+/* Puts a record of the library's own phases; the code. */
+static int put_as(flagver_client *client, const char *role, const char *phase, const char *subject,
+                  const char *payload)
+{
+    const flagver_actor actor = {
+        .size = sizeof actor, .id = "mallory", .roles = &role, .role_count = 1
+    };
+    flagver_txn *txn = begin_as(client, &actor, NULL);
+    flagver_version *version;
+    int r;
+
+    memset(&error, 0, sizeof error);
+    r = try_put(txn, phase, subject, payload, NULL, &version);
+    if (r == 0) {
+        flagver_version_free(version);
+        r = flagver_txn_commit(txn, &error);
+    }
+    flagver_txn_free(txn);
+    return r;
+}
+
+START_TEST(nobody_gives_himself_a_role_or_another_policy)
+{
+    static const char owner[] = "report_owner/*/report-12", me[] = "{'users': ['mallory']}";
+    flagver_client *client = open_loaded(_i);
+
+    assert_fails(FLAGVER_EDENIED, put_as(client, "Tester", FLAGVER_PHASE_ASSIGNMENT, owner, me));
+    assert_fails(FLAGVER_EDENIED, put_as(client, "Tester", FLAGVER_PHASE_ASSIGNMENT,
+                                         "report_owner/*/report-14", me));
+    assert_fails(FLAGVER_EDENIED, put_as(client, "Tester", FLAGVER_PHASE_PHASE, "reporting", "{}"));
+    assert_fails(FLAGVER_EDENIED,
+                 put_as(client, "Tester", FLAGVER_PHASE_PHASE, FLAGVER_PHASE_ASSIGNMENT,
+                        "{'approval': {'required': false}}"));
+
+    assert_ok(put_as(client, "Administrator", FLAGVER_PHASE_ASSIGNMENT, owner, me));
+    assert_ok(put_as(client, "Administrator", FLAGVER_PHASE_PHASE, "reporting", "{}"));
     close_loaded(client);
 }
 END_TEST
@@ -271,6 +312,7 @@ static Suite *lifecycle_suite(void)
                         STORE_KINDS);
     tcase_add_loop_test(tests, all_of_it_is_in_force_with_the_transaction_that_loads_it, 0,
                         STORE_KINDS);
+    tcase_add_loop_test(tests, nobody_gives_himself_a_role_or_another_policy, 0, STORE_KINDS);
     tcase_add_loop_test(tests, a_file_is_written_by_the_policies_from_before, 0, STORE_KINDS);
     return suite;
 }

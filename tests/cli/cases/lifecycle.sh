@@ -42,11 +42,13 @@ says 'flagver: bad.json:1:18: /assignments/report_owner: assignment "report_owne
 it "loads eight phases and their owners"
 run init --load "$example"
 exits 0
-prints_like '*load    *testing-lifecycle.json: 10 loaded, 0 there already, 0 left alone*'
+prints_like '*load    *testing-lifecycle.json: 12 loaded, 0 there already, 0 left alone*'
 run phase list
 exits 0
 prints_like '*data_owner_id*audit_only*none*
 data_profiling*full*1 by assigned report_owner*
+flagver.assignment*none*
+flagver.phase*none*
 observation_management*
 planning*full*1 by Test Lead, Test Manager, Tester*
 request_info*
@@ -54,12 +56,21 @@ sample_selection*
 scoping*
 test_execution*'
 
+it "lets nobody give himself a role, or another policy"
+run assign report_owner '*/report-12' alice --role Tester
+exits 4
+says_like 'flagver: report_owner: alice may not create flagver.assignment *'
+run phase put request_info - --role Tester <<<'{"versioning": "audit_only"}'
+exits 4
+run assignments --json
+prints_like '*"subject":"\*/report-12","users":\["olga"\]*'
+
 it "loads nothing a second time, and leaves alone what was changed"
-run phase put request_info - <<<'{"versioning": "audit_only", "name": "Requests"}'
+run phase put request_info - --role Administrator <<<'{"versioning": "audit_only", "name": "Requests"}'
 exits 0
 run init --load "$example"
 exits 0
-prints_like '*load    *: 0 loaded, 9 there already, 1 left alone
+prints_like '*load    *: 0 loaded, 11 there already, 1 left alone
 *left alone: phase request_info, changed in version 2 by alice*'
 
 it "plans what the file would change"
@@ -73,6 +84,8 @@ prints '~ phase request_info (version 2)
 
 it "applies it"
 run flag apply "$example" --prune
+exits 4
+run flag apply "$example" --prune --role Administrator
 exits 0
 prints_like '~ phase request_info*: 1 change'
 run flag plan "$example" --prune
@@ -82,7 +95,7 @@ it "prunes policies and assignments only by a file that has some"
 run flag apply flags.json --prune
 exits 0
 run flag plan - --prune --json <<<'{"phases": {}, "flags": {}}'
-prints_like '*"delete":17,*'
+prints_like '*"delete":19,*'
 run flag plan - --prune --json <<<'{"assignments": {}}'
 prints_like '*"delete":11,*'
 run flag plan - --prune --json <<<'{}'
