@@ -556,7 +556,7 @@ struct diary {
 #define STATES_KNOWN 32
 
 struct rumour {
-    atomic_uint last_no, current_no;
+    atomic_uint last_no, current_no, emergency_no;
     atomic_uchar states[STATES_KNOWN]; /* by number, of the last ones */
 };
 
@@ -610,6 +610,8 @@ static inline void spread(struct history *history, const struct act *act)
 
     if (act->code < 0 || act->deed == DO_SHRED)
         return;
+    if (act->emergency)
+        atomic_store(&rumour->emergency_no, no);
     if (no > atomic_load(&rumour->last_no))
         atomic_store(&rumour->last_no, no);
     if ((state == FLAGVER_STATE_APPROVED || state == FLAGVER_STATE_RECORDED) && no > old) {
@@ -711,8 +713,13 @@ static inline void choose_act(const struct history *history, struct seed *seed,
         state = 0;
     act->deed = seed_below(seed, 6) ? suits[state][seed_below(seed, CHOICES)]
                                     : (uint8_t)seed_below(seed, DEEDS);
+    if (act->follows && before->deed == DO_CREATE && topics[act->topic].form == PLAIN &&
+        seed_below(seed, 2))
+        act->deed = DO_ITEMS_PUT;
     if (act->deed == DO_DISABLE && topics[act->topic].form != FLAG)
         act->deed = DO_PUT;
+    if (act->deed == DO_REVIEW && seed_below(seed, 4))
+        act->no = atomic_load(&rumour->emergency_no);
     act->content = choose_content(act->topic, seed);
     choose_options(rumour, seed, act);
 }
@@ -740,18 +747,35 @@ static inline int make_beginning(flagver_client *client, struct history *history
     return r;
 }
 
-/* What reviewers do: approve what they have looked at. */
+static inline bool see_item(void *mask, const flagver_item *item)
+{
+    uint8_t i;
+
+    for (i = 0; i < ITEMS; i++)
+        if (strcmp(item_keys[i], item->key) == 0)
+            *(uint8_t *)mask |= (uint8_t)(1u << i);
+    return true;
+}
+
+/* What people do before: they look at what they are going to approve, or at which items there are. */
 static inline void look(flagver_client *client, struct act *act)
 {
+    const char *phase = topics[act->topic].phase, *subject = topics[act->topic].subject;
     flagver_version *version = NULL;
+    uint8_t items = 0;
 
-    if (act->follows ||
-        flagver_version_get(client, topics[act->topic].phase, topics[act->topic].subject, act->no,
-                            &version, NULL) < 0)
+    if (act->follows || act->deed == DO_SHRED)
         return;
-    act->seen = true;
-    memcpy(act->hash, version->content_hash, 32);
-    flagver_version_free(version);
+    if (act->deed == DO_DECIDE || act->deed == DO_ITEMS_REMOVE) {
+        flagver_items_list(client, phase, subject, act->no, see_item, &items, NULL);
+        if (act->deed == DO_DECIDE && !items)
+            act->deed = DO_APPROVE;
+        act->items = act->items & items ? act->items & items : act->items;
+    } else if (flagver_version_get(client, phase, subject, act->no, &version, NULL) == 0) {
+        act->seen = true;
+        memcpy(act->hash, version->content_hash, 32);
+        flagver_version_free(version);
+    }
 }
 
 /* Anybody, or one whom policies like to name for such things. */
@@ -764,6 +788,14 @@ static inline uint8_t choose_member(const struct act *act, struct seed *seed)
     return act->deed == DO_DISABLE ? member_named("fay")
            : act->deed == DO_SHRED ? member_named("eve")
                                    : anybody;
+}
+
+/* Is it one of those that are better looked at? Most others do not. */
+static inline bool looks_first(const struct act *act, struct seed *seed)
+{
+    bool picks = act->deed == DO_DECIDE || act->deed == DO_ITEMS_REMOVE;
+
+    return picks ? seed_below(seed, 8) != 0 : seed_below(seed, 8) == 0;
 }
 
 static inline void choose_deal(const struct history *history, struct seed *seed, uint32_t most,

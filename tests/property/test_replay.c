@@ -51,7 +51,7 @@ static void make_history(flagver_client *client, struct history *history, uint32
         deal = new_deal(history, 0);
         choose_deal(history, &seed, ASKED, deal);
         for (i = 0; i < deal->asked; i++)
-            if (seed_below(&seed, 8) == 0)
+            if (looks_first(&deal->acts[i], &seed))
                 look(client, &deal->acts[i]);
         enter_deal(history, deal);
         must(make_deal(client, deal, &error) == 0, "deal %u: %d %s", deal->number, deal->code,
@@ -412,14 +412,6 @@ static void assert_differs(uint8_t topic, const struct fact *fact, void *data)
     flagver_close(told_log.client);
 }
 
-START_TEST(another_version_is_found)
-{
-    tell_store();
-    ck_assert_uint_gt(store_told.series[0].count, 3);
-    assert_differs(0, &version_facts[_i], &store_told.series[0].versions[2]);
-}
-END_TEST
-
 /* The last version that is like this, of whatever topic. */
 static struct told_version *find_version(bool (*is_it)(const struct told_version *version),
                                          uint8_t *ret_topic)
@@ -435,6 +427,22 @@ static struct told_version *find_version(bool (*is_it)(const struct told_version
     }
     ck_abort_msg("no version is like this");
 }
+
+static bool is_readable(const struct told_version *version)
+{
+    return !version->shredded && version->content != NO_CONTENT;
+}
+
+START_TEST(another_version_is_found)
+{
+    struct told_version *version;
+    uint8_t topic;
+
+    tell_store();
+    version = find_version(is_readable, &topic);
+    assert_differs(topic, &version_facts[_i], version);
+}
+END_TEST
 
 static bool has_items_told(const struct told_version *version)
 {
