@@ -62,6 +62,6 @@ void cli_request_help(const struct cli_request *request)
               "Environment: FLAGVER_STORE, FLAGVER_TENANT and FLAGVER_ACTOR stand for the\n"
               "options of these names.\n"
               "Exit status: 0 done, 1 the check found something, 2 usage, 3 not found,\n"
-              "4 denied, 5 conflict, 6 invalid input, 7 store or output unavailable,\n"
-              "8 outcome unknown.\n");
+              "4 denied, 5 conflict, 6 invalid input, 7 store, key or output\n"
+              "unavailable, 8 outcome unknown.\n");
 }

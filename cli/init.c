@@ -42,6 +42,7 @@ static const struct kind kinds[] = {
     { "phase", FLAGVER_PHASE_PHASE, "phases" },
 };
 #define KIND_COUNT (sizeof kinds / sizeof *kinds)
+#define FLAG_KINDS 2 /* the first ones, which flags are made of */
 
 /* One line for people about one step. */
 static void tell(const struct setup *setup, const char *step, const char *format, ...)
@@ -414,15 +415,37 @@ static int enable(struct setup *setup)
 
 /* ---- all of it ---- */
 
+static bool has_kind(const json_t *entries, size_t first, size_t count)
+{
+    const json_t *entry;
+    size_t i, j;
+
+    json_array_foreach(entries, i,
+                       entry) for (j = first; j < first + count;
+                                   j++) if (json_object_get(entry, kinds[j].name)) return true;
+    return false;
+}
+
+/* Did the file bring definitions of some of these kinds, or would it have? */
+static bool brings(const struct setup *setup, size_t first, size_t count)
+{
+    return has_kind(setup->loaded, first, count) || has_kind(setup->present, first, count) ||
+           has_kind(setup->kept, first, count);
+}
+
 static void tell_next(const struct setup *setup)
 {
+    bool only_phases = brings(setup, FLAG_KINDS, KIND_COUNT - FLAG_KINDS) &&
+                       !brings(setup, 0, FLAG_KINDS);
     const char *store = setup->request->values[CLI_STORE];
     const char *option = store ? " --store " : "";
 
     if (!store)
         store = "";
-    tell(setup, "next", "flagver%s%s flag list", option, store);
-    tell(setup, "", "flagver%s%s flag put KEY FILE, flag ramp KEY PERCENT", option, store);
+    tell(setup, "next", "flagver%s%s %s list", option, store, only_phases ? "phase" : "flag");
+    tell(setup, "", "flagver%s%s %s", option, store,
+         only_phases ? "version create PHASE SUBJECT FILE, version due"
+                     : "flag put KEY FILE, flag ramp KEY PERCENT");
     tell(setup, "", "in the application: flagver_open(\"%s\", ...)", setup->uri);
 }
 

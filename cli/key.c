@@ -106,14 +106,14 @@ static void trim(char *text, size_t *length)
         text[--*length] = 0;
 }
 
-/* A token does not say which key it was made with: they are tried in turn. */
+/* A token does not say which key it was made with: they are tried in turn. FLAGVER_EKEY: all were. */
 static int try_keys(struct decryption *decryption, flagver_error *err)
 {
     char *line = decryption->keys, *next;
     size_t length;
     int r = FLAGVER_EKEY;
 
-    *err = (flagver_error){ .code = FLAGVER_EKEY };
+    *err = (flagver_error){ .code = FLAGVER_EINVAL };
     strcpy(err->message, "there is no key in the file");
     for (; line && r == FLAGVER_EKEY; line = next) {
         next = strchr(line, '\n');
@@ -125,7 +125,7 @@ static int try_keys(struct decryption *decryption, flagver_error *err)
             r = flagver_fernet_decrypt(line, decryption->token, decryption->length,
                                        &decryption->text, &decryption->text_length, err);
     }
-    return r;
+    return r < 0 ? err->code : 0;
 }
 
 static int decrypt(struct decryption *decryption)
@@ -137,7 +137,11 @@ static int decrypt(struct decryption *decryption)
     r = try_keys(decryption, &error);
     if (r == FLAGVER_EINVAL)
         return cli_fail(decryption->key_name, &error);
-    return r < 0 ? cli_fail(decryption->name, &error) : CLI_DONE;
+    if (r == 0)
+        return CLI_DONE;
+    r = cli_fail(decryption->name, &error);
+    /* Both were given, and one of them is wrong: no key of the store's is missing. */
+    return error.code == FLAGVER_EKEY ? CLI_INVALID : r;
 }
 
 static void print_text(const struct cli_request *request, const struct decryption *decryption)

@@ -116,7 +116,8 @@ const struct cli_command cli_commands[] = {
         .operands = "FILE",
         .summary = "bring such a file into a store",
         .manual = "Bring an export into a store in which its tenants have no records yet. The\n"
-                  "file is checked first; one that is damaged changes nothing.",
+                  "file is checked first; one that is damaged changes nothing. Whose they are\n"
+                  "says the file: --tenant is refused, FLAGVER_TENANT does not matter.",
         .run = cli_import,
     },
     {
@@ -629,7 +630,8 @@ const struct cli_command cli_commands[] = {
         .options = MOVING,
         .manual = "Forget what a version said, and its items. That there was such a version, who\n"
                   "made and approved it and when stays, and so do the hashes: the audit log is as\n"
-                  "good as before. Backups still have it.",
+                  "good as before. Backups still have it. Of --note nothing but its hash is kept,\n"
+                  "in that log.",
         .run = cli_version_shred,
     },
     {
@@ -639,7 +641,8 @@ const struct cli_command cli_commands[] = {
         .options = MOVING | CLI_BIT(CLI_PREFIX) | CLI_BIT(CLI_UNTIL),
         .manual =
             "Forget what the versions of a phase said that are out of force and were created\n"
-            "before --until, as version shred does: --until -365d.",
+            "before --until, as version shred does: --until -365d. Of --note nothing but its\n"
+            "hash is kept, in the audit log.",
         .run = cli_retain,
     },
     {
@@ -670,7 +673,9 @@ const struct cli_command cli_commands[] = {
         .summary = "decrypt a Fernet token",
         .manual =
             "Print what is in the Fernet token in FILE, or on standard input for -. The file\n"
-            "KEYS has a Fernet key on each line; they are tried in turn.",
+            "KEYS has a Fernet key on each line; they are tried in turn.\n"
+            "\n"
+            "Exit status: 6 when it is no such token, or none of the keys opens it.",
         .run = cli_key_fernet,
     },
     {

@@ -19,7 +19,7 @@ enum cli_status {
     CLI_DENIED = 4,
     CLI_CONFLICT = 5,    /* or stale */
     CLI_INVALID = 6,     /* input */
-    CLI_UNAVAILABLE = 7, /* the store, or whatever else is needed and may come back */
+    CLI_UNAVAILABLE = 7, /* the store, a key, or whatever else is needed and not there */
     CLI_UNKNOWN = 8      /* outcome */
 };
 

@@ -163,6 +163,9 @@ int cli_import(const struct cli_request *request)
     flagver_error error;
     int r;
 
+    if (request->values[CLI_TENANT])
+        return cli_request_refuse(request,
+                                  "takes no --tenant: the file says whose records they are");
     r = cli_store_uri(request, &uri);
     if (r == 0)
         r = check_readable(file);

@@ -31,6 +31,14 @@ it "says what --expect takes"
 run flag put --help
 holds grep -q -e '^  --expect NO|none ' "$work/out"
 
+it "does not promise that the note of a shredding is kept"
+for words in 'version shred' retain; do
+    # shellcheck disable=SC2086 # several words
+    run $words --help
+    holds eval '! grep -q "kept with" "$work/out"'
+    holds grep -q 'Of --note nothing but its' "$work/out"
+done
+
 it "knows the word for it"
 run help
 cp "$work/out" overview

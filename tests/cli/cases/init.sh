@@ -328,6 +328,14 @@ run --store sqlite:copy.db import copy.export
 exits 5
 says_like 'flagver: sqlite:copy.db: *'
 
+it "takes no tenant for what it imports, which the file says"
+run --store sqlite:fresh.db --tenant acme import copy.export
+exits 2
+says 'flagver: import: takes no --tenant: the file says whose records they are'
+holds test ! -e fresh.db
+FLAGVER_TENANT=acme run --store sqlite:fresh.db import copy.export
+exits 0
+
 it "does not import what is damaged"
 sed 's/alice/mallory/' copy.export >damaged.export
 run --store sqlite:new.db import damaged.export

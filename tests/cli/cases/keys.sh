@@ -99,10 +99,19 @@ same out prints 'hello'
 run key fernet fernet.keys - --json <<<$token
 prints '{"text":"hello"}'
 run key fernet fernet.keys - <<<"${token/Vmp/Vmq}"
-exits 7
+exits 6
 prints_nothing
+says_like 'flagver: <stdin>: the token was made with another key*'
 run key fernet fernet.keys - <<<hello
 exits 6
+printf '%s\n' AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= >other.keys
+run key fernet other.keys - <<<$token
+exits 6
+says_like 'flagver: <stdin>: the token was made with another key*'
+echo '# none' >other.keys
+run key fernet other.keys - <<<$token
+exits 6
+says 'flagver: other.keys: there is no key in the file'
 echo nonsense >fernet.keys
 run key fernet fernet.keys - <<<$token
 exits 6

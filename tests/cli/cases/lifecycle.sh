@@ -42,7 +42,10 @@ says 'flagver: bad.json:1:18: /assignments/report_owner: assignment "report_owne
 it "loads eight phases and their owners"
 run init --load "$example"
 exits 0
-prints_like '*load    *testing-lifecycle.json: 12 loaded, 0 there already, 0 left alone*'
+prints_like '*load    *testing-lifecycle.json: 12 loaded, 0 there already, 0 left alone
+next    flagver phase list
+        flagver version create PHASE SUBJECT FILE, version due
+*'
 run phase list
 exits 0
 prints_like '*data_owner_id*audit_only*none*
