@@ -333,7 +333,8 @@ static int is_same(const struct items *items, const flagver_item_row *there, boo
 
     if (r == 0)
         r = fv_items_hash(items->txn, NULL, salt.bytes, payload, hash, err);
-    *ret_same = r == 0 && memcmp(there->hash, hash, sizeof hash) == 0;
+    *ret_same = r == 0 && encrypted == (salt.bytes.data != NULL) &&
+                memcmp(there->hash, hash, sizeof hash) == 0;
     return r;
 }
 
@@ -421,6 +422,8 @@ static int put_all(struct fv_act *act, struct items *items, const struct fv_item
             continue;
         act->version->no_items = false;
         r = carry_one(act->txn, rows[i], act->version, err);
+        if (r == 0 && find(items, asked->items[i].key))
+            r = fv_txn_shred_payload(act->txn, &find(items, asked->items[i].key)->payload_id, err);
     }
     return r;
 }
@@ -443,15 +446,20 @@ static int check_keys(const struct fv_act *act, const struct items *items,
 static int remove_all(struct fv_act *act, struct items *items, const struct fv_items_asked *asked,
                       flagver_error *err)
 {
+    const flagver_item_row *row;
     uint32_t number;
     size_t i;
     int r = check_keys(act, items, asked, err);
 
     for (i = 0; r == 0 && i < asked->count; i++) {
         number = fv_map_find(&items->keys, asked->keys[i], strlen(asked->keys[i]));
-        if (items->rows[number]) /* a key may be named twice */
-            r = stage(act->txn, items->rows[number], FLAGVER_CHANGE_ITEM_DELETE, err);
+        row = items->rows[number];
+        if (!row)
+            continue; /* a key may be named twice */
         items->rows[number] = NULL;
+        r = stage(act->txn, row, FLAGVER_CHANGE_ITEM_DELETE, err);
+        if (r == 0)
+            r = fv_txn_shred_payload(act->txn, &row->payload_id, err);
     }
     return r;
 }
@@ -484,6 +492,9 @@ static int edit(flagver_txn *txn, const struct fv_target *target,
     r = fv_act_prepare(&act, txn, target, FV_ACTION_EDIT, asked->no, err);
     if (r < 0)
         return r;
+    if (act.version->row.bits & FLAGVER_VERSION_TOMBSTONE)
+        return fv_fail(err, FLAGVER_ESTATE, "version %u is a deletion and has no items",
+                       (unsigned)asked->no);
     r = load(&items, txn, act.version, false, err);
     if (r >= 0)
         r = change(&act, &items, asked, err);

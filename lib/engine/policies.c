@@ -215,8 +215,9 @@ static int find_plain(const struct fv_policies *policies, const char *phase, con
 }
 
 /*
- * Who changes a policy needs the approval that it asks for now, or that which would be asked
- * for without it: else whoever may write policies could let himself in everywhere.
+ * Who changes a policy needs the approval that it asks for now, where that is more than what is
+ * asked for of policies: else whoever may write policies could let himself in everywhere, and one
+ * who asks for nothing would undo what the others are to agree on.
  */
 static void take_approval_of_changed(const struct fv_policies *policies, const char *subject,
                                      struct fv_policy *policy)
@@ -226,7 +227,7 @@ static void take_approval_of_changed(const struct fv_policies *policies, const c
     const struct entry *changed = find_entry(policies, subject, phase_length,
                                              slash ? slash + 1 : "");
 
-    if (!changed || changed->broken || changed->policy.audit_only)
+    if (!changed || changed->broken || changed->policy.approvals <= policy->approvals)
         return;
     policy->subject = changed->policy.subject;
     policy->no = changed->policy.no;
@@ -295,7 +296,8 @@ static int read_in_txn(flagver_txn *txn, const struct fv_mark *mark,
         fv_policies_release(policies);
         return r;
     }
-    if (!mark->raised) /* else nobody but this transaction may see them yet */
+    /* What this transaction, or the application's own, has not committed nobody else may see. */
+    if (!mark->raised && !fv_txn_is_enlisted(txn))
         keep(fv_txn_source(txn)->policies, policies);
     *ret_policies = policies;
     return 0;

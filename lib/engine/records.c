@@ -704,6 +704,9 @@ int fv_record_remove(flagver_txn *txn, const struct fv_target *target,
     struct fv_staged *current;
     int r;
 
+    if (target->baseline_no)
+        return fv_fail(err, FLAGVER_EINVAL, "options.baseline_no is %u; a deletion has no items",
+                       (unsigned)target->baseline_no);
     r = fv_record_current(txn, target, &current, err);
     if (r == 0 && is_definition(target))
         r = fv_references_check_removal(txn, target->form == FV_FORM_SEGMENT, target->subject, err);

@@ -52,18 +52,6 @@ static int prepare(struct fv_act *act, flagver_txn *txn, const struct fv_target 
     return 0;
 }
 
-static int shred_payload(flagver_txn *txn, const flagver_id *id, flagver_error *err)
-{
-    flagver_change change = { .kind = FLAGVER_CHANGE_SHRED };
-    flagver_payload_row *row = fv_arena_allocate_zeroed(fv_txn_arena(txn), 1, sizeof *row);
-
-    if (!row)
-        return fv_fail_memory(err);
-    row->id = *id;
-    change.row.payload = row;
-    return fv_txn_change(txn, &change, err);
-}
-
 /* The ids first: what is staged while a scan is under way may be handed over under it. */
 struct ids {
     flagver_id *ids;
@@ -101,7 +89,7 @@ static int shred_items(const struct fv_act *act, flagver_error *err)
     int r = find_items(act, &items, err);
 
     for (i = 0; r == 0 && i < items.count; i++)
-        r = shred_payload(act->txn, &items.ids[i], err);
+        r = fv_txn_shred_payload(act->txn, &items.ids[i], err);
     fv_release(NULL, items.ids);
     return r;
 }
@@ -116,7 +104,7 @@ static int carry_out(struct fv_act *act, flagver_error *err)
     if (r == 0)
         r = shred_items(act, err);
     if (r == 0)
-        r = shred_payload(act->txn, &row->payload_id, err);
+        r = fv_txn_shred_payload(act->txn, &row->payload_id, err);
     row->payload = row->payload_salt = (flagver_bytes){ NULL, 0 };
     return r < 0 ? r : fv_act_leaf(act, row, row->state, 0, err);
 }

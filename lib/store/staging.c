@@ -388,15 +388,30 @@ int fv_txn_add_version(flagver_txn *txn, struct fv_series *series, const flagver
     return r;
 }
 
+int fv_txn_shred_payload(flagver_txn *txn, const flagver_id *id, flagver_error *err)
+{
+    flagver_change change = { .kind = FLAGVER_CHANGE_SHRED };
+    flagver_payload_row *row = fv_arena_allocate_zeroed(&txn->arena, 1, sizeof *row);
+
+    if (!row)
+        return fv_fail_memory(err);
+    row->id = *id;
+    change.row.payload = row;
+    return fv_txn_change(txn, &change, err);
+}
+
+/* What a draft said before is not kept: nobody could find it when the version is shredded. */
 int fv_txn_change_version(flagver_txn *txn, struct fv_staged *version, bool new_payload,
                           flagver_error *err)
 {
+    const flagver_id before = version->row.payload_id;
     int r = new_payload ? stage_payload(txn, version, err) : 0;
 
     if (r < 0)
         return r;
     version->row.rev++;
-    return stage_version(txn, version, FLAGVER_CHANGE_VERSION_CHANGE, version->row.rev - 1, err);
+    r = stage_version(txn, version, FLAGVER_CHANGE_VERSION_CHANGE, version->row.rev - 1, err);
+    return r == 0 && new_payload ? fv_txn_shred_payload(txn, &before, err) : r;
 }
 
 /* ---- what a transaction rests on ---- */

@@ -42,6 +42,11 @@ const char *fv_txn_actor(const flagver_txn *txn)
     return txn->actor;
 }
 
+bool fv_txn_is_enlisted(const flagver_txn *txn)
+{
+    return txn->adopted;
+}
+
 const flagver_actor *fv_txn_who(const flagver_txn *txn)
 {
     return &txn->who;

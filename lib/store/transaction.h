@@ -91,6 +91,7 @@ void fv_txn_record(flagver_txn *txn, uint32_t no);
 void fv_txn_record_refusal(flagver_txn *txn, int code); /* nothing after an error of the store */
 
 const char *fv_txn_actor(const flagver_txn *txn);
+bool fv_txn_is_enlisted(const flagver_txn *txn);
 const flagver_actor *fv_txn_who(const flagver_txn *txn);
 struct fv_arena *fv_txn_arena(flagver_txn *txn); /* lives as long as the transaction */
 const struct fv_txn_source *fv_txn_source(const flagver_txn *txn);
@@ -139,6 +140,9 @@ int fv_txn_add_version(flagver_txn *txn, struct fv_series *series, const flagver
 /* A payload by itself, of an item; one with a salt (fv_txn_salt) is sealed on its way. */
 int fv_txn_add_payload(flagver_txn *txn, flagver_bytes body, flagver_bytes salt, flagver_id *ret_id,
                        flagver_error *err);
+
+/* Nothing refers to this payload any more, or is to: it is gone for good. */
+int fv_txn_shred_payload(flagver_txn *txn, const flagver_id *id, flagver_error *err);
 
 /* The version's row was changed; `new_payload`: so was its payload. */
 int fv_txn_change_version(flagver_txn *txn, struct fv_staged *version, bool new_payload,

@@ -293,6 +293,70 @@ START_TEST(what_belongs_to_another_tenant_is_not_there)
 }
 END_TEST
 
+/* ---- what is not kept ---- */
+
+/* Of SQLite: others write payloads in other words. */
+static bool file_contains(const char *path, const char *text)
+{
+    static char bytes[1 << 22];
+    FILE *file = fopen(path, "rb");
+    size_t length, i, wanted = strlen(text);
+
+    ck_assert_msg(file != NULL, "%s", path);
+    length = fread(bytes, 1, sizeof bytes, file);
+    fclose(file);
+    for (i = 0; i + wanted <= length; i++)
+        if (memcmp(bytes + i, text, wanted) == 0)
+            return true;
+    return false;
+}
+
+START_TEST(what_a_draft_said_before_is_not_kept)
+{
+    flagver_client *client = open_store(_i);
+
+    enforce(client, policies[ONE]);
+    done(client, dan, CREATE, P, "s", .json = "'SECRET-ONE'");
+    done(client, dan, ITEMS_PUT, P, "s", 1, "'SECRET-TWO'", ITEM);
+    done(client, dan, ITEMS_PUT, P, "s", 1, "'SECRET-THREE'", ITEM);
+    done(client, dan, ITEMS_PUT, P, "s", 1, "'KEPT'", "other");
+    done(client, dan, EDIT, P, "s", 1, "2");
+    done(client, dan, ITEMS_REMOVE, P, "s", 1, NULL, ITEM);
+    flagver_close(client);
+    ck_assert(file_contains(file_named("store"), "KEPT"));
+    ck_assert(!file_contains(file_named("store"), "SECRET"));
+}
+END_TEST
+
+START_TEST(a_deletion_has_no_items)
+{
+    flagver_client *client = open_store(_i);
+
+    enforce(client, policies[ONE]);
+    bring(client, "s", APPROVED);
+    refused(client, FLAGVER_EINVAL, dan, REMOVE, P, "s", .options.baseline_no = 1);
+    done(client, dan, REMOVE, P, "s");
+    done(client, dan, RETURN, P, "s", 2);
+    refused(client, FLAGVER_ESTATE, dan, ITEMS_PUT, P, "s", 2, "1", ITEM);
+    refused(client, FLAGVER_ESTATE, dan, EDIT, P, "s", 2, "1");
+    flagver_close(client);
+}
+END_TEST
+
+/* Two are to agree on policies; that a phase asks for nobody does not change that. */
+START_TEST(what_policies_ask_for_is_not_undercut_by_one_of_them)
+{
+    flagver_client *client = open_store(_i);
+
+    enforce(client, policies[NOBODY_ASKED]);
+    set_policy(client, &dan, FLAGVER_PHASE_PHASE, "{'approval':{'rule':" TESTERS ",'min':2}}");
+    ck_assert_int_eq(
+        attempt(client, &dan, STEP(PUT, FLAGVER_PHASE_PHASE, P, .json = "{'shred':'anyone'}")),
+        SUBMITTED);
+    flagver_close(client);
+}
+END_TEST
+
 /* ---- bad input ---- */
 
 static const struct {
@@ -354,6 +418,10 @@ static Suite *cells_suite(void)
     tcase_add_loop_test(others, the_host_may_decide_in_place_of_the_rules, 0, STORE_KINDS);
     tcase_add_loop_test(others, what_is_due_is_what_may_be_approved, 0, STORE_KINDS);
     tcase_add_loop_test(others, what_belongs_to_another_tenant_is_not_there, 0, STORE_KINDS);
+    tcase_add_loop_test(others, what_a_draft_said_before_is_not_kept, FAULT_KIND, STORE_KINDS);
+    tcase_add_loop_test(others, a_deletion_has_no_items, 0, STORE_KINDS);
+    tcase_add_loop_test(others, what_policies_ask_for_is_not_undercut_by_one_of_them, 0,
+                        STORE_KINDS);
     tcase_add_loop_test(others, bad_input_is_named_and_changes_nothing, 0, STORE_KINDS);
     return suite;
 }
