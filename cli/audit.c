@@ -541,9 +541,10 @@ static void print_result(const struct verification *verification)
 
     if (verification->as_json) {
         cli_print_document(json_pack(
-            "{s:o, s:o, s:o, s:o, s:o}", "findings", count_document(result->findings), "leaves",
-            count_document(result->leaves), "versions", count_document(result->versions),
-            "payloads", count_document(result->payloads), "root", hex_document(result->root)));
+            "{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "findings", count_document(result->findings),
+            "leaves", count_document(result->leaves), "versions", count_document(result->versions),
+            "payloads", count_document(result->payloads), "sealed", count_document(result->sealed),
+            "shredded", count_document(result->shredded), "root", hex_document(result->root)));
         return;
     }
     cli_print_hex(result->root, FLAGVER_HASH_SIZE, hex);
@@ -554,7 +555,20 @@ static void print_result(const struct verification *verification)
                          result->findings == 1 ? "" : "s");
     else
         cli_print_styled(CLI_GREEN, "nothing is wrong");
-    cli_print("\nroot %s\n", hex);
+    cli_print("\n");
+    if (result->sealed)
+        cli_print("%" PRIu64 " sealed, not looked into\n", result->sealed);
+    if (result->shredded)
+        cli_print("%" PRIu64 " shredded, gone\n", result->shredded);
+    cli_print("root %s\n", hex);
+}
+
+/* That something cannot be read because it was damaged is what the check has found. */
+static int fail_verification(const char *name, const flagver_error *err)
+{
+    int status = cli_fail(name, err);
+
+    return err->code == FLAGVER_ECORRUPT ? CLI_FOUND : status;
 }
 
 static int verify_store(const struct cli_request *request, struct verification *verification,
@@ -570,7 +584,7 @@ static int verify_store(const struct cli_request *request, struct verification *
                              &verification->result, err);
     cli_progress(NULL);
     flagver_close(client);
-    return r < 0 ? fail_checkpoint("audit verify", err) : 0;
+    return r < 0 ? fail_verification("audit verify", err) : 0;
 }
 
 static int verify_file(const char *path, struct verification *verification, flagver_error *err)
@@ -581,7 +595,10 @@ static int verify_file(const char *path, struct verification *verification, flag
     r = flagver_audit_verify_file(path, &verification->options, print_finding, verification,
                                   &verification->result, err);
     cli_progress(NULL);
-    return r < 0 ? fail_checkpoint("audit verify", err) : 0;
+    if (r >= 0)
+        return 0;
+    r = fail_verification(path, err);
+    return err->code == FLAGVER_EIO ? CLI_INVALID : r; /* as of any file that cannot be read */
 }
 
 /* What to hold the log against. */
@@ -589,6 +606,7 @@ static int read_options(const struct cli_request *request, struct verification *
 {
     const char *path = request->values[CLI_CHECKPOINT], *name;
     size_t length = 0;
+    flagver_error error;
     int r;
 
     if (request->values[CLI_VERIFIER] && !path)
@@ -596,6 +614,10 @@ static int read_options(const struct cli_request *request, struct verification *
     r = read_verifier(request, &verification->verifier);
     if (r == 0 && path)
         r = cli_read_operand(path, &name, &verification->checkpoint, &length);
+    if (r == 0 && path &&
+        flagver_audit_read_checkpoint(verification->checkpoint, length, verification->verifier,
+                                      NULL, NULL, &error) < 0)
+        r = fail_checkpoint(name, &error);
     verification->options = (flagver_verify_options){ .size = sizeof verification->options,
                                                       .checkpoint = verification->checkpoint,
                                                       .checkpoint_length = length,

@@ -150,7 +150,9 @@ FLAGVER_API int flagver_audit_check_consistency(const flagver_proof *proof,
 /**
  * What to hold the log against; set `size`, NULL is all defaults.
  *
- * checkpoint  one that was kept elsewhere: the log must begin with its leaves
+ * checkpoint  one that was kept elsewhere: the log must begin with its leaves. It is of the tenant
+ *             that its origin ends with, behind a "/"; that of another tenant is refused. An
+ *             origin that names no tenant of the store was chosen by hand, and says nothing.
  * verifier    the key that must have signed it; NULL: nobody need have
  * tree_only   non-zero: leaves and tree alone, not the records
  */
@@ -163,11 +165,19 @@ typedef struct flagver_verify_options {
     int32_t reserved;
 } flagver_verify_options;
 
-/** What was verified. */
+/**
+ * What was verified, and what could not be.
+ *
+ * payloads  of versions and items, that were read and held against their hashes
+ * root      of the log; of a file with several tenants zeros
+ * sealed    payloads that no key at hand opens: they were not looked into
+ * shredded  payloads that are gone for good
+ */
 typedef struct flagver_verify_result {
     uint64_t leaves, versions, payloads;
     uint64_t findings;
     uint8_t root[FLAGVER_HASH_SIZE];
+    uint64_t sealed, shredded;
 } flagver_verify_result;
 
 /**
@@ -180,8 +190,8 @@ typedef struct flagver_verify_result {
  * tenant in it is.
  *
  * @param ret_result  may be NULL
- * @return the number of findings, at most INT32_MAX; FLAGVER_EKEY, FLAGVER_EPARSE (checkpoint);
- *   or an error of the store or file
+ * @return the number of findings, at most INT32_MAX; FLAGVER_EKEY, FLAGVER_EPARSE (checkpoint),
+ *   FLAGVER_EINVAL (it is another tenant's); or an error of the store or file
  */
 FLAGVER_API int flagver_audit_verify(flagver_client *client, const flagver_verify_options *options,
                                      void (*found)(void *data, const char *line), void *data,

@@ -262,6 +262,8 @@ static int compare_columns(struct fv_comparison *comparison, const flagver_versi
 static void start_hashes(struct fv_comparison *comparison, const flagver_version_row *row)
 {
     comparison->readable = row->payload.data && row->payload_key == 0;
+    comparison->sealed += row->payload.data && row->payload_key != 0;
+    comparison->shredded += !row->payload.data;
     comparison->has_decisions = false;
     memcpy(comparison->content_hash, row->content_hash, FV_DIGEST_SIZE);
     fv_digest_start(comparison->content);
@@ -362,6 +364,7 @@ static int compare_item_payload(struct fv_comparison *comparison, const flagver_
     uint8_t hash[FV_DIGEST_SIZE];
 
     if (!row->payload.data) {
+        comparison->shredded++;
         if (comparison->version && !comparison->version->shredded)
             find_item(comparison, row,
                       "its payload is gone, and no leaf says that it was shredded");
@@ -369,8 +372,10 @@ static int compare_item_payload(struct fv_comparison *comparison, const flagver_
     }
     if (comparison->version && comparison->version->shredded)
         find_item(comparison, row, "its payload is there, and was shredded");
-    if (row->payload_key != 0)
+    if (row->payload_key != 0) {
+        comparison->sealed++;
         return 0;
+    }
     comparison->payloads++;
     fv_digest_start(digest);
     fv_digest_add(digest, row->payload_salt.data, row->payload_salt.length);

@@ -23,6 +23,7 @@ struct fv_comparison {
     bool has_decisions;
     uint8_t content_hash[FV_DIGEST_SIZE]; /* of the row */
     uint64_t versions, payloads;          /* that were looked at; payloads: and could be read */
+    uint64_t sealed, shredded;            /* payloads that could not */
 };
 
 /* FLAGVER_ENOMEM. */

@@ -8,6 +8,7 @@
 #include "engine/comparison.h"
 #include "engine/lines.h"
 #include "engine/rows.h"
+#include "engine/transfer.h"
 #include "engine/tree.h"
 #include "util/fail.h"
 
@@ -93,6 +94,16 @@ static int add_ward(struct verifier *verifier, flagver_bytes name, bool named,
     *ret_ward = ward;
     return verifier->options->checkpoint ? fv_tree_mark(&ward->tree, verifier->checkpoint.size, err)
                                          : 0;
+}
+
+/* Does the checkpoint's origin end with this tenant? */
+static bool is_of(const struct fv_checkpoint *checkpoint, const char *tenant)
+{
+    size_t length = strlen(tenant);
+    const char *end = (const char *)checkpoint->origin.data + checkpoint->origin.length;
+
+    return checkpoint->origin.length > length && end[-(ptrdiff_t)length - 1] == '/' &&
+           memcmp(end - length, tenant, length) == 0;
 }
 
 /* The root is given where there is one log; of several it would say nothing. */
@@ -285,6 +296,8 @@ static void count_rows(struct verifier *verifier, const struct fv_comparison *co
 {
     verifier->result.versions += comparison->versions;
     verifier->result.payloads += comparison->payloads;
+    verifier->result.sealed += comparison->sealed;
+    verifier->result.shredded += comparison->shredded;
 }
 
 static int verify_rows(struct verifier *verifier, struct ward *ward, struct fv_read *read,
@@ -308,13 +321,41 @@ static int verify_rows(struct verifier *verifier, struct ward *ward, struct fv_r
     return r;
 }
 
+/*
+ * Another tenant's checkpoint would only give a false alarm. An origin that names no tenant of
+ * the store was given by hand, and says nothing.
+ */
+static int check_origin(const struct verifier *verifier, const struct fv_tenancy *tenancy,
+                        flagver_error *err)
+{
+    const struct fv_checkpoint *checkpoint = &verifier->checkpoint;
+    struct fv_map tenants;
+    size_t i;
+    int r;
+
+    if (!verifier->options->checkpoint || is_of(checkpoint, tenancy->tenant))
+        return 0;
+    fv_map_init(&tenants, NULL);
+    r = fv_tenants_list(tenancy->store, &tenants, err);
+    for (i = 0; r == 0 && i < tenants.count; i++)
+        if (is_of(checkpoint, tenants.names[i].text))
+            r = fv_fail(err, FLAGVER_EINVAL,
+                        "the checkpoint is of tenant \"%s\", not \"%s\": its origin is \"%.*s\"",
+                        tenants.names[i].text, tenancy->tenant, (int)checkpoint->origin.length,
+                        (const char *)checkpoint->origin.data);
+    fv_map_clear(&tenants);
+    return r;
+}
+
 static int verify_tenant(struct verifier *verifier, const struct fv_tenancy *tenancy,
                          flagver_error *err)
 {
     struct fv_read read;
     struct ward *ward;
-    int r = add_ward(verifier, fv_bytes(tenancy->tenant), false, &ward, err);
+    int r = check_origin(verifier, tenancy, err);
 
+    if (r == 0)
+        r = add_ward(verifier, fv_bytes(tenancy->tenant), false, &ward, err);
     if (r == 0)
         r = fv_read_begin(&read, tenancy->store, tenancy->tenant, err);
     if (r < 0)
@@ -486,15 +527,6 @@ static int go_through(struct file *file,
 }
 
 /* A checkpoint is of the tenant that its origin ends with, or of the only one. */
-static bool is_of(const struct fv_checkpoint *checkpoint, const struct ward *ward)
-{
-    size_t length = strlen(ward->name);
-    const char *end = (const char *)checkpoint->origin.data + checkpoint->origin.length;
-
-    return checkpoint->origin.length > length && end[-(ptrdiff_t)length - 1] == '/' &&
-           memcmp(end - length, ward->name, length) == 0;
-}
-
 static int check_marks(struct verifier *verifier, flagver_error *err)
 {
     struct ward *ward, *only = verifier->first, *found = NULL;
@@ -502,7 +534,7 @@ static int check_marks(struct verifier *verifier, flagver_error *err)
     if (!verifier->options->checkpoint)
         return 0;
     for (ward = verifier->first; ward; ward = ward->next)
-        if (is_of(&verifier->checkpoint, ward) &&
+        if (is_of(&verifier->checkpoint, ward->name) &&
             (!found || strlen(ward->name) > strlen(found->name)))
             found = ward;
     if (!found && only && !only->next)

@@ -180,6 +180,8 @@ START_TEST(nothing_is_found_where_nothing_is_wrong)
     ck_assert_uint_eq(result.leaves, leaves_of(client));
     ck_assert_uint_eq(result.versions, 23);
     ck_assert_uint_eq(result.payloads, 22 + 4); /* one is shredded; items */
+    ck_assert_uint_eq(result.sealed, 0);
+    ck_assert_uint_eq(result.shredded, 1);
     ck_assert_uint_eq(result.findings, 0);
     flagver_close(client);
 }
@@ -785,7 +787,7 @@ START_TEST(only_a_checkpoint_tells_one_consistent_log_from_another)
     put_many(other, 20);
     assert_ok(flagver_audit_keygen("k", &signer, &verifier, &error));
     assert_ok(flagver_audit_checkpoint(client, NULL, signer, &checkpoint, &error));
-    assert_ok(flagver_audit_checkpoint(other, NULL, signer, &elsewhere, &error));
+    assert_ok(flagver_audit_checkpoint(other, "k/default", signer, &elsewhere, &error));
     put_flag(client, "more", SIMPLE);
 
     options.verifier = verifier;
@@ -800,6 +802,32 @@ START_TEST(only_a_checkpoint_tells_one_consistent_log_from_another)
     options.checkpoint_length--;
     ck_assert_int_eq(verify_with(client, &options, NULL), FLAGVER_EPARSE);
     flagver_string_free(elsewhere);
+    flagver_string_free(checkpoint);
+    flagver_string_free(signer);
+    flagver_string_free(verifier);
+    flagver_close(other);
+    flagver_close(client);
+}
+END_TEST
+
+START_TEST(the_checkpoint_of_another_tenant_is_no_alarm)
+{
+    flagver_verify_options options = { .size = sizeof options };
+    flagver_client *client = open_store(_i), *other;
+    char *signer, *verifier, *checkpoint;
+
+    assert_ok(flagver_client_tenant(client, "other", &other, &error));
+    put_many(client, 2);
+    put_many(other, 1);
+    assert_ok(flagver_audit_keygen("k", &signer, &verifier, &error));
+    assert_ok(flagver_audit_checkpoint(client, NULL, signer, &checkpoint, &error));
+    options.checkpoint = checkpoint;
+    options.checkpoint_length = strlen(checkpoint);
+    ck_assert_int_eq(verify_with(other, &options, NULL), FLAGVER_EINVAL);
+    ck_assert_int_eq(line_count, 0);
+    assert_words("is of tenant \"default\", not \"other\": its origin is \"k/default\"");
+    memcpy(checkpoint, "k/nowhere", 9); /* which says nothing */
+    assert_found(verify_with(other, &options, NULL), "leaves from 2 on are gone");
     flagver_string_free(checkpoint);
     flagver_string_free(signer);
     flagver_string_free(verifier);
@@ -899,7 +927,9 @@ START_TEST(an_export_is_verified_without_its_store)
     assert_clean(verify_file("copy", NULL, &result));
     ck_assert_uint_eq(result.leaves, online.leaves);
     ck_assert_uint_eq(result.versions, online.versions);
-    ck_assert_uint_eq(result.payloads, online.payloads - 3); /* sealed: no keys here */
+    ck_assert_uint_eq(result.payloads, online.payloads - 3);
+    ck_assert_uint_eq(result.sealed, 3); /* no keys here */
+    ck_assert_uint_eq(result.shredded, 1);
     ck_assert_mem_eq(result.root, online.root, 32);
 
     options.checkpoint = checkpoint;
@@ -1017,6 +1047,7 @@ static Suite *audit_suite(void)
     tcase_add_test(verification, a_log_without_a_tree_gets_one);
     tcase_add_loop_test(verification, only_a_checkpoint_tells_one_consistent_log_from_another, 0,
                         STORE_KINDS);
+    tcase_add_loop_test(verification, the_checkpoint_of_another_tenant_is_no_alarm, 0, STORE_KINDS);
     tcase_add_test(verification, a_log_that_was_cut_off_is_found_by_a_checkpoint);
     tcase_add_test(verification, wrong_options_are_refused);
 

@@ -137,7 +137,7 @@ prints_like '6 leaves, 3 versions, 3 payloads: nothing is wrong
 root '"$hex"
 run audit verify --checkpoint old --verifier verifier --json
 exits 0
-prints_like '{"findings":0,"leaves":6,"versions":3,"payloads":3,"root":"'"$hex"'"}'
+prints_like '{"findings":0,"leaves":6,"versions":3,"payloads":3,"sealed":0,"shredded":0,"root":"'"$hex"'"}'
 run audit verify --tree-only
 exits 0
 prints_like '6 leaves, 0 versions, 0 payloads: *'
@@ -164,7 +164,44 @@ prints_like '{"finding":"*"}
 *
 {"findings":[1-9]*,"leaves":6,*'
 run audit verify nowhere
-exits 7
+exits 6
+says_like 'flagver: nowhere: *'
+run audit verify --checkpoint nowhere
+exits 6
+says_like 'flagver: nowhere: *'
+run audit verify forged --checkpoint forged
+exits 6
+says_like 'flagver: forged: *'
+
+it "tells another tenant's checkpoint from a log that was cut off"
+run --tenant other flag put x - <<<'{"type": "boolean"}'
+run --tenant other audit verify --checkpoint new --verifier verifier
+exits 6
+says_like 'flagver: audit verify: the checkpoint is of tenant "default", not "other": *'
+
+it "says what it has not looked into"
+export FLAGVER_KEYS=a:YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=
+export FLAGVER_STORE=sqlite:sealed.db
+run phase put secrets - <<<'{"versioning": "full", "approval": {"required": false},
+    "encrypt": true, "shred": "anyone"}'
+run version create secrets x - --submit <<<'1'
+run version create secrets x - --submit <<<'2'
+run version shred secrets x@1
+exits 0
+run audit verify
+exits 0
+prints_like '* leaves, 3 versions, 2 payloads: nothing is wrong
+1 shredded, gone
+root '"$hex"
+unset FLAGVER_KEYS
+run audit verify
+exits 0
+prints_like '* leaves, 3 versions, 1 payloads: nothing is wrong
+1 sealed, not looked into
+1 shredded, gone
+root '"$hex"
+run audit verify --json
+prints_like '*"payloads":1,"sealed":1,"shredded":1,"root":*'
 
 it "creates no store"
 run --store sqlite:none.db audit verify
