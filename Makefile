@@ -51,6 +51,9 @@ HEADERS := $(sort $(wildcard include/flagver/*.h))
 MANUALS := $(sort $(wildcard docs/*.1))
 # What the headers call docs/flags.md, and the schema for editors.
 DOCUMENTS := $(sort $(wildcard docs/*.md)) docs/definitions.schema.json
+# What they link to.
+EXAMPLE_FILES := $(sort $(wildcard examples/*.[ch] examples/*.json))
+EXAMPLE_DRIVERS := $(sort $(wildcard examples/drivers/*.[ch]))
 
 object = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 program = $(patsubst %.c,$(BUILD)/%,$(1))
@@ -236,6 +239,11 @@ install: all
 	chmod 644 $(DESTDIR)$(pkgconfigdir)/flagver.pc
 	$(INSTALL) -d $(DESTDIR)$(docdir)
 	$(INSTALL) -m 644 $(DOCUMENTS) $(DESTDIR)$(docdir)
+	@# Beside the examples in the tree, above them here.
+	sed -i 's|](\.\./examples/|](examples/|g' $(addprefix $(DESTDIR)$(docdir)/,$(notdir $(DOCUMENTS)))
+	$(INSTALL) -d $(DESTDIR)$(docdir)/examples/drivers
+	$(INSTALL) -m 644 $(EXAMPLE_FILES) $(DESTDIR)$(docdir)/examples
+	$(INSTALL) -m 644 $(EXAMPLE_DRIVERS) $(DESTDIR)$(docdir)/examples/drivers
 	$(INSTALL) -d $(DESTDIR)$(conformancedir)
 	$(INSTALL) -m 644 $(CONFORMANCE) $(DESTDIR)$(conformancedir)
 ifneq ($(CLI),)
@@ -255,10 +263,12 @@ uninstall:
 	    $(DESTDIR)$(pkgconfigdir)/flagver.pc $(DESTDIR)$(bindir)/flagver \
 	    $(DESTDIR)$(completionsdir)/flagver \
 	    $(addprefix $(DESTDIR)$(man1dir)/,$(notdir $(MANUALS))) \
-	    $(addprefix $(DESTDIR)$(docdir)/,$(notdir $(DOCUMENTS))) \
+	    $(addprefix $(DESTDIR)$(docdir)/,$(notdir $(DOCUMENTS)) $(EXAMPLE_FILES) $(EXAMPLE_DRIVERS)) \
 	    $(addprefix $(DESTDIR)$(conformancedir)/,$(notdir $(CONFORMANCE)))
 	[ ! -d $(DESTDIR)$(conformancedir) ] || \
 	    rmdir $(DESTDIR)$(conformancedir) $(DESTDIR)$(dir $(conformancedir))
+	[ ! -d $(DESTDIR)$(docdir)/examples ] || \
+	    rmdir $(DESTDIR)$(docdir)/examples/drivers $(DESTDIR)$(docdir)/examples
 	[ ! -d $(DESTDIR)$(docdir) ] || rmdir $(DESTDIR)$(docdir)
 	[ ! -d $(DESTDIR)$(includedir)/flagver ] || rmdir $(DESTDIR)$(includedir)/flagver
 

@@ -87,6 +87,16 @@ suite=$stage/usr/share/flagver/conformance
 grep -qx 'conformance=/usr/share/flagver/conformance' "$stage/usr/lib/pkgconfig/flagver.pc" ||
     fail "flagver.pc does not say where the conformance suite is"
 
+# The documents' links lead somewhere from here too.
+for document in "$stage"/usr/share/doc/flagver/*.md; do
+    # shellcheck disable=SC2016 # the backquotes are the document's
+    for target in $(awk '/^ *```/ { code = !code; next } !code' "$document" | sed 's/`[^`]*`//g' |
+        grep -oE '\]\([^) ]+' | sed -E 's/^..//; s/#.*//' | grep -vE '^[a-z]+:' | sort -u); do
+        [ -e "${document%/*}/$target" ] ||
+            fail "the installed $(basename "$document") links to $target, which is not there"
+    done
+done
+
 if [ -x "$stage/usr/bin/flagver" ]; then
     if readelf -d "$stage/usr/bin/flagver" | grep -qE 'RPATH|RUNPATH'; then
         fail "the installed program has a path to a library in it"
@@ -97,5 +107,6 @@ fi
 staged_make uninstall
 left=$(find "$stage" -type f -o -type l)
 [ -z "$left" ] || fail "uninstall left $left"
+[ ! -e "$stage/usr/share/doc/flagver" ] || fail "uninstall left share/doc/flagver/"
 [ ! -e "$stage/usr/include/flagver" ] || fail "uninstall left include/flagver/"
 echo "installed, linked shared and static, uninstalled"
