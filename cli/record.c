@@ -73,6 +73,20 @@ json_t *cli_version_document(const struct cli_kind *kind, const flagver_version 
     return document;
 }
 
+const char *cli_payload_state_name(int32_t state)
+{
+    switch (state) {
+    case FLAGVER_PAYLOAD_HERE:
+        return "here";
+    case FLAGVER_PAYLOAD_SHREDDED:
+        return "shredded";
+    case FLAGVER_PAYLOAD_SEALED:
+        return "sealed";
+    default:
+        return NULL;
+    }
+}
+
 json_t *cli_version_definition(const flagver_version *version)
 {
     json_error_t error;

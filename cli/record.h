@@ -39,6 +39,9 @@ json_t *cli_record_document(const struct cli_kind *kind, const char *phase, cons
 /* A version as such a document, without its content. */
 json_t *cli_version_document(const struct cli_kind *kind, const flagver_version *version);
 
+/* "here", "shredded", "sealed"; NULL: it was not asked for. */
+const char *cli_payload_state_name(int32_t state);
+
 /* What stands in it, unless it has been deleted or was not read. NULL: there is none. */
 json_t *cli_version_definition(const flagver_version *version);
 

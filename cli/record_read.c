@@ -59,17 +59,41 @@ static int read_no(const struct cli_request *request, int index, uint32_t least,
     return 0;
 }
 
+static void print_document_of(const struct cli_kind *kind, const flagver_version *version)
+{
+    json_t *document = cli_version_document(kind, version);
+
+    if (!kind)
+        cli_json_set(document, "payloadState",
+                     cli_json_text(cli_payload_state_name(version->payload_state)));
+    cli_print_document_with(document, kind ? "definition" : "payload",
+                            version->payload ? version->payload : "null");
+}
+
+/* What cannot be compared says which key is missing. */
+static int fail_sealed(const struct reading *reading, const flagver_version *version)
+{
+    flagver_error error;
+    char *lines = NULL;
+    int r = flagver_version_diff(reading->client, version->phase, version->subject, 0, version->no,
+                                 FLAGVER_DIFF_LINES, &lines, &error);
+
+    flagver_string_free(lines);
+    if (r < 0)
+        return cli_fail(version->subject, &error);
+    cli_complain(version->subject, "the payload of version %u is sealed", (unsigned)version->no);
+    return CLI_NOT_FOUND;
+}
+
 static int print_version(const struct reading *reading, const flagver_version *version)
 {
-    const struct cli_kind *kind = reading->record.kind;
-
-    if (reading->as_json)
-        cli_print_document_with(cli_version_document(kind, version),
-                                kind ? "definition" : "payload",
-                                version->payload ? version->payload : "null");
-    else if (version->payload)
+    if (reading->as_json) {
+        print_document_of(reading->record.kind, version);
+    } else if (version->payload) {
         cli_print_indented(version->payload, version->payload_length);
-    else {
+    } else if (version->payload_state == FLAGVER_PAYLOAD_SEALED) {
+        return fail_sealed(reading, version);
+    } else {
         cli_complain(version->subject, "the payload of version %u was shredded",
                      (unsigned)version->no);
         return CLI_NOT_FOUND;
@@ -299,14 +323,9 @@ int cli_record_list(const struct cli_request *request)
 #define SHOWN_CHANGES 2
 #define SHOWN_BYTES 28
 
-/* The first bytes of a text, none of its characters in part. */
 static int cut(const char *text, size_t length)
 {
-    size_t end = length < SHOWN_BYTES ? length : SHOWN_BYTES;
-
-    while (end < length && ((unsigned char)text[end] & 0xc0) == 0x80)
-        end--;
-    return (int)end;
+    return (int)cli_cut(text, length, SHOWN_BYTES);
 }
 
 /* One line of a difference in short: "percentage 10 -> 25" of "~ /percentage: 10 -> 25". */
@@ -325,15 +344,20 @@ static void shorten(const char *line, size_t length, char *text, size_t size)
              value < end ? " " : "", shown, value, shown < end - value ? "\u2026" : "");
 }
 
-/* What a version changed, in short: its first changes. */
+/* What a version changed, in short: its first changes, or why nothing is known of them. */
 static void add_change(struct cli_table *table, const flagver_version *version, const char *lines)
 {
     char text[512] = "", change[SHOWN_BYTES * 2 + 32];
     size_t length, used = 0, i;
 
-    if (version->tombstone || !lines)
+    if (version->tombstone) {
         lines = "";
-    else if (!version->base_no)
+    } else if (!lines) {
+        if (!version->payload)
+            used = (size_t)snprintf(text, sizeof text, "%s",
+                                    cli_payload_state_name(version->payload_state));
+        lines = "";
+    } else if (!version->base_no)
         used = (size_t)snprintf(text, sizeof text, "created");
     else if (!*lines)
         used = (size_t)snprintf(text, sizeof text, "nothing");
@@ -362,14 +386,14 @@ static void tell_for_people(struct listing *listing, const flagver_version *vers
     cli_table_add(table, version->note);
 }
 
-/* What a version changed; nothing is known of that when its payload, or the one before, is gone. */
+/* What a version changed; nothing is known of that when its payload, or the one before, is not there. */
 static int read_changes(const struct reading *reading, const flagver_version *version,
                         char **ret_lines, flagver_error *err)
 {
     int r = flagver_version_diff(reading->client, reading->record.phase, reading->record.key,
                                  version->base_no, version->no, FLAGVER_DIFF_LINES, ret_lines, err);
 
-    return r == FLAGVER_ENOTFOUND ? 0 : r;
+    return r == FLAGVER_ENOTFOUND || r == FLAGVER_EKEY ? 0 : r;
 }
 
 static bool tell_one(void *data, const flagver_version *version)
@@ -385,6 +409,9 @@ static bool tell_one(void *data, const flagver_version *version)
         return false;
     if (reading->as_json) {
         document = cli_version_document(reading->record.kind, version);
+        if (!reading->record.kind)
+            cli_json_set(document, "payloadState",
+                         cli_json_text(cli_payload_state_name(version->payload_state)));
         cli_json_set(document, "changes", lines ? cli_json_lines(lines) : json_null());
         cli_print_document(document);
     } else {
@@ -399,7 +426,7 @@ static int history(const struct reading *reading)
     static const char *const plain[] = { "NO", "STATE", "SINCE", "BY", "CHANGE", "NOTE", NULL };
     static const char *const decided[] = { "NO",         "STATE",  "SINCE", "BY",
                                            "DECIDED BY", "CHANGE", "NOTE",  NULL };
-    flagver_list_options options = { .size = sizeof options, .backwards = 1 };
+    flagver_list_options options = { .size = sizeof options, .backwards = 1, .payload = 1 };
     flagver_error error;
     struct listing listing = { .reading = reading, .err = &error };
     int r;

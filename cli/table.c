@@ -28,6 +28,15 @@ void cli_table_format(struct cli_table *table, const char *format, ...)
     cli_table_add(table, text);
 }
 
+size_t cli_cut(const char *text, size_t length, size_t limit)
+{
+    size_t end = length < limit ? length : limit;
+
+    while (end < length && ((unsigned char)text[end] & 0xc0) == 0x80)
+        end--;
+    return end;
+}
+
 /* In characters; that some of them are as wide as two is not known here. */
 static int width_of(const char *text)
 {

@@ -20,6 +20,9 @@ void cli_table_add(struct cli_table *table, const char *text);
 void cli_table_format(struct cli_table *table, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* The first bytes of a text, at most `limit` of them, and none of its characters in part. */
+size_t cli_cut(const char *text, size_t length, size_t limit);
+
 /* Prints the table, unless there is nothing but the heading, and frees it. */
 void cli_table_print(struct cli_table *table);
 

@@ -181,13 +181,31 @@ static void print_document(const struct work *work, const flagver_item *item)
 
     cli_print_hex(item->hash, sizeof item->hash, hash);
     document = json_pack(
-        "{s:o, s:o, s:I, s:o, s:s, s:o, s:o, s:o, s:o, s:s}", "phase",
+        "{s:o, s:o, s:I, s:o, s:s, s:o, s:o, s:o, s:o, s:s, s:o}", "phase",
         cli_json_text(work->target.phase), "subject", cli_json_text(work->target.subject), "no",
         (json_int_t)work->target.no, "key", cli_json_text(item->key), "status",
         flagver_item_status_name(item->status), "origin", cli_json_number(item->origin_no),
         "decidedAt", cli_json_time(item->decided_at), "decidedBy", cli_json_text(item->decided_by),
-        "note", cli_json_text(item->note), "hash", hash);
+        "note", cli_json_text(item->note), "hash", hash, "payloadState",
+        cli_json_text(cli_payload_state_name(item->payload_state)));
     cli_print_document_with(document, "payload", item->payload ? item->payload : "null");
+}
+
+/* How many bytes of a value a table shows. */
+#define SHOWN_BYTES 40
+
+/* Enough of it to know which one it is; all of it is in the document. */
+static void add_value(struct cli_table *table, const flagver_item *item)
+{
+    size_t shown;
+
+    if (!item->payload) {
+        cli_table_add(table, cli_payload_state_name(item->payload_state));
+        return;
+    }
+    shown = cli_cut(item->payload, item->payload_length, SHOWN_BYTES);
+    cli_table_format(table, "%.*s%s", (int)shown, item->payload,
+                     shown < item->payload_length ? "\u2026" : "");
 }
 
 static bool list_one(void *data, const flagver_item *item)
@@ -208,6 +226,7 @@ static bool list_one(void *data, const flagver_item *item)
     if (item->origin_no)
         snprintf(origin, sizeof origin, "%u", (unsigned)item->origin_no);
     cli_table_add(table, item->key);
+    add_value(table, item);
     cli_table_add(table, flagver_item_status_name(item->status));
     cli_table_add(table, origin);
     cli_table_add(table, time);
@@ -218,7 +237,8 @@ static bool list_one(void *data, const flagver_item *item)
 
 static int list(struct work *work)
 {
-    static const char *const words[] = { "KEY", "STATUS", "ORIGIN", "DECIDED", "BY", "NOTE", NULL };
+    static const char *const words[] = { "KEY",     "VALUE", "STATUS", "ORIGIN",
+                                         "DECIDED", "BY",    "NOTE",   NULL };
     const struct cli_target *target = &work->target;
     struct listing listing = { .work = work };
     flagver_error error;

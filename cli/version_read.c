@@ -17,6 +17,7 @@
 struct surroundings {
     const flagver_version *version;
     json_t *votes;       /* documents */
+    json_t *authors;     /* names */
     json_int_t items[3]; /* how many, by status */
 };
 
@@ -35,6 +36,14 @@ static bool collect_vote(void *data, const flagver_vote *vote)
     return true;
 }
 
+static bool collect_author(void *data, const char *actor)
+{
+    struct surroundings *around = data;
+
+    cli_json_append(around->authors, cli_json_text(actor));
+    return true;
+}
+
 static bool count_item(void *data, const flagver_item *item)
 {
     struct surroundings *around = data;
@@ -50,10 +59,13 @@ static int look_around(flagver_client *client, struct surroundings *around, flag
 
     r = flagver_votes_list(client, version->phase, version->subject, version->no, collect_vote,
                            around, err);
-    if (r < 0)
-        return r;
-    return flagver_items_list(client, version->phase, version->subject, version->no, count_item,
-                              around, err);
+    if (r == 0)
+        r = flagver_authors_list(client, version->phase, version->subject, version->no,
+                                 collect_author, around, err);
+    if (r == 0)
+        r = flagver_items_list(client, version->phase, version->subject, version->no, count_item,
+                               around, err);
+    return r;
 }
 
 static void print_document(const struct surroundings *around)
@@ -61,11 +73,14 @@ static void print_document(const struct surroundings *around)
     const flagver_version *version = around->version;
     json_t *document = cli_version_document(NULL, version);
 
+    cli_json_set(document, "authors", json_incref(around->authors));
     cli_json_set(document, "approvals", json_incref(around->votes));
     cli_json_set(document, "items",
                  json_pack("{s:I, s:I, s:I}", "pending", around->items[FLAGVER_ITEM_PENDING],
                            "approved", around->items[FLAGVER_ITEM_APPROVED], "rejected",
                            around->items[FLAGVER_ITEM_REJECTED]));
+    cli_json_set(document, "payloadState",
+                 cli_json_text(cli_payload_state_name(version->payload_state)));
     cli_print_document_with(document, "payload", version->payload ? version->payload : "null");
 }
 
@@ -89,6 +104,28 @@ static void print_event(const char *label, int64_t time, const char *by)
         cli_print_name(by);
     }
     cli_print("\n");
+}
+
+/* Who has written it beside who created it. */
+static void print_editors(const struct surroundings *around)
+{
+    const char *creator = around->version->created_by, *name;
+    const json_t *author;
+    size_t i, count = 0;
+
+    json_array_foreach(around->authors, i, author)
+    {
+        name = json_string_value(author);
+        if (!name || (creator && strcmp(name, creator) == 0))
+            continue;
+        if (count++)
+            cli_print(", ");
+        else
+            print_label("edited by");
+        cli_print_name(name);
+    }
+    if (count)
+        cli_print("\n");
 }
 
 static void print_number(const char *label, uint32_t no)
@@ -135,7 +172,7 @@ static void print_payload(const flagver_version *version)
     else if (version->payload)
         cli_print_indented(version->payload, version->payload_length);
     else
-        cli_print("shredded\n");
+        cli_print("%s\n", cli_payload_state_name(version->payload_state));
 }
 
 static void print_for_people(const struct surroundings *around)
@@ -150,6 +187,7 @@ static void print_for_people(const struct surroundings *around)
     cli_print("@%u: %s%s\n", (unsigned)version->no, flagver_state_name(version->state),
               version->emergency ? ", by emergency" : "");
     print_event("created", version->created_at, version->created_by);
+    print_editors(around);
     print_event("submitted", version->submitted_at, NULL);
     print_event("decided", version->decided_at, version->decided_by);
     print_event("superseded", version->superseded_at, NULL);
@@ -171,7 +209,7 @@ static void print_for_people(const struct surroundings *around)
 static int show(const struct cli_request *request, flagver_client *client,
                 const struct cli_target *target)
 {
-    struct surroundings around = { .votes = json_array() };
+    struct surroundings around = { .votes = json_array(), .authors = json_array() };
     flagver_version *version = NULL;
     flagver_error error;
     int r;
@@ -187,6 +225,7 @@ static int show(const struct cli_request *request, flagver_client *client,
     else
         print_for_people(&around);
     json_decref(around.votes);
+    json_decref(around.authors);
     flagver_version_free(version);
     return r;
 }

@@ -15,8 +15,9 @@
  * Lines that begin with '#' are comments. They are read when the client is opened: a process that
  * is to know a new key is started anew, or asks a function.
  *
- * Without the key everything but the payloads can be read, and nothing of an encrypted phase
- * written: FLAGVER_EKEY names the key.
+ * Without the key everything but the payloads can be read: they are FLAGVER_PAYLOAD_SEALED then. So
+ * it is with another key of the same name. Nothing of an encrypted phase is written, and no payloads
+ * are compared: FLAGVER_EKEY names the key.
  */
 #ifndef FLAGVER_KEY_H
 #define FLAGVER_KEY_H

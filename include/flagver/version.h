@@ -70,8 +70,9 @@ extern "C" {
  * created_by …     NULL: not (yet), or nothing said
  * content_hash     SHA-256 of the salt (of encrypted payloads), the payload and, in order of their keys,
  *                  for each item the length of its key in 4 bytes, big-endian, its key and its hash
- * payload          canonical JSON, NUL-terminated; NULL when it was not asked for, or shredded
+ * payload          canonical JSON, NUL-terminated; NULL when payload_state is another than HERE
  * emergency        in force by an emergency rule, without approval
+ * payload_state    FLAGVER_PAYLOAD_…
  */
 typedef struct flagver_version {
     const char *phase, *subject, *id;
@@ -85,7 +86,23 @@ typedef struct flagver_version {
     const char *payload;
     size_t payload_length;
     bool emergency;
+    int32_t payload_state;
 } flagver_version;
+
+/**
+ * Where a payload is.
+ *
+ * NONE      it was not asked for
+ * HERE
+ * SHREDDED  it is gone for good
+ * SEALED    it is encrypted, and the key is not at hand: it is not there, or another one of this name.
+ *           flagver_key_list() says which keys open. A payload that was damaged, or put
+ *           in another's place, is FLAGVER_ECORRUPT.
+ */
+#define FLAGVER_PAYLOAD_NONE 0
+#define FLAGVER_PAYLOAD_HERE 1
+#define FLAGVER_PAYLOAD_SHREDDED 2
+#define FLAGVER_PAYLOAD_SEALED 3
 
 /** Free a version. NULL is fine. */
 FLAGVER_API void flagver_version_free(flagver_version *version);
@@ -254,7 +271,8 @@ FLAGVER_API int flagver_items_decide(flagver_txn *txn, const char *phase, const 
                                      int32_t status, const flagver_write_options *options,
                                      flagver_version **ret_version, flagver_error *err);
 
-/** An item as it is read; borrowed. `origin_no`, `decided_…` as in flagver_item_row. */
+/** An item as it is read; borrowed. `origin_no`, `decided_…` as in flagver_item_row, `payload…` as
+    in flagver_version; it is always asked for. */
 typedef struct flagver_item {
     const char *key;
     uint32_t origin_no;
@@ -264,6 +282,7 @@ typedef struct flagver_item {
     uint8_t hash[32];
     const char *payload;
     size_t payload_length;
+    int32_t payload_state;
 } flagver_item;
 
 /** "pending", "approved", "rejected"; NULL for a number that is none. Static. */
@@ -286,12 +305,21 @@ FLAGVER_API int flagver_votes_list(flagver_client *client, const char *phase, co
                                    uint32_t no, bool (*visit)(void *data, const flagver_vote *vote),
                                    void *data, flagver_error *err);
 
+/**
+ * Visit who has written a version: who created it, unless nobody was named, then, in byte order,
+ * those who have edited it as well. The names are borrowed. As flagver_version_history().
+ */
+FLAGVER_API int flagver_authors_list(flagver_client *client, const char *phase, const char *subject,
+                                     uint32_t no, bool (*visit)(void *data, const char *actor),
+                                     void *data, flagver_error *err);
+
 /* ---- reading ---- */
 
 /**
  * Read one version: the current one, number `no`, the one that was in force at
  * `time`, or the one with this id. No transaction and no actor is needed; what
- * an open transaction has written is not seen.
+ * an open transaction has written is not seen. No key is needed either: a payload may be
+ * FLAGVER_PAYLOAD_SEALED.
  *
  * @return 0, or
  *   FLAGVER_ENOTFOUND  there is none; for current and as_of also when it is a tombstone
@@ -365,6 +393,8 @@ FLAGVER_API int flagver_version_list(flagver_client *client, const char *phase,
  * are the empty object.
  *
  * @param ret_text  freed with flagver_string_free()
+ * @return 0, or as above; FLAGVER_EKEY names the key without which a payload cannot be compared,
+ *   and FLAGVER_ENOTFOUND is also what was shredded
  */
 FLAGVER_API int flagver_version_diff(flagver_client *client, const char *phase, const char *subject,
                                      uint32_t from_no, uint32_t to_no, int form, char **ret_text,

@@ -61,6 +61,21 @@ int flagver_votes_list(flagver_client *client, const char *phase, const char *su
     return r;
 }
 
+int flagver_authors_list(flagver_client *client, const char *phase, const char *subject,
+                         uint32_t no, bool (*visit)(void *data, const char *actor), void *data,
+                         flagver_error *err)
+{
+    struct fv_tenancy tenancy;
+    int r;
+
+    r = begin(client, phase, subject, visit != NULL, &tenancy, err);
+    if (r < 0)
+        return r;
+    r = fv_history_authors(&tenancy, phase, subject, no, visit, data, err);
+    fv_store_release(tenancy.store);
+    return r;
+}
+
 /* ---- writing ---- */
 
 struct call {

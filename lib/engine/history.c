@@ -25,6 +25,20 @@ static const char *text_of(struct fv_arena *arena, flagver_bytes bytes, bool *fi
     return text;
 }
 
+/* Of a row that was read leniently: that it was asked for is not to be seen in it. */
+static int32_t state_of(flagver_bytes payload, uint32_t key)
+{
+    if (payload.data)
+        return FLAGVER_PAYLOAD_HERE;
+    return key ? FLAGVER_PAYLOAD_SEALED : FLAGVER_PAYLOAD_NONE;
+}
+
+/* The same of one that was asked for. */
+static int32_t asked_state(int32_t state)
+{
+    return state == FLAGVER_PAYLOAD_NONE ? FLAGVER_PAYLOAD_SHREDDED : state;
+}
+
 int fv_version_fill(struct fv_arena *arena, const flagver_version_row *row,
                     flagver_version *ret_version)
 {
@@ -52,7 +66,8 @@ int fv_version_fill(struct fv_arena *arena, const flagver_version_row *row,
                                       .note = text_of(arena, row->note, &fine),
                                       .payload = text_of(arena, row->payload, &fine),
                                       .payload_length = row->payload.length,
-                                      .emergency = row->bits & FLAGVER_VERSION_EMERGENCY };
+                                      .emergency = row->bits & FLAGVER_VERSION_EMERGENCY,
+                                      .payload_state = state_of(row->payload, row->payload_key) };
     memcpy(ret_version->content_hash, row->content_hash, sizeof ret_version->content_hash);
     return fine ? 0 : FLAGVER_ENOMEM;
 }
@@ -74,6 +89,7 @@ int fv_version_copy(const flagver_version_row *row, flagver_version **ret_versio
         fv_version_free(&owned->version);
         return fv_fail_memory(err);
     }
+    owned->version.payload_state = asked_state(owned->version.payload_state);
     *ret_version = &owned->version;
     return 0;
 }
@@ -116,6 +132,7 @@ int fv_history_one(const struct fv_tenancy *tenancy, flagver_query *query, bool 
 
     query->payload = 1;
     r = fv_read_begin(&read, tenancy->store, tenancy->tenant, err);
+    read.lenient = true;
     if (r == 0)
         r = read_one(&read, query, in_force, what, ret_version, err);
     fv_read_end(&read);
@@ -160,6 +177,8 @@ static int visit_rows(struct fv_read *read, const flagver_query *query, struct l
         fv_arena_reset(&listing->arena);
         if (fv_version_fill(&listing->arena, &row.as.version, &version) < 0)
             return fv_fail_memory(err);
+        if (query->payload)
+            version.payload_state = asked_state(version.payload_state);
         listing->ended = !listing->visit(listing->data, &version);
         listing->visited++;
     }
@@ -201,6 +220,7 @@ int fv_history_visit(const struct fv_tenancy *tenancy, const flagver_query *quer
         all.limit = 0; /* those that are left out do not count */
     fv_arena_init(&listing.arena, NULL, CHUNK);
     r = fv_read_begin(&read, tenancy->store, tenancy->tenant, err);
+    read.lenient = true;
     if (r == 0)
         r = visit_rest(&read, &all, &listing, err);
     if (r == 0)
@@ -281,18 +301,17 @@ int fv_history_diff(const struct fv_tenancy *tenancy, const char *phase, const c
     return r;
 }
 
-/* ---- items and votes ---- */
+/* ---- items, votes and authors ---- */
 
-/* Begins the scan of what belongs to a version. */
-static int scan_parts(struct fv_read *read, int kind, const char *phase, const char *subject,
-                      uint32_t no, flagver_error *err)
+/* The version without its payload; the row is borrowed until the next one is read. */
+static int find_version(struct fv_read *read, const char *phase, const char *subject, uint32_t no,
+                        flagver_version_row *ret_row, flagver_error *err)
 {
     const flagver_query version = { .kind = FLAGVER_QUERY_VERSIONS,
                                     .pick = FLAGVER_PICK_NUMBER,
                                     .phase = fv_bytes(phase),
                                     .subject = fv_bytes(subject),
                                     .no = no };
-    flagver_query parts = { .kind = kind, .no = no, .payload = 1 };
     flagver_row row;
     int r;
 
@@ -304,7 +323,21 @@ static int scan_parts(struct fv_read *read, int kind, const char *phase, const c
     if (r == 0)
         return fv_fail(err, FLAGVER_ENOTFOUND, "there is no version %u of %s \"%.256s\"",
                        (unsigned)no, phase, subject);
-    parts.id = row.as.version.series;
+    *ret_row = row.as.version;
+    return 0;
+}
+
+/* Begins the scan of what belongs to a version. */
+static int scan_parts(struct fv_read *read, int kind, const char *phase, const char *subject,
+                      uint32_t no, flagver_error *err)
+{
+    flagver_query parts = { .kind = kind, .no = no, .payload = 1 };
+    flagver_version_row version;
+    int r = find_version(read, phase, subject, no, &version, err);
+
+    if (r < 0)
+        return r;
+    parts.id = version.series;
     return fv_read_scan(read, &parts, err);
 }
 
@@ -313,14 +346,16 @@ static int fill_item(struct fv_arena *arena, const flagver_item_row *row, flagve
 {
     bool fine = true;
 
-    *ret_item = (flagver_item){ .key = text_of(arena, row->key, &fine),
-                                .origin_no = row->origin_no,
-                                .status = row->status,
-                                .decided_by = text_of(arena, row->decided_by, &fine),
-                                .note = text_of(arena, row->note, &fine),
-                                .decided_at = row->decided_at,
-                                .payload = text_of(arena, row->payload, &fine),
-                                .payload_length = row->payload.length };
+    *ret_item =
+        (flagver_item){ .key = text_of(arena, row->key, &fine),
+                        .origin_no = row->origin_no,
+                        .status = row->status,
+                        .decided_by = text_of(arena, row->decided_by, &fine),
+                        .note = text_of(arena, row->note, &fine),
+                        .decided_at = row->decided_at,
+                        .payload = text_of(arena, row->payload, &fine),
+                        .payload_length = row->payload.length,
+                        .payload_state = asked_state(state_of(row->payload, row->payload_key)) };
     memcpy(ret_item->hash, row->hash, sizeof ret_item->hash);
     return fine ? 0 : fv_fail_memory(err);
 }
@@ -352,6 +387,7 @@ int fv_history_items(const struct fv_tenancy *tenancy, const char *phase, const 
 
     fv_arena_init(&arena, NULL, CHUNK);
     r = fv_read_begin(&read, tenancy->store, tenancy->tenant, err);
+    read.lenient = true;
     if (r == 0)
         r = scan_parts(&read, FLAGVER_QUERY_ITEMS, phase, subject, no, err);
     if (r == 0)
@@ -404,6 +440,63 @@ int fv_history_votes(const struct fv_tenancy *tenancy, const char *phase, const 
         r = scan_parts(&read, FLAGVER_QUERY_VOTES, phase, subject, no, err);
     if (r == 0)
         r = visit_votes(&read, &arena, visit, data, err);
+    fv_read_end(&read);
+    fv_arena_clear(&arena);
+    return r;
+}
+
+/* 1: go on. */
+static int visit_author(struct fv_arena *arena, flagver_bytes actor,
+                        bool (*visit)(void *data, const char *actor), void *data,
+                        flagver_error *err)
+{
+    bool fine = true;
+    const char *text;
+
+    fv_arena_reset(arena);
+    text = text_of(arena, actor, &fine);
+    if (!fine)
+        return fv_fail_memory(err);
+    return !text || visit(data, text);
+}
+
+static int visit_authors(struct fv_read *read, struct fv_arena *arena,
+                         const flagver_version_row *version,
+                         bool (*visit)(void *data, const char *actor), void *data,
+                         flagver_error *err)
+{
+    const flagver_query query = { .kind = FLAGVER_QUERY_CONTRIBUTORS,
+                                  .id = version->series,
+                                  .no = version->no };
+    flagver_row row;
+    int r = visit_author(arena, version->created_by, visit, data, err);
+
+    if (r <= 0)
+        return r;
+    r = fv_read_scan(read, &query, err);
+    while (r >= 0 && (r = fv_read_next(read, &row, err)) > 0) {
+        r = visit_author(arena, row.as.contributor.actor, visit, data, err);
+        if (r <= 0)
+            return r;
+    }
+    return r;
+}
+
+int fv_history_authors(const struct fv_tenancy *tenancy, const char *phase, const char *subject,
+                       uint32_t no, bool (*visit)(void *data, const char *actor), void *data,
+                       flagver_error *err)
+{
+    flagver_version_row version;
+    struct fv_arena arena;
+    struct fv_read read;
+    int r;
+
+    fv_arena_init(&arena, NULL, CHUNK);
+    r = fv_read_begin(&read, tenancy->store, tenancy->tenant, err);
+    if (r == 0)
+        r = find_version(&read, phase, subject, no, &version, err);
+    if (r == 0)
+        r = visit_authors(&read, &arena, &version, visit, data, err);
     fv_read_end(&read);
     fv_arena_clear(&arena);
     return r;

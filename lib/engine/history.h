@@ -15,11 +15,14 @@ struct fv_tenancy {
     const char *tenant;
 };
 
-/* The row as users see it, with texts of its own in the arena. FLAGVER_ENOMEM. */
+/*
+ * The row as users see it, with texts of its own in the arena: as one whose payload was not asked
+ * for when it has none. FLAGVER_ENOMEM.
+ */
 int fv_version_fill(struct fv_arena *arena, const flagver_version_row *row,
                     flagver_version *ret_version);
 
-/* The same with an owner: freed with flagver_version_free(). */
+/* The same of a row whose payload was asked for, with an owner: freed with flagver_version_free(). */
 int fv_version_copy(const flagver_version_row *row, flagver_version **ret_version,
                     flagver_error *err);
 void fv_version_free(flagver_version *version);
@@ -57,6 +60,9 @@ int fv_history_items(const struct fv_tenancy *tenancy, const char *phase, const 
 int fv_history_votes(const struct fv_tenancy *tenancy, const char *phase, const char *subject,
                      uint32_t no, bool (*visit)(void *data, const flagver_vote *vote), void *data,
                      flagver_error *err);
+int fv_history_authors(const struct fv_tenancy *tenancy, const char *phase, const char *subject,
+                       uint32_t no, bool (*visit)(void *data, const char *actor), void *data,
+                       flagver_error *err);
 
 int fv_history_log(const struct fv_tenancy *tenancy, uint64_t from, uint32_t limit,
                    bool (*visit)(void *data, const flagver_audit_entry *entry), void *data,

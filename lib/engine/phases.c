@@ -280,6 +280,7 @@ int fv_phases_due(const struct fv_tenancy *tenancy, const struct fv_due *due,
 
     fv_arena_init(&waiting.arena, NULL, CHUNK);
     r = fv_read_begin(&waiting.read, tenancy->store, tenancy->tenant, err);
+    waiting.read.lenient = true;
     if (r == 0)
         r = fv_policies_read(&waiting.read, &waiting.policies, err);
     if (r == 0)

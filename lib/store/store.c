@@ -400,6 +400,31 @@ static int open_row(struct fv_read *read, flagver_row *row, flagver_error *err)
     return 0;
 }
 
+/* In place of a payload whose key is not at hand. */
+static void leave_out(struct fv_read *read, flagver_row *row)
+{
+    const flagver_bytes none = { NULL, 0 };
+
+    if (read->kind == FLAGVER_QUERY_ITEMS)
+        row->as.item.payload = row->as.item.payload_salt = none;
+    else
+        row->as.version.payload = row->as.version.payload_salt = none;
+}
+
+static int open_leniently(struct fv_read *read, flagver_row *row, flagver_error *err)
+{
+    flagver_error problem;
+    int r = open_row(read, row, &problem);
+
+    if (r == FLAGVER_EKEY) {
+        leave_out(read, row);
+        return 0;
+    }
+    if (r < 0 && err)
+        *err = problem;
+    return r;
+}
+
 int fv_read_next(struct fv_read *read, flagver_row *ret_row, flagver_error *err)
 {
     int r, opened;
@@ -408,6 +433,6 @@ int fv_read_next(struct fv_read *read, flagver_row *ret_row, flagver_error *err)
     r = read->store->driver->next(read->cursor, ret_row, err);
     if (r <= 0 || read->sealed)
         return r;
-    opened = open_row(read, ret_row, err);
+    opened = read->lenient ? open_leniently(read, ret_row, err) : open_row(read, ret_row, err);
     return opened < 0 ? opened : r;
 }

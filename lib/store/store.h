@@ -92,6 +92,7 @@ struct fv_read {
     flagver_driver_txn *txn;
     flagver_cursor *cursor;
     bool sealed;  /* after begin: leave payloads as they are stored */
+    bool lenient; /* after begin: a payload whose key is not at hand is none, and no error */
     int32_t kind; /* of the query under way */
     struct fv_data_keys data_keys;
     uint8_t *opened; /* the payload of the row that came last, */
@@ -106,7 +107,8 @@ void fv_read_end(struct fv_read *read); /* also after an error; a scan is ended 
 
 /*
  * Scan: begin, then next until it returns 0; a new scan ends the one before. A payload that
- * cannot be opened is FLAGVER_EKEY or FLAGVER_ECORRUPT, and the next row comes next.
+ * cannot be opened is FLAGVER_EKEY or FLAGVER_ECORRUPT, and the next row comes next. Where the read
+ * is lenient a row whose payload stays sealed has a payload_key, but no payload.
  */
 int fv_read_scan(struct fv_read *read, const flagver_query *query, flagver_error *err);
 int fv_read_next(struct fv_read *read, flagver_row *ret_row, flagver_error *err);

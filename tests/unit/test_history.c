@@ -369,6 +369,37 @@ START_TEST(items_are_visited_by_key)
 }
 END_TEST
 
+static bool note_author(void *data, const char *actor)
+{
+    struct parts *parts = data;
+    size_t length = strlen(parts->text);
+
+    snprintf(parts->text + length, sizeof parts->text - length, "%s%s", length ? " " : "", actor);
+    return --parts->left != 0;
+}
+
+START_TEST(authors_are_who_created_a_version_and_who_edited_it)
+{
+    flagver_client *client = open_phase(_i, "{'approval':{'rule':'anyone'}}");
+    struct parts all = { .left = -1 }, first = { .left = 1 }, alone = { .left = -1 };
+
+    done(client, dan, CREATE, P, S, .json = "{}");
+    assert_ok(flagver_authors_list(client, P, S, 1, note_author, &alone, &error));
+    ck_assert_str_eq(alone.text, "dan");
+    done(client, cat, EDIT, P, S, 1, .json = "1");
+    done(client, dan, EDIT, P, S, 1, .json = "2");
+    done(client, ann, EDIT, P, S, 1, .json = "3");
+    assert_ok(flagver_authors_list(client, P, S, 1, note_author, &all, &error));
+    ck_assert_str_eq(all.text, "dan ann cat");
+    assert_ok(flagver_authors_list(client, P, S, 1, note_author, &first, &error));
+    ck_assert_str_eq(first.text, "dan");
+    assert_fails(FLAGVER_ENOTFOUND,
+                 flagver_authors_list(client, P, S, 2, note_author, &all, &error));
+    assert_fails(FLAGVER_EINVAL, flagver_authors_list(client, P, S, 1, NULL, NULL, &error));
+    flagver_close(client);
+}
+END_TEST
+
 /* "ACTOR(NOTE) …" */
 static bool note_vote(void *data, const flagver_vote *vote)
 {
@@ -601,6 +632,7 @@ int main(void)
     tcase_add_test(tcase, items_and_votes_of_nothing_are_refused);
     tcase_add_loop_test(tcase, items_are_visited_by_key, 0, STORE_KINDS);
     tcase_add_loop_test(tcase, votes_are_visited_as_they_came, 0, STORE_KINDS);
+    tcase_add_loop_test(tcase, authors_are_who_created_a_version_and_who_edited_it, 0, STORE_KINDS);
     tcase_add_test(tcase, states_of_items_have_names);
     tcase_add_loop_test(tcase, what_was_shredded_is_read_without_its_content, 0, STORE_KINDS);
     tcase_add_loop_test(tcase, what_was_shredded_in_force_is_still_in_force, 0, STORE_KINDS);

@@ -92,12 +92,24 @@ static void assert_says(flagver_client *client, const char *phase, const char *s
     flagver_version_free(version);
 }
 
+/* Of "x": the payload is there only when it is HERE. */
+static void assert_state(flagver_client *client, uint32_t no, int32_t state)
+{
+    flagver_version *version = NULL;
+
+    assert_ok(flagver_version_get(client, PHASE, "x", no, &version, &error));
+    ck_assert_int_eq(version->payload_state, state);
+    ck_assert_int_eq(version->payload != NULL, state == FLAGVER_PAYLOAD_HERE);
+    flagver_version_free(version);
+}
+
 /* ---- reading and writing ---- */
 
 static bool see_text(void *data, const flagver_version *version)
 {
     unsigned *seen = data;
 
+    ck_assert_int_eq(version->payload_state, FLAGVER_PAYLOAD_HERE);
     ck_assert_ptr_nonnull(version->payload);
     ck_assert_str_eq(version->payload, TEXT);
     ++*seen;
@@ -312,7 +324,7 @@ END_TEST
 struct items {
     unsigned count, there;
     char payloads[4][64];
-    int32_t status[4];
+    int32_t status[4], states[4];
 };
 
 static bool see_item(void *data, const flagver_item *item)
@@ -321,6 +333,7 @@ static bool see_item(void *data, const flagver_item *item)
 
     ck_assert_uint_lt(items->count, 4);
     items->status[items->count] = item->status;
+    items->states[items->count] = item->payload_state;
     snprintf(items->payloads[items->count++], 64, "%s", item->payload ? item->payload : "");
     items->there += item->payload != NULL;
     return true;
@@ -568,7 +581,6 @@ END_TEST
 START_TEST(an_export_brings_keys_and_payloads_along)
 {
     flagver_client *client = begin_store(_i);
-    flagver_version *version = NULL;
     struct items items;
     char uri[160];
 
@@ -590,7 +602,7 @@ START_TEST(an_export_brings_keys_and_payloads_along)
     flagver_close(client);
 
     assert_ok(flagver_open(uri, NULL, &client, &error));
-    assert_fails(FLAGVER_EKEY, flagver_version_get(client, PHASE, "x", 1, &version, &error));
+    assert_state(client, 1, FLAGVER_PAYLOAD_SEALED);
     flagver_close(client);
 }
 END_TEST
@@ -616,11 +628,107 @@ START_TEST(without_a_key_nothing_is_written_and_all_but_payloads_is_read)
     assert_fails(FLAGVER_EKEY, put(client, PHASE, "y", TEXT));
     assert_words("\"a\"");
     assert_fails(FLAGVER_ENOTFOUND, flagver_version_get(client, PHASE, "y", 1, &version, &error));
-    assert_fails(FLAGVER_EKEY, flagver_version_get(client, PHASE, "x", 1, &version, &error));
-    assert_words("\"a\"");
     assert_ok(flagver_version_history(client, PHASE, "x", NULL, count_version, &count, &error));
     ck_assert_uint_eq(count, 1);
     assert_ok(put(client, PLAIN, "y", TEXT));
+    flagver_close(client);
+}
+END_TEST
+
+static bool see_states(void *data, const flagver_version *version)
+{
+    int32_t *states = data;
+
+    ck_assert_uint_le(version->no, 3);
+    ck_assert_int_eq(version->payload != NULL, version->payload_state == FLAGVER_PAYLOAD_HERE);
+    states[version->no] = version->payload_state;
+    return true;
+}
+
+/* 'a' by name, but 32 times 'b' */
+#define KEY_A_WRONG "a:YmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmI="
+
+/* Of what was written under KEY_A: version 1 is shredded, version 2 is in force and has items. */
+static void assert_all_is_read_but_payloads(flagver_client *client)
+{
+    const flagver_list_options asked = { .size = sizeof asked, .payload = 1 };
+    int32_t states[4] = { -1, -1, -1, -1 };
+    flagver_version *version = NULL, *again = NULL;
+    struct items items;
+    char *text = NULL;
+
+    assert_state(client, 1, FLAGVER_PAYLOAD_SHREDDED);
+    assert_state(client, 2, FLAGVER_PAYLOAD_SEALED);
+    assert_ok(flagver_version_current(client, PHASE, "x", &version, &error));
+    ck_assert_int_eq(version->payload_state, FLAGVER_PAYLOAD_SEALED);
+    ck_assert_uint_eq(version->payload_length, 0);
+    assert_ok(flagver_version_as_of(client, PHASE, "x", version->decided_at, &again, &error));
+    ck_assert_int_eq(again->payload_state, FLAGVER_PAYLOAD_SEALED);
+    flagver_version_free(again);
+    flagver_version_free(version);
+
+    assert_ok(flagver_version_history(client, PHASE, "x", &asked, see_states, states, &error));
+    ck_assert_int_eq(states[1], FLAGVER_PAYLOAD_SHREDDED);
+    ck_assert_int_eq(states[2], FLAGVER_PAYLOAD_SEALED);
+    assert_ok(flagver_version_history(client, PHASE, "x", NULL, see_states, states, &error));
+    ck_assert_int_eq(states[1], FLAGVER_PAYLOAD_NONE);
+    ck_assert_int_eq(states[2], FLAGVER_PAYLOAD_NONE);
+    assert_ok(flagver_version_list(client, PHASE, &asked, see_states, states, &error));
+    ck_assert_int_eq(states[2], FLAGVER_PAYLOAD_SEALED);
+
+    items = items_of(client, 2);
+    ck_assert_uint_eq(items.count, 2);
+    ck_assert_uint_eq(items.there, 0);
+    ck_assert_int_eq(items.states[0], FLAGVER_PAYLOAD_SEALED);
+    ck_assert_int_eq(items.status[0], FLAGVER_ITEM_APPROVED);
+    assert_fails(FLAGVER_EKEY,
+                 flagver_version_diff(client, PHASE, "x", 0, 2, FLAGVER_DIFF_LINES, &text, &error));
+    assert_words("\"a\"");
+}
+
+START_TEST(a_payload_whose_key_is_not_at_hand_is_sealed)
+{
+    flagver_client *client = begin_store(_i);
+    struct items items;
+    flagver_txn *txn;
+
+    put_with_items(client);
+    carry_forward(client);
+    txn = begin_as(client, &custodian, NULL);
+    assert_ok(flagver_version_shred(txn, PHASE, "x", 1, NULL, &error));
+    commit(txn);
+    assert_state(client, 2, FLAGVER_PAYLOAD_HERE);
+    items = items_of(client, 1);
+    ck_assert_int_eq(items.states[0], FLAGVER_PAYLOAD_SHREDDED);
+    items = items_of(client, 2);
+    ck_assert_int_eq(items.states[0], FLAGVER_PAYLOAD_HERE);
+    flagver_close(client);
+
+    client = open_keyed(_i, NULL);
+    assert_all_is_read_but_payloads(client);
+    flagver_close(client);
+    client = open_keyed(_i, KEY_A_WRONG);
+    assert_all_is_read_but_payloads(client);
+    flagver_close(client);
+}
+END_TEST
+
+START_TEST(what_waits_is_listed_without_the_key)
+{
+    const flagver_list_options asked = { .size = sizeof asked, .payload = 1 };
+    int32_t states[4] = { -1, -1, -1, -1 };
+    flagver_client *client = begin_store(_i);
+    flagver_txn *txn;
+
+    put_with_items(client);
+    txn = begin(client);
+    assert_ok(flagver_version_create(txn, PHASE, "x", "2", 1, NULL, NULL, &error));
+    assert_ok(flagver_version_submit(txn, PHASE, "x", 2, NULL, NULL, &error));
+    commit(txn);
+    flagver_close(client);
+    client = open_keyed(_i, NULL);
+    assert_ok(flagver_version_due(client, &custodian, PHASE, &asked, see_states, states, &error));
+    ck_assert_int_eq(states[2], FLAGVER_PAYLOAD_SEALED);
     flagver_close(client);
 }
 END_TEST
@@ -1181,6 +1289,9 @@ static Suite *keys_suite(void)
                         STORE_KINDS);
     tcase_add_loop_test(shared, without_a_key_nothing_is_written_and_all_but_payloads_is_read,
                         JSONFILE_KIND, STORE_KINDS);
+    tcase_add_loop_test(shared, a_payload_whose_key_is_not_at_hand_is_sealed, JSONFILE_KIND,
+                        STORE_KINDS);
+    tcase_add_loop_test(shared, what_waits_is_listed_without_the_key, JSONFILE_KIND, STORE_KINDS);
     tcase_add_loop_test(shared, keys_come_from_a_function_a_file_or_the_environment, JSONFILE_KIND,
                         STORE_KINDS);
     tcase_add_loop_test(shared, rotating_makes_old_keys_needless, JSONFILE_KIND, STORE_KINDS);

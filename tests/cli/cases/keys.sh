@@ -35,6 +35,42 @@ run key list
 exits 1
 prints_like '*1*a*no*'
 
+it "reads all but payloads without the key"
+run version history secrets x
+exits 0
+prints_like 'NO*STATE*CHANGE*
+1*approved*alice*sealed'
+run version history secrets x --json
+exits 0
+prints_like '*"no":1,*"payloadState":"sealed","changes":null}'
+run version show secrets x@1
+exits 0
+prints_like 'secrets x@1: approved*hash *sealed'
+run version show secrets x@1 --json
+exits 0
+prints_like '*"payloadState":"sealed","payload":null}'
+run version current secrets x --json
+exits 0
+prints_like '*"payloadState":"sealed","payload":null}'
+run version diff secrets x 0 1
+exits 7
+says_like 'flagver: x: *"a"*'
+FLAGVER_KEYS=$a run version create secrets z - <<<'null'
+FLAGVER_KEYS=$a run version items secrets z@1 --put - <<<'{"k": [1]}'
+exits 0
+run version items secrets z@1
+exits 0
+prints_like 'KEY *VALUE *STATUS*
+k    sealed  pending*'
+run version items secrets z@1 --json
+prints_like '*"payloadState":"sealed","payload":null}'
+export FLAGVER_KEYS=$a
+run version show secrets z@1 --json
+prints_like '*"payloadState":"here","payload":null}'
+run version items secrets z@1
+prints_like 'KEY *VALUE *STATUS*
+k    \[1\]    pending*'
+
 it "rotates"
 export FLAGVER_KEYS=$b,$a
 run key rotate
@@ -65,7 +101,13 @@ run version shred secrets x@1 --role Custodian
 exits 5
 run version show secrets x@1 --json
 exits 0
-prints_like '*"state":"superseded"*'
+prints_like '*"state":"superseded"*"payloadState":"shredded","payload":null}'
+run version show secrets x@1
+prints_like '*shredded'
+run version history secrets x
+prints_like 'NO*
+2*approved*
+1*superseded*shredded*'
 run version diff secrets x 1 2
 exits 3
 says_like 'flagver: x: *version 1*shredded'

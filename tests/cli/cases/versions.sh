@@ -179,7 +179,28 @@ hash       $hash
 
 {\"n\": 2}"
 run version show scoping $doc@1 --json
-prints_like '{"phase":"scoping","subject":"'$doc'","no":1,"state":"approved",*"approvals":\[{"by":"olga","at":"'"$time"'","note":"fine","contentHash":"'"$hash"'","counts":true}\],"items":{"pending":0,"approved":0,"rejected":0},"payload":{"n":2}}'
+prints_like '{"phase":"scoping","subject":"'$doc'","no":1,"state":"approved",*"approvals":\[{"by":"olga","at":"'"$time"'","note":"fine","contentHash":"'"$hash"'","counts":true}\],"items":{"pending":0,"approved":0,"rejected":0},"payloadState":"here","payload":{"n":2}}'
+
+it "shows who has written a version"
+run version create scoping who - "${tina[@]}" <<<'{"n": 1}'
+exits 0
+run version show scoping who@1
+holds eval '! grep -q "^edited" "$work/out"'
+run version show scoping who@1 --json
+prints_like '*"authors":\["tina"\],"approvals"*'
+run version edit scoping who@1 - --actor zoe --role Tester <<<'{"n": 2}'
+exits 0
+run version edit scoping who@1 - --actor tom --role Tester <<<'{"n": 3}'
+exits 0
+run version show scoping who@1
+prints_like "scoping who@1: draft
+created    $time by tina
+edited by  tom, zoe
+hash *"
+run version show scoping who@1 --json
+prints_like '*"authors":\["tina","tom","zoe"\],"approvals"*'
+run version withdraw scoping who@1 "${tina[@]}"
+exits 0
 
 it "knows what is not there"
 run version show scoping $doc@9
@@ -208,9 +229,11 @@ prints "$doc@2: 3 items put"
 run version items scoping $doc@2 fee --remove "${tina[@]}"
 prints "$doc@2: 1 item removed"
 run version items scoping $doc@2
-prints_like 'KEY *STATUS *ORIGIN *DECIDED *BY *NOTE*rate  pending*term  pending'
+prints_like 'KEY   VALUE      STATUS *ORIGIN *DECIDED *BY *NOTE*
+rate  {"a":1.5}  pending
+term  \[true\]     pending'
 run version items scoping $doc@2 rate --json
-prints_like '{"phase":"scoping","subject":"'$doc'","no":2,"key":"rate","status":"pending","origin":null,"decidedAt":null,"decidedBy":null,"note":null,"hash":"*","payload":{"a":1.5}}'
+prints_like '{"phase":"scoping","subject":"'$doc'","no":2,"key":"rate","status":"pending","origin":null,"decidedAt":null,"decidedBy":null,"note":null,"hash":"*","payloadState":"here","payload":{"a":1.5}}'
 run version items scoping $doc@2 fee
 exits 3
 says "flagver: $doc@2: has no such item"
@@ -246,10 +269,10 @@ run version decide scoping $doc@2 term --reject --note no "${olga[@]}"
 run version approve scoping $doc@2 "${olga[@]}"
 exits 0
 run version items scoping $doc@2
-prints_like 'KEY *rate  approved  2 *olga*term  rejected  *olga  no'
+prints_like 'KEY *rate  {"a":1.5}  approved  2 *olga*term  \[true\]     rejected  *olga  no'
 run version create scoping $doc - "${tina[@]}" --baseline 2 <<<'{"n": 4}'
 run version items scoping $doc@3
-prints_like 'KEY *rate  approved  2 *'
+prints_like 'KEY *rate  {"a":1.5}  approved  2 *'
 holds eval '! grep -q term "$work/out"'
 
 it "withdraws, rejects, returns"
