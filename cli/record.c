@@ -87,6 +87,17 @@ const char *cli_payload_state_name(int32_t state)
     }
 }
 
+json_t *cli_payload_state(const flagver_version *version)
+{
+    return cli_json_text(version->tombstone ? NULL
+                                            : cli_payload_state_name(version->payload_state));
+}
+
+const char *cli_payload_json(const flagver_version *version)
+{
+    return version->payload && !version->tombstone ? version->payload : "null";
+}
+
 json_t *cli_version_definition(const flagver_version *version)
 {
     json_error_t error;

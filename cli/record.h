@@ -42,6 +42,10 @@ json_t *cli_version_document(const struct cli_kind *kind, const flagver_version 
 /* "here", "shredded", "sealed"; NULL: it was not asked for. */
 const char *cli_payload_state_name(int32_t state);
 
+/* A version's "payloadState" and its payload as JSON; both are null for a tombstone, which has none. */
+json_t *cli_payload_state(const flagver_version *version);
+const char *cli_payload_json(const flagver_version *version);
+
 /* What stands in it, unless it has been deleted or was not read. NULL: there is none. */
 json_t *cli_version_definition(const flagver_version *version);
 

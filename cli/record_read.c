@@ -64,10 +64,8 @@ static void print_document_of(const struct cli_kind *kind, const flagver_version
     json_t *document = cli_version_document(kind, version);
 
     if (!kind)
-        cli_json_set(document, "payloadState",
-                     cli_json_text(cli_payload_state_name(version->payload_state)));
-    cli_print_document_with(document, kind ? "definition" : "payload",
-                            version->payload ? version->payload : "null");
+        cli_json_set(document, "payloadState", cli_payload_state(version));
+    cli_print_document_with(document, kind ? "definition" : "payload", cli_payload_json(version));
 }
 
 /* What cannot be compared says which key is missing. */
@@ -410,8 +408,7 @@ static bool tell_one(void *data, const flagver_version *version)
     if (reading->as_json) {
         document = cli_version_document(reading->record.kind, version);
         if (!reading->record.kind)
-            cli_json_set(document, "payloadState",
-                         cli_json_text(cli_payload_state_name(version->payload_state)));
+            cli_json_set(document, "payloadState", cli_payload_state(version));
         cli_json_set(document, "changes", lines ? cli_json_lines(lines) : json_null());
         cli_print_document(document);
     } else {

@@ -79,9 +79,8 @@ static void print_document(const struct surroundings *around)
                  json_pack("{s:I, s:I, s:I}", "pending", around->items[FLAGVER_ITEM_PENDING],
                            "approved", around->items[FLAGVER_ITEM_APPROVED], "rejected",
                            around->items[FLAGVER_ITEM_REJECTED]));
-    cli_json_set(document, "payloadState",
-                 cli_json_text(cli_payload_state_name(version->payload_state)));
-    cli_print_document_with(document, "payload", version->payload ? version->payload : "null");
+    cli_json_set(document, "payloadState", cli_payload_state(version));
+    cli_print_document_with(document, "payload", cli_payload_json(version));
 }
 
 static void print_label(const char *label)

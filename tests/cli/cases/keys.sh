@@ -114,6 +114,21 @@ says_like 'flagver: x: *version 1*shredded'
 run version shred secrets x
 exits 2
 
+it "shows what is deleted, with the key and without"
+run version create secrets gone - --submit <<<'1'
+run version remove secrets gone
+exits 0
+run version show secrets gone@2 --json
+exits 0
+prints_like '*"deleted":true*"payloadState":null,"payload":null}'
+FLAGVER_KEYS=$a run version show secrets gone@2
+exits 0
+prints_like 'secrets gone@2: approved*deleted'
+FLAGVER_KEYS=$a run version current secrets gone
+exits 3
+FLAGVER_KEYS=$a run version history secrets gone
+prints_like '*2*approved, deleted*1*superseded*sealed*'
+
 it "retains what is young or in force"
 run retain secrets --role Custodian
 exits 2
