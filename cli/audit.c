@@ -116,6 +116,8 @@ static int fail_checkpoint(const char *name, const flagver_error *err)
 
 struct listing {
     bool as_json;
+    const char *phase, *subject; /* NULL: any */
+    uint64_t limit, count;       /* 0: no limit */
     struct cli_table table;
 };
 
@@ -124,8 +126,17 @@ static json_t *state_document(int32_t state)
     return cli_json_text(state ? flagver_state_name(state) : NULL);
 }
 
+/* Zeros: there is nothing that it would be of. */
+static json_t *optional_hex(const uint8_t hash[FLAGVER_HASH_SIZE])
+{
+    static const uint8_t zeros[FLAGVER_HASH_SIZE];
+
+    return memcmp(hash, zeros, FLAGVER_HASH_SIZE) == 0 ? json_null() : hex_document(hash);
+}
+
 static json_t *entry_document(const flagver_audit_entry *entry)
 {
+    const char *key = entry->idempotency_key;
     json_t *document = json_pack(
         "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:b}", "no",
         count_document(entry->no), "time", cli_json_time(entry->time), "actor",
@@ -141,19 +152,21 @@ static json_t *entry_document(const flagver_audit_entry *entry)
     cli_json_set(document, "rule", cli_json_text(entry->rule));
     cli_json_set(document, "contentHash", hex_document(entry->content_hash));
     cli_json_set(document, "leafHash", hex_document(entry->leaf_hash));
+    cli_json_set(document, "deleted", json_boolean((entry->bits & FLAGVER_VERSION_TOMBSTONE) != 0));
+    cli_json_set(document, "rev", json_integer(entry->rev));
+    cli_json_set(document, "parentNo", cli_json_number(entry->parent_no));
+    cli_json_set(document, "baseNo", cli_json_number(entry->base_no));
+    cli_json_set(document, "revertsNo", cli_json_number(entry->reverts_no));
+    cli_json_set(document, "noteHash", optional_hex(entry->note_hash));
+    cli_json_set(document, "decisionsHash", optional_hex(entry->decisions_hash));
+    cli_json_set(document, "idempotencyKey", cli_json_text(key && *key ? key : NULL));
     return document;
 }
 
-static bool list_entry(void *data, const flagver_audit_entry *entry)
+static void add_entry(struct cli_table *table, const flagver_audit_entry *entry)
 {
-    struct listing *listing = data;
-    struct cli_table *table = &listing->table;
     char time[CLI_DATETIME_SIZE];
 
-    if (listing->as_json) {
-        cli_print_document(entry_document(entry));
-        return true;
-    }
     cli_datetime_print(entry->time, time);
     cli_table_format(table, "%" PRIu64, entry->no);
     cli_table_add(table, time);
@@ -163,15 +176,32 @@ static bool list_entry(void *data, const flagver_audit_entry *entry)
     cli_table_format(table, "%s@%u", entry->subject, (unsigned)entry->version_no);
     cli_table_add(table, flagver_state_name(entry->to));
     cli_table_add(table, entry->rule);
-    return true;
+}
+
+static bool list_entry(void *data, const flagver_audit_entry *entry)
+{
+    struct listing *listing = data;
+
+    if (listing->phase && strcmp(listing->phase, entry->phase) != 0)
+        return true;
+    if (listing->subject && strcmp(listing->subject, entry->subject) != 0)
+        return true;
+    if (listing->as_json)
+        cli_print_document(entry_document(entry));
+    else
+        add_entry(&listing->table, entry);
+    return ++listing->count != listing->limit;
 }
 
 int cli_audit_log(const struct cli_request *request)
 {
     static const char *const heading[] = { "NO",    "TIME",    "BY",     "ACTION",
                                            "PHASE", "SUBJECT", "BECAME", "ALLOWED" };
-    struct listing listing = { .as_json = request->values[CLI_JSON], .table = { .columns = 8 } };
-    uint64_t from = 0, limit = 0;
+    struct listing listing = { .as_json = request->values[CLI_JSON],
+                               .phase = request->values[CLI_PHASE],
+                               .subject = request->values[CLI_SUBJECT],
+                               .table = { .columns = 8 } };
+    uint64_t from = 0;
     flagver_client *client;
     flagver_error error;
     size_t i;
@@ -179,16 +209,15 @@ int cli_audit_log(const struct cli_request *request)
 
     r = read_count(request, CLI_FROM, &from);
     if (r == 0)
-        r = read_count(request, CLI_LIMIT, &limit);
-    if (r == 0 && limit > UINT32_MAX)
-        limit = 0; /* more than there can be */
+        r = read_count(request, CLI_LIMIT, &listing.limit);
     if (r == 0)
         r = cli_store_read(request, NULL, &client);
     if (r)
         return r;
     for (i = 0; i < sizeof heading / sizeof *heading; i++)
         cli_table_add(&listing.table, heading[i]);
-    r = flagver_audit_log(client, from, (uint32_t)limit, list_entry, &listing, NULL, &error);
+    /* The limit is one of what is printed. */
+    r = flagver_audit_log(client, from, 0, list_entry, &listing, NULL, &error);
     flagver_close(client);
     cli_table_print(&listing.table);
     return r < 0 ? cli_fail("audit log", &error) : CLI_DONE;

@@ -682,8 +682,10 @@ const struct cli_command cli_commands[] = {
         .name = "audit log",
         .operands = "",
         .summary = "print the audit log",
-        .options = CLI_BIT(CLI_FROM) | CLI_BIT(CLI_LIMIT),
-        .manual = "Print what has happened to records, in order: a leaf for each transition.",
+        .options = CLI_BIT(CLI_FROM) | CLI_BIT(CLI_LIMIT) | CLI_BIT(CLI_PHASE) |
+                   CLI_BIT(CLI_SUBJECT),
+        .manual = "Print what has happened to records, in order: a leaf for each transition. With\n"
+                  "--phase and --subject only of these; --limit is then how many of them.",
         .run = cli_audit_log,
     },
     {

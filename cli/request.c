@@ -63,6 +63,8 @@ const struct cli_option_form cli_options[CLI_OPTION_COUNT] = {
     [CLI_OLD] = { "old", "SIZE", "that the log begins with its first so many leaves" },
     [CLI_SIZE] = { "size", "SIZE", "about the log as it was with so many leaves" },
     [CLI_TREE_ONLY] = { "tree-only", NULL, "the log alone, not the records" },
+    [CLI_PHASE] = { "phase", "PHASE", "only of this phase" },
+    [CLI_SUBJECT] = { "subject", "SUBJECT", "only of this subject, all of it" },
 };
 
 /* How many of the words spell the command's name; `whole` when all of the name is there. */

@@ -69,6 +69,8 @@ enum cli_option {
     CLI_OLD,
     CLI_SIZE,
     CLI_TREE_ONLY,
+    CLI_PHASE,
+    CLI_SUBJECT,
     CLI_OPTION_COUNT
 };
 

@@ -72,7 +72,7 @@ retain|PHASE|--note --idempotency-key --prefix --until
 key list||
 key rotate||--idempotency-key
 key fernet|KEYS FILE|
-audit log||--limit --from
+audit log||--limit --from --phase --subject
 audit keygen|SIGNER FILE|
 audit checkpoint||--signer --origin
 audit prove|[LEAF]|--old --size
@@ -131,6 +131,7 @@ _flagver_value() {
         _flagver_files "$2"
         ;;
     --enable) _flagver_keys flag "$2" ;;
+    --phase) _flagver_phases "$2" ;;
     --store) mapfile -t COMPREPLY < <(compgen -W 'sqlite:' -- "$2") ;;
     --type) mapfile -t COMPREPLY < <(compgen -W 'boolean string integer double json' -- "$2") ;;
     --state)

@@ -16,7 +16,7 @@ prints_like 'NO *TIME *BY *ACTION *PHASE *SUBJECT *BECAME *ALLOWED
 2 *create *x@2 *
 3 *submit *x@2 *'
 run audit log --from 3 --json
-prints_like '{"no":3,"time":"*Z","actor":"alice","action":"submit","phase":"flagver.flag","subject":"x","version":2,"from":"draft","to":"approved","supersedes":1,"emergency":false,"self":false,"policy":"","policyNo":null,"rule":"anyone","contentHash":"'"$hex"'","leafHash":"'"$hex"'"}'
+prints_like '{"no":3,"time":"*Z","actor":"alice","action":"submit","phase":"flagver.flag","subject":"x","version":2,"from":"draft","to":"approved","supersedes":1,"emergency":false,"self":false,"policy":"","policyNo":null,"rule":"anyone","contentHash":"'"$hex"'","leafHash":"'"$hex"'","deleted":false,"rev":[0-9]*,"parentNo":*,"baseNo":*,"revertsNo":null,"noteHash":null,"decisionsHash":null,"idempotencyKey":null}'
 run audit log --from 1 --limit 2 --json
 holds test "$(wc -l <"$work/out")" = 2
 run audit log --from x
@@ -202,6 +202,28 @@ prints_like '* leaves, 3 versions, 1 payloads: nothing is wrong
 root '"$hex"
 run audit verify --json
 prints_like '*"payloads":1,"sealed":1,"shredded":1,"root":*'
+
+it "prints only what happened to a phase or a subject"
+export FLAGVER_STORE=sqlite:only.db
+run phase put memos - <<<'{"versioning": "audit_only"}'
+run version record memos x - --note 'as told' --idempotency-key once <<<'1'
+run version record memos xx - <<<'1'
+run flag put x - <<<'{"type": "boolean"}'
+run audit log --subject x
+exits 0
+prints_like 'NO *
+2 *alice *record *memos *x@1 *recorded *
+4 *alice *create *flagver.flag *x@1 *
+5 *alice *submit *flagver.flag *x@1 *'
+run audit log --subject x --phase memos --json
+prints_like '{"no":2,*"deleted":false,"rev":1,"parentNo":null,"baseNo":null,"revertsNo":null,"noteHash":"'"$hex"'","decisionsHash":null,"idempotencyKey":"once"}'
+holds test "$(wc -l <"$work/out")" = 1
+run audit log --subject x --from 3 --limit 1 --json
+prints_like '{"no":4,*'
+holds test "$(wc -l <"$work/out")" = 1
+run audit log --phase memo --json
+exits 0
+prints_nothing
 
 it "creates no store"
 run --store sqlite:none.db audit verify
