@@ -100,8 +100,9 @@ FLAGVER_API int flagver_store_import(const char *uri, const char *path, flagver_
 
 /**
  * Look a store over before a deployment: can it be opened and written, is its schema whole, is
- * the clock plausible, is there room on the disk, are its flags well-formed. `visit` gets
- * one line for each, which says what to do where something is wrong.
+ * the clock plausible, is there room on the disk, are its flags well-formed, and are the records
+ * of every tenant what its audit log says (flagver_audit_verify(), with the keys of FLAGVER_KEYS).
+ * `visit` gets one line for each, which says what to do where something is wrong.
  *
  * @return the number of findings that are not OK, or FLAGVER_EINVAL, FLAGVER_ENOMEM. A store
  *   that cannot be used is a finding.

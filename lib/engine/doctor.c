@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -14,10 +15,11 @@
 
 #include "codec/records.h"
 #include "engine/feed.h"
+#include "engine/keys.h"
 #include "engine/transfer.h"
+#include "engine/verify.h"
 #include "flagver/store.h"
 #include "model/datetime.h"
-#include "model/leaf.h"
 #include "util/fail.h"
 
 #define LINE_SIZE 2560
@@ -29,7 +31,8 @@
 #define FIRST_YEAR_MS INT64_C(1704067200000) /* 2024: this library is not older */
 #define LAST_YEAR_MS INT64_C(4102444800000)  /* 2100 */
 #define DEFAULT_TENANT "default"
-#define WAIT_MS 1000 /* who holds a lock for longer is worth a finding */
+#define FINDINGS_SHOWN 10 /* of each tenant */
+#define WAIT_MS 1000      /* who holds a lock for longer is worth a finding */
 
 enum { OK = FLAGVER_FINDING_OK, WARNING = FLAGVER_FINDING_WARNING, BAD = FLAGVER_FINDING_ERROR };
 
@@ -138,12 +141,27 @@ static const char *advice_to_open(const char *uri, int code)
 
 /* ---- the store and its schema ---- */
 
-static bool check_open(struct doctor *doctor)
+/* Nobody can give keys here but the environment; without them there is less to look into. */
+static void read_keys(struct doctor *doctor, struct fv_keyring **ret_keys)
 {
-    const struct fv_store_options options = { .no_upgrade = true, .wait_ms = WAIT_MS };
+    const struct fv_keyring_source source = { .text = getenv("FLAGVER_KEYS") };
     flagver_error error = { .code = 0 };
 
-    if (fv_store_open(doctor->uri, &options, &doctor->store, &error) < 0) {
+    *ret_keys = NULL;
+    if (fv_keyring_new(&source, ret_keys, &error) < 0)
+        say_advised(doctor, "the keys cannot be read", &error, NULL);
+}
+
+static bool check_open(struct doctor *doctor)
+{
+    struct fv_store_options options = { .no_upgrade = true, .wait_ms = WAIT_MS };
+    flagver_error error = { .code = 0 };
+    int r;
+
+    read_keys(doctor, &options.keys);
+    r = fv_store_open(doctor->uri, &options, &doctor->store, &error);
+    fv_keyring_release(options.keys);
+    if (r < 0) {
         say_advised(doctor, "the store cannot be opened", &error,
                     advice_to_open(doctor->uri, error.code));
         return false;
@@ -335,237 +353,142 @@ static void check_file(struct doctor *doctor)
     check_wal(doctor, path);
 }
 
-/* ---- the audit log against the versions ---- */
+/* ---- the audit log against the records ---- */
 
-struct tally {
-    uint64_t leaves;
-    uint64_t versions; /* that there are */
-    uint64_t born;     /* that the log tells of */
+/* A tenant that is verified. */
+struct verification {
+    struct doctor *doctor;
+    const char *tenant;
+    uint64_t count;
 };
 
-static bool is_leaf_hash(struct fv_digest *digest, const flagver_leaf_row *row)
+static void show_finding(void *data, const char *line)
 {
-    uint8_t hash[FV_DIGEST_SIZE];
+    struct verification *verification = data;
+    uint64_t before = verification->count++;
 
-    fv_digest_start(digest);
-    fv_digest_add(digest, "", 1);
-    fv_digest_add(digest, row->leaf.data, row->leaf.length);
-    return fv_digest_end(digest, hash) && memcmp(hash, row->hash, sizeof hash) == 0;
+    if (before < FINDINGS_SHOWN)
+        say(verification->doctor, BAD, "tenant \"%s\": %s%s%s", verification->tenant, line,
+            before ? "" : "; ", before ? "" : advice(FLAGVER_ECORRUPT));
 }
 
-static int look_at_leaf(struct doctor *doctor, struct fv_digest *digest, const char *tenant,
-                        const flagver_leaf_row *row, struct tally *tally, flagver_error *err)
+static void say_how_many_more(const struct verification *verification)
 {
-    struct fv_audit_leaf leaf;
+    bool is_default = strcmp(verification->tenant, DEFAULT_TENANT) == 0;
 
-    if (row->no != tally->leaves)
-        return fv_fail(err, FLAGVER_ECORRUPT, "leaf %" PRIu64 " is missing", tally->leaves);
-    if (!fv_leaf_decode(row->leaf.data, row->leaf.length, &leaf))
-        return fv_fail(err, FLAGVER_ECORRUPT, "leaf %" PRIu64 " is malformed", row->no);
-    if (leaf.leaf_no != row->no || leaf.tenant.length != strlen(tenant) ||
-        memcmp(leaf.tenant.data, tenant, leaf.tenant.length) != 0)
-        return fv_fail(err, FLAGVER_ECORRUPT, "leaf %" PRIu64 " belongs elsewhere", row->no);
-    if (!is_leaf_hash(digest, row))
-        return fv_fail(err, FLAGVER_ECORRUPT, "leaf %" PRIu64 " has another hash than is stored",
-                       row->no);
-    tally->leaves++;
-    tally->born += leaf.from == 0;
-    if (leaf.time > doctor->newest)
-        doctor->newest = leaf.time;
-    return 0;
+    if (verification->count > FINDINGS_SHOWN)
+        say(verification->doctor, BAD,
+            "tenant \"%s\": %" PRIu64 " more things are wrong; flagver %s%s%saudit verify lists "
+            "them",
+            verification->tenant, verification->count - FINDINGS_SHOWN,
+            is_default ? "" : "--tenant ", is_default ? "" : verification->tenant,
+            is_default ? "" : " ");
 }
 
-static int count_leaves(struct doctor *doctor, struct fv_read *read, const char *tenant,
-                        struct tally *tally, flagver_error *err)
+static bool note_time(void *data, const flagver_audit_entry *entry)
 {
-    const flagver_query query = { .kind = FLAGVER_QUERY_LEAVES };
-    struct fv_digest *digest = fv_digest_new(doctor->store->crypto);
-    flagver_row row;
-    int r;
+    struct doctor *doctor = data;
 
-    if (!digest)
-        return fv_fail_memory(err);
-    r = fv_read_scan(read, &query, err);
-    while (r >= 0 && (r = fv_read_next(read, &row, err)) > 0)
-        r = look_at_leaf(doctor, digest, tenant, &row.as.leaf, tally, err);
-    fv_digest_free(digest);
-    return r;
+    if (entry->time > doctor->newest)
+        doctor->newest = entry->time;
+    return true;
 }
 
-static int count_versions(struct fv_read *read, struct tally *tally, flagver_error *err)
-{
-    const flagver_query query = { .kind = FLAGVER_QUERY_SERIES };
-    flagver_row row;
-    int r = fv_read_scan(read, &query, err);
-
-    while (r >= 0 && (r = fv_read_next(read, &row, err)) > 0)
-        tally->versions += row.as.series.last_no;
-    return r;
-}
-
-static int look_at_log(struct doctor *doctor, const char *tenant, struct tally *tally,
+static int look_at_log(struct doctor *doctor, const char *tenant, flagver_verify_result *sums,
                        flagver_error *err)
 {
-    struct fv_read read;
-    int r;
+    static const flagver_verify_options options = { .size = sizeof options };
+    const struct fv_tenancy tenancy = { doctor->store, tenant };
+    struct verification verification = { doctor, tenant, 0 };
+    flagver_verify_result result;
+    int r = fv_verify_store(&tenancy, &options, show_finding, &verification, &result, err);
 
-    r = fv_read_begin(&read, doctor->store, tenant, err);
-    if (r == 0)
-        r = count_leaves(doctor, &read, tenant, tally, err);
-    if (r == 0)
-        r = count_versions(&read, tally, err);
-    if (r == 0 && tally->born != tally->versions)
-        r = fv_fail(err, FLAGVER_ECORRUPT,
-                    "the log tells of %" PRIu64 " versions and the store has %" PRIu64, tally->born,
-                    tally->versions);
-    fv_read_end(&read);
-    return r;
+    say_how_many_more(&verification);
+    if (r < 0)
+        return r;
+    sums->leaves += result.leaves;
+    sums->versions += result.versions;
+    sums->payloads += result.payloads;
+    sums->sealed += result.sealed;
+    sums->shredded += result.shredded;
+    sums->findings += result.findings;
+    return result.leaves
+               ? fv_history_log(&tenancy, result.leaves - 1, 1, note_time, doctor, NULL, err)
+               : 0;
+}
+
+static void say_agreed(struct doctor *doctor, const flagver_verify_result *sums)
+{
+    char rest[128] = "";
+
+    if (sums->sealed || sums->shredded)
+        snprintf(rest, sizeof rest, "; sealed and not looked into %" PRIu64 ", shredded %" PRIu64,
+                 sums->sealed, sums->shredded);
+    say(doctor, OK,
+        "the audit log and the records agree: tenants %zu, versions %" PRIu64 ", leaves %" PRIu64
+        ", payloads %" PRIu64 "%s",
+        doctor->tenants.count, sums->versions, sums->leaves, sums->payloads, rest);
 }
 
 static void check_logs(struct doctor *doctor)
 {
-    uint64_t leaves = 0, versions = 0;
+    flagver_verify_result sums = { .leaves = 0 };
     flagver_error error = { .code = 0 };
     char what[FV_TENANT_LIMIT + 64];
     bool fine = true;
     size_t i;
 
     for (i = 0; i < doctor->tenants.count; i++) {
-        struct tally tally = { .leaves = 0 };
         const char *tenant = doctor->tenants.names[i].text;
 
-        if (look_at_log(doctor, tenant, &tally, &error) < 0) {
-            snprintf(what, sizeof what, "the audit log of tenant \"%s\"", tenant);
+        if (look_at_log(doctor, tenant, &sums, &error) < 0) {
+            snprintf(what, sizeof what, "the audit log and the records of tenant \"%s\"", tenant);
             say_error(doctor, what, &error);
             fine = false;
         }
-        leaves += tally.leaves;
-        versions += tally.versions;
     }
-    if (fine)
-        say(doctor, OK,
-            "the audit log and the records agree: tenants %zu, versions %" PRIu64
-            ", leaves %" PRIu64,
-            doctor->tenants.count, versions, leaves);
+    if (fine && !sums.findings)
+        say_agreed(doctor, &sums);
 }
 
-/* ---- what is in force against what was approved ---- */
+/* ---- keys ---- */
 
-static void add_item(struct fv_digest *digest, const flagver_item_row *item)
+struct key_tally {
+    unsigned all, closed;
+    uint32_t no; /* of the first that is closed, */
+    char id[FV_KEY_ID_SIZE];
+};
+
+static bool count_key(void *data, const flagver_data_key *key)
 {
-    const uint32_t length = (uint32_t)item->key.length;
-    const uint8_t head[4] = { (uint8_t)(length >> 24), (uint8_t)(length >> 16),
-                              (uint8_t)(length >> 8), (uint8_t)length };
+    struct key_tally *tally = data;
 
-    fv_digest_add(digest, head, sizeof head);
-    fv_digest_add(digest, item->key.data, length);
-    fv_digest_add(digest, item->hash, sizeof item->hash);
-}
-
-static int add_items(struct fv_digest *digest, const struct fv_read *read,
-                     const flagver_version_row *version, flagver_error *err)
-{
-    const flagver_query query = { .kind = FLAGVER_QUERY_ITEMS,
-                                  .id = version->series,
-                                  .no = version->no };
-    const flagver_driver *driver = read->store->driver;
-    flagver_cursor *cursor;
-    flagver_row row;
-    int r;
-
-    r = driver->scan(read->txn, &query, &cursor, err);
-    if (r < 0)
-        return r;
-    while ((r = driver->next(cursor, &row, err)) > 0)
-        add_item(digest, &row.as.item);
-    driver->end_scan(cursor);
-    return r;
-}
-
-static int is_content(struct fv_digest *digest, const struct fv_read *read,
-                      const flagver_version_row *row, bool with_items, bool *ret_same,
-                      flagver_error *err)
-{
-    uint8_t hash[FV_DIGEST_SIZE];
-    int r;
-
-    fv_digest_start(digest);
-    fv_digest_add(digest, row->payload.data, row->payload.length);
-    r = with_items ? add_items(digest, read, row, err) : 0;
-    if (r < 0)
-        return r;
-    if (!fv_digest_end(digest, hash))
-        return fv_fail_memory(err);
-    *ret_same = memcmp(hash, row->content_hash, sizeof hash) == 0;
-    return 0;
-}
-
-/* Most versions have no items: they are asked for when the payload alone is not it. */
-static int look_at_content(struct fv_digest *digest, const struct fv_read *read,
-                           const flagver_version_row *row, flagver_error *err)
-{
-    bool same;
-    int r;
-
-    if (row->payload_key || !row->payload.data)
-        return 0; /* the hash is of what is secret, or was shredded */
-    r = is_content(digest, read, row, false, &same, err);
-    if (r == 0 && !same)
-        r = is_content(digest, read, row, true, &same, err);
-    if (r < 0 || same)
-        return r;
-    return fv_fail(err, FLAGVER_ECORRUPT,
-                   "the content of version %" PRIu32
-                   " of %.*s \"%.*s\" is not what was approved: it has another hash",
-                   row->no, (int)row->phase.length, (const char *)row->phase.data,
-                   (int)row->subject.length, (const char *)row->subject.data);
-}
-
-static int look_at_contents(struct doctor *doctor, const char *tenant, uint64_t *count,
-                            flagver_error *err)
-{
-    const flagver_query query = { .kind = FLAGVER_QUERY_VERSIONS,
-                                  .pick = FLAGVER_PICK_CURRENT,
-                                  .payload = 1 };
-    struct fv_digest *digest = fv_digest_new(doctor->store->crypto);
-    struct fv_read read;
-    flagver_row row;
-    int r;
-
-    if (!digest)
-        return fv_fail_memory(err);
-    r = fv_read_begin(&read, doctor->store, tenant, err);
-    read.sealed = true; /* there may be no keys here */
-    if (r == 0)
-        r = fv_read_scan(&read, &query, err);
-    while (r >= 0 && (r = fv_read_next(&read, &row, err)) > 0) {
-        r = look_at_content(digest, &read, &row.as.version, err);
-        *count += r == 0;
+    tally->all++;
+    if (!key->opens && tally->closed++ == 0) {
+        tally->no = key->no;
+        snprintf(tally->id, sizeof tally->id, "%s", key->key_id);
     }
-    fv_read_end(&read);
-    fv_digest_free(digest);
-    return r;
+    return true;
 }
 
-static void check_payloads(struct doctor *doctor)
+static void check_keys(struct doctor *doctor)
 {
     flagver_error error = { .code = 0 };
-    char what[FV_TENANT_LIMIT + 64];
-    uint64_t count = 0;
-    bool fine = true;
     size_t i;
 
     for (i = 0; i < doctor->tenants.count; i++) {
-        const char *tenant = doctor->tenants.names[i].text;
+        const struct fv_tenancy tenancy = { doctor->store, doctor->tenants.names[i].text };
+        struct key_tally tally = { .all = 0 };
 
-        if (look_at_contents(doctor, tenant, &count, &error) < 0) {
-            snprintf(what, sizeof what, "the records of tenant \"%s\"", tenant);
-            say_error(doctor, what, &error);
-            fine = false;
-        }
+        if (fv_keys_visit(&tenancy, count_key, &tally, &error) < 0)
+            say_error(doctor, "the data keys cannot be read", &error);
+        else if (tally.closed)
+            say(doctor, WARNING,
+                "tenant \"%s\": %u of %u data keys cannot be opened, the first: %" PRIu32
+                ", which is under \"%s\"; what they seal was not looked into: put the right key "
+                "of that name into FLAGVER_KEYS",
+                tenancy.tenant, tally.closed, tally.all, tally.no, tally.id);
     }
-    if (fine)
-        say(doctor, OK, "what is in force has the content that was approved: %" PRIu64, count);
 }
 
 /* ---- emergencies ---- */
@@ -761,7 +684,7 @@ static void check_contents(struct doctor *doctor)
         say_error(doctor, "the records cannot be read", &error);
     } else {
         check_logs(doctor);
-        check_payloads(doctor);
+        check_keys(doctor);
         check_emergencies(doctor);
         check_flags(doctor);
     }

@@ -2,7 +2,7 @@
  * The doctor: a healthy store is told to be so, and each thing that is wrong is a finding
  * that says what to do.
  */
-#define _POSIX_C_SOURCE 200809L /* mkdtemp(), seteuid() */
+#define _POSIX_C_SOURCE 200809L /* mkdtemp(), seteuid(), setenv() */
 #include "exports.h"
 
 #include <sqlite3.h>
@@ -10,8 +10,10 @@
 #include <time.h>
 
 #include "../examples/drivers/jsonfile.h"
+#include "flagver/key.h"
 #include "flagver/rollout.h"
 #include "flagver/store.h"
+#include "flagver/version.h"
 
 /* ---- helpers ---- */
 
@@ -86,6 +88,7 @@ static void tear_down(void)
 {
     int i;
 
+    unsetenv("FLAGVER_KEYS");
     for (i = 0; i < COUNT(report.lines); i++)
         fv_text_clear(&report.lines[i]);
     remove_folder();
@@ -149,8 +152,9 @@ START_TEST(a_healthy_store_has_no_findings)
     assert_finding(FLAGVER_FINDING_OK, "the schema has version 2");
     assert_finding(FLAGVER_FINDING_OK, "the schema is whole");
     assert_finding(FLAGVER_FINDING_OK, "the store can be written");
-    assert_finding(FLAGVER_FINDING_OK,
-                   "the audit log and the records agree: tenants 1, versions 3, leaves 6");
+    assert_finding(
+        FLAGVER_FINDING_OK,
+        "the audit log and the records agree: tenants 1, versions 3, leaves 6, payloads 3");
     assert_finding(FLAGVER_FINDING_OK, "all flags and segments are sound: 2");
     assert_finding(FLAGVER_FINDING_OK, "MiB are free");
     assert_finding(FLAGVER_FINDING_OK, "the clock says 2");
@@ -292,39 +296,58 @@ START_TEST(a_malformed_flag_is_a_finding)
     add_leaf(&sheet, "flagver.flag", "orphan", 1, created(1));
     add_leaf(&sheet, "flagver.flag", "sound", 1, created(1));
     import(&sheet);
-    ck_assert_int_eq(examine(STORE_NAMED("store")), 1);
-    assert_only(FLAGVER_FINDING_ERROR,
-                "tenant \"default\": 2 of 3 flags and segments cannot be used, the first: flag "
-                "\"broken\": ");
+    examine(STORE_NAMED("store"));
+    assert_finding(FLAGVER_FINDING_ERROR,
+                   "tenant \"default\": 2 of 3 flags and segments cannot be used, the first: flag "
+                   "\"broken\": ");
 }
 END_TEST
 
 /* With the trigger that forbids it out of the way for a moment. */
-START_TEST(a_content_that_was_swapped_is_a_finding)
+static void run_behind(const char *trigger, const char *sql)
 {
+    char query[128], definition[2048];
     sqlite3_stmt *statement;
-    char trigger[1024];
     sqlite3 *db;
 
-    make_store();
+    snprintf(query, sizeof query, "SELECT sql FROM sqlite_schema WHERE name = '%s'", trigger);
     ck_assert_int_eq(sqlite3_open(FILE_NAMED("store"), &db), SQLITE_OK);
-    ck_assert_int_eq(sqlite3_prepare_v2(db,
-                                        "SELECT sql FROM sqlite_schema WHERE name = "
-                                        "'flagver_payload_frozen'",
-                                        -1, &statement, NULL),
-                     SQLITE_OK);
+    ck_assert_int_eq(sqlite3_prepare_v2(db, query, -1, &statement, NULL), SQLITE_OK);
     ck_assert_int_eq(sqlite3_step(statement), SQLITE_ROW);
-    snprintf(trigger, sizeof trigger, "%s", (const char *)sqlite3_column_text(statement, 0));
+    ck_assert_int_lt(snprintf(definition, sizeof definition, "%s",
+                              (const char *)sqlite3_column_text(statement, 0)),
+                     (int)sizeof definition);
     sqlite3_finalize(statement);
     sqlite3_close(db);
 
-    run_sql(
-        "DROP TRIGGER flagver_payload_frozen; UPDATE flagver_payload SET body = "
-        "CAST('{\"enabled\":true,\"type\":\"boolean\"}' AS BLOB) WHERE id = (SELECT payload FROM "
-        "flagver_version WHERE no = 2)");
-    run_sql(trigger);
-    examine(STORE_NAMED("store"));
-    assert_only(FLAGVER_FINDING_ERROR, "version 2 of flagver.flag \"checkout\" is not what was");
+    snprintf(query, sizeof query, "DROP TRIGGER %s", trigger);
+    run_sql(query);
+    run_sql(sql);
+    run_sql(definition);
+}
+
+struct rewriting_row {
+    const char *trigger, *sql, *words;
+};
+
+static const struct rewriting_row rewritings[] = {
+    { "flagver_payload_frozen",
+      "UPDATE flagver_payload SET body = CAST('{\"enabled\":true,\"type\":\"boolean\"}' AS BLOB) "
+      "WHERE id = (SELECT payload FROM flagver_version WHERE no = 2)",
+      "flagver.flag \"checkout\" version 2: its content_hash is not that of its content; " },
+    { "flagver_version_changes", "UPDATE flagver_version SET decided_by = 'eve' WHERE no = 2",
+      "flagver.flag \"checkout\" version 2: decided_by is not what the log says (leaf 3); " },
+    { "flagver_version_changes", "UPDATE flagver_version SET note = 'so be it' WHERE no = 2",
+      "flagver.flag \"checkout\" version 2: note is not what the log says (leaf 3); " },
+};
+
+START_TEST(what_was_rewritten_behind_the_triggers_is_a_finding)
+{
+    make_store();
+    run_behind(rewritings[_i].trigger, rewritings[_i].sql);
+    ck_assert_int_eq(examine(STORE_NAMED("store")), 1);
+    assert_only(FLAGVER_FINDING_ERROR, rewritings[_i].words);
+    ck_assert_ptr_null(strstr(report.lines[FLAGVER_FINDING_OK].data, "agree"));
 }
 END_TEST
 
@@ -370,12 +393,13 @@ START_TEST(an_emergency_is_a_finding_until_it_is_reviewed)
     assert_finding(FLAGVER_FINDING_WARNING, "flagver --tenant other version review plan past@1\n");
     ck_assert_ptr_null(strstr(report.lines[FLAGVER_FINDING_WARNING].data, "reviewed@"));
     ck_assert_ptr_null(strstr(report.lines[FLAGVER_FINDING_WARNING].data, "calm"));
-    ck_assert_int_eq(report.count[FLAGVER_FINDING_ERROR], 0);
+    ck_assert_int_eq(report.count[FLAGVER_FINDING_WARNING], 2);
 }
 END_TEST
 
 START_TEST(items_are_a_part_of_what_was_approved)
 {
+    static const char words[] = "plan \"a\" version 1: its content_hash is not that of its content";
     struct sheet sheet = new_sheet();
     flagver_item_row items[2];
     flagver_version_row row;
@@ -388,28 +412,89 @@ START_TEST(items_are_a_part_of_what_was_approved)
     add_with_items(&sheet, &row, items, 2);
     add_leaf(&sheet, "plan", "a", 1, created(1));
     import(&sheet);
-    ck_assert_int_eq(examine(STORE_NAMED("store")), 0);
-    run_sql("DROP TRIGGER flagver_item_stays; DELETE FROM flagver_item WHERE key = 's2'");
     examine(STORE_NAMED("store"));
-    assert_finding(FLAGVER_FINDING_ERROR, "version 1 of plan \"a\" is not what was approved");
+    ck_assert_ptr_null(strstr(report.lines[FLAGVER_FINDING_ERROR].data, words));
+    run_behind("flagver_item_stays", "DELETE FROM flagver_item WHERE key = 's2'");
+    examine(STORE_NAMED("store"));
+    assert_finding(FLAGVER_FINDING_ERROR, words);
 }
 END_TEST
+
+/* ---- what is sealed ---- */
+
+#define KEY "main:YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE="
+#define WRONG_KEY "main:YmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmI="
+
+static void put(flagver_txn *txn, const char *phase, const char *subject, const char *json)
+{
+    assert_ok(flagver_version_put(txn, phase, subject, json, strlen(json), NULL, NULL, &error));
+}
+
+/* Three versions, one of which was shredded. */
+static void make_sealed_store(void)
+{
+    static const flagver_actor actor = { .size = sizeof actor, .id = "alice" };
+    const flagver_options options = { .size = sizeof options, .no_environment = 1 };
+    flagver_client *client;
+    flagver_txn *txn;
+
+    setenv("FLAGVER_KEYS", KEY, 1);
+    assert_ok(flagver_open(STORE_NAMED("store"), &options, &client, &error));
+    assert_ok(flagver_txn_begin(client, &actor, NULL, &txn, &error));
+    put(txn, FLAGVER_PHASE_PHASE, "secrets",
+        "{\"encrypt\":true,\"shred\":\"anyone\",\"approval\":{\"required\":false}}");
+    assert_ok(flagver_txn_commit(txn, &error));
+    flagver_txn_free(txn);
+    assert_ok(flagver_txn_begin(client, &actor, NULL, &txn, &error));
+    put(txn, "secrets", "x", "1");
+    put(txn, "secrets", "x", "2");
+    put(txn, "secrets", "y", "3");
+    assert_ok(flagver_txn_commit(txn, &error));
+    flagver_txn_free(txn);
+    assert_ok(flagver_txn_begin(client, &actor, NULL, &txn, &error));
+    assert_ok(flagver_version_shred(txn, "secrets", "x", 1, NULL, &error));
+    assert_ok(flagver_txn_commit(txn, &error));
+    flagver_txn_free(txn);
+    flagver_close(client);
+    ck_assert_int_eq(chmod(FILE_NAMED("store"), 0600), 0);
+}
 
 START_TEST(what_was_shredded_is_not_missing)
 {
-    struct sheet sheet = new_sheet();
-    flagver_version_row row;
-
-    add_tenant(&sheet, "default");
-    add_series(&sheet, "protocol", "p", 1, 1);
-    row = version_row(&sheet, 1, FLAGVER_STATE_RECORDED, 0, fv_bytes("1"));
-    shred(&row.payload, &row.payload_key, &row.payload_salt);
-    add_row(&sheet, &row);
-    add_leaf(&sheet, "protocol", "p", 1, created(1));
-    import(&sheet);
+    make_sealed_store();
     ck_assert_int_eq(examine(STORE_NAMED("store")), 0);
+    assert_finding(FLAGVER_FINDING_OK,
+                   "versions 4, leaves 9, payloads 3; sealed and not looked into 0, shredded 1\n");
 }
 END_TEST
+
+START_TEST(what_no_key_opens_is_not_said_to_be_fine)
+{
+    make_sealed_store();
+    if (_i)
+        setenv("FLAGVER_KEYS", WRONG_KEY, 1);
+    else
+        unsetenv("FLAGVER_KEYS");
+    ck_assert_int_eq(examine(STORE_NAMED("store")), 1);
+    assert_only(
+        FLAGVER_FINDING_WARNING,
+        "tenant \"default\": 1 of 1 data keys cannot be opened, the first: 1, which is under "
+        "\"main\"; ");
+    assert_finding(FLAGVER_FINDING_OK, "payloads 1; sealed and not looked into 2, shredded 1\n");
+}
+END_TEST
+
+START_TEST(keys_that_are_none_are_a_finding)
+{
+    make_sealed_store();
+    setenv("FLAGVER_KEYS", "nonsense", 1);
+    ck_assert_int_eq(examine(STORE_NAMED("store")), 2);
+    assert_finding(FLAGVER_FINDING_ERROR, "the keys cannot be read: FLAGVER_KEYS: key 1: ");
+    assert_finding(FLAGVER_FINDING_WARNING, "1 of 1 data keys cannot be opened");
+}
+END_TEST
+
+/* ---- the log ---- */
 
 START_TEST(a_log_and_versions_that_disagree_are_a_finding)
 {
@@ -421,10 +506,8 @@ START_TEST(a_log_and_versions_that_disagree_are_a_finding)
     add_leaf(&sheet, "notes", "n", 1, created(1));
     add_leaf(&sheet, "notes", "n", 2, created(2));
     import(&sheet);
-    ck_assert_int_eq(examine(STORE_NAMED("store")), 1);
-    assert_only(FLAGVER_FINDING_ERROR,
-                "the audit log of tenant \"default\": the log tells of 2 versions and the store "
-                "has 1; ");
+    examine(STORE_NAMED("store"));
+    assert_finding(FLAGVER_FINDING_ERROR, "notes \"n\" version 2 is missing (leaf 1)");
 }
 END_TEST
 
@@ -435,9 +518,12 @@ struct damage_row {
 static const struct damage_row damages[] = {
     { "UPDATE flagver_leaf SET leaf = x'0101' WHERE no = 2", "leaf 2 is malformed" },
     { "UPDATE flagver_leaf SET leaf = (SELECT leaf FROM flagver_leaf WHERE no = 1) WHERE no = 2",
-      "leaf 2 belongs elsewhere" },
-    { "UPDATE flagver_leaf SET hash = zeroblob(32) WHERE no = 0", "leaf 0 has another hash" },
+      "leaf 2 says of itself that it is leaf 1" },
+    { "UPDATE flagver_leaf SET hash = zeroblob(32) WHERE no = 0",
+      "leaf 0: its hash is not that of its bytes" },
     { "DELETE FROM flagver_leaf WHERE no = 3", "leaf 3 is missing" },
+    { "UPDATE flagver_leaf SET leaf = (SELECT leaf FROM flagver_leaf WHERE no = 1) WHERE no = 2",
+      "tenant \"default\": 2 more things are wrong; flagver audit verify lists them" },
 };
 
 START_TEST(a_damaged_log_is_a_finding)
@@ -460,8 +546,8 @@ START_TEST(a_clock_behind_the_store_is_a_finding)
     add_version(&sheet, 1, FLAGVER_STATE_DRAFT, 0, "1");
     add_leaf(&sheet, "notes", "n", 1, ((int64_t)time(NULL) + 3600) * 1000000);
     import(&sheet);
-    ck_assert_int_eq(examine(STORE_NAMED("store")), 1);
-    assert_only(FLAGVER_FINDING_ERROR, "before the newest change in the store: set it");
+    examine(STORE_NAMED("store"));
+    assert_finding(FLAGVER_FINDING_ERROR, "before the newest change in the store: set it");
 }
 END_TEST
 
@@ -483,10 +569,13 @@ static Suite *doctor_suite(void)
     tcase_add_test(tests, a_writer_that_stays_is_a_finding);
     tcase_add_test(tests, a_log_that_grows_and_grows_is_a_finding);
     tcase_add_test(tests, a_malformed_flag_is_a_finding);
-    tcase_add_test(tests, a_content_that_was_swapped_is_a_finding);
+    tcase_add_loop_test(tests, what_was_rewritten_behind_the_triggers_is_a_finding, 0,
+                        COUNT(rewritings));
     tcase_add_loop_test(tests, an_emergency_is_a_finding_until_it_is_reviewed, 0, 2);
     tcase_add_test(tests, items_are_a_part_of_what_was_approved);
     tcase_add_test(tests, what_was_shredded_is_not_missing);
+    tcase_add_loop_test(tests, what_no_key_opens_is_not_said_to_be_fine, 0, 2);
+    tcase_add_test(tests, keys_that_are_none_are_a_finding);
     tcase_add_test(tests, a_log_and_versions_that_disagree_are_a_finding);
     tcase_add_loop_test(tests, a_damaged_log_is_a_finding, 0, COUNT(damages));
     tcase_add_test(tests, a_clock_behind_the_store_is_a_finding);
