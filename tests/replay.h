@@ -368,7 +368,7 @@ static inline const struct fv_policy *policy_in_force(struct replay *replay, con
     return found;
 }
 
-/* Who changes a policy needs the approval that it asks for. */
+/* Who changes a policy needs the approval that it asks for, where that is more than is asked for. */
 static inline void take_approval(struct scene *scene)
 {
     const char *subject = topics[scene->topic].subject, *slash = strchr(subject, '/');
@@ -376,7 +376,7 @@ static inline void take_approval(struct scene *scene)
     const struct fv_policy *changed = policy_in_force(scene->replay, subject, length,
                                                       slash ? slash + 1 : "");
 
-    if (!changed || changed->audit_only)
+    if (!changed || changed->approvals <= scene->policy.approvals)
         return;
     scene->policy.subject = changed->subject;
     scene->policy.no = changed->no;
@@ -861,7 +861,7 @@ static inline int act_submit_and_approve(struct scene *scene, uint32_t no)
     is_author = scene->is_author;
     scene->is_author = false;
     strcpy(scene->rule, submit_rule);
-    hand_in(scene, no, FLAGVER_STATE_SUBMITTED, scene->act->note);
+    hand_in(scene, no, FLAGVER_STATE_SUBMITTED, 0);
     scene->is_author = is_author;
     strcpy(scene->rule, approve_rule);
     vote(scene, no, next);
@@ -995,6 +995,8 @@ static inline int act_items(struct scene *scene, uint32_t no)
 
     if (next < 0)
         return next;
+    if (action == FV_ACTION_EDIT && version->bits & FLAGVER_VERSION_TOMBSTONE)
+        return FLAGVER_ESTATE;
     if (scene->act->deed != DO_ITEMS_PUT && !has_items(scene, version))
         return FLAGVER_ENOTFOUND;
     for (i = 0; i < ITEMS; i++) {

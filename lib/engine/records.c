@@ -548,9 +548,14 @@ static int approve(struct fv_act *act, int next, flagver_error *err)
     return r < 0 ? r : fv_act_leaf(act, row, FLAGVER_STATE_SUBMITTED, supersedes, err);
 }
 
-/* Submitting and approving are both looked at before the first of them is staged. */
+/*
+ * Submitting and approving are both looked at before the first of them is staged. The note is said
+ * about the approval.
+ */
 static int submit_and_approve(struct fv_act *act, flagver_error *err)
 {
+    const struct fv_target *target = act->target;
+    struct fv_target silent = *target;
     const char *submit_rule, *approve_rule;
     struct fv_staged *current;
     int next, r;
@@ -568,13 +573,16 @@ static int submit_and_approve(struct fv_act *act, flagver_error *err)
     if (r < 0)
         return r;
     approve_rule = act->rule;
+    silent.note = NULL;
     act->action = FV_ACTION_SUBMIT;
     act->rule = submit_rule;
+    act->target = &silent;
     r = submit(act, FLAGVER_STATE_SUBMITTED, err);
     if (r < 0)
         return r;
     act->action = FV_ACTION_APPROVE;
     act->rule = approve_rule;
+    act->target = target;
     return approve(act, next, err);
 }
 

@@ -293,9 +293,6 @@ static void note(const struct step *step)
 
     if (!keeps_note(step->leaf))
         return;
-    memcpy(version->other_note_hash,
-           step->leaf->action == FV_ACTION_SUBMIT ? version->note_hash : step->leaf->note_hash,
-           FV_DIGEST_SIZE);
     memcpy(version->note_hash, step->leaf->note_hash, FV_DIGEST_SIZE);
 }
 

@@ -42,9 +42,8 @@ struct fv_replayed_version {
     int64_t created_at, submitted_at, decided_at, superseded_at;
     uint32_t created_by, decided_by;
     uint8_t content_hash[FV_DIGEST_SIZE], decisions_hash[FV_DIGEST_SIZE];
-    uint8_t note_hash[FV_DIGEST_SIZE];       /* of the note that was said last, */
-    uint8_t other_note_hash[FV_DIGEST_SIZE]; /* and of the one before: submitting may keep it */
-    uint64_t leaf;                           /* the last one about it */
+    uint8_t note_hash[FV_DIGEST_SIZE]; /* of the note that was said last */
+    uint64_t leaf;                     /* the last one about it */
     bool shredded, seen;
     struct fv_replayed_vote *votes;
     struct fv_replayed_author *authors;
