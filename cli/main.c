@@ -88,8 +88,9 @@ const struct cli_command cli_commands[] = {
         .operands = "",
         .summary = "checks before a deployment",
         .manual = "Look the store over: can it be opened and written, is its schema whole, is\n"
-                  "there room on the disk, are its flags well-formed. A line for each, which\n"
-                  "says what to do where something is wrong.\n"
+                  "there room on the disk, are its flags well-formed, are every tenant's\n"
+                  "records what its audit log says. A line for each, which says what to do where\n"
+                  "something is wrong.\n"
                   "\n"
                   "Exit status: 1 when something is.",
         .run = cli_doctor,
