@@ -82,8 +82,8 @@ check-valgrind: $(TESTS)
 check-conformance: $(CONFORMANCE_TESTS)
 	@$(RUN_TESTS) $(CONFORMANCE_TESTS)
 
-# Several processes, kill -9, failing stores and disks. FLAGVER_KILLS and FLAGVER_TEST_CHANGES
-# say how much.
+# Several processes, kill -9, failing stores and disks. FLAGVER_KILLS, FLAGVER_TEST_CHANGES and
+# FLAGVER_TEST_OPERATIONS say how much.
 check-crash: $(CRASH_TESTS)
 	@$(RUN_TESTS) $(CRASH_TESTS)
 
@@ -94,8 +94,9 @@ check-fuzz:
 	@FUZZ_SECONDS='$(FUZZ_SECONDS)' MAKE='$(MAKE)' BUILD='$(BUILD)' scripts/check-fuzz.sh
 
 campaign:
-	@FLAGVER_KILLS=10000 FLAGVER_TEST_CHANGES=50000 CK_TIMEOUT_MULTIPLIER=20 \
-		PROGRAM_DEADLINE=5400 $(MAKE) --no-print-directory check-crash
+	@FLAGVER_KILLS=10000 FLAGVER_TEST_CHANGES=50000 FLAGVER_TEST_OPERATIONS=1000000 \
+		CK_TIMEOUT_MULTIPLIER=20 PROGRAM_DEADLINE=5400 \
+		$(MAKE) --no-print-directory check-crash
 	@$(MAKE) --no-print-directory check-oracle ORACLE_COUNT=1000000
 	@$(MAKE) --no-print-directory check-fuzz FUZZ_SECONDS=600
 
