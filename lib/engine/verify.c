@@ -210,6 +210,17 @@ struct rows {
     uint8_t salt[FV_SALT_SIZE]; /* its own */
 };
 
+/* Who has not got the key cannot look; who has, and cannot open, is told. */
+static int without_key(const struct rows *rows, const struct fv_key_place *place, uint32_t no,
+                       const flagver_error *problem, flagver_error *err)
+{
+    int r = fv_key_is_wrong(place, no, err);
+
+    if (r > 0)
+        fv_found(rows->comparison.findings, "%s: %s", rows->comparison.name.data, problem->message);
+    return r < 0 ? r : 0;
+}
+
 /*
  * The payload without its seal; as it is when there is no key for it. One that was changed is
  * found here, and is then not looked at any more.
@@ -237,7 +248,9 @@ static int open_payload(struct rows *rows, const struct fv_sealed *sealed, flagv
         *key = 0;
     } else if (r == FLAGVER_ECORRUPT) {
         fv_found(rows->comparison.findings, "%s: %s", rows->comparison.name.data, problem.message);
-    } else if (r != FLAGVER_EKEY) {
+    } else if (r == FLAGVER_EKEY) {
+        return without_key(rows, &place, sealed->key, &problem, err);
+    } else {
         return err ? (*err = problem).code : r;
     }
     return 0;

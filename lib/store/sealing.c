@@ -243,6 +243,20 @@ static int open_key(const struct fv_key_place *place, const struct key_row *row,
                             (unsigned)row->no, row->id);
 }
 
+int fv_key_is_wrong(const struct fv_key_place *place, uint32_t no, flagver_error *err)
+{
+    uint8_t key[FV_AEAD_KEY_SIZE];
+    struct key_row row = { .no = 0 };
+    int r = scan_rows(place, no, keep_row, &row, err);
+
+    if (r < 0)
+        return r;
+    r = row.no == no && fv_keyring_find(place->store->keys, row.id, key, NULL) == 0 &&
+        open_key(place, &row, key, NULL) == FLAGVER_EKEY;
+    fv_wipe(key, sizeof key);
+    return r;
+}
+
 int fv_key_row_try(const struct fv_key_place *place, const flagver_keyed_row *row,
                    flagver_error *err)
 {

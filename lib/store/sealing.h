@@ -77,6 +77,12 @@ bool fv_key_row_read(const flagver_keyed_row *row, uint32_t *ret_no, char ret_id
 int fv_key_row_try(const struct fv_key_place *place, const flagver_keyed_row *row,
                    flagver_error *err);
 
+/*
+ * Is the key-encryption key at hand that data key `no` is said to be under, and does not open it? 1,
+ * 0, or an error of the driver's. One of the two is wrong then.
+ */
+int fv_key_is_wrong(const struct fv_key_place *place, uint32_t no, flagver_error *err);
+
 /* ---- in a transaction ---- */
 
 struct flagver_txn;

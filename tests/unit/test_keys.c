@@ -648,6 +648,29 @@ static bool see_states(void *data, const flagver_version *version)
 /* 'a' by name, but 32 times 'b' */
 #define KEY_A_WRONG "a:YmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmI="
 
+static void see_finding(void *data, const char *line)
+{
+    snprintf(data, FLAGVER_MESSAGE_SIZE, "%s", line);
+}
+
+/* A key that is not there hides what is sealed with it; one that does not open it is a finding. */
+START_TEST(verification_tells_a_key_that_is_wrong_from_one_that_is_missing)
+{
+    flagver_client *client = begin_store(_i);
+    char line[FLAGVER_MESSAGE_SIZE] = "";
+
+    assert_ok(put(client, PHASE, "x", TEXT));
+    flagver_close(client);
+    client = open_keyed(_i, KEY_B);
+    ck_assert_int_eq(flagver_audit_verify(client, NULL, see_finding, line, NULL, &error), 0);
+    flagver_close(client);
+    client = open_keyed(_i, KEY_A_WRONG);
+    ck_assert_int_eq(flagver_audit_verify(client, NULL, see_finding, line, NULL, &error), 1);
+    ck_assert_msg(strstr(line, "does not open with the key-encryption key \"a\""), "%s", line);
+    flagver_close(client);
+}
+END_TEST
+
 /* Of what was written under KEY_A: version 1 is shredded, version 2 is in force and has items. */
 static void assert_all_is_read_but_payloads(flagver_client *client)
 {
@@ -1288,6 +1311,8 @@ static Suite *keys_suite(void)
     tcase_add_loop_test(shared, an_export_after_shredding_can_be_imported, JSONFILE_KIND,
                         STORE_KINDS);
     tcase_add_loop_test(shared, without_a_key_nothing_is_written_and_all_but_payloads_is_read,
+                        JSONFILE_KIND, STORE_KINDS);
+    tcase_add_loop_test(shared, verification_tells_a_key_that_is_wrong_from_one_that_is_missing,
                         JSONFILE_KIND, STORE_KINDS);
     tcase_add_loop_test(shared, a_payload_whose_key_is_not_at_hand_is_sealed, JSONFILE_KIND,
                         STORE_KINDS);
