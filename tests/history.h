@@ -809,4 +809,65 @@ static inline void choose_deal(const struct history *history, struct seed *seed,
     deal->member = choose_member(&deal->acts[0], seed);
 }
 
+/*
+ * Some histories hardly come about by chance: a version that is voted for, returned, edited, perhaps
+ * to what it said, and voted for again. One by one a thread makes these deals, while others
+ * do whatever they do.
+ */
+#define STORY_STEPS 6
+
+static const uint8_t story_deeds[STORY_STEPS][3] = {
+    { DO_CREATE, DO_ITEMS_PUT, DO_SUBMIT }, { DO_APPROVE, DO_DECIDE, DO_APPROVE },
+    { DO_RETURN, DO_EDIT, DO_SUBMIT },      { DO_APPROVE, DO_DECIDE, DO_APPROVE },
+    { DO_APPROVE, DO_APPROVE, DO_RETURN },  { DO_APPROVE, DO_SUBMIT, DO_ITEMS_REMOVE },
+};
+
+struct story {
+    uint8_t topic;
+    uint32_t no;
+    unsigned step;
+};
+
+static inline void choose_story_deal(struct story *story, struct seed *seed, struct deal *deal)
+{
+    struct act *act;
+
+    deal->member = (uint8_t)seed_below(seed, MEMBERS);
+    for (; deal->asked < 3; deal->asked++) {
+        act = &deal->acts[deal->asked];
+        *act = (struct act){ .deed = story_deeds[story->step][deal->asked],
+                             .topic = story->topic,
+                             .no = story->no,
+                             .follows = deal->asked > 0,
+                             .items = (uint8_t)(1u << seed_below(seed, 2)),
+                             .status = FLAGVER_ITEM_APPROVED,
+                             .content = seed_below(seed, 2),
+                             .note = seed_below(seed, 3) };
+    }
+}
+
+/* What has come of its deal; a story whose version could not be made ends at once. */
+static inline void go_on(struct story *story, const struct deal *deal)
+{
+    if (story->step == 0)
+        story->no = deal->acts[0].ret_no;
+    story->step = story->no && story->step + 1 < STORY_STEPS ? story->step + 1 : 0;
+}
+
+/* True: it is of the story, which goes on after it. */
+static inline bool choose_next(const struct history *history, struct seed *seed,
+                               struct story *story, struct deal *deal)
+{
+    static const uint8_t told_of[] = { 0, 1, 2, 3, 6 };
+
+    if (story->step == 0 && seed_below(seed, 16)) {
+        choose_deal(history, seed, ASKED, deal);
+        return false;
+    }
+    if (story->step == 0)
+        *story = (struct story){ .topic = told_of[seed_below(seed, sizeof told_of)] };
+    choose_story_deal(story, seed, deal);
+    return true;
+}
+
 #endif

@@ -67,6 +67,7 @@ struct worker {
     uint32_t thread;
     flagver_client *client; /* of the process, or its own */
     struct seed seed;
+    struct story story;
     bool fine;
 
     uint32_t waiting[RACES], base[RACES]; /* what it has handed in for the race, over what */
@@ -165,14 +166,16 @@ static bool make(struct worker *worker, struct deal *deal)
 static bool do_anything(struct worker *worker, uint32_t *made)
 {
     struct deal *deal = new_deal(&board->history, worker->thread);
+    bool is_told = choose_next(&board->history, &worker->seed, &worker->story, deal);
     uint32_t i;
 
-    choose_deal(&board->history, &worker->seed, ASKED, deal);
     for (i = 0; i < deal->asked; i++)
         if (looks_first(&deal->acts[i], &worker->seed))
             look(worker->client, &deal->acts[i]);
     if (!make(worker, deal))
         return false;
+    if (is_told)
+        go_on(&worker->story, deal);
     *made += deal->asked;
     if (seed_below(&worker->seed, 8) == 0 && deal->acts[0].ret_no)
         see_version(worker, &deal->acts[0]);

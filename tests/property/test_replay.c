@@ -42,14 +42,16 @@ static flagver_client *open_timed(int kind, struct history *history)
 static void make_history(flagver_client *client, struct history *history, uint32_t deals)
 {
     struct seed seed = seed_new(0);
+    struct story story = { .step = 0 };
     struct deal *deal;
+    bool is_told;
     uint32_t i;
 
     history_init(history, 1, deals + TOPICS, zeros);
     must(make_beginning(client, history, &error) == 0, "the beginning: %s", error.message);
     for (; deals; deals--) {
         deal = new_deal(history, 0);
-        choose_deal(history, &seed, ASKED, deal);
+        is_told = choose_next(history, &seed, &story, deal);
         for (i = 0; i < deal->asked; i++)
             if (looks_first(&deal->acts[i], &seed))
                 look(client, &deal->acts[i]);
@@ -57,6 +59,8 @@ static void make_history(flagver_client *client, struct history *history, uint32
         must(make_deal(client, deal, &error) == 0, "deal %u: %d %s", deal->number, deal->code,
              error.message);
         spread_deal(history, deal);
+        if (is_told)
+            go_on(&story, deal);
     }
 }
 
