@@ -83,7 +83,7 @@ static const char *const texts[STATEMENTS] = {
 
 #define SQL_LEAVES 4
 #define LEAF_ROOM 1024
-#define TILE 256 /* the library keeps a node for each so many leaves, and for so many nodes */
+#define TILE 16 /* the library keeps a node for each so many leaves, and for so many nodes */
 
 struct sql_flag {
     char key[BARE_KEY];
@@ -327,7 +327,7 @@ static void append_leaf(struct sql *sql, int before)
     sqlite3_bind_blob(call, ++at, sql->leaf, sql->leaf_lengths[before - 1], SQLITE_STATIC);
     sqlite3_bind_blob(call, ++at, hash, 32, SQLITE_STATIC);
     run(sql, LEAF);
-    for (level = 8, number = sql->leaves; number % TILE == 0; level += 8) {
+    for (level = 4, number = sql->leaves; number % TILE == 0; level += 4) {
         number /= TILE;
         add_node(sql, level, number - 1);
     }

@@ -184,7 +184,7 @@ typedef struct flagver_leaf_row {
 
 /**
  * What is kept of the Merkle tree over a tenant's leaves: its perfect subtrees of 2^level leaves,
- * for the levels 8, 16, 24 …; (tenant, level, index) is unique. Nothing ever changes one.
+ * for the levels 4, 8, 12 …; (tenant, level, index) is unique. Nothing ever changes one.
  */
 typedef struct flagver_node_row {
     flagver_bytes tenant;

@@ -3,8 +3,8 @@
  *
  * A log of n leaves is summed up in its frontier: the hashes of the perfect subtrees that
  * the binary digits of n name. That is enough to append and to know the root. Proofs also need
- * nodes from the inside. Of those only the levels 8, 16, 24 … are kept, one node for
- * 256 of the level below; the rest is computed again from the 256.
+ * nodes from the inside. Of those only the levels 4, 8, 12 … are kept, one node for
+ * 16 of the kept level below; the rest is computed again from the 16.
  *
  * A node is named by its level (0: the leaves) and its number on that level; only nodes whose
  * subtree is complete have such a name.
@@ -16,8 +16,8 @@
 
 #include "crypto/crypto.h"
 
-#define FV_TILE_LEVELS 8u
-#define FV_TILE_NODES 256u
+#define FV_TILE_LEVELS 4u
+#define FV_TILE_NODES 16u
 
 /* H(0x00, leaf), and H(0x01, left, right). False as fv_digest_end(). */
 bool fv_merkle_leaf(struct fv_digest *digest, const void *leaf, size_t length,
@@ -73,7 +73,7 @@ struct fv_proof {
 /*
  * Where the nodes that are kept come from.
  *
- * read      `count` hashes of nodes on `level` (0, 8, 16 …) from number `first` on; at most
+ * read      `count` hashes of nodes on `level` (0, 4, 8 …) from number `first` on; at most
  *           FV_TILE_NODES, all of one tile
  * frontier  of a log that is at least as long as what is asked about: hashes that it has are
  *           not read. NULL: none

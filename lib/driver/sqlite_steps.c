@@ -397,7 +397,7 @@ static const char *const up_2[] = {
 
     "CREATE TABLE flagver_node (\n"
     "  tenant TEXT NOT NULL CHECK (length(CAST(tenant AS BLOB)) BETWEEN 1 AND 128),\n"
-    "  level INTEGER NOT NULL CHECK (level >= 8 AND level % 8 = 0),\n"
+    "  level INTEGER NOT NULL CHECK (level >= 4 AND level % 4 = 0),\n"
     "  no INTEGER NOT NULL CHECK (no >= 0),\n"
     "  hash BLOB NOT NULL CHECK (length(hash) = 32),\n"
     "  PRIMARY KEY (tenant, level, no)\n"

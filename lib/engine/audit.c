@@ -51,7 +51,7 @@ static int scan_hashes(struct fv_read *read, unsigned level, uint64_t first, siz
 static int read_hashes(void *data, unsigned level, uint64_t first, size_t count,
                        uint8_t (*out)[FV_DIGEST_SIZE], flagver_error *err);
 
-/* A node that is not kept, as in a log from before there were trees: over the 256 below it. */
+/* A node that is not kept, as in a log from before there were trees: over the 16 below it. */
 static int compute_node(struct log *log, unsigned level, uint64_t number,
                         uint8_t out[FV_DIGEST_SIZE], flagver_error *err)
 {

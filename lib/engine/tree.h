@@ -17,9 +17,9 @@
 #include "engine/finding.h"
 #include "model/leaf.h"
 
-#define FV_TREE_LEVELS 7 /* 8, 16 … 56 */
+#define FV_TREE_LEVELS 15 /* 4, 8 … 60 */
 
-/* The nodes of one kept level as they should be. */
+/* The nodes of one kept level as they should be: 2 to 4 MB for a million leaves. */
 struct fv_tree_level {
     uint8_t (*hashes)[FV_DIGEST_SIZE];
     size_t count, capacity;

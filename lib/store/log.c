@@ -6,7 +6,7 @@
 #include "crypto/merkle.h"
 #include "util/fail.h"
 
-#define CHUNK_LEAVES 65536u /* of which the nodes are fewer than what is flushed at once */
+#define CHUNK_LEAVES 8192u /* of which the nodes are fewer than what is flushed at once */
 
 /* The log of a transaction's tenant while leaves are appended to it. */
 struct log {

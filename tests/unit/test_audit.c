@@ -694,7 +694,9 @@ static const struct {
     { "flagver_leaf", "leaf", "no = 3", "leaf 3: its hash is not that of its bytes" },
     { "flagver_leaf", "hash", "no = 3", "leaf 3: its hash is not that of its bytes" },
     { "flagver_leaf", "leaf", "no = 299", "leaf 299: its hash is not that of its bytes" },
-    { "flagver_node", "hash", "no = 0",
+    { "flagver_node", "hash", "level = 4 AND no = 17",
+      "node 17 of level 4 is not what its leaves, 272 to 287, give" },
+    { "flagver_node", "hash", "level = 8 AND no = 0",
       "node 0 of level 8 is not what its leaves, 0 to 255, give" },
     { "flagver_log", "frontier", "size = 300", "the head of the log" },
     { "flagver_payload", "body", "rowid = 7", "its content_hash is not that of its content" },
@@ -733,8 +735,8 @@ START_TEST(a_missing_node_is_named)
 
     put_many(client, 300);
     db = open_bare();
-    run_sql(db, "DELETE FROM flagver_node WHERE no = 1");
-    assert_found(verify(client), "node 1 of level 8, over leaves 256 to 511, is missing");
+    run_sql(db, "DELETE FROM flagver_node WHERE level = 4 AND no = 1");
+    assert_found(verify(client), "node 1 of level 4, over leaves 16 to 31, is missing");
     ck_assert_int_eq(line_count, 1);
     sqlite3_close(db);
     flagver_close(client);
@@ -767,7 +769,7 @@ START_TEST(a_log_without_a_tree_gets_one)
     put_flag(client, "another", SIMPLE); /* which catches up */
     assert_clean(verify(client));
     db = open_bare();
-    run_sql(db, "DELETE FROM flagver_node WHERE no = 0");
+    run_sql(db, "DELETE FROM flagver_node WHERE level = 8 AND no = 0");
     assert_found(verify(client), "node 0 of level 8, over leaves 0 to 255, is missing");
     sqlite3_close(db);
     flagver_close(client);

@@ -138,29 +138,31 @@ static void assert_same_proof(const struct fv_proof *proof, const struct fv_proo
 /* ---- a log in memory that keeps what a store keeps ---- */
 
 #define LOG_SIZE 70000u
+#define KEPT_LEVELS 4u /* 4, 8, 12, 16 */
 
 static struct {
     struct fv_frontier frontier;
     uint8_t level0[LOG_SIZE][FV_DIGEST_SIZE];
-    uint8_t level8[LOG_SIZE / 256][FV_DIGEST_SIZE];
-    uint8_t level16[1][FV_DIGEST_SIZE];
-    uint64_t count8, count16;
+    uint8_t kept[KEPT_LEVELS][LOG_SIZE / 16][FV_DIGEST_SIZE];
+    uint64_t counts[KEPT_LEVELS];
     int reads;
 } stored;
+
+/* The nodes of level 0, 4 … 16. */
+static uint8_t (*nodes_of(unsigned level))[FV_DIGEST_SIZE]
+{
+    ck_assert(level % 4 == 0 && level / 4 <= KEPT_LEVELS);
+    return level == 0 ? stored.level0 : stored.kept[level / 4 - 1];
+}
 
 static int keep(void *data, unsigned level, uint64_t number, const uint8_t hash[FV_DIGEST_SIZE],
                 flagver_error *err)
 {
     (void)err;
     ck_assert_ptr_eq(data, &stored);
-    ck_assert(level == 8 || level == 16);
-    if (level == 8) {
-        ck_assert_uint_eq(number, stored.count8++);
-        memcpy(stored.level8[number], hash, FV_DIGEST_SIZE);
-    } else {
-        ck_assert_uint_eq(number, stored.count16++);
-        memcpy(stored.level16[number], hash, FV_DIGEST_SIZE);
-    }
+    ck_assert_uint_ne(level, 0);
+    memcpy(nodes_of(level)[number], hash, FV_DIGEST_SIZE);
+    ck_assert_uint_eq(number, stored.counts[level / 4 - 1]++);
     return 0;
 }
 
@@ -171,14 +173,9 @@ static int read_stored(void *data, unsigned level, uint64_t first, size_t count,
     (void)err;
     stored.reads++;
     ck_assert_uint_ge(count, 1);
-    ck_assert_uint_eq(first / 256, (first + count - 1) / 256);
+    ck_assert_uint_eq(first / 16, (first + count - 1) / 16);
     ck_assert_uint_le(first + count, stored.frontier.size >> level);
-    ck_assert(level == 0 || level == 8 || level == 16);
-    memcpy(out,
-           level == 0   ? stored.level0[first]
-           : level == 8 ? stored.level8[first]
-                        : stored.level16[first],
-           count * FV_DIGEST_SIZE);
+    memcpy(out, nodes_of(level) + first, count * FV_DIGEST_SIZE);
     return 0;
 }
 
@@ -268,18 +265,17 @@ END_TEST
 /* The nodes are complete at once, and in order: keep() looks at the numbers. */
 START_TEST(nodes_at_the_edges_of_tiles_are_told)
 {
-    uint32_t number;
+    unsigned level;
+    size_t last;
 
     grow_to(LOG_SIZE);
-    ck_assert_uint_eq(stored.count8, LOG_SIZE / 256);
-    ck_assert_uint_eq(stored.count16, 1);
-    memcpy(leaves, stored.level0 + 256, 256 * FV_DIGEST_SIZE);
-    ck_assert_mem_eq(stored.level8[1], naive_root(0, 256), FV_DIGEST_SIZE);
-
-    memset(known, 0, sizeof known);
-    for (number = 0; number < 256; number++)
-        memcpy(leaves[number], stored.level8[number], FV_DIGEST_SIZE);
-    ck_assert_mem_eq(stored.level16[0], naive_root(0, 256), FV_DIGEST_SIZE);
+    for (level = 4; level <= 4 * KEPT_LEVELS; level += 4) {
+        ck_assert_uint_eq(stored.counts[level / 4 - 1], LOG_SIZE >> level);
+        last = (LOG_SIZE >> level) - 1;
+        memcpy(leaves, nodes_of(level - 4) + 16 * last, 16 * sizeof *leaves);
+        memset(known, 0, sizeof known);
+        ck_assert_mem_eq(nodes_of(level)[last], naive_root(0, 16), FV_DIGEST_SIZE);
+    }
 }
 END_TEST
 
@@ -297,7 +293,7 @@ static int refuse(void *data, unsigned level, uint64_t number, const uint8_t has
 
 START_TEST(who_cannot_keep_a_node_ends_the_append)
 {
-    grow_to(255);
+    grow_to(15);
     assert_fails(FLAGVER_EIO, fv_frontier_append(&stored.frontier, digest, stored.level0[0], refuse,
                                                  NULL, &error));
 }
@@ -307,7 +303,7 @@ END_TEST
 
 START_TEST(a_frontier_comes_back_from_its_bytes)
 {
-    static const uint32_t sizes[] = { 0, 1, 2, 255, 256, 599 };
+    static const uint32_t sizes[] = { 0, 1, 2, 15, 16, 255, 256, 599 };
     uint8_t bytes[FV_FRONTIER_BYTES];
     struct fv_frontier again = { 0 };
     size_t length;
@@ -440,10 +436,10 @@ START_TEST(a_proof_reads_each_tile_once)
     grow_to(LOG_SIZE);
     stored.reads = 0;
     assert_ok(fv_merkle_prove_inclusion(&with_frontier, digest, 4711, LOG_SIZE, &proof, &error));
-    ck_assert_int_eq(stored.reads, 2); /* level 16 has one node, which the frontier has */
+    ck_assert_int_eq(stored.reads, 4); /* level 16 has one node, which the frontier has */
     stored.reads = 0;
     assert_ok(fv_merkle_prove_inclusion(&bare, digest, 4711, LOG_SIZE, &proof, &error));
-    ck_assert_int_le(stored.reads, 5);
+    ck_assert_int_le(stored.reads, 7);
 }
 END_TEST
 
@@ -628,7 +624,7 @@ static Suite *merkle_suite(void)
     tcase_add_test(roots, a_frontier_has_the_root_of_the_definition);
     tcase_add_test(roots, nodes_at_the_edges_of_tiles_are_told);
     tcase_add_test(roots, who_cannot_keep_a_node_ends_the_append);
-    tcase_add_loop_test(roots, a_frontier_comes_back_from_its_bytes, 0, 6);
+    tcase_add_loop_test(roots, a_frontier_comes_back_from_its_bytes, 0, 8);
     tcase_add_test(roots, what_is_no_frontier_is_refused);
     suite_add_tcase(suite, roots);
 

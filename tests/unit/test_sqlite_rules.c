@@ -270,9 +270,9 @@ static const struct {
 
     /* nodes */
     { "a node of level 0", "INSERT INTO flagver_node VALUES ('t', 0, 0, zeroblob(32))", "CHECK" },
-    { "a node between two levels", "INSERT INTO flagver_node VALUES ('t', 12, 0, zeroblob(32))",
+    { "a node between two levels", "INSERT INTO flagver_node VALUES ('t', 6, 0, zeroblob(32))",
       "CHECK" },
-    { "a node of a level below 0", "INSERT INTO flagver_node VALUES ('t', -8, 0, zeroblob(32))",
+    { "a node of a level below 0", "INSERT INTO flagver_node VALUES ('t', -4, 0, zeroblob(32))",
       "CHECK" },
     { "a node before the first", "INSERT INTO flagver_node VALUES ('t', 8, -1, zeroblob(32))",
       "CHECK" },

@@ -425,7 +425,7 @@ static const struct {
     { "flagver_vote", "content_hash)", "no)", "PRIMARY KEY(series,no,actor,content_hash)" },
     { "flagver_vote", "  note TEXT,\n", "", "note TEXT: missing" },
     { "flagver_contributor", "actor TEXT NOT NULL", "actor TEXT", "actor TEXT NOT NULL: missing" },
-    { "flagver_node", " AND level % 8 = 0", "", "level INTEGER NOT NULL CHECK" },
+    { "flagver_node", " AND level % 4 = 0", "", "level INTEGER NOT NULL CHECK" },
     { "flagver_version_open", "state <= 2", "state <= 1", "flagver_version_open: is different" },
     { "flagver_payload_frozen", "OLD.shredded IS NOT NULL", "0",
       "flagver_payload_frozen: is different" },
