@@ -457,7 +457,7 @@ static bool editors_hold(struct replay *replay, sqlite3_stmt *statement)
     for (topic = 0; topic < TOPICS; topic++)
         for (no = 0; no < replay->series[topic].count; no++)
             for (i = 0; i < MEMBERS; i++)
-                told += replay->series[topic].versions[no].editors >> i & 1u;
+                told += (unsigned)replay->series[topic].versions[no].editors >> i & 1u;
     while (sqlite3_step(statement) == SQLITE_ROW) {
         topic = topic_of((const char *)sqlite3_column_text(statement, 0),
                          (const char *)sqlite3_column_text(statement, 1));
@@ -465,7 +465,7 @@ static bool editors_hold(struct replay *replay, sqlite3_stmt *statement)
         member = member_named((const char *)sqlite3_column_text(statement, 3));
         series = topic < TOPICS ? &replay->series[topic] : NULL;
         if (!series || !no || no > series->count ||
-            !(series->versions[no - 1].editors >> member & 1u))
+            !((unsigned)series->versions[no - 1].editors >> member & 1u))
             return find(replay, "somebody has edited version %u of %s/%s", no, topics[topic].phase,
                         topics[topic].subject);
         told--;
