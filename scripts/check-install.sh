@@ -88,13 +88,16 @@ grep -qx 'conformance=/usr/share/flagver/conformance' "$stage/usr/lib/pkgconfig/
     fail "flagver.pc does not say where the conformance suite is"
 
 # The documents' links lead somewhere from here too.
+# shellcheck disable=SC2016 # the backquotes are the document's
+links() {
+    awk '/^ *```/ { code = !code; next } !code' "$1" | sed 's/`[^`]*`//g' |
+        grep -oE '\]\([^) ]+' | sed -E 's/^..//; s/#.*//' | grep -vE '^[a-z]+:' | sort -u
+}
 for document in "$stage"/usr/share/doc/flagver/*.md; do
-    # shellcheck disable=SC2016 # the backquotes are the document's
-    for target in $(awk '/^ *```/ { code = !code; next } !code' "$document" | sed 's/`[^`]*`//g' |
-        grep -oE '\]\([^) ]+' | sed -E 's/^..//; s/#.*//' | grep -vE '^[a-z]+:' | sort -u); do
+    while read -r target; do
         [ -e "${document%/*}/$target" ] ||
             fail "the installed $(basename "$document") links to $target, which is not there"
-    done
+    done < <(links "$document")
 done
 
 if [ -x "$stage/usr/bin/flagver" ]; then
