@@ -103,7 +103,7 @@ static const struct topic topics[] = {
       { "{'approval':{'items_complete':true,'rule':{'any':[{'assigned':'owner'},{'role_in':["
         "'Lead']}]}}," KEEPERS "'full'}",
         "{'approval':{'items_complete':true,'min':2,'rule':'anyone','stale':'allow'}}",
-        "{'approval':{'allow_self':true,'rule':" TEAM "}," KEEPERS "'full'}" } },
+        "{'approval':{'allow_self':true,'min':2,'rule':" TEAM "}," KEEPERS "'full'}" } },
     { FLAGVER_PHASE_PHASE,
       "free",
       POLICY,

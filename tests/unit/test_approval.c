@@ -120,6 +120,27 @@ START_TEST(who_becomes_an_author_has_approved_in_vain)
 }
 END_TEST
 
+START_TEST(votes_of_authors_count_while_the_policy_lets_them)
+{
+    flagver_client *client = open_phase(_i, "{'approval':{'rule':" TESTERS
+                                            ",'min':2,'allow_self':true}}");
+    const struct step stricter = { PUT, FLAGVER_PHASE_PHASE, P,
+                                   .json = "{'approval':{'rule':" TESTERS ",'min':2}}" };
+
+    done(client, ann, CREATE, P, S, .json = "1");
+    done(client, ann, SUBMIT, P, S, 1);
+    done(client, ann, APPROVE, P, S, 1);
+    ck_assert_int_eq(attempt(client, &dan, &stricter), SUBMITTED);
+    done(client, ann, APPROVE, FLAGVER_PHASE_PHASE, P, 2);
+    done(client, ben, APPROVE, FLAGVER_PHASE_PHASE, P, 2);
+    done(client, ben, APPROVE, P, S, 1);
+    ck_assert_int_eq(state_of(client, P, S, 1), SUBMITTED);
+    done(client, cat, APPROVE, P, S, 1);
+    ck_assert_int_eq(state_of(client, P, S, 1), APPROVED);
+    flagver_close(client);
+}
+END_TEST
+
 START_TEST(an_older_number_never_overtakes)
 {
     flagver_client *client = open_phase(_i, "{'approval':{'rule':" TESTERS "}}");
@@ -433,6 +454,7 @@ static Suite *approval_suite(void)
     tcase_add_loop_test(tests, two_are_two_people, 0, STORE_KINDS);
     tcase_add_loop_test(tests, approvals_are_of_a_content, 0, STORE_KINDS);
     tcase_add_loop_test(tests, who_becomes_an_author_has_approved_in_vain, 0, STORE_KINDS);
+    tcase_add_loop_test(tests, votes_of_authors_count_while_the_policy_lets_them, 0, STORE_KINDS);
     tcase_add_loop_test(tests, an_older_number_never_overtakes, 0, STORE_KINDS);
     tcase_add_loop_test(tests, submitting_and_approving_are_one_call, 0, STORE_KINDS);
     tcase_add_loop_test(tests, the_assigned_person_approves, 0, STORE_KINDS);
