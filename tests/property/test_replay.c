@@ -177,13 +177,22 @@ static const struct fact leaf_facts[] = {
     NUMBER(flagver_audit_entry, note_hash),
 };
 
-/* The log of a history, to be changed; its texts are never freed. */
+/* The log of a history, to be changed. */
 struct log {
     struct history history;
+    struct fv_arena texts;
     flagver_client *client;
     flagver_audit_entry *entries;
     size_t count;
 };
+
+static const char *text_of(struct log *log, const char *text)
+{
+    const char *copy = fv_arena_string(&log->texts, text, strlen(text));
+
+    ck_assert_ptr_nonnull(copy);
+    return copy;
+}
 
 static bool keep_leaf(void *data, const flagver_audit_entry *entry)
 {
@@ -193,22 +202,31 @@ static bool keep_leaf(void *data, const flagver_audit_entry *entry)
     log->entries = more_room(log->entries, log->count, sizeof *log->entries);
     kept = &log->entries[log->count++];
     *kept = *entry;
-    kept->actor = strdup(entry->actor);
-    kept->action = strdup(entry->action);
-    kept->phase = strdup(entry->phase);
-    kept->subject = strdup(entry->subject);
-    kept->policy = strdup(entry->policy);
-    kept->rule = strdup(entry->rule);
-    kept->idempotency_key = strdup(entry->idempotency_key);
+    kept->actor = text_of(log, entry->actor);
+    kept->action = text_of(log, entry->action);
+    kept->phase = text_of(log, entry->phase);
+    kept->subject = text_of(log, entry->subject);
+    kept->policy = text_of(log, entry->policy);
+    kept->rule = text_of(log, entry->rule);
+    kept->idempotency_key = text_of(log, entry->idempotency_key);
     return true;
 }
 
 static void make_log(struct log *log)
 {
     memset(log, 0, sizeof *log);
+    fv_arena_init(&log->texts, NULL, 4096);
     log->client = open_timed(0, &log->history);
     make_history(log->client, &log->history, DEALS / 4);
     assert_ok(flagver_audit_log(log->client, 0, 0, keep_leaf, log, NULL, &error));
+}
+
+static void clear_log(struct log *log)
+{
+    flagver_close(log->client);
+    clear_history(&log->history);
+    fv_arena_clear(&log->texts);
+    free(log->entries);
 }
 
 static bool tells(struct log *log, struct replay *replay)
@@ -256,7 +274,7 @@ START_TEST(a_changed_leaf_is_found)
         assert_finds(&log, leaf_facts[_i].name);
         *entry = honest;
     }
-    flagver_close(log.client);
+    clear_log(&log);
 }
 END_TEST
 
@@ -276,7 +294,7 @@ START_TEST(another_order_of_leaves_is_found)
     log.entries[log.count / 2].no = log.count / 2;
     log.entries[log.count - 1].no = log.count - 1;
     assert_finds(&log, "order");
-    flagver_close(log.client);
+    clear_log(&log);
 }
 END_TEST
 
@@ -289,7 +307,7 @@ START_TEST(a_missing_leaf_is_found)
     assert_finds(&log, "end");
     memmove(log.entries + 20, log.entries + 21, (log.count - 20) * sizeof *log.entries);
     assert_finds(&log, "number of leaves");
-    flagver_close(log.client);
+    clear_log(&log);
 }
 END_TEST
 
@@ -310,7 +328,7 @@ START_TEST(another_root_that_was_seen_is_found)
     ck_assert(!fine);
     ck_assert_ptr_nonnull(strstr(replay.found, "another root"));
     replay_free(&replay);
-    flagver_close(log.client);
+    clear_log(&log);
 }
 END_TEST
 
@@ -345,7 +363,7 @@ START_TEST(another_result_is_found)
     make_log(&log);
     falsify(&act_facts[_i], telling_deal(&log.history)->acts);
     assert_finds(&log, act_facts[_i].name);
-    flagver_close(log.client);
+    clear_log(&log);
 }
 END_TEST
 
@@ -356,7 +374,7 @@ START_TEST(another_deal_is_found)
     make_log(&log);
     falsify(&deal_facts[_i], telling_deal(&log.history));
     assert_finds(&log, deal_facts[_i].name);
-    flagver_close(log.client);
+    clear_log(&log);
 }
 END_TEST
 
@@ -370,7 +388,7 @@ START_TEST(who_had_ended_does_not_come_later)
     deals[50].invoked = deals[51].returned + 1;
     deals[50].returned = deals[50].invoked + 1;
     assert_finds(&log, "order in time");
-    flagver_close(log.client);
+    clear_log(&log);
 }
 END_TEST
 
@@ -413,7 +431,7 @@ static void assert_differs(uint8_t topic, const struct fact *fact, void *data)
     ck_assert_msg(!replay_series(&store_told, told_log.client, topic), "another %s was not found",
                   fact->name);
     replay_free(&store_told);
-    flagver_close(told_log.client);
+    clear_log(&told_log);
 }
 
 /* The last version that is like this, of whatever topic. */
@@ -505,7 +523,7 @@ START_TEST(what_does_not_hold_is_found)
     falsify(&held_facts[_i], version);
     ck_assert(!invariants_hold(&store_told));
     replay_free(&store_told);
-    flagver_close(told_log.client);
+    clear_log(&told_log);
 }
 END_TEST
 
