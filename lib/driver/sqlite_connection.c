@@ -1,5 +1,6 @@
 #define _POSIX_C_SOURCE 200809L /* clock_gettime, nanosleep */
 
+#include <limits.h>
 #include <string.h>
 #include <time.h>
 
@@ -9,6 +10,11 @@
 
 #define PAUSE_LEAST_US 300
 #define PAUSE_SPREAD_US 1500
+
+/* Pages of the write-ahead log: from when on it is copied into the file, and when it is too long. */
+#define LOG_PAGES 1000
+#define LONG_LOG_PAGES 4000
+#define BEGIN_ANEW_US 20000 /* how long others may be kept waiting for that */
 
 /* ---- errors ---- */
 
@@ -123,12 +129,57 @@ void fv_sqlite_set_patience(struct fv_sqlite *conn, bool patient)
     sqlite3_busy_handler(conn->db, patient ? is_busy : NULL, conn);
 }
 
+/* ---- the log's length ---- */
+
+static int is_busy_still(void *data, int count)
+{
+    (void)count;
+    return fv_sqlite_wait(data);
+}
+
+/*
+ * Begin the log anew: that takes a moment in which all of it is copied, nobody writes, and who
+ * still reads reads the end of it.
+ */
+static bool begin_log_anew(struct fv_sqlite *conn)
+{
+    int r;
+
+    conn->deadline_us = now_us() + BEGIN_ANEW_US;
+    sqlite3_busy_handler(conn->db, is_busy_still, conn);
+    r = sqlite3_wal_checkpoint_v2(conn->db, "main", SQLITE_CHECKPOINT_RESTART, NULL, NULL);
+    fv_sqlite_set_patience(conn, true);
+    return r == SQLITE_OK;
+}
+
+/*
+ * After each commit. SQLite's own way never waits: as long as many write and read at the same
+ * time there is no moment at which the log could begin anew, and it grows by gigabytes. Where
+ * somebody reads for long it is tried again when the log has doubled.
+ */
+static int keep_log_short(void *data, sqlite3 *db, const char *name, int pages)
+{
+    struct fv_sqlite *conn = data;
+
+    if (pages < LOG_PAGES)
+        return SQLITE_OK;
+    if (pages < conn->long_log)
+        sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    else if (begin_log_anew(conn))
+        conn->long_log = LONG_LOG_PAGES;
+    else if (pages < INT_MAX / 2)
+        conn->long_log = 2 * pages;
+    return SQLITE_OK; /* the commit has taken place, whatever comes of this */
+}
+
 /* ---- opening and closing ---- */
 
 static int set_up(struct fv_sqlite *conn, flagver_error *err)
 {
     sqlite3_extended_result_codes(conn->db, 1);
     fv_sqlite_set_patience(conn, true);
+    conn->long_log = LONG_LOG_PAGES;
+    sqlite3_wal_hook(conn->db, keep_log_short, conn);
     sqlite3_db_config(conn->db, SQLITE_DBCONFIG_ENABLE_FKEY, 1, (int *)NULL);
     sqlite3_db_config(conn->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 1, (int *)NULL);
     sqlite3_db_config(conn->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, (int *)NULL);

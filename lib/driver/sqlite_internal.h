@@ -87,6 +87,7 @@ struct fv_sqlite {
     uint32_t generation;                 /* of the store's file that it has open */
     int64_t deadline_us;                 /* when waiting ends, on the monotonic clock */
     uint64_t random;                     /* so that those who wait do not meet again */
+    int long_log;                        /* pages of the log at which it is begun anew */
     struct fv_sqlite *next_idle;
 };
 
