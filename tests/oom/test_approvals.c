@@ -367,6 +367,13 @@ static bool see_vote(void *unused, const flagver_vote *vote)
     return true;
 }
 
+static bool see_author(void *unused, const char *actor)
+{
+    (void)unused;
+    seen += actor != NULL;
+    return true;
+}
+
 static bool see_key(void *unused, const flagver_data_key *key)
 {
     (void)unused;
@@ -415,11 +422,22 @@ static char *signer, *verifier, *checkpoint;
 static flagver_proof inclusion, consistency;
 static uint8_t old_root[FLAGVER_HASH_SIZE], root[FLAGVER_HASH_SIZE];
 static uint64_t old_size, size;
+static char document_id[40];
+
+static void find_id(void)
+{
+    flagver_version *version = NULL;
+
+    assert_ok(flagver_version_get(client, SECRET, DOCUMENT, 1, &version, &error));
+    snprintf(document_id, sizeof document_id, "%s", version->id);
+    flagver_version_free(version);
+}
 
 static void collect_evidence(void)
 {
     assert_ok(flagver_audit_head(client, &old_size, old_root, &error));
     fill();
+    find_id();
     assert_ok(flagver_audit_head(client, &size, root, &error));
     assert_ok(flagver_audit_keygen("example.com", &signer, &verifier, &error));
     assert_ok(flagver_audit_checkpoint(client, NULL, signer, &checkpoint, &error));
@@ -443,6 +461,11 @@ static int read_current(void)
 static int read_number(void)
 {
     return flagver_version_get(client, SECRET, DOCUMENT, 2, &outputs.version, &error);
+}
+
+static int read_by_id(void)
+{
+    return flagver_version_by_id(client, document_id, &outputs.version, &error);
 }
 
 static int read_past(void)
@@ -489,6 +512,11 @@ static int list_items(void)
 static int list_votes(void)
 {
     return flagver_votes_list(client, SECRET, DOCUMENT, 1, see_vote, NULL, &error);
+}
+
+static int list_authors(void)
+{
+    return flagver_authors_list(client, SECRET, DOCUMENT, 1, see_author, NULL, &error);
 }
 
 static int compare(void)
@@ -594,6 +622,7 @@ static const struct read {
 } reads[] = {
     { "current", read_current, false },
     { "get", read_number, false },
+    { "by id", read_by_id, false },
     { "as of", read_past, false },
     { "history", read_history, false },
     { "list by states", list_states, false },
@@ -601,6 +630,7 @@ static const struct read {
     { "policy", describe_policy, false },
     { "items", list_items, false },
     { "votes", list_votes, false },
+    { "authors", list_authors, false },
     { "diff", compare, false },
     { "keys", list_keys, false },
     { "metrics", measure, false },
