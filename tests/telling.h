@@ -990,6 +990,8 @@ static inline int act_items(struct scene *scene, uint32_t no)
         return next;
     if (action == FV_ACTION_EDIT && version->bits & FLAGVER_VERSION_TOMBSTONE)
         return FLAGVER_ESTATE;
+    if (action == FV_ACTION_EDIT && version->bits & FLAGVER_VERSION_TOMBSTONE)
+        return FLAGVER_ESTATE;
     if (scene->act->deed != DO_ITEMS_PUT && !has_items(scene, version))
         return FLAGVER_ENOTFOUND;
     for (i = 0; i < ITEMS; i++) {
