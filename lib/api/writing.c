@@ -16,27 +16,26 @@ struct performance {
     const struct fv_operation *operation;
     struct fv_target target;
     bool has_content; /* operation->asked[0] */
-    bool is_secret;   /* which is to be encrypted */
+    bool is_secret;   /* which the policy lets encrypt */
     bool wants_version;
     uint8_t veiled[FV_DIGEST_SIZE];
 };
 
 /* What is asked for as it is recorded: of what is to be encrypted nothing that helps to guess it. */
-static int veil(flagver_txn *txn, struct performance *performance, struct fv_words *ret_words,
-                flagver_error *err)
+static int veil(flagver_txn *txn, struct performance *performance, bool is_secret,
+                struct fv_words *ret_words, flagver_error *err)
 {
     const struct fv_words *asked = &performance->operation->asked[0];
 
     *ret_words = *asked;
-    if (!performance->is_secret || !asked->data)
+    if (!is_secret || !asked->data)
         return 0;
     *ret_words = (struct fv_words){ performance->veiled, sizeof performance->veiled };
     return fv_txn_veil(txn, asked->data, asked->length, performance->veiled, err);
 }
 
-/* Was this done before? As fv_txn_replay(). */
-static int replay(flagver_txn *txn, struct performance *performance, uint32_t *ret_no,
-                  flagver_error *err)
+static int replay_as(flagver_txn *txn, struct performance *performance, bool is_secret,
+                     uint32_t *ret_no, flagver_error *err)
 {
     const struct fv_operation *operation = performance->operation;
     const struct fv_target *target = &performance->target;
@@ -52,7 +51,7 @@ static int replay(flagver_txn *txn, struct performance *performance, uint32_t *r
                                 operation->asked[1],
                                 { NULL, 0 } };
     size_t count = sizeof words / sizeof *words;
-    int r = veil(txn, performance, &words[count - 1], err);
+    int r = veil(txn, performance, is_secret, &words[count - 1], err);
 
     return r < 0 ? r : fv_txn_replay(txn, words, count, ret_no, err);
 }
@@ -62,6 +61,25 @@ static int fail_with(int r, const flagver_error *problem, flagver_error *err)
     if (err)
         *err = *problem;
     return r;
+}
+
+/*
+ * Was this done before? As fv_txn_replay(). The policy may have said something else about encrypting
+ * then: only what is neither is another operation.
+ */
+static int replay(flagver_txn *txn, struct performance *performance, uint32_t *ret_no,
+                  flagver_error *err)
+{
+    flagver_error problem = { .code = 0 }, other = { .code = 0 };
+    int r, r_other;
+
+    r = replay_as(txn, performance, performance->is_secret, ret_no, &problem);
+    if (r != FLAGVER_EIDEM || !performance->has_content)
+        return r < 0 ? fail_with(r, &problem, err) : r;
+    r_other = replay_as(txn, performance, !performance->is_secret, ret_no, &other);
+    if (r_other == FLAGVER_EIDEM || r_other == FLAGVER_EKEY)
+        return fail_with(r, &problem, err);
+    return r_other < 0 ? fail_with(r_other, &other, err) : r_other;
 }
 
 /* Do it, or find what came of it the first time; that a phase is not there is found like that, too. */

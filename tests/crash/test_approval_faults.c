@@ -435,7 +435,7 @@ static int step_under(const char *idempotency_key, const struct person *person,
     r = do_step(txn, step, &version);
     if (r == 0)
         r = version->state;
-    ck_assert_int_eq(flagver_txn_commit(txn, &problem), 0);
+    ck_assert_int_eq(flagver_txn_commit(txn, &problem), r == FLAGVER_EIDEM ? r : 0);
     flagver_txn_free(txn);
     flagver_version_free(version);
     return r;
@@ -460,6 +460,39 @@ START_TEST(what_was_refused_stays_refused_and_what_was_done_stays_done)
     done(client, ann, APPROVE, PARTS, "x", .no = 2);
     ck_assert_int_eq(step_under("late", &ann, approve), FLAGVER_STATE_SUPERSEDED);
     ck_assert_int_eq(step_under("again", &ann, approve), FLAGVER_ESTATE);
+    close_all();
+}
+END_TEST
+
+static bool see_draft(void *count, const flagver_version *version)
+{
+    *(int *)count += version->state == FLAGVER_STATE_DRAFT;
+    return true;
+}
+
+/* Nor does it matter whether contents were to be encrypted then, or are now. */
+START_TEST(what_was_done_is_found_whatever_the_policy_says_now)
+{
+    static const char plain[] = "{'approval':{'required':false}}",
+                      secret[] = "{'approval':{'required':false},'encrypt':true}";
+    const struct step *create = STEP(CREATE, "new", "x", .json = "1");
+    const struct step *other = STEP(CREATE, "new", "x", .json = "2");
+    int drafts = 0;
+
+    open_all();
+    set_policy(client, &dan, "new", plain);
+    ck_assert_int_eq(step_under("plain", &dan, create), FLAGVER_STATE_DRAFT);
+    set_policy(client, &dan, "new", secret);
+    ck_assert_int_eq(step_under("secret", &dan, create), FLAGVER_STATE_DRAFT);
+    ck_assert_int_eq(step_under("plain", &dan, create), FLAGVER_STATE_DRAFT);
+    ck_assert_int_eq(step_under("plain", &dan, other), FLAGVER_EIDEM);
+    set_policy(client, &dan, "new", plain);
+    ck_assert_int_eq(step_under("secret", &dan, create), FLAGVER_STATE_DRAFT);
+    ck_assert_int_eq(step_under("secret", &dan, other), FLAGVER_EIDEM);
+    done(client, dan, REMOVE, FLAGVER_PHASE_PHASE, "new");
+    ck_assert_int_eq(step_under("secret", &dan, create), FLAGVER_STATE_DRAFT);
+    assert_ok(flagver_version_history(client, "new", "x", NULL, see_draft, &drafts, &error));
+    ck_assert_int_eq(drafts, 2);
     close_all();
 }
 END_TEST
@@ -501,6 +534,13 @@ static bool see_vote(void *unused, const flagver_vote *vote)
 {
     (void)unused;
     seen += vote->actor != NULL;
+    return true;
+}
+
+static bool see_author(void *unused, const char *actor)
+{
+    (void)unused;
+    seen += actor != NULL;
     return true;
 }
 
@@ -577,6 +617,11 @@ static int list_votes(void)
     return flagver_votes_list(client, SECRET, DOCUMENT, 1, see_vote, NULL, &error);
 }
 
+static int list_authors(void)
+{
+    return flagver_authors_list(client, SECRET, DOCUMENT, 1, see_author, NULL, &error);
+}
+
 static int list_keys(void)
 {
     return flagver_key_list(client, see_key, NULL, &error);
@@ -625,12 +670,19 @@ static const struct {
     const char *name;
     int (*call)(void);
 } reads[] = {
-    { "a secret", read_secret }, { "list by states", list_states },
-    { "due", list_due },         { "policy", describe_policy },
-    { "items", list_items },     { "votes", list_votes },
-    { "keys", list_keys },       { "metrics", count_versions },
-    { "head", read_head },       { "checkpoint", make_checkpoint },
-    { "proofs", prove },         { "verify", verify },
+    { "a secret", read_secret },
+    { "list by states", list_states },
+    { "due", list_due },
+    { "policy", describe_policy },
+    { "items", list_items },
+    { "votes", list_votes },
+    { "authors", list_authors },
+    { "keys", list_keys },
+    { "metrics", count_versions },
+    { "head", read_head },
+    { "checkpoint", make_checkpoint },
+    { "proofs", prove },
+    { "verify", verify },
 };
 #define READS COUNT(reads)
 
@@ -673,6 +725,7 @@ static Suite *faults_suite(void)
                         OPERATIONS);
     tcase_add_loop_test(tests, another_operation_under_a_key_is_refused, 0, OPERATIONS);
     tcase_add_test(tests, what_was_refused_stays_refused_and_what_was_done_stays_done);
+    tcase_add_test(tests, what_was_done_is_found_whatever_the_policy_says_now);
     tcase_add_loop_test(reading, reading_says_what_failed_or_tells_all, 0, READS);
     return suite;
 }
