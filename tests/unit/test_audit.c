@@ -1031,6 +1031,8 @@ static Suite *audit_suite(void)
     TCase *verification = add_store_tcase(suite, "verification");
     TCase *files = add_store_tcase(suite, "files");
 
+    tcase_set_tags(verification, "slow"); /* valgrind leaves them out */
+    tcase_set_tags(files, "slow");
     tcase_add_loop_test(proofs, a_checkpoint_says_size_and_root_and_who_says_so, 0, STORE_KINDS);
     tcase_add_test(proofs, a_checkpoint_of_another_signer_is_refused);
     tcase_add_test(proofs, a_checkpoint_may_be_unsigned);
