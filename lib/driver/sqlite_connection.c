@@ -1,6 +1,5 @@
 #define _POSIX_C_SOURCE 200809L /* clock_gettime, nanosleep */
 
-#include <limits.h>
 #include <string.h>
 #include <time.h>
 
@@ -14,7 +13,10 @@
 /* Pages of the write-ahead log: from when on it is copied into the file, and when it is too long. */
 #define LOG_PAGES 1000
 #define LONG_LOG_PAGES 4000
-#define BEGIN_ANEW_US 20000 /* how long others may be kept waiting for that */
+
+/* How long others are kept waiting, and how long it is tried, to begin the log anew. */
+#define BRIEF_US 20000
+#define TRYING_US 100000
 
 /* ---- errors ---- */
 
@@ -131,44 +133,53 @@ void fv_sqlite_set_patience(struct fv_sqlite *conn, bool patient)
 
 /* ---- the log's length ---- */
 
-static int is_busy_still(void *data, int count)
+static int is_busy_briefly(void *data, int count)
 {
-    (void)count;
-    return fv_sqlite_wait(data);
+    struct fv_sqlite *conn = data;
+
+    if (count == 0)
+        conn->deadline_us = now_us() + BRIEF_US;
+    return fv_sqlite_wait(conn);
 }
 
 /*
- * Begin the log anew: that takes a moment in which all of it is copied, nobody writes, and who
- * still reads reads the end of it.
+ * The log begins anew when all of it is copied while nobody writes, and nobody reads what is only
+ * in it. SQLite itself does not wait for others who are copying.
  */
-static bool begin_log_anew(struct fv_sqlite *conn)
+static void begin_log_anew(struct fv_sqlite *conn)
 {
+    int64_t end = now_us() + TRYING_US;
     int r;
 
-    conn->deadline_us = now_us() + BEGIN_ANEW_US;
-    sqlite3_busy_handler(conn->db, is_busy_still, conn);
-    r = sqlite3_wal_checkpoint_v2(conn->db, "main", SQLITE_CHECKPOINT_RESTART, NULL, NULL);
+    sqlite3_busy_handler(conn->db, is_busy_briefly, conn);
+    do {
+        r = sqlite3_wal_checkpoint_v2(conn->db, "main", SQLITE_CHECKPOINT_RESTART, NULL, NULL);
+        conn->deadline_us = end;
+    } while ((r & 0xff) == SQLITE_BUSY && fv_sqlite_wait(conn));
     fv_sqlite_set_patience(conn, true);
-    return r == SQLITE_OK;
 }
 
 /*
- * After each commit. SQLite's own way never waits: as long as many write and read at the same
- * time there is no moment at which the log could begin anew, and it grows by gigabytes. Where
- * somebody reads for long it is tried again when the log has doubled.
+ * After each commit. SQLite's own way is to copy what it can and to wait for nobody: as long as many
+ * write and read at the same time there is never a moment for the log to begin anew, and it
+ * grows by gigabytes. Where somebody reads for long it is tried again when the log has grown by a
+ * quarter.
  */
 static int keep_log_short(void *data, sqlite3 *db, const char *name, int pages)
 {
     struct fv_sqlite *conn = data;
+    int more = pages / 4 > LOG_PAGES ? pages / 4 : LOG_PAGES;
 
-    if (pages < LOG_PAGES)
+    if (pages < conn->log_pages)
+        conn->log_ahead = LOG_PAGES; /* it has begun anew */
+    conn->log_pages = pages;
+    if (pages < conn->log_ahead)
         return SQLITE_OK;
-    if (pages < conn->long_log)
+    conn->log_ahead = pages + more;
+    if (pages < LONG_LOG_PAGES)
         sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-    else if (begin_log_anew(conn))
-        conn->long_log = LONG_LOG_PAGES;
-    else if (pages < INT_MAX / 2)
-        conn->long_log = 2 * pages;
+    else
+        begin_log_anew(conn);
     return SQLITE_OK; /* the commit has taken place, whatever comes of this */
 }
 
@@ -178,7 +189,7 @@ static int set_up(struct fv_sqlite *conn, flagver_error *err)
 {
     sqlite3_extended_result_codes(conn->db, 1);
     fv_sqlite_set_patience(conn, true);
-    conn->long_log = LONG_LOG_PAGES;
+    conn->log_ahead = LOG_PAGES;
     sqlite3_wal_hook(conn->db, keep_log_short, conn);
     sqlite3_db_config(conn->db, SQLITE_DBCONFIG_ENABLE_FKEY, 1, (int *)NULL);
     sqlite3_db_config(conn->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 1, (int *)NULL);

@@ -87,7 +87,7 @@ struct fv_sqlite {
     uint32_t generation;                 /* of the store's file that it has open */
     int64_t deadline_us;                 /* when waiting ends, on the monotonic clock */
     uint64_t random;                     /* so that those who wait do not meet again */
-    int long_log;                        /* pages of the log at which it is begun anew */
+    int log_pages, log_ahead; /* how long the log was, and when it is to be looked after */
     struct fv_sqlite *next_idle;
 };
 
