@@ -87,6 +87,7 @@ void fv_stored_free(struct fv_stored *stored)
 {
     if (!stored)
         return;
+    fv_policy_cache_clear(&stored->policies); /* Its memory is the store's. */
     fv_store_release(stored->store);
     fv_keyring_release(stored->keys);
     if (stored->descriptor >= 0)
@@ -94,7 +95,6 @@ void fv_stored_free(struct fv_stored *stored)
     fv_release(stored->memory, stored->uri);
     fv_release(stored->memory, stored->tenant);
     fv_release(stored->memory, stored->cache_file);
-    fv_policy_cache_clear(&stored->policies);
     pthread_mutex_destroy(&stored->refreshing);
     pthread_mutex_destroy(&stored->status);
     pthread_mutex_destroy(&stored->waking);
