@@ -45,6 +45,10 @@ endif
 # What there is. New files in these folders are picked up by themselves.
 
 LIB_SOURCES := $(sort $(wildcard lib/*/*.c))
+# Until all of its files are there the PostgreSQL driver is built with POSTGRES=1 only.
+ifndef POSTGRES
+LIB_SOURCES := $(filter-out lib/driver/postgres%,$(LIB_SOURCES))
+endif
 CLI_SOURCES := $(sort $(wildcard cli/*.c))
 BENCH_SOURCES := $(sort $(wildcard bench/*.c))
 HEADERS := $(sort $(wildcard include/flagver/*.h))
@@ -92,6 +96,8 @@ CRYPTO_CFLAGS := $(shell $(PKG_CONFIG) --cflags libcrypto 2>/dev/null)
 CRYPTO_LIBS := $(shell $(PKG_CONFIG) --libs libcrypto 2>/dev/null)
 SQLITE_CFLAGS := $(shell $(PKG_CONFIG) --cflags sqlite3 2>/dev/null)
 SQLITE_LIBS := $(shell $(PKG_CONFIG) --libs sqlite3 2>/dev/null)
+PQ_CFLAGS := $(shell $(PKG_CONFIG) --cflags libpq 2>/dev/null)
+PQ_LIBS := $(shell $(PKG_CONFIG) --libs libpq 2>/dev/null)
 
 # What the static library needs at link time; the .pc file says the same.
 LIB_LIBS := $(JANSSON_LIBS) $(SQLITE_LIBS) $(CRYPTO_LIBS) -lm -pthread
@@ -106,7 +112,8 @@ LINK = $(CC) $(CFLAGS) $(SANITIZERS) $(LDFLAGS)
 $(BUILD)/obj/lib/%.o: private FOLDER_FLAGS = -Ilib -fvisibility=hidden
 $(BUILD)/obj/lib/codec/%.o: private FOLDER_FLAGS = -Ilib -fvisibility=hidden $(JANSSON_CFLAGS)
 $(BUILD)/obj/lib/crypto/%.o: private FOLDER_FLAGS = -Ilib -fvisibility=hidden $(CRYPTO_CFLAGS)
-$(BUILD)/obj/lib/driver/%.o: private FOLDER_FLAGS = -Ilib -fvisibility=hidden $(SQLITE_CFLAGS)
+$(BUILD)/obj/lib/driver/%.o: private FOLDER_FLAGS = -Ilib -fvisibility=hidden $(SQLITE_CFLAGS) \
+	$(PQ_CFLAGS)
 $(BUILD)/obj/tests/%.o: private FOLDER_FLAGS = -Ilib -Itests $(CHECK_CFLAGS) $(JANSSON_CFLAGS) \
 	$(SQLITE_CFLAGS) $(CRYPTO_CFLAGS)
 # What third parties compile too: it sees what they see.

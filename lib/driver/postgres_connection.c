@@ -1,0 +1,545 @@
+#define _POSIX_C_SOURCE 200809L
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "driver/postgres_internal.h"
+#include "util/fail.h"
+#include "util/memory.h"
+
+/* What the types of parameters are called in every PostgreSQL. */
+#define OID_BYTEA 17
+#define OID_INT8 20
+#define OID_TEXT 25
+#define OID_UUID 2950
+
+#define NAME_SIZE 16
+
+/* What an answer of a pipeline is to: a statement, or the preparation of the one in slot n. */
+#define AWAIT_STATEMENT (-1)
+
+/* ---- errors ---- */
+
+const char *fv_pg_state(const PGresult *result)
+{
+    const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
+
+    return state ? state : "";
+}
+
+/* The first line, without what the server says for its own log. */
+static void copy_words(char *out, size_t size, const char *words)
+{
+    size_t length = 0;
+
+    for (; words && *words && length + 1 < size; words++)
+        if (*words != '\n')
+            out[length++] = *words;
+        else if (words[1] && length > 0 && out[length - 1] != ' ')
+            out[length++] = ' ';
+    out[length] = '\0';
+}
+
+/* Longer beginnings come before those that they begin with. */
+static const struct {
+    const char *state;
+    int code;
+} codes[] = {
+    { "40001", FLAGVER_EBUSY },        { "40P01", FLAGVER_EBUSY },
+    { "55P03", FLAGVER_EBUSY },        { "57014", FLAGVER_EBUSY },
+    { "26000", FLAGVER_EBUSY },        { "42P05", FLAGVER_EBUSY },
+    { "0A000", FLAGVER_EBUSY },        { "23505", FLAGVER_ECONFLICT },
+    { "23", FLAGVER_ECORRUPT },        { "22", FLAGVER_ECORRUPT },
+    { "P0001", FLAGVER_ECORRUPT },     { "44000", FLAGVER_ECORRUPT },
+    { "3F000", FLAGVER_ESCHEMA },      { "42P01", FLAGVER_ESCHEMA },
+    { "42703", FLAGVER_ESCHEMA },      { "42883", FLAGVER_ESCHEMA },
+    { "08", FLAGVER_EUNAVAILABLE },    { "25006", FLAGVER_EUNAVAILABLE },
+    { "28", FLAGVER_EUNAVAILABLE },    { "3D000", FLAGVER_EUNAVAILABLE },
+    { "42501", FLAGVER_EUNAVAILABLE }, { "53", FLAGVER_EUNAVAILABLE },
+    { "57", FLAGVER_EUNAVAILABLE },
+};
+
+static int code_of(const char *state)
+{
+    size_t i;
+
+    for (i = 0; i < sizeof codes / sizeof *codes; i++)
+        if (strncmp(state, codes[i].state, strlen(codes[i].state)) == 0)
+            return codes[i].code;
+    return FLAGVER_EIO;
+}
+
+/* Statements that were kept are gone or do not fit any more: there is a pooler, or a new schema. */
+static bool is_about_kept(const char *state)
+{
+    return strcmp(state, "26000") == 0 || strcmp(state, "42P05") == 0 ||
+           strcmp(state, "0A000") == 0;
+}
+
+/* The transaction's session is over; nothing that was not committed will be. */
+static bool ends_session(const char *state)
+{
+    return strncmp(state, "57P", 3) == 0 || strncmp(state, "08", 2) == 0 ||
+           strcmp(state, "25P03") == 0;
+}
+
+static int fail_lost(struct fv_pg *conn, flagver_error *err)
+{
+    char words[FV_PG_WORDS];
+
+    conn->broken = true;
+    copy_words(words, sizeof words, PQerrorMessage(conn->pq));
+    return fv_fail(err, FLAGVER_EUNAVAILABLE, "the server does not answer: %s",
+                   *words ? words : "the connection is gone");
+}
+
+int fv_pg_fail(struct fv_pg *conn, const PGresult *result, flagver_error *err)
+{
+    const char *state = fv_pg_state(result);
+    char words[FV_PG_WORDS];
+    int code;
+
+    if (!*state)
+        return fail_lost(conn, err);
+    if (is_about_kept(state) || ends_session(state))
+        conn->broken = !conn->adopted;
+    code = strcmp(state, "25P03") == 0 ? FLAGVER_EUNAVAILABLE : code_of(state);
+    if (strcmp(state, "42501") == 0 &&
+        strstr(PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY), "row-level security"))
+        code = FLAGVER_ECORRUPT;
+    copy_words(words, sizeof words, PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
+    fv_fail(err, code, "PostgreSQL: %s", words);
+    if (err)
+        snprintf(err->sqlstate, sizeof err->sqlstate, "%.5s", state);
+    return code;
+}
+
+static bool is_good(const PGresult *result)
+{
+    switch (PQresultStatus(result)) {
+    case PGRES_COMMAND_OK:
+    case PGRES_TUPLES_OK:
+    case PGRES_EMPTY_QUERY:
+    case PGRES_COPY_IN:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* ---- parameters ---- */
+
+static int add(struct fv_pg_parameters *parameters, Oid type, const void *value, size_t length)
+{
+    int at = parameters->count++;
+
+    parameters->types[at] = type;
+    parameters->values[at] = value;
+    parameters->lengths[at] = (int)length;
+    parameters->formats[at] = 1;
+    return at;
+}
+
+/* An empty one that is not none has an address, too. */
+static const void *address(flagver_bytes bytes)
+{
+    return bytes.data || !bytes.length ? bytes.data : "";
+}
+
+void fv_pg_text(struct fv_pg_parameters *parameters, flagver_bytes text)
+{
+    add(parameters, OID_TEXT, address(text), text.length);
+}
+
+void fv_pg_bytea(struct fv_pg_parameters *parameters, flagver_bytes bytes)
+{
+    add(parameters, OID_BYTEA, address(bytes), bytes.length);
+}
+
+void fv_pg_hash(struct fv_pg_parameters *parameters, const uint8_t hash[32])
+{
+    add(parameters, OID_BYTEA, hash, 32);
+}
+
+void fv_pg_id(struct fv_pg_parameters *parameters, const flagver_id *id)
+{
+    add(parameters, OID_UUID, id->bytes, sizeof id->bytes);
+}
+
+void fv_pg_number(struct fv_pg_parameters *parameters, int64_t number)
+{
+    unsigned char *bytes = parameters->numbers[parameters->count];
+    int i;
+
+    for (i = 0; i < 8; i++)
+        bytes[i] = (unsigned char)((uint64_t)number >> (56 - 8 * i));
+    add(parameters, OID_INT8, bytes, 8);
+}
+
+void fv_pg_positive(struct fv_pg_parameters *parameters, int64_t number)
+{
+    fv_pg_number(parameters, number);
+    if (number == 0)
+        parameters->values[parameters->count - 1] = NULL;
+}
+
+/* ---- columns ---- */
+
+int64_t fv_pg_get_number(const PGresult *result, int row, int column)
+{
+    const unsigned char *bytes = (const unsigned char *)PQgetvalue(result, row, column);
+    int length = PQgetlength(result, row, column), i;
+    uint64_t number = length > 0 && bytes[0] & 0x80 ? UINT64_MAX : 0;
+
+    for (i = 0; i < length && i < 8; i++)
+        number = number << 8 | bytes[i];
+    return (int64_t)number;
+}
+
+flagver_bytes fv_pg_get_bytes(const PGresult *result, int row, int column)
+{
+    flagver_bytes bytes = { NULL, 0 };
+
+    if (PQgetisnull(result, row, column))
+        return bytes;
+    bytes.data = PQgetvalue(result, row, column);
+    bytes.length = (size_t)PQgetlength(result, row, column);
+    return bytes;
+}
+
+void fv_pg_get_id(const PGresult *result, int row, int column, flagver_id *ret_id)
+{
+    if (PQgetlength(result, row, column) == (int)sizeof ret_id->bytes)
+        memcpy(ret_id->bytes, PQgetvalue(result, row, column), sizeof ret_id->bytes);
+    else
+        memset(ret_id->bytes, 0, sizeof ret_id->bytes);
+}
+
+bool fv_pg_get_truth(const PGresult *result, int row, int column)
+{
+    return PQgetlength(result, row, column) == 1 && *PQgetvalue(result, row, column);
+}
+
+/* ---- statements ---- */
+
+static bool keeps(const struct fv_pg *conn, const struct fv_pg_statement *statement)
+{
+    return statement->slot >= 0 && statement->slot < FV_PG_KEPT && !conn->pooled && !conn->adopted;
+}
+
+static bool is_kept(const struct fv_pg *conn, int slot)
+{
+    return conn->kept[slot / 64] >> (slot % 64) & 1;
+}
+
+static void set_kept(struct fv_pg *conn, int slot, bool kept)
+{
+    uint64_t bit = UINT64_C(1) << (slot % 64);
+
+    if (kept)
+        conn->kept[slot / 64] |= bit;
+    else
+        conn->kept[slot / 64] &= ~bit;
+}
+
+static void name_statement(int slot, char name[NAME_SIZE])
+{
+    snprintf(name, NAME_SIZE, "flagver_%d", slot);
+}
+
+static const struct fv_pg_parameters no_parameters;
+
+static int finish(struct fv_pg *conn, PGresult *result, PGresult **ret_result, flagver_error *err)
+{
+    int r = is_good(result) ? 0 : fv_pg_fail(conn, result, err);
+
+    if (r < 0 || !ret_result)
+        PQclear(result);
+    else
+        *ret_result = result;
+    return r;
+}
+
+static int keep(struct fv_pg *conn, const struct fv_pg_statement *statement,
+                const struct fv_pg_parameters *parameters, flagver_error *err)
+{
+    char name[NAME_SIZE];
+    int r;
+
+    name_statement(statement->slot, name);
+    r = finish(conn,
+               PQprepare(conn->pq, name, statement->sql, parameters->count, parameters->types),
+               NULL, err);
+    if (r == 0)
+        set_kept(conn, statement->slot, true);
+    return r;
+}
+
+int fv_pg_query(struct fv_pg *conn, const struct fv_pg_statement *statement,
+                const struct fv_pg_parameters *parameters, PGresult **ret_result,
+                flagver_error *err)
+{
+    const struct fv_pg_parameters *given = parameters ? parameters : &no_parameters;
+    char name[NAME_SIZE];
+    PGresult *result;
+    int r = 0;
+
+    if (!keeps(conn, statement)) {
+        result = PQexecParams(conn->pq, statement->sql, given->count, given->types, given->values,
+                              given->lengths, given->formats, 1);
+        return finish(conn, result, ret_result, err);
+    }
+    if (!is_kept(conn, statement->slot))
+        r = keep(conn, statement, given, err);
+    if (r < 0)
+        return r;
+    name_statement(statement->slot, name);
+    result = PQexecPrepared(conn->pq, name, given->count, given->values, given->lengths,
+                            given->formats, 1);
+    return finish(conn, result, ret_result, err);
+}
+
+int fv_pg_execute(struct fv_pg *conn, const char *sql, flagver_error *err)
+{
+    return finish(conn, PQexec(conn->pq, sql), NULL, err);
+}
+
+/* ---- pipelines ---- */
+
+int fv_pg_pipeline_begin(struct fv_pg *conn, flagver_error *err)
+{
+    conn->awaited_count = conn->awaited_at = 0;
+    return PQenterPipelineMode(conn->pq) ? 0 : fail_lost(conn, err);
+}
+
+static bool await(struct fv_pg *conn, int what)
+{
+    if (!fv_grow(conn->store->memory, (void **)&conn->awaited, &conn->awaited_capacity,
+                 conn->awaited_count, sizeof *conn->awaited))
+        return false;
+    conn->awaited[conn->awaited_count++] = what;
+    return true;
+}
+
+static int queue_kept(struct fv_pg *conn, const struct fv_pg_statement *statement,
+                      const struct fv_pg_parameters *parameters)
+{
+    char name[NAME_SIZE];
+
+    name_statement(statement->slot, name);
+    if (!is_kept(conn, statement->slot)) {
+        if (!PQsendPrepare(conn->pq, name, statement->sql, parameters->count, parameters->types))
+            return 0;
+        set_kept(conn, statement->slot, true);
+    }
+    return PQsendQueryPrepared(conn->pq, name, parameters->count, parameters->values,
+                               parameters->lengths, parameters->formats, 1);
+}
+
+int fv_pg_queue(struct fv_pg *conn, const struct fv_pg_statement *statement,
+                const struct fv_pg_parameters *parameters, flagver_error *err)
+{
+    const struct fv_pg_parameters *given = parameters ? parameters : &no_parameters;
+    bool kept = keeps(conn, statement);
+    int sent;
+
+    if (kept && !is_kept(conn, statement->slot) && !await(conn, statement->slot))
+        return fv_fail_memory(err);
+    if (!await(conn, AWAIT_STATEMENT))
+        return fv_fail_memory(err);
+    sent = kept ? queue_kept(conn, statement, given)
+                : PQsendQueryParams(conn->pq, statement->sql, given->count, given->types,
+                                    given->values, given->lengths, given->formats, 1);
+    return sent ? 0 : fail_lost(conn, err);
+}
+
+int fv_pg_flush(struct fv_pg *conn, flagver_error *err)
+{
+    return PQpipelineSync(conn->pq) ? 0 : fail_lost(conn, err);
+}
+
+/* The answer that comes next, without the NULL that libpq puts behind it. */
+static PGresult *next_answer(struct fv_pg *conn)
+{
+    PGresult *result = PQgetResult(conn->pq), *end;
+
+    if (!result || PQresultStatus(result) == PGRES_PIPELINE_SYNC)
+        return result;
+    end = PQgetResult(conn->pq);
+    PQclear(end);
+    return result;
+}
+
+int fv_pg_take(struct fv_pg *conn, PGresult **ret_result, flagver_error *err)
+{
+    PGresult *result;
+    int slot, r;
+
+    while (conn->awaited_at < conn->awaited_count &&
+           (slot = conn->awaited[conn->awaited_at]) != AWAIT_STATEMENT) {
+        conn->awaited_at++;
+        result = next_answer(conn);
+        r = is_good(result) ? 0 : fv_pg_fail(conn, result, err);
+        PQclear(result);
+        if (r == 0)
+            continue;
+        set_kept(conn, slot, false);
+        conn->awaited_at++; /* the statement itself, which the server passes over */
+        PQclear(conn->broken ? NULL : next_answer(conn));
+        return r;
+    }
+    conn->awaited_at++;
+    return finish(conn, next_answer(conn), ret_result, err);
+}
+
+int fv_pg_pipeline_end(struct fv_pg *conn, flagver_error *err)
+{
+    PGresult *result;
+    int first = 0, r, slot;
+
+    while (!conn->broken && conn->awaited_at < conn->awaited_count) {
+        slot = conn->awaited[conn->awaited_at++];
+        result = next_answer(conn);
+        r = 0;
+        if (PQresultStatus(result) != PGRES_PIPELINE_ABORTED && !is_good(result))
+            r = fv_pg_fail(conn, result, first ? NULL : err);
+        if (slot != AWAIT_STATEMENT && !is_good(result))
+            set_kept(conn, slot, false);
+        PQclear(result);
+        first = first ? first : r;
+    }
+    while (!conn->broken && (result = PQgetResult(conn->pq)))
+        PQclear(result);
+    conn->awaited_count = conn->awaited_at = 0;
+    if (!PQexitPipelineMode(conn->pq) && !conn->broken)
+        return first ? first : fail_lost(conn, err);
+    return first;
+}
+
+/* ---- opening ---- */
+
+static void ignore_notice(void *data, const PGresult *result)
+{
+    (void)data;
+    (void)result;
+}
+
+static bool says(const PQconninfoOption *options, const char *keyword)
+{
+    for (; options && options->keyword; options++)
+        if (strcmp(options->keyword, keyword) == 0)
+            return options->val != NULL;
+    return false;
+}
+
+/* What libpq would not ask for, and the URI does not mention: a peer that is gone is noticed. */
+static const char *const habits[][2] = {
+    { "connect_timeout", "10" },     { "keepalives_idle", "15" },
+    { "keepalives_interval", "5" },  { "keepalives_count", "3" },
+    { "tcp_user_timeout", "30000" }, { "fallback_application_name", "flagver" },
+};
+
+#define HABITS (sizeof habits / sizeof *habits)
+
+static PGconn *connect_to(const flagver_store *store, bool standby)
+{
+    const char *keywords[HABITS + 4] = { "dbname", "client_encoding" };
+    const char *values[HABITS + 4] = { store->target.uri, "UTF8" };
+    PQconninfoOption *options = PQconninfoParse(store->target.uri, NULL);
+    size_t count = 2, i;
+    PGconn *pq;
+
+    for (i = 0; i < HABITS; i++)
+        if (!says(options, habits[i][0])) {
+            keywords[count] = habits[i][0];
+            values[count++] = habits[i][1];
+        }
+    if (!says(options, "target_session_attrs")) {
+        keywords[count] = "target_session_attrs";
+        values[count++] = standby ? "prefer-standby" : store->read_only ? "any" : "read-write";
+    }
+    PQconninfoFree(options);
+    pq = PQconnectdbParams(keywords, values, 1);
+    return pq;
+}
+
+static void note_facts(struct fv_pg *conn)
+{
+    flagver_store *store = conn->store;
+    struct fv_pg_facts facts = { .server_version = PQserverVersion(conn->pq),
+                                 .pooled = conn->pooled,
+                                 .bypasses = conn->bypasses,
+                                 .standby = conn->standby };
+    const char *host = PQhost(conn->pq), *database = PQdb(conn->pq), *role = PQuser(conn->pq);
+
+    snprintf(facts.host, sizeof facts.host, "%s", host ? host : "");
+    snprintf(facts.database, sizeof facts.database, "%s", database ? database : "");
+    snprintf(facts.role, sizeof facts.role, "%s", role ? role : "");
+    pthread_mutex_lock(&store->lock);
+    store->facts = facts;
+    pthread_mutex_unlock(&store->lock);
+}
+
+/* A pooler answers with a number of its own where a server says which process it is. */
+static int look_around(struct fv_pg *conn, flagver_error *err)
+{
+    static const struct fv_pg_statement statement = {
+        -1, "SELECT pg_catalog.pg_backend_pid()::bigint, rolsuper OR rolbypassrls, "
+            "pg_catalog.pg_is_in_recovery() FROM pg_catalog.pg_roles WHERE rolname = current_user"
+    };
+    PGresult *result;
+    int r = fv_pg_query(conn, &statement, NULL, &result, err);
+
+    if (r < 0)
+        return r;
+    conn->pooled = fv_pg_get_number(result, 0, 0) != PQbackendPID(conn->pq);
+    conn->bypasses = fv_pg_get_truth(result, 0, 1);
+    conn->standby = fv_pg_get_truth(result, 0, 2);
+    PQclear(result);
+    note_facts(conn);
+    return 0;
+}
+
+static int fail_connect(const struct fv_pg *conn, flagver_error *err)
+{
+    char words[FV_PG_WORDS];
+
+    copy_words(words, sizeof words, PQerrorMessage(conn->pq));
+    return fv_fail(err, FLAGVER_EUNAVAILABLE, "%.250s: %s", conn->store->target.shown, words);
+}
+
+int fv_pg_connect(flagver_store *store, bool standby, struct fv_pg **ret_conn, flagver_error *err)
+{
+    struct fv_pg *conn = fv_allocate_zeroed(store->memory, 1, sizeof *conn);
+    int r = 0;
+
+    if (!conn)
+        return fv_fail_memory(err);
+    conn->store = store;
+    conn->pq = connect_to(store, standby);
+    if (!conn->pq)
+        r = fv_fail_memory(err);
+    else if (PQstatus(conn->pq) != CONNECTION_OK)
+        r = fail_connect(conn, err);
+    else
+        PQsetNoticeReceiver(conn->pq, ignore_notice, NULL);
+    if (r == 0)
+        r = look_around(conn, err);
+    if (r < 0) {
+        fv_pg_disconnect(conn);
+        return r;
+    }
+    *ret_conn = conn;
+    return 0;
+}
+
+void fv_pg_disconnect(struct fv_pg *conn)
+{
+    if (!conn)
+        return;
+    if (!conn->adopted)
+        PQfinish(conn->pq);
+    fv_release(conn->store->memory, conn->awaited);
+    fv_release(conn->store->memory, conn);
+}
