@@ -98,6 +98,25 @@ FLAGVER_API int flagver_txn_commit(flagver_txn *txn, flagver_error *err);
 FLAGVER_API void flagver_txn_free(flagver_txn *txn);
 
 /**
+ * Lock several series of one phase, whether they exist or not, and read what the store says of
+ * each: in one round trip where the operations that follow would take one each.
+ *
+ * Series are locked in byte order of phase and subject, whatever order they are named in, so that
+ * two transactions cannot wait for each other. What sorts before anything that the transaction has
+ * locked already is only tried: so lock what many others want too first, and in one call. A
+ * series that is named twice or locked already does no harm. An error of this call that is not
+ * FLAGVER_EINVAL ends the transaction.
+ *
+ * @param subjects  `count` keys of flags or segments, or subjects of records
+ * @return 0, or
+ *   FLAGVER_EINVAL  a malformed phase or subject; nothing was locked
+ *   FLAGVER_EBUSY   another transaction has one of them: run it again
+ *   any storage error
+ */
+FLAGVER_API int flagver_txn_lock(flagver_txn *txn, const char *phase, const char *const *subjects,
+                                 size_t count, flagver_error *err);
+
+/**
  * Run `run` in a transaction and commit it; both again, up to 10 times in all with
  * growing pauses of 1 to 64 ms, after errors of class RETRY. An unknown
  * outcome is found out: nothing is applied twice.

@@ -1,5 +1,6 @@
 #include "flagver/txn.h"
 
+#include "api/writing.h"
 #include "engine/client.h"
 #include "store/transaction.h"
 #include "util/fail.h"
@@ -80,6 +81,48 @@ int flagver_txn_commit(flagver_txn *txn, flagver_error *err)
 void flagver_txn_free(flagver_txn *txn)
 {
     fv_txn_free(txn);
+}
+
+static int name_series(const char *phase, const char *const *subjects, size_t count,
+                       struct fv_series_name *names, flagver_error *err)
+{
+    struct fv_target target;
+    size_t i;
+    int r = 0;
+
+    for (i = 0; r == 0 && i < count; i++) {
+        r = fv_record_target(phase, subjects[i], NULL, &target, err);
+        names[i] = (struct fv_series_name){ phase, subjects[i] };
+    }
+    return r;
+}
+
+static int lock(flagver_txn *txn, const struct fv_series_name *names, size_t count,
+                flagver_error *err)
+{
+    int r = fv_txn_enter(txn, err);
+
+    return r < 0 ? r : fv_txn_leave(txn, fv_txn_lock(txn, names, count, err), err);
+}
+
+int flagver_txn_lock(flagver_txn *txn, const char *phase, const char *const *subjects, size_t count,
+                     flagver_error *err)
+{
+    struct fv_series_name *names;
+    int r;
+
+    if (!txn)
+        return fv_fail(err, FLAGVER_EINVAL, "txn is NULL");
+    if (count && !subjects)
+        return fv_fail(err, FLAGVER_EINVAL, "subjects is NULL");
+    names = fv_allocate_zeroed(fv_txn_source(txn)->memory, count + 1, sizeof *names);
+    if (!names)
+        return fv_write_without_memory(txn, err);
+    r = name_series(phase, subjects, count, names, err);
+    if (r == 0)
+        r = lock(txn, names, count, err);
+    fv_release(fv_txn_source(txn)->memory, names);
+    return r;
 }
 
 int flagver_txn_run(flagver_client *client, const flagver_actor *actor,

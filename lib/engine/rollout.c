@@ -205,6 +205,19 @@ static int do_step(flagver_txn *txn, const struct prepared *prepared, flagver_er
     return r < 0 ? r : 1;
 }
 
+static int lock_all(flagver_txn *txn, const struct fv_plan_steps *plan, flagver_error *err)
+{
+    struct fv_series_name *names = fv_arena_allocate(fv_txn_arena(txn),
+                                                     plan->count * sizeof *names);
+    size_t i;
+
+    if (!names)
+        return fv_fail_memory(err);
+    for (i = 0; i < plan->count; i++)
+        names[i] = (struct fv_series_name){ phase_of(&plan->steps[i]), plan->steps[i].key };
+    return fv_txn_lock(txn, names, plan->count, err);
+}
+
 /*
  * The definitions were checked together, so each is written as it is. Whatever else
  * may refuse one of them does so before the first is written; and all are written by
@@ -222,6 +235,8 @@ static int do_steps(flagver_txn *txn, const struct fv_plan_steps *plan,
     if (!prepared)
         return fv_fail_memory(err);
     r = fv_record_options(options, &given, err);
+    if (r == 0)
+        r = lock_all(txn, plan, err);
     for (i = 0; r == 0 && i < plan->count; i++)
         r = prepare(txn, &plan->steps[i], options, &prepared[i], err);
     for (i = 0; r >= 0 && i < plan->count; i++) {

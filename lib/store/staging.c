@@ -1,5 +1,6 @@
 #include "store/staging.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "util/fail.h"
@@ -100,15 +101,21 @@ static int compare(flagver_bytes a, flagver_bytes b)
     return order ? order : (a.length > b.length) - (a.length < b.length);
 }
 
-static bool comes_after(const flagver_series_row *a, const flagver_series_row *b)
+/* The order in which series are locked. */
+static int order_of(const struct fv_series *a, const struct fv_series *b)
 {
-    int order = compare(a->phase, b->phase);
+    int order = compare(a->row.phase, b->row.phase);
 
-    return order > 0 || (order == 0 && compare(a->subject, b->subject) > 0);
+    return order ? order : compare(a->row.subject, b->row.subject);
 }
 
-/* The number of a series in this transaction; `*ret_new` when it was not seen before. */
-static uint32_t number_of(flagver_txn *txn, const char *phase, const char *subject, bool *ret_new)
+static int by_order(const void *a, const void *b)
+{
+    return order_of(*(struct fv_series *const *)a, *(struct fv_series *const *)b);
+}
+
+/* The number of a series in this transaction, which may not be locked yet. */
+static uint32_t number_of(flagver_txn *txn, const char *phase, const char *subject)
 {
     size_t phase_length = strlen(phase), length = phase_length + 1 + strlen(subject);
     char *name = fv_arena_allocate(&txn->arena, length + 1);
@@ -122,8 +129,7 @@ static uint32_t number_of(flagver_txn *txn, const char *phase, const char *subje
     name[phase_length] = '\n';
     strcpy(name + phase_length + 1, subject);
     number = fv_map_add(&txn->series_numbers, name, length);
-    *ret_new = number == before;
-    if (number != FV_MAP_NONE && *ret_new)
+    if (number == before)
         txn->series[number] = NULL;
     return number;
 }
@@ -134,63 +140,143 @@ static bool is_sane(int64_t rev, int64_t time)
     return rev >= 0 && rev < INT64_MAX / 2 && time >= 0 && time < INT64_MAX / 2;
 }
 
+/* The driver's answer about a series; its texts stay ours, which outlive the driver's. */
+static int take_locked(flagver_txn *txn, struct fv_series *series, const flagver_series_row *row,
+                       flagver_error *err)
+{
+    const flagver_series_row asked = series->row;
+
+    series->row = *row;
+    series->row.tenant = asked.tenant;
+    series->row.phase = asked.phase;
+    series->row.subject = asked.subject;
+    if (!is_sane(row->rev, row->changed_at))
+        return fv_fail(err, FLAGVER_ECORRUPT, "the row of \"%.256s\" is damaged",
+                       (const char *)asked.subject.data);
+    return row->rev == 0 ? fv_txn_id(txn, &series->row.id, err) : 0;
+}
+
+static int lock_rows(flagver_txn *txn, struct fv_series *const *list, flagver_series_row *rows,
+                     size_t count, bool try_only, flagver_error *err)
+{
+    size_t i;
+    int r;
+
+    for (i = 0; i < count; i++)
+        rows[i] = list[i]->row;
+    r = fv_txn_outcome(txn, fv_txn_driver(txn)->lock(txn->driver, rows, count, try_only, err));
+    for (i = 0; r == 0 && i < count; i++)
+        r = take_locked(txn, list[i], &rows[i], err);
+    for (i = 0; r == 0 && i < count; i++)
+        txn->series[list[i]->number] = list[i];
+    return r;
+}
+
+/* In one call of the driver's; they are in order, and none is locked already. */
+static int lock(flagver_txn *txn, struct fv_series *const *list, size_t count, bool try_only,
+                flagver_error *err)
+{
+    flagver_series_row *rows;
+    int r;
+
+    if (count == 0)
+        return 0;
+    rows = fv_allocate(txn->source.memory, count * sizeof *rows);
+    if (!rows)
+        return fv_fail_memory(err);
+    r = lock_rows(txn, list, rows, count, try_only, err);
+    fv_release(txn->source.memory, rows);
+    return r;
+}
+
 /*
  * Keys are locked in order, so that two transactions cannot wait for each other;
- * one that comes out of order is only tried.
+ * those that come out of order are only tried.
  */
-static int lock(flagver_txn *txn, struct fv_series *series, flagver_error *err)
+static int lock_in_order(flagver_txn *txn, struct fv_series *const *list, size_t count,
+                         flagver_error *err)
 {
-    flagver_bytes phase = series->row.phase, subject = series->row.subject,
-                  tenant = series->row.tenant;
-    bool out_of_order = txn->greatest && !comes_after(&series->row, &txn->greatest->row);
-    int r = fv_txn_outcome(
-        txn, fv_txn_driver(txn)->lock(txn->driver, &series->row, 1, out_of_order, err));
+    size_t late = 0;
+    int r;
 
-    if (r < 0)
-        return r;
-    series->row.tenant = tenant; /* ours, which outlive the driver's */
-    series->row.phase = phase;
-    series->row.subject = subject;
-    if (!is_sane(series->row.rev, series->row.changed_at))
-        return fv_fail(err, FLAGVER_ECORRUPT, "the row of \"%.256s\" is damaged",
-                       (const char *)subject.data);
-    if (!out_of_order)
-        txn->greatest = series;
+    while (late < count && txn->greatest && order_of(list[late], txn->greatest) < 0)
+        late++;
+    r = lock(txn, list, late, true, err);
+    if (r == 0)
+        r = lock(txn, list + late, count - late, false, err);
+    if (r == 0 && late < count)
+        txn->greatest = list[count - 1];
+    return r;
+}
+
+static struct fv_series *new_series(flagver_txn *txn, const struct fv_series_name *name,
+                                    uint32_t number)
+{
+    struct fv_series *series = fv_arena_allocate_zeroed(&txn->arena, 1, sizeof *series);
+
+    if (!series)
+        return NULL;
+    series->number = number;
+    series->row.tenant = fv_bytes(txn->source.tenant);
+    series->row.phase = fv_bytes(name->phase);
+    series->row.subject = fv_bytes(name->subject);
+    return keep(txn, &series->row.phase) && keep(txn, &series->row.subject) ? series : NULL;
+}
+
+/* Those of the names that are not locked yet, each once and in order. */
+static int find_unlocked(flagver_txn *txn, const struct fv_series_name *names, size_t count,
+                         struct fv_series **list, size_t *ret_count, flagver_error *err)
+{
+    size_t found = 0, kept = 0, i;
+    uint32_t number;
+
+    for (i = 0; i < count; i++) {
+        number = number_of(txn, names[i].phase, names[i].subject);
+        if (number == FV_MAP_NONE)
+            return fv_fail_memory(err);
+        if (txn->series[number])
+            continue;
+        list[found] = new_series(txn, &names[i], number);
+        if (!list[found++])
+            return fv_fail_memory(err);
+    }
+    qsort(list, found, sizeof *list, by_order);
+    for (i = 0; i < found; i++)
+        if (kept == 0 || list[kept - 1]->number != list[i]->number)
+            list[kept++] = list[i];
+    *ret_count = kept;
     return 0;
 }
 
-static int add_series(flagver_txn *txn, uint32_t number, const char *phase, const char *subject,
-                      flagver_error *err)
+int fv_txn_lock(flagver_txn *txn, const struct fv_series_name *names, size_t count,
+                flagver_error *err)
 {
-    struct fv_series *series = fv_arena_allocate_zeroed(&txn->arena, 1, sizeof *series);
+    struct fv_series **list = fv_allocate(txn->source.memory, (count + 1) * sizeof *list);
+    size_t unlocked = 0;
     int r;
 
-    if (!series)
+    if (!list)
         return fv_fail_memory(err);
-    series->row.tenant = fv_bytes(txn->source.tenant);
-    series->row.phase = fv_bytes(phase);
-    series->row.subject = fv_bytes(subject);
-    if (!keep(txn, &series->row.phase) || !keep(txn, &series->row.subject))
-        return fv_fail_memory(err);
-    r = lock(txn, series, err);
-    if (r == 0 && series->row.rev == 0)
-        r = fv_txn_id(txn, &series->row.id, err);
+    r = find_unlocked(txn, names, count, list, &unlocked, err);
     if (r == 0)
-        txn->series[number] = series;
+        r = lock_in_order(txn, list, unlocked, err);
+    fv_release(txn->source.memory, list);
     return r;
 }
 
 int fv_txn_series(flagver_txn *txn, const char *phase, const char *subject, bool create,
                   struct fv_series **ret_series, flagver_error *err)
 {
-    bool is_new;
-    uint32_t number = number_of(txn, phase, subject, &is_new);
+    const struct fv_series_name name = { phase, subject };
+    uint32_t number = number_of(txn, phase, subject);
+    struct fv_series *series;
     int r;
 
     if (number == FV_MAP_NONE)
         return fv_fail_memory(err);
     if (!txn->series[number]) {
-        r = add_series(txn, number, phase, subject, err);
+        series = new_series(txn, &name, number);
+        r = series ? lock_in_order(txn, &series, 1, err) : fv_fail_memory(err);
         if (r < 0)
             return r;
     }

@@ -26,6 +26,11 @@ struct fv_series {
     flagver_series_row row;      /* as it will be */
     flagver_series_row *pending; /* its last change, while it is not handed over */
     struct fv_staged *versions;  /* those the transaction has touched */
+    uint32_t number;             /* in the transaction */
+};
+
+struct fv_series_name {
+    const char *phase, *subject;
 };
 
 /* A version that the transaction has read or made. */
@@ -99,6 +104,10 @@ const struct fv_txn_source *fv_txn_source(const flagver_txn *txn);
 /* The series, locked; a new one when it is not there and `create`, else FLAGVER_ENOTFOUND. */
 int fv_txn_series(flagver_txn *txn, const char *phase, const char *subject, bool create,
                   struct fv_series **ret_series, flagver_error *err);
+
+/* Lock these at once, whether they are there or not; each may be named several times. */
+int fv_txn_lock(flagver_txn *txn, const struct fv_series_name *names, size_t count,
+                flagver_error *err);
 
 /* A version of it, perhaps with its payload; FLAGVER_ENOTFOUND. */
 int fv_txn_version(flagver_txn *txn, struct fv_series *series, uint32_t no, bool payload,

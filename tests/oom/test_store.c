@@ -100,9 +100,12 @@ static int in_transaction(int (*run)(flagver_txn *txn), const char *key)
 static int several(flagver_txn *txn)
 {
     const char *users[] = { "u1", "u2" };
+    const char *keys[] = { "kept", "checkout" };
     int r;
 
-    r = put_staff(txn);
+    r = flagver_txn_lock(txn, FLAGVER_PHASE_FLAG, keys, 2, &error);
+    if (r == 0)
+        r = put_staff(txn);
     if (r == 0)
         r = put_checkout(txn);
     if (r == 0)
