@@ -42,13 +42,30 @@ $(error BUILD=$(BUILD) is no directory for builds: `make clean` removes it)
 endif
 
 # ---------------------------------------------------------------------------
+# Libraries of others
+
+JANSSON_CFLAGS := $(shell $(PKG_CONFIG) --cflags jansson 2>/dev/null)
+JANSSON_LIBS := $(shell $(PKG_CONFIG) --libs jansson 2>/dev/null)
+CHECK_CFLAGS := $(shell $(PKG_CONFIG) --cflags check 2>/dev/null)
+CHECK_LIBS := $(shell $(PKG_CONFIG) --libs check 2>/dev/null)
+CRYPTO_CFLAGS := $(shell $(PKG_CONFIG) --cflags libcrypto 2>/dev/null)
+CRYPTO_LIBS := $(shell $(PKG_CONFIG) --libs libcrypto 2>/dev/null)
+SQLITE_CFLAGS := $(shell $(PKG_CONFIG) --cflags sqlite3 2>/dev/null)
+SQLITE_LIBS := $(shell $(PKG_CONFIG) --libs sqlite3 2>/dev/null)
+PQ_CFLAGS := $(shell $(PKG_CONFIG) --cflags libpq 2>/dev/null)
+PQ_LIBS := $(shell $(PKG_CONFIG) --libs libpq 2>/dev/null)
+
+# A driver whose library is not there is left out. (Most tests and the benchmarks want SQLite.)
+# Until all of its files are there the PostgreSQL driver is built with POSTGRES=1 only.
+comma := ,
+MISSING_DRIVERS := $(strip $(if $(SQLITE_LIBS),,sqlite) $(if $(and $(PQ_LIBS),$(POSTGRES)),,postgres))
+WITHOUT := $(MISSING_DRIVERS:%=-DFV_WITHOUT_%)
+
+# ---------------------------------------------------------------------------
 # What there is. New files in these folders are picked up by themselves.
 
-LIB_SOURCES := $(sort $(wildcard lib/*/*.c))
-# Until all of its files are there the PostgreSQL driver is built with POSTGRES=1 only.
-ifndef POSTGRES
-LIB_SOURCES := $(filter-out lib/driver/postgres%,$(LIB_SOURCES))
-endif
+LIB_SOURCES := $(filter-out $(foreach name,$(MISSING_DRIVERS),lib/driver/$(name).c \
+	lib/driver/$(name)_%.c),$(sort $(wildcard lib/*/*.c)))
 CLI_SOURCES := $(sort $(wildcard cli/*.c))
 BENCH_SOURCES := $(sort $(wildcard bench/*.c))
 HEADERS := $(sort $(wildcard include/flagver/*.h))
@@ -63,13 +80,20 @@ object = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 program = $(patsubst %.c,$(BUILD)/%,$(1))
 
 LIB_OBJECTS := $(call object,$(LIB_SOURCES))
-EXAMPLES := $(call program,$(sort $(wildcard examples/*.c)))
-TESTS := $(call program,$(sort $(wildcard tests/unit/test_*.c tests/property/test_*.c)))
-OOM_TESTS := $(call program,$(sort $(wildcard tests/oom/test_*.c)))
-THREAD_TESTS := $(call program,$(sort $(wildcard tests/thread/test_*.c)))
-CONFORMANCE_TESTS := $(call program,$(sort $(wildcard tests/conformance/test_*.c)))
+# What enlists has the library of its database in its own hands.
+NEEDS_sqlite := examples/enlist.c
+NEEDS_postgres := examples/enlist_postgres.c
+EXAMPLES := $(call program,$(filter-out $(foreach name,$(MISSING_DRIVERS),$(NEEDS_$(name))), \
+	$(sort $(wildcard examples/*.c))))
+# Those of a driver that is left out are left out too.
+tests_in = $(call program,$(filter-out $(MISSING_DRIVERS:%=$(1)/test_%.c) \
+	$(foreach name,$(MISSING_DRIVERS),$(1)/test_$(name)_%.c),$(sort $(wildcard $(1)/test_*.c))))
+TESTS := $(call tests_in,tests/unit) $(call tests_in,tests/property)
+OOM_TESTS := $(call tests_in,tests/oom)
+THREAD_TESTS := $(call tests_in,tests/thread)
+CONFORMANCE_TESTS := $(call tests_in,tests/conformance)
 CONFORMANCE := $(filter-out tests/conformance/test_%,$(sort $(wildcard tests/conformance/*.[ch])))
-CRASH_TESTS := $(call program,$(sort $(wildcard tests/crash/test_*.c)))
+CRASH_TESTS := $(call tests_in,tests/crash)
 FUZZERS := $(call program,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 REPLAYS := $(patsubst $(BUILD)/tests/fuzz/fuzz_%,$(BUILD)/tests/fuzz/replay_%,$(FUZZERS))
 
@@ -88,19 +112,8 @@ WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes \
 SANITIZERS := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer)
 
-JANSSON_CFLAGS := $(shell $(PKG_CONFIG) --cflags jansson 2>/dev/null)
-JANSSON_LIBS := $(shell $(PKG_CONFIG) --libs jansson 2>/dev/null)
-CHECK_CFLAGS := $(shell $(PKG_CONFIG) --cflags check 2>/dev/null)
-CHECK_LIBS := $(shell $(PKG_CONFIG) --libs check 2>/dev/null)
-CRYPTO_CFLAGS := $(shell $(PKG_CONFIG) --cflags libcrypto 2>/dev/null)
-CRYPTO_LIBS := $(shell $(PKG_CONFIG) --libs libcrypto 2>/dev/null)
-SQLITE_CFLAGS := $(shell $(PKG_CONFIG) --cflags sqlite3 2>/dev/null)
-SQLITE_LIBS := $(shell $(PKG_CONFIG) --libs sqlite3 2>/dev/null)
-PQ_CFLAGS := $(shell $(PKG_CONFIG) --cflags libpq 2>/dev/null)
-PQ_LIBS := $(shell $(PKG_CONFIG) --libs libpq 2>/dev/null)
-
 # What the static library needs at link time; the .pc file says the same.
-LIB_LIBS := $(JANSSON_LIBS) $(SQLITE_LIBS) $(CRYPTO_LIBS) -lm -pthread
+LIB_LIBS := $(JANSSON_LIBS) $(SQLITE_LIBS) $(PQ_LIBS) $(CRYPTO_LIBS) -lm -pthread
 
 COMPILE = $(CC) -std=c11 $(WARNINGS) -Iinclude $(FOLDER_FLAGS) -fPIC -pthread -MMD -MP \
 	$(CPPFLAGS) $(CFLAGS) $(SANITIZERS)
@@ -114,11 +127,13 @@ $(BUILD)/obj/lib/codec/%.o: private FOLDER_FLAGS = -Ilib -fvisibility=hidden $(J
 $(BUILD)/obj/lib/crypto/%.o: private FOLDER_FLAGS = -Ilib -fvisibility=hidden $(CRYPTO_CFLAGS)
 $(BUILD)/obj/lib/driver/%.o: private FOLDER_FLAGS = -Ilib -fvisibility=hidden $(SQLITE_CFLAGS) \
 	$(PQ_CFLAGS)
+$(BUILD)/obj/lib/api/drivers.o: private FOLDER_FLAGS = -Ilib -fvisibility=hidden $(WITHOUT)
 $(BUILD)/obj/tests/%.o: private FOLDER_FLAGS = -Ilib -Itests $(CHECK_CFLAGS) $(JANSSON_CFLAGS) \
-	$(SQLITE_CFLAGS) $(CRYPTO_CFLAGS)
+	$(SQLITE_CFLAGS) $(PQ_CFLAGS) $(CRYPTO_CFLAGS) $(WITHOUT)
 # What third parties compile too: it sees what they see.
 $(BUILD)/obj/tests/conformance/%.o: private FOLDER_FLAGS = -Itests $(CHECK_CFLAGS)
-$(BUILD)/obj/bench/%.o: private FOLDER_FLAGS = $(CRYPTO_CFLAGS) $(SQLITE_CFLAGS)
+$(BUILD)/obj/bench/%.o: private FOLDER_FLAGS = $(CRYPTO_CFLAGS) $(SQLITE_CFLAGS) $(PQ_CFLAGS)
+$(BUILD)/obj/examples/%.o: private FOLDER_FLAGS = $(PQ_CFLAGS)
 
 # -z nodelete: threads keep a destructor of ours, so the code must stay mapped
 # when a host unloads the plugin that brought us in. -z defs: nothing undefined
@@ -138,10 +153,14 @@ define stamp
 endef
 
 $(BUILD)/flags: FORCE
-	@for package in jansson libcrypto sqlite3; do $(PKG_CONFIG) --exists $$package || \
+	@for package in jansson libcrypto; do $(PKG_CONFIG) --exists $$package || \
 		{ echo "$$package is not there; scripts/setup.sh installs what is missing" >&2; exit 1; }; done
+	@[ '$(words $(MISSING_DRIVERS))' -lt 2 ] || \
+		{ echo "neither sqlite3 nor libpq is there; scripts/setup.sh installs them" >&2; exit 1; }
+	@[ -z '$(MISSING_DRIVERS)' ] || \
+		echo "without the driver for $(MISSING_DRIVERS), whose library is not there"
 	$(call stamp,$(COMPILE) / $(LINK) $(SHARED_FLAGS) / $(LIB_LIBS) $(CHECK_LIBS) / \
-		$(JANSSON_CFLAGS) $(CHECK_CFLAGS) $(CRYPTO_CFLAGS) $(SQLITE_CFLAGS))
+		$(JANSSON_CFLAGS) $(CHECK_CFLAGS) $(CRYPTO_CFLAGS) $(SQLITE_CFLAGS) $(PQ_CFLAGS) $(WITHOUT))
 
 $(BUILD)/objects: FORCE
 	$(call stamp,$(LIB_OBJECTS))
@@ -193,7 +212,8 @@ $(BUILD)/examples/json_driver: private EXAMPLE_LIBS = $(JANSSON_LIBS)
 
 $(BUILD)/bench: $(call object,$(BENCH_SOURCES)) $(SHARED)
 	$(call say,LINK)
-	$(Q)$(LINK_SHARED) -pthread -Wl,-rpath,'$$ORIGIN' $(JANSSON_LIBS) $(CRYPTO_LIBS) $(SQLITE_LIBS) -lm
+	$(Q)$(LINK_SHARED) -pthread -Wl,-rpath,'$$ORIGIN' $(JANSSON_LIBS) $(CRYPTO_LIBS) $(SQLITE_LIBS) \
+		$(PQ_LIBS) -lm
 
 # ---------------------------------------------------------------------------
 # Tests: linked with the static library, where the fv_ functions can be reached
@@ -211,6 +231,12 @@ $(CONFORMANCE_TESTS) $(CRASH_TESTS): $(patsubst %.c,$(BUILD)/obj/%.o,$(filter %.
 # Stores of every kind, the example driver inside the one that fails on demand among them.
 STORE_TESTS := $(call program,$(shell grep -lE '"(stores|records|conformance/fault|../examples/drivers/jsonfile).h"' tests/*/test_*.c))
 $(STORE_TESTS): $(BUILD)/obj/examples/drivers/jsonfile.o $(BUILD)/obj/tests/conformance/fault.o
+
+# Clusters of PostgreSQL, of their own.
+ifeq ($(filter postgres,$(MISSING_DRIVERS)),)
+CLUSTER_TESTS := $(call program,$(shell grep -lE '"cluster.h"' tests/*/test_*.c))
+$(sort $(STORE_TESTS) $(CLUSTER_TESTS)): $(BUILD)/obj/tests/cluster.o
+endif
 
 # The same targets twice: driven by libFuzzer, and by our own main over files.
 $(FUZZERS): $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(STATIC)
@@ -242,6 +268,7 @@ install: all
 	sed -e 's|@prefix@|$(prefix)|' -e 's|@exec_prefix@|$(exec_prefix)|' \
 	    -e 's|@libdir@|$(libdir)|' -e 's|@includedir@|$(includedir)|' \
 	    -e 's|@version@|$(VERSION)|' -e 's|@conformancedir@|$(conformancedir)|' \
+	    -e 's|@sqlite@|$(if $(SQLITE_LIBS), sqlite3$(comma))|' -e 's|@libpq@|$(PQ_LIBS)|' \
 	    pkgconfig/flagver.pc.in > $(DESTDIR)$(pkgconfigdir)/flagver.pc
 	chmod 644 $(DESTDIR)$(pkgconfigdir)/flagver.pc
 	$(INSTALL) -d $(DESTDIR)$(docdir)

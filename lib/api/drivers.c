@@ -2,14 +2,21 @@
 
 #include <pthread.h>
 
+#include "driver/postgres.h"
 #include "driver/sqlite.h"
 #include "store/registry.h"
 
 static pthread_once_t prepared = PTHREAD_ONCE_INIT;
 
+/* The build leaves out a driver whose library is not there. */
 static void prepare(void)
 {
+#ifndef FV_WITHOUT_sqlite
     fv_driver_register(&fv_sqlite_driver, NULL);
+#endif
+#ifndef FV_WITHOUT_postgres
+    fv_driver_register(&fv_postgres_driver, NULL);
+#endif
 }
 
 void fv_drivers_prepare(void)
