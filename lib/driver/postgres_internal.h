@@ -14,7 +14,8 @@
  * postgres_steps.c       the schema: what it is, step by step
  * postgres_schema.c      the schema: which one is there, up and down
  * postgres_verify.c      the schema: is it what it should be; are tenants kept apart
- * postgres_txn.c         transactions, our own and the application's
+ * postgres_txn.c         transactions of our own; locks, outcomes
+ * postgres_enlist.c      inside the application's transactions
  * postgres_apply.c       what a transaction writes, statement by statement
  * postgres_bulk.c        and many rows at once
  * postgres_scan.c        what it reads
@@ -229,11 +230,15 @@ struct flagver_store {
     struct fv_pg_seat seats[2]; /* for writing and for reading */
     struct fv_pg_facts facts;
     struct fv_pg_note *notes; /* by tenant: when others were told last */
+    flagver_id id;            /* of the schema's meta, once a transaction has seen it */
+    bool has_id;
 
     pthread_mutex_t hearing; /* over what follows; before `lock` */
     struct fv_pg *listener;
     int watch;            /* an epoll descriptor that has the listener's socket; -1: none */
+    int alarm;            /* in it, too: a timer that wakes those who watch */
     int64_t listen_again; /* on the monotonic clock, in ms: not before */
+    int32_t listen_pause; /* what is waited for after a try that failed, in ms; 0: none did */
 };
 
 int fv_pg_pool_init(flagver_store *store, flagver_error *err);
@@ -257,6 +262,9 @@ void fv_pg_pool_put(struct fv_pg *conn);
 /* The tenant's log has grown: tell others, unless they were told a moment ago. Never fails. */
 void fv_pg_notify(struct fv_pg *conn, flagver_bytes tenant);
 
+/* What was kept back then, if its time has come. Never fails. */
+void fv_pg_notify_rest(struct fv_pg *conn);
+
 /* The descriptor; opened on first use, -1 when there is none to be had. */
 int fv_pg_watch_fd(flagver_store *store);
 
@@ -268,13 +276,15 @@ void fv_pg_notify_close(flagver_store *store);
 
 /*
  * From one version to the next and back: statements that name the schema as "flagver.", except in
- * quotes, so that they can be made elsewhere for comparison; then NULL.
+ * quotes, so that they can be made elsewhere for comparison; then NULL. Version 1 never was there:
+ * the steps begin with 2, and end with version 0.
  */
 struct fv_pg_step {
+    uint32_t version, compatible; /* what meta says after `up` */
     const char *const *up, *const *down;
 };
 
-extern const struct fv_pg_step fv_pg_steps[FLAGVER_SCHEMA_VERSION];
+extern const struct fv_pg_step fv_pg_steps[];
 
 struct fv_pg_meta {
     flagver_id store;
@@ -297,14 +307,13 @@ int fv_pg_schema_verify(flagver_store *store, void (*found)(void *data, const ch
 struct flagver_driver_txn {
     flagver_store *store;
     struct fv_pg *conn;
-    char *tenant_name; /* a copy */
-    flagver_bytes tenant;
+    flagver_bytes tenant; /* a copy */
     int mode;
     bool adopted;
     bool grown;          /* leaves were appended */
     bool failed;         /* the server takes nothing more but ROLLBACK */
-    PGresult *locked;    /* what lock() has given out last */
-    char *before;        /* of an adopted one: the tenant that was set before, or NULL */
+    uint32_t savepoint;  /* of an adopted one: its number in this process, and in its name */
+    PGresult *before;    /* and what was set before: the tenant, in column 0 */
     struct fv_text copy; /* room for rows on their way into a table */
 };
 
@@ -319,6 +328,25 @@ int fv_pg_outcome(flagver_store *store, flagver_bytes tenant, flagver_bytes key,
 int fv_pg_lock(flagver_driver_txn *txn, flagver_series_row *series, size_t count, int try_only,
                flagver_error *err);
 int fv_pg_lock_log(flagver_driver_txn *txn, uint64_t *ret_size, flagver_error *err);
+
+/* With `conn` not set yet, and without putting it back. */
+flagver_driver_txn *fv_pg_txn_new(flagver_store *store, flagver_bytes tenant, int mode);
+void fv_pg_txn_free(flagver_driver_txn *txn);
+
+/* May the connection's role work for this tenant? Else FLAGVER_EDENIED. */
+int fv_pg_check_role(const struct fv_pg *conn, flagver_bytes tenant, flagver_error *err);
+
+/* The connection has ended, whether we were told or not. */
+bool fv_pg_is_lost(const struct fv_pg *conn);
+
+/* There will be another schema, so that another id is no surprise. */
+void fv_pg_forget_id(flagver_store *store);
+
+/* Of an adopted one. */
+int fv_pg_enlisted_commit(flagver_driver_txn *txn, flagver_error *err);
+void fv_pg_enlisted_rollback(flagver_driver_txn *txn);
+int fv_pg_enlisted_guard_begin(flagver_driver_txn *txn, flagver_error *err);
+int fv_pg_enlisted_guard_end(flagver_driver_txn *txn, int r, flagver_error *err);
 
 /*
  * Around what may be refused. Of an application's transaction a savepoint is set and released, or
