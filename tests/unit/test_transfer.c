@@ -1778,6 +1778,7 @@ static Suite *transfer_suite(void)
     tests = tcase_create("faults");
     tcase_add_checked_fixture(tests, set_up_faults, tear_down_faults);
     tcase_set_timeout(tests, 60);
+    tcase_set_tags(tests, "slow"); /* each call of a long way fails in turn */
     suite_add_tcase(suite, tests);
     tcase_add_loop_test(tests, an_export_ends_with_the_first_call_that_fails, 0,
                         COUNT(fault_files));
