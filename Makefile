@@ -67,7 +67,8 @@ WITHOUT := $(MISSING_DRIVERS:%=-DFV_WITHOUT_%)
 LIB_SOURCES := $(filter-out $(foreach name,$(MISSING_DRIVERS),lib/driver/$(name).c \
 	lib/driver/$(name)_%.c),$(sort $(wildcard lib/*/*.c)))
 CLI_SOURCES := $(sort $(wildcard cli/*.c))
-BENCH_SOURCES := $(sort $(wildcard bench/*.c))
+BENCH_SOURCES := $(filter-out $(if $(filter postgres,$(MISSING_DRIVERS)),bench/postgres.c bench/pq.c), \
+	$(sort $(wildcard bench/*.c)))
 HEADERS := $(sort $(wildcard include/flagver/*.h))
 MANUALS := $(sort $(wildcard docs/*.1))
 # What the headers call docs/flags.md, and the schema for editors.
@@ -132,7 +133,8 @@ $(BUILD)/obj/tests/%.o: private FOLDER_FLAGS = -Ilib -Itests $(CHECK_CFLAGS) $(J
 	$(SQLITE_CFLAGS) $(PQ_CFLAGS) $(CRYPTO_CFLAGS) $(WITHOUT)
 # What third parties compile too: it sees what they see.
 $(BUILD)/obj/tests/conformance/%.o: private FOLDER_FLAGS = -Itests $(CHECK_CFLAGS)
-$(BUILD)/obj/bench/%.o: private FOLDER_FLAGS = $(CRYPTO_CFLAGS) $(SQLITE_CFLAGS) $(PQ_CFLAGS)
+$(BUILD)/obj/bench/%.o: private FOLDER_FLAGS = $(CRYPTO_CFLAGS) $(SQLITE_CFLAGS) $(PQ_CFLAGS) \
+	$(WITHOUT)
 $(BUILD)/obj/examples/%.o: private FOLDER_FLAGS = $(PQ_CFLAGS)
 
 # -z nodelete: threads keep a destructor of ours, so the code must stay mapped
@@ -235,7 +237,8 @@ $(STORE_TESTS): $(BUILD)/obj/examples/drivers/jsonfile.o $(BUILD)/obj/tests/conf
 # Clusters of PostgreSQL, of their own.
 ifeq ($(filter postgres,$(MISSING_DRIVERS)),)
 CLUSTER_TESTS := $(call program,$(shell grep -lE '"cluster.h"' tests/*/test_*.c))
-$(sort $(STORE_TESTS) $(CLUSTER_TESTS)): $(BUILD)/obj/tests/cluster.o
+WITH_CLUSTER := $(BUILD)/tests/with_cluster
+$(sort $(STORE_TESTS) $(CLUSTER_TESTS)) $(WITH_CLUSTER) $(BENCH): $(BUILD)/obj/tests/cluster.o
 endif
 
 # The same targets twice: driven by libFuzzer, and by our own main over files.

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "bench.h"
+#include "live.h"
 #include "report.h"
 
 static const char usage[] =
@@ -18,7 +19,7 @@ static const char usage[] =
     "  --quick     few short rounds: does it run, and do the answers agree?\n"
     "  --json      one JSON document instead of the table\n"
     "  --rounds N  rounds of each measurement, 1 to 1000\n"
-    "  --only NAME W1 to W6, threads, loading, memory, store or versions\n";
+    "  --only NAME W1 to W6, threads, loading, memory, store, versions or postgres\n";
 
 static void be_quick(struct bench_options *options)
 {
@@ -62,6 +63,8 @@ int main(int argc, char **argv)
     };
     bool json = false;
 
+    if (argc == 3 && strcmp(argv[1], "--follow") == 0) /* started by ourselves */
+        return live_follow(argv[2]);
     if (!parse(argc, argv, &options, &json)) {
         fputs(usage, stderr);
         return 2;
@@ -80,6 +83,12 @@ int main(int argc, char **argv)
         bench_store(&options);
     if (bench_wanted(&options, "versions"))
         bench_versions(&options);
+    if (bench_wanted(&options, "postgres"))
+#ifdef FV_WITHOUT_postgres
+        report_text(options.report, "\nPostgreSQL is left out: libpq was not there");
+#else
+        bench_postgres(&options);
+#endif
     report_free(options.report);
     return 0;
 }
