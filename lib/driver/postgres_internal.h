@@ -18,6 +18,7 @@
  * postgres_enlist.c      inside the application's transactions
  * postgres_apply.c       what a transaction writes, statement by statement
  * postgres_bulk.c        and many rows at once
+ * postgres_rows.c        rows as parameters of statements
  * postgres_scan.c        what it reads
  * postgres.c             the driver's table, and what has no transaction
  *
@@ -106,6 +107,13 @@ enum fv_pg_slot {
     FV_PG_KEYED_DELETE,
     FV_PG_KEYED_DELETE_ANY,
     FV_PG_KEYED_EXPIRE,
+    FV_PG_MANY_SERIES,
+    FV_PG_MANY_PAYLOADS,
+    FV_PG_MANY_VERSIONS,
+    FV_PG_MANY_ITEMS,
+    FV_PG_MANY_CONTRIBUTORS,
+    FV_PG_MANY_LEAVES,
+    FV_PG_MANY_NODES,
     FV_PG_SCANS
 };
 
@@ -360,14 +368,20 @@ int fv_pg_apply(flagver_driver_txn *txn, const flagver_change *changes, size_t c
 
 /*
  * Of the changes from the first on, as many as can be written many at a time: at least
- * FV_PG_BULK_LEAST, or 0 when there are not so many. They are written by COPY, kind by kind, which
- * changes nothing since each row is new and of another series, or follows what it refers to.
+ * FV_PG_BULK_LEAST, or 0 when there are not so many. Then those of each kind are written by one
+ * statement, in the order of fv_pg_bulk_kinds, which changes nothing: each row is new, and
+ * follows what it refers to.
  */
-#define FV_PG_BULK_LEAST 64
+#define FV_PG_BULK_LEAST 16
+#define FV_PG_BULK_KINDS 7
+
+extern const int32_t fv_pg_bulk_kinds[FV_PG_BULK_KINDS];
 
 size_t fv_pg_bulk_count(const flagver_change *changes, size_t count);
-int fv_pg_bulk_apply(flagver_driver_txn *txn, const flagver_change *changes, size_t count,
-                     flagver_error *err);
+
+/* Queue the statement for those of this kind, if there are any; how many. */
+int fv_pg_bulk_queue(flagver_driver_txn *txn, const flagver_change *changes, size_t count,
+                     int32_t kind, size_t *ret_rows, flagver_error *err);
 
 int fv_pg_scan(flagver_driver_txn *txn, const flagver_query *query, flagver_cursor **ret_cursor,
                flagver_error *err);
