@@ -140,6 +140,8 @@ static int ask(flagver_store *store, flagver_bytes tenant, uint64_t *ret_size, f
             return r;
         r = ask_once(conn, tenant, ret_size, err);
     }
+    if (r == 0)
+        fv_pg_notify_rest(conn);
     fv_pg_pool_put(conn);
     return r;
 }

@@ -243,6 +243,7 @@ struct flagver_store {
 
     pthread_mutex_t hearing; /* over what follows; before `lock` */
     struct fv_pg *listener;
+    int ear;              /* its socket once more */
     int watch;            /* an epoll descriptor that has the listener's socket; -1: none */
     int alarm;            /* in it, too: a timer that wakes those who watch */
     int64_t listen_again; /* on the monotonic clock, in ms: not before */
