@@ -76,9 +76,10 @@ static int migrate(struct setup *setup)
     cli_json_set(setup->document, "from", json_integer(version));
     cli_json_set(setup->document, "version", json_integer(version > wanted ? version : wanted));
     if (version)
-        tell(setup, "store", "%s is there, schema version %u", setup->uri, (unsigned)version);
+        tell(setup, "store", "%s is there, schema version %u", cli_shown(setup->uri),
+             (unsigned)version);
     else
-        tell(setup, "store", "%s is not there yet: it will be made", setup->uri);
+        tell(setup, "store", "%s is not there yet: it will be made", cli_shown(setup->uri));
 
     if (version < wanted && flagver_schema_up(setup->uri, &error) < 0)
         return cli_store_fail(setup->uri, &error);
@@ -446,7 +447,7 @@ static void tell_next(const struct setup *setup)
     tell(setup, "", "flagver%s%s %s", option, store,
          only_phases ? "version create PHASE SUBJECT FILE, version due"
                      : "flag put KEY FILE, flag ramp KEY PERCENT");
-    tell(setup, "", "in the application: flagver_open(\"%s\", ...)", setup->uri);
+    tell(setup, "", "in the application: flagver_open(\"%s\", ...)", cli_shown(setup->uri));
 }
 
 static int set_up(struct setup *setup)
@@ -483,10 +484,10 @@ int cli_init(const struct cli_request *request)
     setup.loaded = json_array();
     setup.present = json_array();
     setup.kept = json_array();
-    setup.document = json_pack("{s:o, s:o, s:O, s:O, s:O, s:n}", "store", cli_json_text(setup.uri),
-                               "file", cli_json_text(request->values[CLI_LOAD]), "loaded",
-                               setup.loaded, "present", setup.present, "leftAlone", setup.kept,
-                               "enable");
+    setup.document = json_pack("{s:o, s:o, s:O, s:O, s:O, s:n}", "store",
+                               cli_json_text(cli_shown(setup.uri)), "file",
+                               cli_json_text(request->values[CLI_LOAD]), "loaded", setup.loaded,
+                               "present", setup.present, "leftAlone", setup.kept, "enable");
     if (!setup.document)
         cli_out_of_memory();
 

@@ -236,6 +236,32 @@ void cli_progress(const char *what)
         fprintf(stderr, "%s ...", what);
 }
 
+const char *cli_shown(const char *uri)
+{
+    static char *shown;
+
+    flagver_string_free(shown);
+    if (flagver_uri_show(uri, &shown, NULL) < 0)
+        cli_out_of_memory();
+    return shown;
+}
+
+/* Whatever is said, and by whom: an operand in the wrong place may be a URI. */
+static void hide_passwords(char line[COMPLAINT_SIZE])
+{
+    char *at, *word, *rest;
+    size_t length;
+
+    for (at = strstr(line, "://"); at; at = strstr(at + 3, "://")) {
+        length = strcspn(at, " \"");
+        word = cli_copy(at, length);
+        rest = cli_copy(at + length, strlen(at + length));
+        snprintf(at, COMPLAINT_SIZE - (size_t)(at - line), "%s%s", cli_shown(word), rest);
+        free(word);
+        free(rest);
+    }
+}
+
 void cli_complain_list(const char *what, const char *format, va_list arguments)
 {
     char line[COMPLAINT_SIZE], *c;
@@ -249,6 +275,7 @@ void cli_complain_list(const char *what, const char *format, va_list arguments)
     for (c = line; *c; c++)
         if ((*c > 0 && *c < 0x20) || *c == 0x7f)
             *c = '?';
+    hide_passwords(line);
     cli_progress(NULL);
     fprintf(stderr, "%s\n", line);
 }

@@ -55,7 +55,10 @@ bool cli_flush(void);
 /* Says on a terminal what takes its time; the next complaint or cli_progress(NULL) wipes it away. */
 void cli_progress(const char *what);
 
-/* "flagver: what: why" on standard error; `what` may be NULL. */
+/* A URI without its passwords, as flagver_uri_show(); good until the next call or complaint. */
+const char *cli_shown(const char *uri);
+
+/* "flagver: what: why" on standard error, without passwords of URIs; `what` may be NULL. */
 void cli_complain(const char *what, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void cli_complain_list(const char *what, const char *format, va_list arguments)
     __attribute__((format(printf, 2, 0)));

@@ -35,12 +35,12 @@ int cli_schema_status(const struct cli_request *request)
         return cli_store_fail(uri, &error);
 
     if (request->values[CLI_JSON])
-        cli_print_document(json_pack("{s:o, s:I, s:I, s:b}", "store", cli_json_text(uri), "version",
-                                     (json_int_t)version, "wanted", (json_int_t)wanted, "current",
-                                     version == wanted));
+        cli_print_document(json_pack("{s:o, s:I, s:I, s:b}", "store", cli_json_text(cli_shown(uri)),
+                                     "version", (json_int_t)version, "wanted", (json_int_t)wanted,
+                                     "current", version == wanted));
     else
-        cli_print("%s: schema version %u of %u, %s\n", uri, (unsigned)version, (unsigned)wanted,
-                  relation(version, wanted));
+        cli_print("%s: schema version %u of %u, %s\n", cli_shown(uri), (unsigned)version,
+                  (unsigned)wanted, relation(version, wanted));
     return version == wanted ? CLI_DONE : CLI_FOUND;
 }
 
@@ -48,12 +48,12 @@ static void print_move(const struct cli_request *request, const char *uri, uint3
                        uint32_t to, const char *backup)
 {
     if (request->values[CLI_JSON]) {
-        cli_print_document(json_pack("{s:o, s:I, s:I, s:o}", "store", cli_json_text(uri), "from",
-                                     (json_int_t)from, "version", (json_int_t)to, "backup",
+        cli_print_document(json_pack("{s:o, s:I, s:I, s:o}", "store", cli_json_text(cli_shown(uri)),
+                                     "from", (json_int_t)from, "version", (json_int_t)to, "backup",
                                      cli_json_text(backup)));
         return;
     }
-    cli_print("%s: schema version %u", uri, (unsigned)from);
+    cli_print("%s: schema version %u", cli_shown(uri), (unsigned)from);
     if (from != to)
         cli_print(" -> %u", (unsigned)to);
     if (backup)
@@ -124,8 +124,8 @@ static int end_report(struct report *report, const char *uri, int found, flagver
 {
     cli_progress(NULL);
     if (found >= 0 && report->lines)
-        cli_print_document(json_pack("{s:o, s:i, s:O}", "store", cli_json_text(uri), "found", found,
-                                     "lines", report->lines));
+        cli_print_document(json_pack("{s:o, s:i, s:O}", "store", cli_json_text(cli_shown(uri)),
+                                     "found", found, "lines", report->lines));
     json_decref(report->lines);
     if (found < 0)
         return cli_store_fail(uri, err);

@@ -134,7 +134,7 @@ int cli_store_fail(const char *uri, flagver_error *err)
         missing(err);
     lacks_directory(uri, err);
     explain(uri, err);
-    return cli_fail(uri, err);
+    return cli_fail(cli_shown(uri), err);
 }
 
 int cli_store_open(const struct cli_request *request, const char *uri, bool create,

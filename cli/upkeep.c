@@ -17,7 +17,7 @@ static json_t *unavailable(const struct cli_request *request, const char *uri,
     const char *tenant = cli_store_tenant(request);
 
     return json_pack("{s:s, s:o, s:s, s:n, s:n, s:n, s:n, s:{s:o, s:o, s:n}, s:[], s:n}", "status",
-                     "unavailable", "uri", cli_json_text(uri), "tenant",
+                     "unavailable", "uri", cli_json_text(cli_shown(uri)), "tenant",
                      tenant ? tenant : "default", "flags", "generation", "leaves", "refreshed",
                      "error", "code", cli_json_text(flagver_error_name(err->code)), "message",
                      cli_json_text(err->message), "since", "malformed", "store");
@@ -38,7 +38,7 @@ static json_t *examine(const struct cli_request *request, const char *uri)
     r = flagver_client_health(client, &text, &error);
     flagver_close(client);
     if (r < 0) {
-        cli_fail(uri, &error);
+        cli_fail(cli_shown(uri), &error);
         return NULL;
     }
     health = cli_json_read(text, strlen(text), 0, &place);
@@ -117,10 +117,10 @@ static void print_copy(const struct cli_request *request, const char *uri, const
                        const char *file, const char *what)
 {
     if (request->values[CLI_JSON])
-        cli_print_document(json_pack("{s:o, s:o, s:o}", "store", cli_json_text(uri), "tenant",
-                                     cli_json_text(tenant), "file", cli_json_text(file)));
+        cli_print_document(json_pack("{s:o, s:o, s:o}", "store", cli_json_text(cli_shown(uri)),
+                                     "tenant", cli_json_text(tenant), "file", cli_json_text(file)));
     else
-        cli_print("%s: %s %s\n", uri, what, file);
+        cli_print("%s: %s %s\n", cli_shown(uri), what, file);
 }
 
 int cli_export(const struct cli_request *request)
@@ -137,7 +137,7 @@ int cli_export(const struct cli_request *request)
     r = flagver_store_export(uri, tenant, file, &error);
     cli_progress(NULL);
     if (r == FLAGVER_ENOTFOUND && cli_store_version(uri, &version, &wanted, NULL) == 0 && version)
-        return cli_fail(uri, &error); /* the tenant is what is not there */
+        return cli_fail(cli_shown(uri), &error); /* the tenant is what is not there */
     if (r < 0)
         return cli_store_fail(uri, &error);
     print_copy(request, uri, tenant, file, "exported to");

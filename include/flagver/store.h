@@ -14,6 +14,18 @@
 extern "C" {
 #endif
 
+/**
+ * A URI as people and logs may see it: "***" in place of the user's password and of the value of
+ * every parameter whose name has "password" in it. The library shows URIs like this in messages
+ * and in JSON, flagver_client_health() included. What is not a URI comes back as it is.
+ *
+ * @param ret_text  to be freed with flagver_string_free()
+ * @return 0, FLAGVER_EINVAL or FLAGVER_ENOMEM
+ *
+ * Threads: any.
+ */
+FLAGVER_API int flagver_uri_show(const char *uri, char **ret_text, flagver_error *err);
+
 /* ---- schema ---- */
 
 /**

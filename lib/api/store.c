@@ -6,6 +6,7 @@
 #include "engine/transfer.h"
 #include "flagver/driver.h"
 #include "util/fail.h"
+#include "util/uri.h"
 
 /* What every call here begins with: the arguments are there, and so are the drivers. */
 static int prepare(const char *uri, const char *name, const void *argument, flagver_error *err)
@@ -14,6 +15,17 @@ static int prepare(const char *uri, const char *name, const void *argument, flag
         return fv_fail(err, FLAGVER_EINVAL, "%s is NULL", uri ? name : "uri");
     fv_drivers_prepare();
     return 0;
+}
+
+int flagver_uri_show(const char *uri, char **ret_text, flagver_error *err)
+{
+    struct fv_text shown = FV_TEXT_INIT;
+    int r = prepare(uri, "ret_text", ret_text, err);
+
+    if (r < 0)
+        return r;
+    fv_uri_show(&shown, uri);
+    return fv_text_give(&shown, ret_text, err);
 }
 
 int flagver_schema_version(const char *uri, uint32_t *ret_version, uint32_t *ret_wanted,

@@ -12,6 +12,7 @@
 #include "codec/records.h"
 #include "engine/reader.h"
 #include "util/fail.h"
+#include "util/uri.h"
 #include "util/text.h"
 
 #define FILE_SCHEME "file:"
@@ -470,7 +471,7 @@ int fv_client_load(flagver_client *client, const char *json, size_t length, bool
 
     if (client->path || client->stored)
         return fv_fail(err, FLAGVER_ENOTSUP, "the definitions of this client are those of %.500s",
-                       client->path ? client->path : client->stored->uri);
+                       client->path ? client->path : client->stored->shown);
     pthread_mutex_lock(&client->writing);
     r = read_text(client, json, length, merge, &client->environment, err);
     unlock_and_tell(client);
@@ -481,10 +482,12 @@ int fv_client_load(flagver_client *client, const char *json, size_t length, bool
 
 static int refuse_uri(const char *uri, flagver_error *err)
 {
+    struct fv_uri_brief brief;
+
     return fv_fail(err, FLAGVER_ENOTSUP,
                    "\"%.200s\" is no URI this version knows; known are sqlite:PATH, memory:, "
                    "file:PATH, definitions: and registered drivers",
-                   uri);
+                   fv_uri_brief(uri, &brief));
 }
 
 static int set_path(flagver_client *client, const char *uri, flagver_error *err)

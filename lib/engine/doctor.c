@@ -166,7 +166,7 @@ static bool check_open(struct doctor *doctor)
                     advice_to_open(doctor->uri, error.code));
         return false;
     }
-    say(doctor, OK, "%s can be opened", doctor->uri);
+    say(doctor, OK, "%s can be opened", doctor->store->shown);
     return true;
 }
 

@@ -106,7 +106,7 @@ static void add_stored(struct fv_text *out, struct fv_stored *stored)
     const struct status status = status_of(stored);
 
     add_string(out, "status", status.forked ? "forked" : status.error.code ? "stale" : "ok");
-    add_string(out, "uri", stored->uri);
+    add_string(out, "uri", stored->shown);
     add_string(out, "tenant", stored->tenant);
     fv_text_format(out, ",\"leaves\":%llu", (unsigned long long)status.size);
     add_time(out, "refreshed", status.refreshed_ms);

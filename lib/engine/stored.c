@@ -14,6 +14,7 @@
 #include "engine/cache.h"
 #include "engine/client.h"
 #include "util/fail.h"
+#include "util/uri.h"
 
 #define POLL_MS 250
 #define CACHE_PAUSE_MS 5000 /* the cache file is written so often at most while flags change */
@@ -65,8 +66,8 @@ static int open_store(const struct fv_stored *stored, bool was_there, struct fv_
         return fv_fail(err, FLAGVER_EUNAVAILABLE,
                        "%.300s is not there, but its cache file %.300s is; remove that to begin a "
                        "new store",
-                       stored->uri, stored->cache_file);
-    return fv_fail(err, FLAGVER_EUNAVAILABLE, "%.300s is not there any more", stored->uri);
+                       stored->shown, stored->cache_file);
+    return fv_fail(err, FLAGVER_EUNAVAILABLE, "%.300s is not there any more", stored->shown);
 }
 
 static void init_locks(struct fv_stored *stored)
@@ -93,6 +94,7 @@ void fv_stored_free(struct fv_stored *stored)
     if (stored->descriptor >= 0)
         close(stored->descriptor);
     fv_release(stored->memory, stored->uri);
+    fv_release(stored->memory, stored->shown);
     fv_release(stored->memory, stored->tenant);
     fv_release(stored->memory, stored->cache_file);
     pthread_mutex_destroy(&stored->refreshing);
@@ -120,7 +122,8 @@ static int fill(struct fv_stored *stored, const char *uri, const flagver_options
     flagver_error error = { .code = 0 };
     int r;
 
-    if (!copy_text(stored->memory, uri, &stored->uri) ||
+    stored->shown = fv_uri_shown(uri, stored->memory);
+    if (!stored->shown || !copy_text(stored->memory, uri, &stored->uri) ||
         !copy_text(stored->memory, options->tenant ? options->tenant : "default",
                    &stored->tenant) ||
         !copy_text(stored->memory, options->cache_file, &stored->cache_file))
@@ -212,7 +215,7 @@ int fv_stored_hold(struct fv_stored *stored, struct fv_store **ret_store, flagve
     if (stored->forked)
         r = fv_fail(err, FLAGVER_EFORKED,
                     "%.300s was opened before the process forked; flagver_client_reopen() it",
-                    stored->uri);
+                    stored->shown);
     else if (!stored->store)
         r = fv_fail(err, FLAGVER_EUNAVAILABLE, "%.600s", stored->error.message);
     if (r == 0) {
@@ -269,7 +272,7 @@ static int read_last_leaf(const struct fv_tenancy *tenancy, uint64_t size, uint8
 /* It is only a cache: what goes wrong here is not worth an error. */
 static void write_cache(struct fv_stored *stored, const struct fv_tenancy *tenancy)
 {
-    struct fv_cache_mark mark = { .uri = stored->uri, .tenant = stored->tenant };
+    struct fv_cache_mark mark = { .uri = stored->shown, .tenant = stored->tenant };
     struct fv_harvest harvest;
 
     fv_harvest_init(&harvest, stored->memory);
@@ -293,7 +296,7 @@ static void cache_sometimes(struct fv_stored *stored, const struct fv_tenancy *t
 /* Makes the cached flags the client's; false: there are none that can be used. */
 static bool start_from_cache(struct fv_stored *stored)
 {
-    struct fv_cache_mark mark = { .uri = stored->uri, .tenant = stored->tenant };
+    struct fv_cache_mark mark = { .uri = stored->shown, .tenant = stored->tenant };
     struct fv_harvest harvest;
 
     fv_harvest_init(&harvest, stored->memory);

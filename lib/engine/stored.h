@@ -20,7 +20,8 @@
 struct fv_stored {
     flagver_client *client;
     const flagver_allocator *memory;
-    char *uri, *tenant, *cache_file; /* cache_file: or NULL */
+    char *uri, *shown;         /* shown: without passwords */
+    char *tenant, *cache_file; /* cache_file: or NULL */
     struct fv_keyring *keys;
     int32_t wait_ms, poll_ms;
     bool background;

@@ -11,6 +11,7 @@
 #include "store/transaction.h"
 #include "util/fail.h"
 #include "util/memory.h"
+#include "util/uri.h"
 #include "util/utf8.h"
 
 #define MEMORY_URI "memory:"
@@ -95,6 +96,7 @@ static void free_store(struct fv_store *store)
     pthread_mutex_destroy(&store->gate);
     pthread_cond_destroy(&store->passed);
     fv_release(memory, store->uri);
+    fv_release(memory, store->shown);
     fv_release(memory, store);
 }
 
@@ -125,8 +127,9 @@ static struct fv_store *new_store(const char *uri, const struct fv_store_options
     pthread_condattr_destroy(&monotonic);
 
     store->uri = fv_allocate(store->memory, strlen(uri) + 1);
+    store->shown = fv_uri_shown(uri, store->memory);
     store->crypto = fv_crypto_new();
-    if (!store->uri || !store->crypto) {
+    if (!store->uri || !store->shown || !store->crypto) {
         free_store(store);
         return NULL;
     }
@@ -142,6 +145,7 @@ int fv_store_open(const char *uri, const struct fv_store_options *options,
                                      .no_upgrade = options->no_upgrade,
                                      .no_create = options->no_create };
     const flagver_driver *driver = find_driver(uri, &config.path);
+    struct fv_uri_brief brief;
     struct fv_store *store;
     int r;
 
@@ -149,7 +153,7 @@ int fv_store_open(const char *uri, const struct fv_store_options *options,
         return fv_fail(err, FLAGVER_ENOTSUP,
                        "\"%.200s\" names no store; known are sqlite:PATH, memory: and registered "
                        "drivers",
-                       uri);
+                       fv_uri_brief(uri, &brief));
     if (!*config.path)
         return fv_fail(err, FLAGVER_EINVAL, "the path in \"%s\" is empty", uri);
     store = new_store(uri, options);
@@ -196,7 +200,7 @@ int fv_store_usable(const struct fv_store *store, flagver_error *err)
         return 0;
     return fv_fail(err, FLAGVER_EFORKED,
                    "%.300s was opened before the process forked; flagver_client_reopen() it",
-                   store->uri);
+                   store->shown);
 }
 
 /* ---- ids ---- */
@@ -298,7 +302,7 @@ int fv_gate_enter(struct fv_store *store, struct flagver_txn *txn, int64_t deadl
     return waiter.granted
                ? 0
                : fv_fail(err, FLAGVER_EBUSY,
-                         "another transaction of this process is writing to %.300s", store->uri);
+                         "another transaction of this process is writing to %.300s", store->shown);
 }
 
 void fv_gate_leave(struct fv_store *store, struct flagver_txn *txn)

@@ -28,7 +28,7 @@ struct fv_store {
     flagver_store *handle;
     flagver_allocator allocator;     /* a copy, */
     const flagver_allocator *memory; /* of which this is the address; NULL: malloc */
-    char *uri;
+    char *uri, *shown;               /* shown: without passwords */
     int32_t wait_ms;
     struct fv_crypto *crypto;
     struct fv_keyring *keys; /* NULL: none */
