@@ -14,7 +14,8 @@ ORACLE_COUNT ?= 20000
 
 # A make for a build of its own: $(MAKE) $(call in,asan) all
 in = --no-print-directory BUILD=$(BUILD)/$(1)
-RUN_TESTS := scripts/run-tests.sh
+# One PostgreSQL cluster for all programs of a run.
+RUN_TESTS := $(WITH_CLUSTER) scripts/run-tests.sh
 
 # The gates first, so that the total is the last line, but all of it in any
 # case: one failing gate must not hide what the tests say.
@@ -22,7 +23,7 @@ check:
 	@scripts/setup.sh --check
 	@$(MAKE) --no-print-directory $(JOBS) check-built
 
-check-built: all $(TESTS)
+check-built: all $(WITH_CLUSTER) $(TESTS)
 	@failed=; \
 	for gate in headers layers examples docs cli tests; do \
 		echo "check-$$gate"; \
@@ -30,8 +31,8 @@ check-built: all $(TESTS)
 	done; \
 	[ -z "$$failed" ] || { echo "failed:$$failed" >&2; exit 1; }
 
-check-tests: $(TESTS)
-	@$(RUN_TESTS) $(TESTS)
+check-tests: $(WITH_CLUSTER) $(TESTS)
+	@$(SLOWER) $(RUN_TESTS) $(TESTS)
 
 check-cli: $(BUILD)/flagver
 	@tests/cli/run.sh $(BUILD)/flagver
@@ -62,8 +63,7 @@ check-clang:
 
 check-asan:
 	@$(MAKE) $(call in,asan) SANITIZE=address,undefined CFLAGS='-O1 -g' \
-		RUN_TESTS='CK_TIMEOUT_MULTIPLIER=10 scripts/run-tests.sh' check-tests check-threads \
-		check-conformance
+		SLOWER='CK_TIMEOUT_MULTIPLIER=10' check-tests check-threads check-conformance
 
 check-tsan:
 	@$(MAKE) $(call in,tsan) SANITIZE=thread CFLAGS='-O1 -g' check-threads
@@ -71,23 +71,23 @@ check-tsan:
 # gcc's ThreadSanitizer cannot place its shadow memory where a kernel randomises
 # addresses with many bits; without randomisation it always can.
 .PHONY: check-threads
-check-threads: $(THREAD_TESTS)
+check-threads: $(WITH_CLUSTER) $(THREAD_TESTS)
 	@fixed=; ! setarch -R true 2>/dev/null || fixed='setarch -R'; \
-	CK_TIMEOUT_MULTIPLIER=10 $$fixed scripts/run-tests.sh $(THREAD_TESTS)
+	CK_TIMEOUT_MULTIPLIER=10 $$fixed $(RUN_TESTS) $(THREAD_TESTS)
 
 check-valgrind: $(TESTS)
 	@scripts/run-tests.sh --valgrind $(filter $(BUILD)/tests/unit/%,$(TESTS))
 
 # The suite that every driver passes, on each of ours.
-check-conformance: $(CONFORMANCE_TESTS)
-	@$(RUN_TESTS) $(CONFORMANCE_TESTS)
+check-conformance: $(WITH_CLUSTER) $(CONFORMANCE_TESTS)
+	@$(SLOWER) $(RUN_TESTS) $(CONFORMANCE_TESTS)
 
 # Several processes, kill -9, failing stores and disks. FLAGVER_KILLS, FLAGVER_TEST_CHANGES and
 # FLAGVER_TEST_OPERATIONS say how much.
-check-crash: $(CRASH_TESTS)
+check-crash: $(WITH_CLUSTER) $(CRASH_TESTS)
 	@$(RUN_TESTS) $(CRASH_TESTS)
 
-check-oom: $(OOM_TESTS)
+check-oom: $(WITH_CLUSTER) $(OOM_TESTS)
 	@$(RUN_TESTS) $(OOM_TESTS)
 
 check-fuzz:

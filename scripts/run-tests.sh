@@ -10,9 +10,12 @@
 # then counted as skipped, not as passed. A program that ran no test at all has
 # failed.
 #
+# Below tests/with_cluster they share a PostgreSQL cluster; else each starts its own.
+#
 # Valgrind is fifty times slower than the processor: test cases that compute much
 # and say so by tcase_set_tags(tcase, "slow") are left out there. So are those tagged
-# "fork": it would report what a child leaves to its parent as the child's leaks.
+# "fork": it would report what a child leaves to its parent as the child's leaks. Neither are there
+# servers to talk to: stores of PostgreSQL and what has the tag "postgres" are left out as well.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
@@ -20,7 +23,7 @@ with=
 if [ "${1:-}" = --valgrind ]; then
     shift
     # Without fork, or valgrind would see Check's children and not the tests.
-    export CK_FORK=no CK_EXCLUDE_TAGS="slow fork"
+    export CK_FORK=no CK_EXCLUDE_TAGS="slow fork postgres" FLAGVER_TEST_CLUSTER=none
     with="valgrind --quiet --leak-check=full --error-exitcode=99"
     with+=" --errors-for-leak-kinds=definite,indirect,possible"
 fi

@@ -3,7 +3,7 @@
 #
 #   setup.sh           to build the library: `make demo`
 #   setup.sh --check   and to run the tests: `make check`
-#   setup.sh --bench   the same as to build, for `make bench`
+#   setup.sh --bench   and for `make bench`
 #   setup.sh --ci      and everything .ci/run calls
 #
 # When nothing is missing it does nothing. Without root or a sudo that asks no
@@ -22,6 +22,10 @@ need() {
 libfuzzer() {
     echo 'int LLVMFuzzerTestOneInput(void); int LLVMFuzzerTestOneInput(void) { return 0; }' |
         clang -fsanitize=fuzzer,address -x c - -o /dev/null
+}
+
+postgresql_server() {
+    compgen -G '/usr/lib/postgresql/*/bin/postgres' || test -x "$(pg_config --bindir)/postgres"
 }
 
 level=${1:-}
@@ -43,11 +47,14 @@ need pkg-config command -v pkg-config
 need libjansson-dev pkg-config --exists jansson
 need libssl-dev pkg-config --exists libcrypto
 need libsqlite3-dev pkg-config --exists sqlite3
+need libpq-dev pkg-config --exists libpq
 
 if [ "$level" = --check ] || [ "$level" = --ci ]; then
     need check pkg-config --exists check
     need g++ command -v g++
+    need pgbouncer test -x /usr/sbin/pgbouncer
 fi
+[ -z "$level" ] || need postgresql postgresql_server
 
 if [ "$level" = --ci ]; then
     need git command -v git
@@ -83,6 +90,29 @@ fi
 apt() {
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -o Acquire::Retries=3 "$@"
 }
+
+# What is wanted are programs, not services: installing makes no cluster "main", and starts
+# nothing, now or when the machine does.
+no_cluster=/etc/postgresql-common/createcluster.d/none-for-flagver.conf
+no_service=/usr/sbin/policy-rc.d
+write_down() {
+    # shellcheck disable=SC2016 # that shell expands it
+    "${as_root[@]}" sh -c 'mkdir -p "${1%/*}"; cat >"$1"; chmod 755 "$1"' sh "$1"
+    written+=("$1")
+}
+take_back() {
+    [ ${#written[@]} -eq 0 ] || "${as_root[@]}" rm -f "${written[@]}"
+}
+written=() services=
+trap take_back EXIT
+keep_services_down() {
+    write_down "$no_cluster" <<<'create_main_cluster = false'
+    [ -e "$no_service" ] || write_down "$no_service" <<<$'#!/bin/sh\nexit 101'
+}
+forget_services() {
+    ! command -v systemctl >/dev/null || "${as_root[@]}" systemctl --quiet disable pgbouncer || true
+}
+
 install_missing() {
     apt install -y --no-install-recommends "${missing[@]}"
 }
@@ -90,4 +120,8 @@ install_missing() {
 echo "installing ${missing[*]}"
 # The package lists of a fresh container are empty and those of an old machine
 # outdated: fetch them only when it turns out so.
+[[ " ${missing[*]} " != *" postgresql "* && " ${missing[*]} " != *" pgbouncer "* ]] ||
+    services=1
+[ -z "$services" ] || keep_services_down
 install_missing || { apt update && install_missing; }
+[ -z "$services" ] || forget_services

@@ -152,9 +152,17 @@ static const char *server_folder(void)
     return folder;
 }
 
+bool cluster_wanted(void)
+{
+    const char *run_of = getenv("FLAGVER_TEST_CLUSTER");
+
+    return !run_of || strcmp(run_of, "none") != 0;
+}
+
 bool cluster_possible(void)
 {
-    return server_folder()[0] != '\0' && (geteuid() != 0 || getpwnam("postgres"));
+    return cluster_wanted() && server_folder()[0] != '\0' &&
+           (geteuid() != 0 || getpwnam("postgres"));
 }
 
 static const char *pooler_program(void)
@@ -374,19 +382,27 @@ static int free_port(void)
     return ntohs(address.sin_port);
 }
 
+static void copy(const char *from, const char *to, const char *log)
+{
+    run((const char *[]){ "/bin/cp", "-R", "-p", from, to, NULL }, log);
+}
+
 /* What initdb makes is the same each time: where a run of tests keeps it, that is copied. */
-static void make_data(const struct cluster *cluster)
+static void make_data(const struct cluster *cluster, bool keep)
 {
     const char *run_of = getenv("FLAGVER_TEST_CLUSTER"), *initdb = program("initdb");
-    char made[2 * NAME_SIZE];
+    char kept[2 * NAME_SIZE];
 
-    snprintf(made, sizeof made, "%.250s/template", run_of ? run_of : "");
-    if (run_of && access(made, F_OK) == 0)
-        run((const char *[]){ "/bin/cp", "-R", "-p", made, cluster->data, NULL }, cluster->log);
-    else
-        run((const char *[]){ initdb, "-D", cluster->data, "-U", "postgres", "-A", "trust", "-E",
-                              "UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions", NULL },
-            cluster->log);
+    snprintf(kept, sizeof kept, "%.250s/template", run_of ? run_of : cluster->root);
+    if (run_of) {
+        copy(kept, cluster->data, cluster->log);
+        return;
+    }
+    run((const char *[]){ initdb, "-D", cluster->data, "-U", "postgres", "-A", "trust", "-E",
+                          "UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions", NULL },
+        cluster->log);
+    if (keep)
+        copy(cluster->data, kept, cluster->log);
 }
 
 static void add_settings(const struct cluster *cluster, const char *settings)
@@ -474,7 +490,7 @@ struct cluster *cluster_start(const struct cluster_options *options)
     cluster->tcp = options->tcp;
     cluster->port = options->tcp ? free_port() : USUAL_PORT;
     make_root(cluster, options->place);
-    make_data(cluster);
+    make_data(cluster, options->run);
     configure(cluster, options);
     start_server(cluster);
     if (!cluster_value(cluster, "postgres", "SELECT 1 FROM pg_roles WHERE rolname = 'app'")[0])
@@ -611,6 +627,11 @@ const char *cluster_tcp_uri(const struct cluster *cluster, const char *database,
 
     snprintf(uri, PLACE_SIZE, "postgresql://%s@127.0.0.1:%d/%s", role, cluster->port, database);
     return uri;
+}
+
+const char *cluster_root(const struct cluster *cluster)
+{
+    return cluster->root;
 }
 
 const char *cluster_directory(const struct cluster *cluster)

@@ -9,7 +9,8 @@
  *
  * What a test asks for is there or the test has failed: the functions print why and end the
  * process. Where no server is installed, cluster_possible() is false, and tests say so by
- * cluster_skip().
+ * cluster_skip(). Under valgrind there is to be none (FLAGVER_TEST_CLUSTER is "none"): test cases
+ * that start one have the tag "postgres".
  *
  *     struct cluster *cluster = cluster_shared();
  *
@@ -30,13 +31,17 @@ struct cluster;
 /*
  * force     changes are forced to disk as in production; else nothing is
  * tcp       listen on a free port of 127.0.0.1 as well
+ * run       to be a run's cluster: others can be copied from it
  * settings  further lines of postgresql.conf, or NULL
  * place     a directory that exists, for the cluster's; NULL: /dev/shm or /tmp
  */
 struct cluster_options {
-    bool force, tcp;
+    bool force, tcp, run;
     const char *settings, *place;
 };
+
+/* Are tests to start servers at all, or to say that there is none? */
+bool cluster_wanted(void);
 
 /* Is PostgreSQL's server installed? Else these tests print "SKIPPED: no PostgreSQL server". */
 bool cluster_possible(void);
@@ -87,6 +92,7 @@ void cluster_promote(struct cluster *standby); /* returns when it takes writes *
 const char *cluster_uri(const struct cluster *cluster, const char *database, const char *role);
 const char *cluster_tcp_uri(const struct cluster *cluster, const char *database, const char *role);
 
+const char *cluster_root(const struct cluster *cluster);      /* what FLAGVER_TEST_CLUSTER says */
 const char *cluster_directory(const struct cluster *cluster); /* of the socket */
 int cluster_port(const struct cluster *cluster);
 pid_t cluster_pid(const struct cluster *cluster);       /* of the server's first process */

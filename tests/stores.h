@@ -3,9 +3,12 @@
  * stores of every kind in it, and writing without ceremony.
  *
  * A test that runs on every kind is a loop test over 0 … STORE_KINDS, one whose
- * store is to be opened twice over SHARED_KINDS … STORE_KINDS; `_i` is the kind.
- * FAULT_KIND is SQLite's driver inside the one that fails on demand, and
- * when it was misused or something stayed open, the test has failed.
+ * store is to be opened twice over SHARED_KINDS … STORE_KINDS; `_i` is the kind. Kinds below
+ * FILE_KINDS keep what they keep in files of the folder. FAULT_KIND is SQLite's driver inside the
+ * one that fails on demand, and when it was misused or something stayed open, the test has failed.
+ *
+ * PostgreSQL's stores are databases in the cluster of the run (cluster.h): an application's role
+ * uses them, their owner has made the schema. Without a server these tests are skipped.
  *
  * JSON is written with ' for ", as in flags.h.
  */
@@ -17,11 +20,13 @@
 #include <unistd.h>
 
 #include "../examples/drivers/jsonfile.h"
+#include "cluster.h"
 #include "conformance/fault.h"
 #include "driver/sqlite.h"
 #include "engine/client.h"
 #include "flags.h"
 #include "flagver/rollout.h"
+#include "flagver/store.h"
 
 /* ---- the folder ---- */
 
@@ -69,20 +74,113 @@ static inline const char *file_named(const char *name)
 /* ---- stores ---- */
 
 static const char *const store_kinds[] MAYBE_UNUSED = { "memory:", "jsonfile:", "fault-sqlite:",
-                                                        "sqlite:" };
-#define STORE_KINDS 4
+                                                        "sqlite:", "postgresql:" };
+#define ALL_KINDS 5
+#define STORE_KINDS kinds_to_test()
 #define JSONFILE_KIND 1
 #define FAULT_KIND 2
 #define SHARED_KINDS 2
+#define FILE_KINDS 4
+#define POSTGRES_KIND 4
 
 static struct flagver_fault *fault;
+
+#ifdef FV_WITHOUT_postgres
+static inline int kinds_to_test(void)
+{
+    return POSTGRES_KIND;
+}
+
+static inline void prepare_databases(void)
+{
+}
+
+static inline void drop_database(void)
+{
+}
+
+static inline const char *database_uri(const char *role)
+{
+    (void)role;
+    return "";
+}
+#else
+
+/* ---- databases, where stores of PostgreSQL are ---- */
+
+static bool databases_wanted; /* the suite has tests of this kind */
+static char database[64];     /* of this test; "": none yet */
+
+static inline int kinds_to_test(void)
+{
+    databases_wanted = cluster_wanted();
+    return databases_wanted ? ALL_KINDS : POSTGRES_KIND;
+}
+
+/* Before tests fork; what is started goes when the program ends. */
+static inline void prepare_databases(void)
+{
+    if (databases_wanted && cluster_possible())
+        cluster_shared();
+}
+
+/*
+ * What all databases of a run are copied from: the schema is made once. When two programs make it
+ * at the same time, one of them has done so for nothing.
+ */
+#define TEMPLATE "flagver_template"
+
+static inline void make_template(struct cluster *cluster)
+{
+    char name[64], rename[160];
+
+    snprintf(name, sizeof name, "template_%ld", (long)getpid());
+    cluster_database(cluster, name, NULL);
+    assert_ok(flagver_schema_up(cluster_uri(cluster, name, "owner"), &error));
+    cluster_sql(cluster, name, "SELECT flagver.admit('app')");
+    snprintf(rename, sizeof rename, "ALTER DATABASE %s RENAME TO " TEMPLATE, name);
+    if (cluster_try(cluster, "postgres", "postgres", rename)[0])
+        cluster_drop(cluster, name);
+}
+
+static inline void make_database(struct cluster *cluster)
+{
+    char create[256];
+
+    snprintf(database, sizeof database, "store_%ld_%u", (long)getpid(), test_number);
+    snprintf(create, sizeof create, "CREATE DATABASE %s OWNER owner TEMPLATE " TEMPLATE, database);
+    if (!cluster_try(cluster, "postgres", "postgres", create)[0])
+        return;
+    make_template(cluster);
+    cluster_database(cluster, database, TEMPLATE);
+}
+
+static inline const char *database_uri(const char *role)
+{
+    if (!cluster_possible())
+        cluster_skip();
+    if (!database[0])
+        make_database(cluster_shared());
+    return cluster_uri(cluster_shared(), database, role);
+}
+
+static inline void drop_database(void)
+{
+    if (database[0])
+        cluster_drop(cluster_shared(), database);
+    database[0] = '\0';
+}
+#endif
 
 /* The same each time in one test. */
 static inline const char *store_uri(int kind)
 {
-    static char uri[160];
+    static char uri[512];
 
-    snprintf(uri, sizeof uri, "%s%s", store_kinds[kind], kind > 0 ? file_named("store") : "");
+    if (kind == POSTGRES_KIND)
+        snprintf(uri, sizeof uri, "%s", database_uri("app"));
+    else
+        snprintf(uri, sizeof uri, "%s%s", store_kinds[kind], kind > 0 ? file_named("store") : "");
     return uri;
 }
 
@@ -123,11 +221,17 @@ static inline void begin_test(void)
     flagver_fault_reset(fault);
 }
 
+static inline void end_test(void)
+{
+    drop_database();
+    check_use();
+}
+
 static inline TCase *add_store_tcase(Suite *suite, const char *name)
 {
     TCase *tcase = tcase_create(name);
 
-    tcase_add_checked_fixture(tcase, begin_test, check_use);
+    tcase_add_checked_fixture(tcase, begin_test, end_test);
     tcase_set_timeout(tcase, 60);
     suite_add_tcase(suite, tcase);
     return tcase;
@@ -143,6 +247,7 @@ static inline int run_store_suite(Suite *suite)
     if (!fault || flagver_driver_register(flagver_fault_table(fault), NULL) < 0 ||
         flagver_driver_register(&jsonfile_driver, NULL) < 0)
         return EXIT_FAILURE;
+    prepare_databases();
     result = run_suite(suite);
     remove_folder();
     return result;

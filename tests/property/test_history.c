@@ -643,7 +643,7 @@ static void do_transaction(struct seed *seed, flagver_client *client, struct mod
 
 START_TEST(random_histories_are_those_of_the_model)
 {
-    static const int transactions[STORE_KINDS] = { 500, 200, 500, 500 };
+    static const int transactions[ALL_KINDS] = { 500, 200, 500, 500, 200 };
     struct seed seed = seed_new((uint64_t)_i);
     flagver_options options = quiet_options();
     flagver_client *clients[TENANTS];

@@ -490,34 +490,34 @@ static Suite *cache_suite(void)
     TCase *away = add_store_tcase(suite, "away"), *disbelief = add_store_tcase(suite, "disbelief"),
           *writing = add_store_tcase(suite, "writing");
 
-    tcase_add_loop_test(away, a_process_starts_while_the_store_is_away, JSONFILE_KIND, STORE_KINDS);
+    tcase_add_loop_test(away, a_process_starts_while_the_store_is_away, JSONFILE_KIND, FILE_KINDS);
     tcase_add_loop_test(away, without_a_cache_file_nothing_starts_while_the_store_is_away,
-                        JSONFILE_KIND, STORE_KINDS);
+                        JSONFILE_KIND, FILE_KINDS);
     tcase_add_loop_test(away, the_refresher_finds_a_store_that_comes_back, SHARED_KINDS,
-                        STORE_KINDS);
+                        FILE_KINDS);
     tcase_add_loop_test(away, everything_that_flags_are_made_of_is_cached, JSONFILE_KIND,
-                        STORE_KINDS);
+                        FILE_KINDS);
 
     tcase_add_loop_test(away, a_store_that_a_cache_knows_is_not_made_anew, JSONFILE_KIND,
-                        STORE_KINDS);
+                        FILE_KINDS);
 
-    tcase_add_loop_test(disbelief, a_damaged_cache_is_as_none, JSONFILE_KIND, STORE_KINDS);
+    tcase_add_loop_test(disbelief, a_damaged_cache_is_as_none, JSONFILE_KIND, FILE_KINDS);
     tcase_add_loop_test(disbelief, a_damaged_cache_does_not_matter_where_the_store_is,
-                        JSONFILE_KIND, STORE_KINDS);
+                        JSONFILE_KIND, FILE_KINDS);
     tcase_add_loop_test(disbelief, a_cache_of_another_tenant_or_store_is_as_none, JSONFILE_KIND,
-                        STORE_KINDS);
+                        FILE_KINDS);
     tcase_add_loop_test(disbelief, a_cache_that_is_older_than_the_store_catches_up, JSONFILE_KIND,
-                        STORE_KINDS);
+                        FILE_KINDS);
     tcase_add_loop_test(disbelief, a_cache_of_a_store_that_was_replaced_is_not_believed,
-                        JSONFILE_KIND, STORE_KINDS);
+                        JSONFILE_KIND, FILE_KINDS);
     tcase_add_test(disbelief,
                    a_cache_that_the_store_disowned_is_not_served_when_the_store_then_fails);
 
     tcase_add_loop_test(writing, a_cache_that_cannot_be_written_is_no_error, JSONFILE_KIND,
-                        STORE_KINDS);
+                        FILE_KINDS);
     tcase_add_loop_test(writing, a_cache_is_for_its_owner_alone_and_nothing_stays_beside_it,
-                        JSONFILE_KIND, STORE_KINDS);
-    tcase_add_loop_test(writing, views_of_tenants_write_no_cache, JSONFILE_KIND, STORE_KINDS);
+                        JSONFILE_KIND, FILE_KINDS);
+    tcase_add_loop_test(writing, views_of_tenants_write_no_cache, JSONFILE_KIND, FILE_KINDS);
     return suite;
 }
 

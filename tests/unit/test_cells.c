@@ -418,7 +418,7 @@ static Suite *cells_suite(void)
     tcase_add_loop_test(others, the_host_may_decide_in_place_of_the_rules, 0, STORE_KINDS);
     tcase_add_loop_test(others, what_is_due_is_what_may_be_approved, 0, STORE_KINDS);
     tcase_add_loop_test(others, what_belongs_to_another_tenant_is_not_there, 0, STORE_KINDS);
-    tcase_add_loop_test(others, what_a_draft_said_before_is_not_kept, FAULT_KIND, STORE_KINDS);
+    tcase_add_loop_test(others, what_a_draft_said_before_is_not_kept, FAULT_KIND, FILE_KINDS);
     tcase_add_loop_test(others, a_deletion_has_no_items, 0, STORE_KINDS);
     tcase_add_loop_test(others, what_policies_ask_for_is_not_undercut_by_one_of_them, 0,
                         STORE_KINDS);

@@ -1303,7 +1303,7 @@ static Suite *keys_suite(void)
     tcase_add_loop_test(all, of_what_was_recorded_the_last_stays, 0, STORE_KINDS);
     tcase_add_loop_test(all, retention_that_is_denied_for_one_takes_nothing, 0, STORE_KINDS);
 
-    tcase_add_loop_test(shared, no_file_has_what_is_secret, JSONFILE_KIND, STORE_KINDS);
+    tcase_add_loop_test(shared, no_file_has_what_is_secret, JSONFILE_KIND, FILE_KINDS);
     tcase_add_loop_test(shared, what_was_shredded_is_in_no_file_of_the_store, SHARED_KINDS,
                         STORE_KINDS);
     tcase_add_loop_test(shared, an_export_brings_keys_and_payloads_along, JSONFILE_KIND,

@@ -1456,7 +1456,7 @@ static Suite *stored_suite(void)
     tcase_add_test(away, a_refresh_that_fails_half_way_changes_nothing);
     tcase_add_test(away, the_refresher_bears_with_a_store_that_is_away);
     tcase_add_loop_test(away, a_store_that_was_replaced_is_not_mistaken_for_the_old_one,
-                        SHARED_KINDS, STORE_KINDS);
+                        SHARED_KINDS, FILE_KINDS);
     tcase_add_test(away, reopening_does_not_stop_the_refresher);
 
     tcase_add_loop_test(health, health_has_everything_there_is_to_say, 0, STORE_KINDS);
