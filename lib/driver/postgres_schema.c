@@ -316,5 +316,7 @@ int fv_pg_schema_migrate(flagver_store *store, uint32_t to, flagver_error *err)
         return r;
     r = move(conn, to, err);
     fv_pg_pool_put(conn);
+    if (r == 0 && to == 0)
+        fv_pg_forget_id(store);
     return r;
 }

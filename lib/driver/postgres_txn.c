@@ -65,7 +65,6 @@ int fv_pg_check_role(const struct fv_pg *conn, flagver_bytes tenant, flagver_err
         PQuser(conn->pq));
 }
 
-/* The other end of a store's life: what is there now is what is meant. */
 void fv_pg_forget_id(flagver_store *store)
 {
     pthread_mutex_lock(&store->lock);
