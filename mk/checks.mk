@@ -4,7 +4,7 @@
 # the flags differ, and fails when it found nothing to check.
 
 GATES := check-tests check-cli check-headers check-layers check-examples check-docs \
-	check-install check-clang check-conformance check-crash check-asan check-tsan \
+	check-install check-drivers check-clang check-conformance check-crash check-asan check-tsan \
 	check-valgrind check-oom check-fuzz check-oracle check-format
 
 .PHONY: check check-built $(GATES) campaign
@@ -57,6 +57,9 @@ check-docs: all
 
 check-install: all
 	@CC='$(CC)' PKG_CONFIG='$(PKG_CONFIG)' MAKE='$(MAKE)' BUILD='$(BUILD)' scripts/check-install.sh
+
+check-drivers:
+	@PKG_CONFIG='$(PKG_CONFIG)' MAKE='$(MAKE)' BUILD='$(BUILD)' scripts/check-drivers.sh
 
 check-clang:
 	@$(MAKE) $(call in,clang) CC=clang WERROR=1 everything check-tests
