@@ -39,13 +39,13 @@ static size_t letter_of(const char *text, size_t length, char *ret_letter)
 {
     int high = length > 2 && *text == '%' ? hex_digit(text[1]) : -1;
     int low = high >= 0 ? hex_digit(text[2]) : -1;
-    char c = low >= 0 ? (char)(high << 4 | low) : *text;
+    char c = (char)(low >= 0 ? high << 4 | low : *text);
 
     *ret_letter = c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
     return low >= 0 ? 3 : 1;
 }
 
-static bool names_secret(const char *name, size_t length)
+bool fv_uri_names_secret(const char *name, size_t length)
 {
     char letters[NAME_LIMIT + 1];
     size_t at = 0, count = 0;
@@ -99,7 +99,7 @@ static void show_parameters(struct fv_text *out, const char *at)
         name = name_length(at + 1);
         if (!name && secret)
             continue;
-        secret = names_secret(at + 1, name);
+        secret = fv_uri_names_secret(at + 1, name);
         if (!secret) {
             fv_text_add_bytes(out, at, length);
             continue;

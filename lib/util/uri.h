@@ -15,7 +15,10 @@
 
 void fv_uri_show(struct fv_text *out, const char *uri);
 
-/* The same as a text of its own; NULL: memory is short. */
+/* Is the value of a parameter of this name hidden? */
+bool fv_uri_names_secret(const char *name, size_t length);
+
+/* What is shown as a text of its own; NULL: memory is short. */
 char *fv_uri_shown(const char *uri, const flagver_allocator *memory);
 
 /* The same for a message that is made at once: what is too long for it is cut off. */
