@@ -397,8 +397,8 @@ typedef struct flagver_cursor flagver_cursor;         /**< the driver's own */
  * memory    the allocator for the driver's own memory; NULL: malloc
  * read_only non-zero: nothing will be written, and nothing is to be created
  * no_upgrade  non-zero: open leaves the schema alone, also with SELF_UPGRADE, whatever it is;
- *           a store that does not exist is FLAGVER_ENOTFOUND
- * no_create  non-zero: a store that does not exist is FLAGVER_ENOTFOUND
+ *           a store that does not exist is FLAGVER_ENOTFOUND with SELF_UPGRADE
+ * no_create  non-zero: a store that does not exist is FLAGVER_ENOTFOUND with SELF_UPGRADE
  */
 typedef struct flagver_driver_config {
     size_t size;
@@ -428,7 +428,8 @@ typedef struct flagver_adoption {
  * name  what URIs begin with; 1 to 32 lower-case letters, digits, '+', '-', '.'
  *
  * open            open a store. A driver with SELF_UPGRADE creates or upgrades the schema first.
- *                 Others leave it alone, also when it is missing or old.
+ *                 Others leave it alone: FLAGVER_ESCHEMA when it is missing or too old, but with
+ *                 no_upgrade the store opens, so that its schema can be made.
  * close           close it; all its transactions have ended. NULL is not passed.
  * abandon         the process has forked and this is the child: give up the store without touching
  *                 connections, locks or files that are the parent's

@@ -17,11 +17,8 @@ static int open_here(flagver_store **ret_store)
     flagver_driver_config config = { .size = sizeof config,
                                      .path = conform.path,
                                      .wait_ms = CONFORM_WAIT_MS };
-    int r = conform.driver->open(&config, ret_store, &conform_error);
 
-    if (r == 0 && !(conform.driver->capabilities & FLAGVER_DRIVER_SELF_UPGRADE))
-        r = conform.driver->schema_migrate(*ret_store, FLAGVER_SCHEMA_VERSION, &conform_error);
-    return r;
+    return conform_try_open(&config, ret_store);
 }
 
 /* A keyed row in a transaction that stays open. */

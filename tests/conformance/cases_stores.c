@@ -91,8 +91,6 @@ START_TEST(the_configuration_is_borrowed_until_open_returns)
     memset(&config, 0xee, sizeof config);
     conform.store = store;
     assert_ok(conform.driver->ping(store, &conform_error));
-    if (!(conform.driver->capabilities & FLAGVER_DRIVER_SELF_UPGRADE))
-        assert_ok(conform.driver->schema_migrate(store, FLAGVER_SCHEMA_VERSION, &conform_error));
     conform_check_empty(store);
 }
 END_TEST
@@ -107,17 +105,35 @@ static void with_fresh_place(void (*body)(const char *path))
     conform.target->remove_place(conform.target->data, path);
 }
 
-static void open_fresh(const char *path)
+static bool upgrades_itself(void)
 {
-    bool upgrades = conform.driver->capabilities & FLAGVER_DRIVER_SELF_UPGRADE;
-    flagver_driver_config config = { .size = sizeof config, .path = path, .wait_ms = 5000 };
+    return conform.driver->capabilities & FLAGVER_DRIVER_SELF_UPGRADE;
+}
+
+/* The version of the schema in a store that opens with this. */
+static uint32_t version_in(const flagver_driver_config *config)
+{
     uint32_t version = 99;
     flagver_store *store;
 
-    assert_ok(conform.driver->open(&config, &store, &conform_error));
+    assert_ok(conform.driver->open(config, &store, &conform_error));
     assert_ok(conform.driver->schema_version(store, &version, &conform_error));
-    ck_assert_uint_eq(version, upgrades ? FLAGVER_SCHEMA_VERSION : 0);
     conform_close(store);
+    return version;
+}
+
+static void open_fresh(const char *path)
+{
+    flagver_driver_config config = { .size = sizeof config, .path = path, .wait_ms = 5000 };
+    flagver_store *store;
+
+    if (upgrades_itself()) {
+        ck_assert_uint_eq(version_in(&config), FLAGVER_SCHEMA_VERSION);
+        return;
+    }
+    assert_fails(FLAGVER_ESCHEMA, conform.driver->open(&config, &store, &conform_error));
+    config.no_upgrade = 1;
+    ck_assert_uint_eq(version_in(&config), 0);
 }
 
 START_TEST(open_makes_the_schema_only_if_the_driver_says_so)
@@ -150,7 +166,10 @@ START_TEST(a_store_that_is_only_read_is_not_created)
 }
 END_TEST
 
-/* Neither is one that was there once and is to be opened again, nor one that is looked at. */
+/*
+ * Neither is one that was there once and is to be opened again, nor one that is looked at. Where
+ * open makes nothing the place itself is there, and what is in it is none of a store's.
+ */
 static void find_nothing(const char *path)
 {
     flagver_driver_config again = {
@@ -161,6 +180,11 @@ static void find_nothing(const char *path)
     };
     flagver_store *store;
 
+    if (!upgrades_itself()) {
+        assert_fails(FLAGVER_ESCHEMA, conform.driver->open(&again, &store, &conform_error));
+        ck_assert_uint_eq(version_in(&look), 0);
+        return;
+    }
     assert_fails(FLAGVER_ENOTFOUND, conform.driver->open(&again, &store, &conform_error));
     assert_fails(FLAGVER_ENOTFOUND, conform.driver->open(&look, &store, &conform_error));
     /* The first try did not create it either. */
@@ -654,13 +678,10 @@ static int run_out_of_memory(const flagver_allocator *allocator, const char *pat
     flagver_store *store;
     int r;
 
-    r = conform.driver->open(&config, &store, &conform_error);
+    r = conform_try_open(&config, &store);
     if (r < 0)
         return r;
-    if (!(conform.driver->capabilities & FLAGVER_DRIVER_SELF_UPGRADE))
-        r = conform.driver->schema_migrate(store, FLAGVER_SCHEMA_VERSION, &conform_error);
-    if (r == 0)
-        r = write_and_read(store);
+    r = write_and_read(store);
     conform.driver->close(store);
     return r;
 }

@@ -18,6 +18,30 @@ void conform_check_words(int code, const char *call)
 
 /* ---- stores and transactions ---- */
 
+static int make_schema(flagver_driver_config config)
+{
+    flagver_store *store;
+    int r;
+
+    config.no_upgrade = 1;
+    r = conform.driver->open(&config, &store, &conform_error);
+    if (r < 0)
+        return r;
+    r = conform.driver->schema_migrate(store, FLAGVER_SCHEMA_VERSION, &conform_error);
+    conform.driver->close(store);
+    return r;
+}
+
+int conform_try_open(const flagver_driver_config *config, flagver_store **ret_store)
+{
+    int r = conform.driver->open(config, ret_store, &conform_error);
+
+    if (r != FLAGVER_ESCHEMA || conform.driver->capabilities & FLAGVER_DRIVER_SELF_UPGRADE)
+        return r;
+    r = make_schema(*config);
+    return r < 0 ? r : conform.driver->open(config, ret_store, &conform_error);
+}
+
 flagver_store *conform_open(int32_t wait_ms)
 {
     flagver_driver_config config = { .size = sizeof config,
@@ -25,10 +49,8 @@ flagver_store *conform_open(int32_t wait_ms)
                                      .wait_ms = wait_ms };
     flagver_store *store = NULL;
 
-    assert_ok(conform.driver->open(&config, &store, &conform_error));
+    assert_ok(conform_try_open(&config, &store));
     ck_assert_msg(store != NULL, "open succeeded without a store");
-    if (!(conform.driver->capabilities & FLAGVER_DRIVER_SELF_UPGRADE))
-        assert_ok(conform.driver->schema_migrate(store, FLAGVER_SCHEMA_VERSION, &conform_error));
     return store;
 }
 

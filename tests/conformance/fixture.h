@@ -81,6 +81,9 @@ void conform_add(TCase *tcase, unsigned needs, const TTest *test);
 /* ---- stores and transactions ---- */
 
 flagver_store *conform_open(int32_t wait_ms); /* another store on conform.path, with its schema */
+
+/* What the driver's open says, which finds a schema: made before where open does not make it. */
+int conform_try_open(const flagver_driver_config *config, flagver_store **ret_store);
 void conform_close(flagver_store *store);
 
 /* Of the tenant that most tests use, and of any. */
