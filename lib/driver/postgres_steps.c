@@ -330,7 +330,7 @@ static const char *const up_2[] = {
     "CREATE FUNCTION flagver.size_is_right() RETURNS trigger LANGUAGE plpgsql AS $$\n"
     "BEGIN\n"
     "  IF EXISTS (SELECT 1 FROM flagver.leaf AS f WHERE f.tenant" EQUALS "NEW.tenant\n"
-    "        AND f.no" EQUALS "NEW.size OPERATOR(pg_catalog.-) 1)\n"
+    "        AND f.no" EQUALS "(NEW.size OPERATOR(pg_catalog.-) 1))\n"
     "      AND NOT EXISTS (SELECT 1 FROM flagver.leaf AS f\n"
     "        WHERE f.tenant" EQUALS "NEW.tenant AND f.no" EQUALS "NEW.size) THEN\n"
     "    RETURN NEW;\n"
