@@ -1,0 +1,958 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "driver/postgres_internal.h"
+#include "util/fail.h"
+#include "util/memory.h"
+#include "util/utf8.h"
+
+/*
+ * Most answers are short, so each question is asked for its first rows by a statement that a
+ * connection keeps. Only when there are more a cursor of the server's is declared, from the start,
+ * so that all rows are of one moment; then they come in chunks of about CHUNK_BYTES. What a row
+ * will take is told by the ones before it, hence the ends to how many may come at once.
+ */
+#define FIRST_ROWS 256
+#define FIRST_PAYLOADS 8
+#define CHUNK_BYTES (1u << 20)
+#define CHUNK_ROWS 4096
+#define CHUNK_PAYLOADS 256
+#define CHUNK_GROWTH 4
+
+struct flagver_cursor {
+    flagver_driver_txn *txn;
+    int32_t kind;
+    flagver_id id; /* that was asked for */
+    bool payload;
+    PGresult *rows; /* or NULL */
+    int count, at;
+    bool more;       /* behind those */
+    uint32_t number; /* of the server's cursor; 0: there is none */
+    int asked;       /* rows of it that were asked for last */
+};
+
+/* ---- shapes: what tells statements apart ---- */
+
+enum {
+    SHAPE_VERSIONS = 0, /* pick, 4; has a phase, 2; backwards, 2; payload, 2 */
+    SHAPE_HISTORY = 32, /* backwards, 2; payload, 2 */
+    SHAPE_OPEN = 36,    /* has a phase, 2; backwards, 2; payload, 2 */
+    SHAPE_VERSION = 44, /* payload, 2 */
+    SHAPE_SERIES = 46,  /* has a phase, 2; backwards, 2 */
+    SHAPE_ITEMS = 50,   /* of one version, 2; payload, 2 */
+    SHAPE_VOTES = 54,
+    SHAPE_CONTRIBUTORS,
+    SHAPE_LEAVES,
+    SHAPE_NODES,
+    SHAPE_LOG,
+    SHAPE_KEYED,
+    SHAPE_TENANTS,
+    SHAPE_COUNT
+};
+
+_Static_assert(FV_PG_SCANS + SHAPE_COUNT <= FV_PG_KEPT, "each shape has a place in a connection");
+
+#define OPEN_STATES ((1u << FLAGVER_STATE_DRAFT) | (1u << FLAGVER_STATE_SUBMITTED))
+
+static bool is_of_one_series(const flagver_query *query)
+{
+    return query->phase.data && query->subject.data && !query->prefix;
+}
+
+/* Versions that are open are few, and have an index: better than to look at all of many series. */
+static bool wants_open(const flagver_query *query)
+{
+    return query->pick == FLAGVER_PICK_ALL && query->states && !(query->states & ~OPEN_STATES) &&
+           !is_of_one_series(query);
+}
+
+static int lowest_open_state(const flagver_query *query)
+{
+    return query->states & (1u << FLAGVER_STATE_DRAFT) ? FLAGVER_STATE_DRAFT
+                                                       : FLAGVER_STATE_SUBMITTED;
+}
+
+static bool wants_history(const flagver_query *query)
+{
+    return query->pick == FLAGVER_PICK_ALL && is_of_one_series(query) && !query->after.data;
+}
+
+static int shape_of(const flagver_query *query)
+{
+    int named = query->phase.data != NULL, backwards = query->backwards != 0;
+    int payload = query->payload != 0;
+
+    switch (query->kind) {
+    case FLAGVER_QUERY_VERSIONS:
+        if (wants_open(query))
+            return SHAPE_OPEN + named * 4 + backwards * 2 + payload;
+        if (wants_history(query))
+            return SHAPE_HISTORY + backwards * 2 + payload;
+        return query->pick < FLAGVER_PICK_CURRENT || query->pick > FLAGVER_PICK_ALL
+                   ? -1
+                   : SHAPE_VERSIONS + (query->pick - 1) * 8 + named * 4 + backwards * 2 + payload;
+    case FLAGVER_QUERY_VERSION:
+        return SHAPE_VERSION + payload;
+    case FLAGVER_QUERY_SERIES:
+        return SHAPE_SERIES + named * 2 + backwards;
+    case FLAGVER_QUERY_ITEMS:
+        return SHAPE_ITEMS + (query->no != 0) * 2 + payload;
+    case FLAGVER_QUERY_VOTES:
+        return SHAPE_VOTES;
+    case FLAGVER_QUERY_CONTRIBUTORS:
+        return SHAPE_CONTRIBUTORS;
+    case FLAGVER_QUERY_LEAVES:
+        return SHAPE_LEAVES;
+    case FLAGVER_QUERY_NODES:
+        return SHAPE_NODES;
+    case FLAGVER_QUERY_LOG:
+        return SHAPE_LOG;
+    case FLAGVER_QUERY_KEYED:
+        return SHAPE_KEYED;
+    case FLAGVER_QUERY_TENANTS:
+        return SHAPE_TENANTS;
+    default:
+        return -1;
+    }
+}
+
+/*
+ * Parameters have one number in all shapes: $1 tenant, $2 phase or space, $3 $4 the range of
+ * subjects or keys, $5 $6 numbers, $7 time, $8 limit, $9 id, $10 states, $11 the lowest of
+ * them.
+ *
+ * A planner goes by what it was told when tables were analysed last. Of a tenant that has become
+ * large since then it thinks that it has next to nothing, and that it may as well go through all of
+ * it for each row. So the statements leave it no choice. A subquery with OFFSET 0 or LIMIT is
+ * run for each row of what stands before it. One row is asked for as a range from itself to itself,
+ * in order: only the index that has this order will do.
+ *
+ * All comes in the order that is asked for. Sorted are the versions of each series where all are
+ * wanted, one series at a time, votes, and what is open.
+ */
+#define VERSION_COLUMNS                                                                     \
+    "SELECT v.series, v.id, v.no, v.parent_no, v.base_no, v.reverts_no, v.superseded_by, "  \
+    "v.state, v.bits, v.rev, v.created_at, v.submitted_at, v.decided_at, v.superseded_at, " \
+    "v.created_by, v.decided_by, v.note, v.payload, v.content_hash, s.phase, s.subject"
+#define PAYLOAD_COLUMNS ", p.body, p.salt, p.key"
+
+#define SERIES_PHASE " AND s.phase = $2"
+#define SERIES_RANGE " AND s.subject >= $3 AND s.subject < $4"
+#define STATES " AND (($10 >> x.state::integer) & 1) = 1"
+
+/* What is shredded has no body any more. */
+static const char payload_join[] =
+    " LEFT JOIN LATERAL (SELECT q.body, q.salt, q.key FROM flagver.payload q WHERE q.tenant = $1 "
+    "AND q.id = v.payload AND q.shredded IS NULL OFFSET 0) p ON true";
+
+/*
+ * Versions are decided one after the other, so of those that were decided by then the last one
+ * is the only one that can have been in force.
+ */
+static const char number_as_of[] =
+    " CROSS JOIN LATERAL (SELECT coalesce((SELECT d.no FROM flagver.version d WHERE d.tenant = $1 "
+    "AND d.series = s.id AND d.decided_at <= $7 AND d.state IN (3, 4) "
+    "ORDER BY d.decided_at DESC LIMIT 1), (SELECT d.no FROM flagver.version d WHERE "
+    "d.tenant = $1 AND d.series = s.id AND d.state = 7 AND d.created_at <= $7 "
+    "ORDER BY d.no DESC LIMIT 1)) AS no OFFSET 0) n";
+
+static const char *const picks[] = {
+    "x.no >= s.current_no AND x.no <= s.current_no AND x.state IN (3, 7)",
+    "x.no >= n.no AND x.no <= n.no AND (x.superseded_at IS NULL OR x.superseded_at > $7)",
+    "x.no >= $5 AND x.no <= $5",
+    "x.no > $5 AND x.no < $6",
+};
+
+static void write_order(struct fv_text *sql, const flagver_query *query, bool by_number)
+{
+    const char *down = query->backwards ? " DESC" : "";
+
+    fv_text_format(sql, " ORDER BY s.phase%s, s.subject%s", down, down);
+    if (by_number)
+        fv_text_format(sql, ", v.no%s", down);
+    fv_text_add(sql, " LIMIT $8");
+}
+
+static void write_series_range(struct fv_text *sql, const flagver_query *query)
+{
+    if (query->phase.data)
+        fv_text_add(sql, SERIES_PHASE);
+    fv_text_add(sql, SERIES_RANGE);
+}
+
+static void write_versions(struct fv_text *sql, const flagver_query *query)
+{
+    bool all = query->pick == FLAGVER_PICK_ALL;
+
+    fv_text_add(sql, " FROM flagver.series s");
+    if (query->pick == FLAGVER_PICK_AS_OF)
+        fv_text_add(sql, number_as_of);
+    fv_text_format(sql,
+                   " CROSS JOIN LATERAL (SELECT * FROM flagver.version x WHERE x.tenant = $1 AND "
+                   "x.series = s.id AND %s" STATES " ORDER BY x.no %s) v",
+                   picks[query->pick - 1], all ? "OFFSET 0" : "LIMIT 1");
+    if (query->payload)
+        fv_text_add(sql, payload_join);
+    fv_text_add(sql, " WHERE s.tenant = $1");
+    write_series_range(sql, query);
+    write_order(sql, query, all);
+}
+
+/* Page by page of a long one: it is read in the order of its index, from where the page begins. */
+static void write_history(struct fv_text *sql, const flagver_query *query)
+{
+    fv_text_add(sql, " FROM flagver.version v CROSS JOIN (SELECT $2 AS phase, $3 AS subject) s");
+    if (query->payload)
+        fv_text_add(sql, payload_join);
+    fv_text_add(sql, " WHERE v.tenant = $1 AND v.series = (SELECT s.id FROM flagver.series s WHERE "
+                     "s.tenant = $1" SERIES_PHASE SERIES_RANGE " ORDER BY s.subject LIMIT 1) AND "
+                     "v.no > $5 AND v.no < $6 AND (($10 >> v.state::integer) & 1) = 1");
+    fv_text_format(sql, " ORDER BY v.no%s LIMIT $8", query->backwards ? " DESC" : "");
+}
+
+static void write_open(struct fv_text *sql, const flagver_query *query)
+{
+    fv_text_add(sql, " FROM (SELECT * FROM flagver.version x WHERE x.tenant = $1 AND "
+                     "x.state >= $11 AND x.state <= 2 AND x.no > $5 AND x.no < $6" STATES
+                     " ORDER BY x.state, x.series, x.no OFFSET 0) v CROSS JOIN LATERAL "
+                     "(SELECT s.phase, s.subject FROM flagver.series s WHERE s.tenant = $1 AND "
+                     "s.id >= v.series AND s.id <= v.series");
+    write_series_range(sql, query);
+    fv_text_add(sql, " ORDER BY s.id LIMIT 1) s");
+    if (query->payload)
+        fv_text_add(sql, payload_join);
+    write_order(sql, query, true);
+}
+
+static void write_version(struct fv_text *sql, const flagver_query *query)
+{
+    fv_text_add(sql, " FROM (SELECT * FROM flagver.version x WHERE x.tenant = $1 AND x.id >= $9 "
+                     "AND x.id <= $9 ORDER BY x.id LIMIT 1) v CROSS JOIN LATERAL (SELECT s.phase, "
+                     "s.subject FROM flagver.series s WHERE s.tenant = $1 AND s.id >= v.series AND "
+                     "s.id <= v.series ORDER BY s.id LIMIT 1) s");
+    if (query->payload)
+        fv_text_add(sql, payload_join);
+}
+
+static void write_any_version(struct fv_text *sql, const flagver_query *query)
+{
+    fv_text_add(sql, VERSION_COLUMNS);
+    if (query->payload)
+        fv_text_add(sql, PAYLOAD_COLUMNS);
+    if (query->kind == FLAGVER_QUERY_VERSION)
+        write_version(sql, query);
+    else if (wants_open(query))
+        write_open(sql, query);
+    else if (wants_history(query))
+        write_history(sql, query);
+    else
+        write_versions(sql, query);
+}
+
+static void write_series(struct fv_text *sql, const flagver_query *query)
+{
+    fv_text_add(sql, "SELECT s.id, s.phase, s.subject, s.last_no, s.current_no, s.rev, "
+                     "s.changed_at FROM flagver.series s WHERE s.tenant = $1");
+    write_series_range(sql, query);
+    write_order(sql, query, false);
+}
+
+static void write_items(struct fv_text *sql, const flagver_query *query)
+{
+    fv_text_add(sql, "SELECT v.no, v.key, v.status, v.origin_no, v.decided_at, v.decided_by, "
+                     "v.note, v.payload, v.hash");
+    if (query->payload)
+        fv_text_add(sql, PAYLOAD_COLUMNS);
+    fv_text_add(sql, " FROM flagver.item v");
+    if (query->payload)
+        fv_text_add(sql, payload_join);
+    fv_text_add(sql, " WHERE v.tenant = $1 AND v.series = $9");
+    fv_text_add(sql, query->no ? " AND v.no = $5" : "");
+    fv_text_add(sql, " AND v.key >= $3 AND v.key < $4 ORDER BY v.no, v.key LIMIT $8");
+}
+
+static const char votes[] =
+    "SELECT no, actor, content_hash, time, note FROM flagver.vote WHERE tenant = $1 AND "
+    "series = $9 AND no >= $5 AND no <= $6 ORDER BY no, time, actor, content_hash LIMIT $8";
+
+static const char contributors[] =
+    "SELECT no, actor FROM flagver.contributor WHERE tenant = $1 AND series = $9 AND no >= $5 AND "
+    "no <= $6 ORDER BY no, actor LIMIT $8";
+
+static const char leaves[] = "SELECT no, leaf, hash FROM flagver.leaf WHERE tenant = $1 AND "
+                             "no >= $5 ORDER BY no LIMIT $8";
+
+static const char nodes[] = "SELECT level, no, hash FROM flagver.node WHERE tenant = $1 AND "
+                            "level = $6 AND no >= $5 ORDER BY no LIMIT $8";
+
+static const char log_head[] = "SELECT size, frontier FROM flagver.log WHERE tenant = $1";
+
+static const char keyed[] =
+    "SELECT key, rev, time, value, space FROM flagver.keyed WHERE tenant = $1 AND space = $2 AND "
+    "key >= $3 AND key < $4 AND time < $7 ORDER BY key LIMIT $8";
+
+/* From one tenant to the next, without a look at all of its series. */
+static const char tenants[] =
+    "WITH RECURSIVE t (tenant) AS ((SELECT tenant FROM flagver.series ORDER BY tenant LIMIT 1) "
+    "UNION ALL SELECT (SELECT s.tenant FROM flagver.series s WHERE s.tenant > t.tenant "
+    "ORDER BY s.tenant LIMIT 1) FROM t WHERE t.tenant IS NOT NULL) "
+    "SELECT tenant FROM t WHERE tenant IS NOT NULL UNION SELECT tenant FROM flagver.log "
+    "ORDER BY 1 LIMIT $8";
+
+static void write_sql(struct fv_text *sql, const flagver_query *query)
+{
+    switch (query->kind) {
+    case FLAGVER_QUERY_VERSIONS:
+    case FLAGVER_QUERY_VERSION:
+        write_any_version(sql, query);
+        break;
+    case FLAGVER_QUERY_SERIES:
+        write_series(sql, query);
+        break;
+    case FLAGVER_QUERY_ITEMS:
+        write_items(sql, query);
+        break;
+    case FLAGVER_QUERY_VOTES:
+        fv_text_add(sql, votes);
+        break;
+    case FLAGVER_QUERY_CONTRIBUTORS:
+        fv_text_add(sql, contributors);
+        break;
+    case FLAGVER_QUERY_LEAVES:
+        fv_text_add(sql, leaves);
+        break;
+    case FLAGVER_QUERY_NODES:
+        fv_text_add(sql, nodes);
+        break;
+    case FLAGVER_QUERY_LOG:
+        fv_text_add(sql, log_head);
+        break;
+    case FLAGVER_QUERY_KEYED:
+        fv_text_add(sql, keyed);
+        break;
+    default:
+        fv_text_add(sql, tenants);
+    }
+}
+
+/* ---- ranges ---- */
+
+/* Which texts: low <= text < high. */
+struct range {
+    struct fv_text low, high;
+    bool open; /* there is no upper end */
+};
+
+static flagver_bytes bytes_of(const struct fv_text *text)
+{
+    return (flagver_bytes){ text->data, text->length };
+}
+
+static int compare(flagver_bytes a, flagver_bytes b)
+{
+    size_t shorter = a.length < b.length ? a.length : b.length;
+    int order = shorter ? memcmp(a.data, b.data, shorter) : 0;
+
+    return order ? order : (a.length > b.length) - (a.length < b.length);
+}
+
+static void set(struct fv_text *text, flagver_bytes value, const char *tail)
+{
+    fv_text_reset(text);
+    if (value.length)
+        fv_text_add_bytes(text, value.data, value.length);
+    fv_text_add(text, tail);
+}
+
+/* The least character of PostgreSQL's, which has no NUL: a text's next one is the text and this. */
+#define LEAST "\x01"
+
+/*
+ * The least text behind all that begin with the prefix: its last character is the next one. False:
+ * there is none, for all its characters are the largest.
+ */
+static bool set_behind_prefix(struct fv_text *text, flagver_bytes prefix)
+{
+    const char *begin = prefix.data, *end = begin + prefix.length;
+    uint32_t character = FV_UTF8_LARGEST;
+    char next[5] = "";
+
+    while (character == FV_UTF8_LARGEST) {
+        if (end == begin)
+            return false;
+        character = fv_utf8_previous(begin, &end);
+    }
+    /* Those from 0xd800 on are none. */
+    next[fv_utf8_encode(character == 0xd7ff ? 0xe000 : character + 1, next)] = '\0';
+    set(text, (flagver_bytes){ begin, (size_t)(end - begin) }, next);
+    return true;
+}
+
+static void find_range(struct range *range, const flagver_query *query)
+{
+    range->open = !query->subject.data;
+    if (query->subject.data) {
+        set(&range->low, query->subject, "");
+        if (query->prefix)
+            range->open = !set_behind_prefix(&range->high, query->subject);
+        else
+            set(&range->high, query->subject, LEAST);
+    }
+    if (!query->after.data)
+        return;
+
+    if (!query->backwards) {
+        if (compare(query->after, bytes_of(&range->low)) >= 0)
+            set(&range->low, query->after, LEAST);
+    } else if (range->open || compare(query->after, bytes_of(&range->high)) < 0) {
+        set(&range->high, query->after, "");
+        range->open = false;
+    }
+}
+
+/* Texts have up to 512 bytes; this one has more of the largest character, so all are less. */
+static void close_range(struct range *range)
+{
+    int i;
+
+    if (!range->open)
+        return;
+    fv_text_reset(&range->high);
+    for (i = 0; i <= 512 / 4; i++)
+        fv_text_add(&range->high, "\xf4\x8f\xbf\xbf");
+}
+
+/* ---- questions ---- */
+
+/* A statement, and what its parameters have. */
+struct question {
+    struct fv_text sql;
+    struct range range;
+    int slot;
+};
+
+/* $5 and $6: what each kind makes of its numbers. */
+static void find_numbers(const flagver_query *query, int64_t *ret_low, int64_t *ret_high)
+{
+    int64_t from = query->from > INT64_MAX ? INT64_MAX : (int64_t)query->from;
+
+    *ret_low = query->no;
+    *ret_high = INT64_MAX;
+    switch (query->kind) {
+    case FLAGVER_QUERY_LEAVES:
+        *ret_low = from;
+        break;
+    case FLAGVER_QUERY_NODES:
+        *ret_low = from;
+        *ret_high = query->no;
+        break;
+    case FLAGVER_QUERY_VOTES:
+    case FLAGVER_QUERY_CONTRIBUTORS:
+        if (query->no)
+            *ret_high = query->no;
+        break;
+    case FLAGVER_QUERY_VERSIONS:
+        if (query->pick == FLAGVER_PICK_ALL)
+            *ret_low = query->backwards ? 0 : query->after_no;
+        if (query->backwards && query->after_no)
+            *ret_high = query->after_no;
+        break;
+    default:
+        break;
+    }
+}
+
+static void bind_all(struct fv_pg_parameters *parameters, const flagver_driver_txn *txn,
+                     const flagver_query *query, const struct range *range, uint32_t limit)
+{
+    bool is_keyed = query->kind == FLAGVER_QUERY_KEYED;
+    int64_t low, high;
+
+    find_numbers(query, &low, &high);
+    parameters->count = 0;
+    fv_pg_text(parameters, txn->tenant);
+    fv_pg_text(parameters, is_keyed ? query->space : query->phase);
+    fv_pg_text(parameters, bytes_of(&range->low));
+    fv_pg_text(parameters, bytes_of(&range->high));
+    fv_pg_number(parameters, low);
+    fv_pg_number(parameters, high);
+    fv_pg_number(parameters, is_keyed && !query->time ? INT64_MAX : query->time);
+    fv_pg_positive(parameters, limit);
+    fv_pg_id(parameters, &query->id);
+    fv_pg_number(parameters, query->states ? query->states : UINT32_MAX);
+    fv_pg_number(parameters, lowest_open_state(query));
+}
+
+static int make_question(struct question *question, const flagver_query *query, int shape,
+                         flagver_error *err)
+{
+    *question = (struct question){ .sql = FV_TEXT_INIT,
+                                   .range = { FV_TEXT_INIT, FV_TEXT_INIT, false },
+                                   .slot = FV_PG_SCANS + shape };
+    write_sql(&question->sql, query);
+    find_range(&question->range, query);
+    close_range(&question->range);
+    return question->sql.failed || question->range.low.failed || question->range.high.failed
+               ? fv_fail_memory(err)
+               : 0;
+}
+
+static void clear_question(struct question *question)
+{
+    fv_text_clear(&question->sql);
+    fv_text_clear(&question->range.low);
+    fv_text_clear(&question->range.high);
+}
+
+/* ---- the server's cursors ---- */
+
+static void take_rows(flagver_cursor *cursor)
+{
+    cursor->count = PQntuples(cursor->rows);
+    cursor->at = 0;
+    cursor->more = cursor->number && cursor->count == cursor->asked;
+}
+
+static void forget_rows(flagver_cursor *cursor)
+{
+    PQclear(cursor->rows);
+    cursor->rows = NULL;
+    cursor->count = cursor->at = 0;
+}
+
+/* How many rows like these make a chunk. */
+static int chunk_after(const flagver_cursor *cursor)
+{
+    size_t each = PQresultMemorySize(cursor->rows) / (size_t)cursor->count + 1;
+    int fitting = (int)(CHUNK_BYTES / each), most = cursor->payload ? CHUNK_PAYLOADS : CHUNK_ROWS;
+
+    if (most > cursor->count * CHUNK_GROWTH)
+        most = cursor->count * CHUNK_GROWTH;
+    if (fitting > most)
+        return most;
+    return fitting > 0 ? fitting : 1;
+}
+
+#define COMMAND_SIZE 64
+
+static struct fv_pg_statement fetching(const flagver_cursor *cursor, char sql[COMMAND_SIZE])
+{
+    snprintf(sql, COMMAND_SIZE, "FETCH %d FROM flagver_%u", cursor->asked,
+             (unsigned)cursor->number);
+    return (struct fv_pg_statement){ -1, sql };
+}
+
+/* DECLARE and the first FETCH on one way. */
+static int send_declare(flagver_cursor *cursor, const char *declare,
+                        const struct fv_pg_parameters *parameters, flagver_error *err)
+{
+    const struct fv_pg_statement declaring = { -1, declare };
+    struct fv_pg *conn = cursor->txn->conn;
+    struct fv_pg_statement fetch;
+    char sql[COMMAND_SIZE];
+    int r;
+
+    fetch = fetching(cursor, sql);
+    r = fv_pg_queue(conn, &declaring, parameters, err);
+    if (r == 0)
+        r = fv_pg_queue(conn, &fetch, NULL, err);
+    if (r == 0)
+        r = fv_pg_flush(conn, err);
+    if (r < 0)
+        conn->broken = true; /* nobody knows how much of it is under way */
+    return r;
+}
+
+static int declare(flagver_cursor *cursor, const char *sql,
+                   const struct fv_pg_parameters *parameters, flagver_error *err)
+{
+    struct fv_pg *conn = cursor->txn->conn;
+    int r, end;
+
+    r = fv_pg_pipeline_begin(conn, err);
+    if (r < 0)
+        return r;
+    r = send_declare(cursor, sql, parameters, err);
+    if (r == 0)
+        r = fv_pg_take(conn, NULL, err);
+    if (r == 0)
+        r = fv_pg_take(conn, &cursor->rows, err);
+    end = fv_pg_pipeline_end(conn, r < 0 ? NULL : err);
+    return r < 0 ? r : end;
+}
+
+/* Begin anew, with a cursor; the rows that have come say how large its chunks may be. */
+static int open_long(flagver_cursor *cursor, const struct question *question,
+                     const struct fv_pg_parameters *parameters, flagver_error *err)
+{
+    struct fv_text sql = FV_TEXT_INIT;
+    int r;
+
+    cursor->asked = chunk_after(cursor);
+    cursor->number = ++cursor->txn->conn->cursors;
+    forget_rows(cursor);
+    fv_text_format(&sql, "DECLARE flagver_%u NO SCROLL CURSOR FOR %s", (unsigned)cursor->number,
+                   question->sql.data);
+    r = sql.failed ? fv_fail_memory(err) : declare(cursor, sql.data, parameters, err);
+    fv_text_clear(&sql);
+    return r;
+}
+
+/* The next chunk; the one before goes first. */
+static int fetch(flagver_cursor *cursor, flagver_error *err)
+{
+    struct fv_pg_statement statement;
+    char sql[COMMAND_SIZE];
+    int r;
+
+    if (cursor->rows) /* else they are still owed */
+        cursor->asked = chunk_after(cursor);
+    statement = fetching(cursor, sql);
+    forget_rows(cursor);
+    r = fv_pg_guard_begin(cursor->txn, err);
+    if (r < 0)
+        return r;
+    r = fv_pg_query(cursor->txn->conn, &statement, NULL, &cursor->rows, err);
+    r = fv_pg_guard_end(cursor->txn, r, err);
+    if (r == 0)
+        take_rows(cursor);
+    return r;
+}
+
+static void close_long(flagver_cursor *cursor)
+{
+    char sql[COMMAND_SIZE];
+
+    /* One that went with its transaction needs no closing, and a failed one takes no statements. */
+    if (fv_pg_guard_begin(cursor->txn, NULL) < 0)
+        return;
+    snprintf(sql, sizeof sql, "CLOSE flagver_%u", (unsigned)cursor->number);
+    fv_pg_guard_end(cursor->txn, fv_pg_execute(cursor->txn->conn, sql, NULL), NULL);
+}
+
+/* ---- cursors ---- */
+
+static int open_cursor(flagver_cursor *cursor, const flagver_query *query,
+                       const struct question *question, flagver_error *err)
+{
+    const struct fv_pg_statement statement = { question->slot, question->sql.data };
+    uint32_t first = cursor->payload ? FIRST_PAYLOADS : FIRST_ROWS;
+    struct fv_pg_parameters parameters;
+    int r;
+
+    if (query->limit && query->limit < first)
+        first = query->limit;
+    bind_all(&parameters, cursor->txn, query, &question->range, first);
+    r = fv_pg_query(cursor->txn->conn, &statement, &parameters, &cursor->rows, err);
+    if (r == 0 && PQntuples(cursor->rows) == (int)first && first != query->limit) {
+        take_rows(cursor);
+        bind_all(&parameters, cursor->txn, query, &question->range, query->limit);
+        r = open_long(cursor, question, &parameters, err);
+    }
+    if (r == 0)
+        take_rows(cursor);
+    return r;
+}
+
+/*
+ * Names of tenants are seen by whoever owns the schema while the transaction has no tenant. All
+ * come at once: a cursor would look for its tenant again at each step.
+ */
+static int send_tenants(flagver_driver_txn *txn, const struct fv_pg_statement *statement,
+                        const struct fv_pg_parameters *parameters, flagver_error *err)
+{
+    static const struct fv_pg_statement enter = {
+        -1, "SELECT pg_catalog.set_config('flagver.tenant', $1, true)"
+    };
+    static const flagver_bytes nobody = { "", 0 };
+    struct fv_pg_parameters leaving = { .count = 0 }, returning = { .count = 0 };
+    int r;
+
+    fv_pg_text(&leaving, nobody);
+    fv_pg_text(&returning, txn->tenant);
+    r = fv_pg_queue(txn->conn, &enter, &leaving, err);
+    if (r == 0)
+        r = fv_pg_queue(txn->conn, statement, parameters, err);
+    if (r == 0)
+        r = fv_pg_queue(txn->conn, &enter, &returning, err);
+    if (r == 0)
+        r = fv_pg_flush(txn->conn, err);
+    if (r < 0)
+        txn->conn->broken = true; /* nobody knows how much of it is under way */
+    return r;
+}
+
+static int open_tenants(flagver_cursor *cursor, const flagver_query *query,
+                        const struct question *question, flagver_error *err)
+{
+    const struct fv_pg_statement statement = { question->slot, question->sql.data };
+    struct fv_pg *conn = cursor->txn->conn;
+    struct fv_pg_parameters parameters;
+    int r, end;
+
+    bind_all(&parameters, cursor->txn, query, &question->range, query->limit);
+    r = fv_pg_pipeline_begin(conn, err);
+    if (r < 0)
+        return r;
+    r = send_tenants(cursor->txn, &statement, &parameters, err);
+    if (r == 0)
+        r = fv_pg_take(conn, NULL, err);
+    if (r == 0)
+        r = fv_pg_take(conn, &cursor->rows, err);
+    end = fv_pg_pipeline_end(conn, r < 0 ? NULL : err);
+    r = r < 0 ? r : end;
+    if (r == 0)
+        take_rows(cursor);
+    return r;
+}
+
+static int ask(flagver_cursor *cursor, const flagver_query *query, int shape, flagver_error *err)
+{
+    struct question question;
+    int r;
+
+    r = make_question(&question, query, shape, err);
+    if (r == 0)
+        r = fv_pg_guard_begin(cursor->txn, err);
+    if (r == 0) {
+        r = query->kind == FLAGVER_QUERY_TENANTS ? open_tenants(cursor, query, &question, err)
+                                                 : open_cursor(cursor, query, &question, err);
+        r = fv_pg_guard_end(cursor->txn, r, err);
+    }
+    clear_question(&question);
+    return r;
+}
+
+int fv_pg_scan(flagver_driver_txn *txn, const flagver_query *query, flagver_cursor **ret_cursor,
+               flagver_error *err)
+{
+    int shape = shape_of(query), r;
+    flagver_cursor *cursor;
+
+    if (shape < 0)
+        return fv_fail(err, FLAGVER_EINVAL, "there is no query of kind %d, pick %d",
+                       (int)query->kind, (int)query->pick);
+    cursor = fv_allocate_zeroed(txn->store->memory, 1, sizeof *cursor);
+    if (!cursor)
+        return fv_fail_memory(err);
+    cursor->txn = txn;
+    cursor->kind = query->kind;
+    cursor->id = query->id;
+    cursor->payload = query->payload != 0;
+    r = ask(cursor, query, shape, err);
+    if (r < 0) {
+        cursor->number = 0; /* it was taken back with what has failed */
+        fv_pg_end_scan(cursor);
+        return r;
+    }
+    *ret_cursor = cursor;
+    return 0;
+}
+
+void fv_pg_end_scan(flagver_cursor *cursor)
+{
+    PQclear(cursor->rows);
+    if (cursor->number)
+        close_long(cursor);
+    fv_release(cursor->txn->store->memory, cursor);
+}
+
+/* ---- rows ---- */
+
+static int64_t number(const flagver_cursor *cursor, int column)
+{
+    return fv_pg_get_number(cursor->rows, cursor->at, column);
+}
+
+static uint32_t small(const flagver_cursor *cursor, int column)
+{
+    return (uint32_t)number(cursor, column);
+}
+
+static flagver_bytes bytes(const flagver_cursor *cursor, int column)
+{
+    return fv_pg_get_bytes(cursor->rows, cursor->at, column);
+}
+
+static void get_id(const flagver_cursor *cursor, int column, flagver_id *ret_id)
+{
+    fv_pg_get_id(cursor->rows, cursor->at, column, ret_id);
+}
+
+static void get_hash(const flagver_cursor *cursor, int column, uint8_t out[32])
+{
+    flagver_bytes hash = bytes(cursor, column);
+
+    if (hash.length == 32)
+        memcpy(out, hash.data, 32);
+    else
+        memset(out, 0, 32);
+}
+
+static void read_version(const flagver_cursor *cursor, flagver_version_row *row)
+{
+    get_id(cursor, 0, &row->series);
+    get_id(cursor, 1, &row->id);
+    row->no = small(cursor, 2);
+    row->parent_no = small(cursor, 3);
+    row->base_no = small(cursor, 4);
+    row->reverts_no = small(cursor, 5);
+    row->superseded_by = small(cursor, 6);
+    row->state = (int32_t)number(cursor, 7);
+    row->bits = small(cursor, 8);
+    row->rev = number(cursor, 9);
+    row->created_at = number(cursor, 10);
+    row->submitted_at = number(cursor, 11);
+    row->decided_at = number(cursor, 12);
+    row->superseded_at = number(cursor, 13);
+    row->created_by = bytes(cursor, 14);
+    row->decided_by = bytes(cursor, 15);
+    row->note = bytes(cursor, 16);
+    get_id(cursor, 17, &row->payload_id);
+    get_hash(cursor, 18, row->content_hash);
+    row->tenant = cursor->txn->tenant;
+    row->phase = bytes(cursor, 19);
+    row->subject = bytes(cursor, 20);
+    if (cursor->payload) {
+        row->payload = bytes(cursor, 21);
+        row->payload_salt = bytes(cursor, 22);
+        row->payload_key = small(cursor, 23);
+    }
+}
+
+static void read_series(const flagver_cursor *cursor, flagver_series_row *row)
+{
+    row->tenant = cursor->txn->tenant;
+    get_id(cursor, 0, &row->id);
+    row->phase = bytes(cursor, 1);
+    row->subject = bytes(cursor, 2);
+    row->last_no = small(cursor, 3);
+    row->current_no = small(cursor, 4);
+    row->rev = number(cursor, 5);
+    row->changed_at = number(cursor, 6);
+}
+
+static void read_item(const flagver_cursor *cursor, flagver_item_row *row)
+{
+    row->series = cursor->id;
+    row->no = small(cursor, 0);
+    row->key = bytes(cursor, 1);
+    row->status = (int32_t)number(cursor, 2);
+    row->origin_no = small(cursor, 3);
+    row->decided_at = number(cursor, 4);
+    row->decided_by = bytes(cursor, 5);
+    row->note = bytes(cursor, 6);
+    get_id(cursor, 7, &row->payload_id);
+    get_hash(cursor, 8, row->hash);
+    if (cursor->payload) {
+        row->payload = bytes(cursor, 9);
+        row->payload_salt = bytes(cursor, 10);
+        row->payload_key = small(cursor, 11);
+    }
+}
+
+static void read_vote(const flagver_cursor *cursor, flagver_vote_row *row)
+{
+    row->series = cursor->id;
+    row->no = small(cursor, 0);
+    row->actor = bytes(cursor, 1);
+    get_hash(cursor, 2, row->content_hash);
+    row->time = number(cursor, 3);
+    row->note = bytes(cursor, 4);
+}
+
+static void read_contributor(const flagver_cursor *cursor, flagver_contributor_row *row)
+{
+    row->series = cursor->id;
+    row->no = small(cursor, 0);
+    row->actor = bytes(cursor, 1);
+}
+
+static void read_leaf(const flagver_cursor *cursor, flagver_leaf_row *row)
+{
+    row->tenant = cursor->txn->tenant;
+    row->no = (uint64_t)number(cursor, 0);
+    row->leaf = bytes(cursor, 1);
+    get_hash(cursor, 2, row->hash);
+}
+
+static void read_node(const flagver_cursor *cursor, flagver_node_row *row)
+{
+    row->tenant = cursor->txn->tenant;
+    row->level = small(cursor, 0);
+    row->index = (uint64_t)number(cursor, 1);
+    get_hash(cursor, 2, row->hash);
+}
+
+static void read_log(const flagver_cursor *cursor, flagver_log_row *row)
+{
+    row->tenant = cursor->txn->tenant;
+    row->size = (uint64_t)number(cursor, 0);
+    row->frontier = bytes(cursor, 1);
+}
+
+static void read_keyed(const flagver_cursor *cursor, flagver_keyed_row *row)
+{
+    row->tenant = cursor->txn->tenant;
+    row->space = bytes(cursor, 4);
+    row->key = bytes(cursor, 0);
+    row->rev = number(cursor, 1);
+    row->time = number(cursor, 2);
+    row->value = bytes(cursor, 3);
+}
+
+static void read_row(const flagver_cursor *cursor, flagver_row *row)
+{
+    switch (cursor->kind) {
+    case FLAGVER_QUERY_VERSIONS:
+    case FLAGVER_QUERY_VERSION:
+        read_version(cursor, &row->as.version);
+        break;
+    case FLAGVER_QUERY_SERIES:
+        read_series(cursor, &row->as.series);
+        break;
+    case FLAGVER_QUERY_ITEMS:
+        read_item(cursor, &row->as.item);
+        break;
+    case FLAGVER_QUERY_VOTES:
+        read_vote(cursor, &row->as.vote);
+        break;
+    case FLAGVER_QUERY_CONTRIBUTORS:
+        read_contributor(cursor, &row->as.contributor);
+        break;
+    case FLAGVER_QUERY_LEAVES:
+        read_leaf(cursor, &row->as.leaf);
+        break;
+    case FLAGVER_QUERY_NODES:
+        read_node(cursor, &row->as.node);
+        break;
+    case FLAGVER_QUERY_LOG:
+        read_log(cursor, &row->as.log);
+        break;
+    case FLAGVER_QUERY_KEYED:
+        read_keyed(cursor, &row->as.keyed);
+        break;
+    default:
+        row->as.tenant = bytes(cursor, 0);
+    }
+}
+
+int fv_pg_next(flagver_cursor *cursor, flagver_row *ret_row, flagver_error *err)
+{
+    int r;
+
+    if (cursor->at == cursor->count && cursor->more) {
+        r = fetch(cursor, err);
+        if (r < 0)
+            return r;
+    }
+    if (cursor->at == cursor->count)
+        return 0;
+
+    /* Those of the log have no members that are not written, and are read by the hundred. */
+    if (cursor->kind != FLAGVER_QUERY_LEAVES && cursor->kind != FLAGVER_QUERY_NODES)
+        memset(ret_row, 0, sizeof *ret_row);
+    read_row(cursor, ret_row);
+    cursor->at++;
+    return 1;
+}
