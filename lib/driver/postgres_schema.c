@@ -309,7 +309,8 @@ int fv_pg_schema_migrate(flagver_store *store, uint32_t to, flagver_error *err)
 
     if (to && !fv_pg_steps[step_to(to)].version)
         return fv_fail(err, FLAGVER_EINVAL,
-                       "there is no schema %u on PostgreSQL; 0 and %u to %u are known",
+                       "there is no schema %u on PostgreSQL: the first is %u, this library knows "
+                       "up to %u, and 0 is none",
                        (unsigned)to, (unsigned)fv_pg_steps[0].version, FLAGVER_SCHEMA_VERSION);
     r = fv_pg_pool_take(store, FLAGVER_MODE_WRITE, &conn, NULL, err);
     if (r < 0)

@@ -911,9 +911,9 @@ int fv_pg_schema_verify(flagver_store *store, void (*found)(void *data, const ch
                         flagver_error *err)
 {
     struct check check = { .found = found, .checked = checked, .data = data, .line = FV_TEXT_INIT };
-    int mode = store->read_only ? FLAGVER_MODE_READ : FLAGVER_MODE_WRITE, r;
+    int r;
 
-    r = fv_pg_pool_take(store, mode, &check.conn, NULL, err);
+    r = fv_pg_pool_take(store, FLAGVER_MODE_WRITE, &check.conn, NULL, err);
     if (r < 0)
         return r;
     r = verify(&check, err);
