@@ -230,24 +230,38 @@ int fv_pg_begin(flagver_store *store, flagver_bytes tenant, int mode, flagver_dr
 
 /* ---- the end ---- */
 
+static int fail_lost(flagver_error *err)
+{
+    return fv_fail(err, FLAGVER_EUNAVAILABLE,
+                   "the connection was lost and the transaction with it; nothing has happened");
+}
+
 static int check_open(const flagver_driver_txn *txn, flagver_error *err)
 {
     if (fv_pg_is_lost(txn->conn))
-        return fv_fail(err, FLAGVER_EUNAVAILABLE,
-                       "the connection was lost and the transaction with it; nothing has happened");
+        return fail_lost(err);
     return txn->failed
                ? fv_fail(err, FLAGVER_EINVAL,
                          "a change of this transaction was refused; it can only be rolled back")
                : 0;
 }
 
-/* Did the server say what became of COMMIT? One that ends the session may come from either side of it. */
+/* Something to read that nobody has asked for is the end, or a notice. */
+static bool has_ended(struct fv_pg *conn)
+{
+    struct pollfd socket = { .fd = PQsocket(conn->pq), .events = POLLIN };
+
+    while (poll(&socket, 1, 0) > 0)
+        if (!PQconsumeInput(conn->pq))
+            return true;
+    return false;
+}
+
+/* Did the server say what became of COMMIT? What ends the session may come from either side of it. */
 static bool is_certain(const struct fv_pg *conn, const flagver_error *problem)
 {
     const char *state = problem->sqlstate;
 
-    if (strcmp(state, "25P03") == 0) /* idle for too long: it has not looked at COMMIT */
-        return true;
     return PQstatus(conn->pq) == CONNECTION_OK && *state && strncmp(state, "08", 2) != 0 &&
            strncmp(state, "57P", 3) != 0;
 }
@@ -265,6 +279,10 @@ static int commit_write(struct fv_pg *conn, flagver_error *err)
     bool committed;
     int r;
 
+    if (has_ended(conn)) {
+        conn->broken = true;
+        return fail_lost(err);
+    }
     r = fv_pg_query(conn, &commit, NULL, &result, &problem);
     if (r < 0 && !is_certain(conn, &problem)) {
         conn->broken = true;
