@@ -37,13 +37,31 @@ static int bring_up(struct fv_store *store, flagver_error *err)
     return store->driver->schema_migrate(store->handle, FLAGVER_SCHEMA_VERSION, err);
 }
 
+/* Opening creates the store where that is the driver's habit; where it is not, the schema may be missing. */
+static int open_to_bring_up(const char *uri, struct fv_store **ret_store, flagver_error *err)
+{
+    struct fv_store_options options = { .no_upgrade = false };
+    flagver_error ignored;
+    int r;
+
+    r = fv_store_open(uri, &options, ret_store, err);
+    if (r != FLAGVER_ESCHEMA)
+        return r;
+    options.no_upgrade = true;
+    if (fv_store_open(uri, &options, ret_store, &ignored) < 0)
+        return r;
+    if (!((*ret_store)->driver->capabilities & FLAGVER_DRIVER_SELF_UPGRADE))
+        return 0;
+    fv_store_release(*ret_store);
+    return r;
+}
+
 int fv_schema_up(const char *uri, flagver_error *err)
 {
-    const struct fv_store_options options = { .read_only = false };
     struct fv_store *store;
     int r;
 
-    r = fv_store_open(uri, &options, &store, err);
+    r = open_to_bring_up(uri, &store, err);
     if (r < 0)
         return r;
     r = bring_up(store, err);
