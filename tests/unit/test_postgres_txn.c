@@ -567,6 +567,7 @@ int main(void)
     int r;
 
     tcase_set_tags(tcase, "postgres");
+    tcase_set_timeout(tcase, 60);
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     tcase_add_test(tcase, what_holds_for_a_transaction_is_set_for_it_alone);
     tcase_add_test(tcase, limits_of_the_servers_stay_where_we_have_none);
@@ -582,6 +583,7 @@ int main(void)
 
     tcase = tcase_create("commit");
     tcase_set_tags(tcase, "postgres");
+    tcase_set_timeout(tcase, 60);
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     tcase_add_test(tcase, a_transaction_that_the_server_has_given_up_is_not_committed);
     tcase_add_test(tcase, what_is_refused_at_the_commit_leaves_nothing);
@@ -593,6 +595,7 @@ int main(void)
 
     tcase = tcase_create("outcome");
     tcase_set_tags(tcase, "postgres");
+    tcase_set_timeout(tcase, 60);
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     tcase_add_test(tcase, an_outcome_is_that_of_the_row);
     tcase_add_test(tcase, a_remnant_that_may_still_commit_is_ended);
@@ -602,6 +605,7 @@ int main(void)
 
     tcase = tcase_create("locks");
     tcase_set_tags(tcase, "postgres");
+    tcase_set_timeout(tcase, 60);
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     tcase_add_test(tcase, what_is_only_tried_leaves_the_transaction_as_it_was);
     tcase_add_test(tcase, many_series_are_each_found_by_its_own_name);

@@ -1,0 +1,544 @@
+/*
+ * The PostgreSQL driver inside the application's own transaction.
+ */
+#define _POSIX_C_SOURCE 200809L
+#include "cluster.h"
+#include "unit/postgres_store.h"
+
+static PGconn *application;
+
+static void run(const char *statements)
+{
+    assert_run(application, statements);
+}
+
+static const char *value(const char *query)
+{
+    return value_on(application, query);
+}
+
+static void start(void)
+{
+    set_up();
+    put(store, "a", "1");
+    sql("CREATE TABLE orders (name text); GRANT ALL ON orders TO " ROLE);
+    application = connect_as(ROLE);
+}
+
+static void end(void)
+{
+    PQfinish(application);
+    tear_down();
+}
+
+static int adopt(flagver_driver_txn **ret_txn)
+{
+    const flagver_adoption adoption = { .connection = application,
+                                        .library = PQresStatus(PGRES_COMMAND_OK),
+                                        .version = PQlibVersion() };
+
+    return driver->adopt(store, text("default"), &adoption, ret_txn, &error);
+}
+
+static flagver_driver_txn *adopted(void)
+{
+    flagver_driver_txn *txn;
+
+    assert_ok(adopt(&txn));
+    return txn;
+}
+
+static void assert_orders(const char *wanted)
+{
+    ck_assert_str_eq(answer("SELECT count(*) FROM orders"), wanted);
+}
+
+/* ---- together or not at all ---- */
+
+START_TEST(both_writes_commit_together)
+{
+    flagver_driver_txn *txn;
+
+    run("BEGIN; INSERT INTO orders VALUES ('one')");
+    txn = adopted();
+    put_in(txn, "a", "2");
+    assert_ok(driver->commit(txn, &error));
+    ck_assert_str_eq(current(store, "a"), "1"); /* the application has not committed yet */
+    run("COMMIT");
+    ck_assert_str_eq(current(store, "a"), "2");
+    ck_assert_uint_eq(changes(store), 2);
+    assert_orders("1");
+}
+END_TEST
+
+START_TEST(the_application_takes_back_both)
+{
+    flagver_driver_txn *txn;
+
+    run("BEGIN; INSERT INTO orders VALUES ('one')");
+    txn = adopted();
+    put_in(txn, "a", "2");
+    assert_ok(driver->commit(txn, &error));
+    run("ROLLBACK");
+    ck_assert_str_eq(current(store, "a"), "1");
+    assert_orders("0");
+}
+END_TEST
+
+START_TEST(a_rollback_of_ours_leaves_what_the_application_wrote)
+{
+    flagver_driver_txn *txn;
+
+    run("BEGIN; INSERT INTO orders VALUES ('one')");
+    txn = adopted();
+    put_in(txn, "a", "2");
+    driver->rollback(txn);
+    run("INSERT INTO orders VALUES ('two'); COMMIT");
+    ck_assert_str_eq(current(store, "a"), "1");
+    assert_orders("2");
+}
+END_TEST
+
+START_TEST(what_is_refused_spoils_nothing)
+{
+    flagver_driver_txn *txn;
+    struct record record;
+
+    run("BEGIN; INSERT INTO orders VALUES ('one')");
+    txn = adopted();
+    start_record(txn, &record, "a", "2");
+    record.changes[0].expect = 77;
+    assert_fails(FLAGVER_ECONFLICT, driver->apply(txn, record.changes, record.count, &error));
+    /* by the server itself: this version has a number already */
+    start_record(txn, &record, "a", "2");
+    record.version.no = 1;
+    assert_fails(FLAGVER_ECORRUPT, driver->apply(txn, record.changes, record.count, &error));
+    put_in(txn, "a", "3");
+    assert_ok(driver->commit(txn, &error));
+    run("COMMIT");
+    assert_orders("1");
+    ck_assert_str_eq(current(store, "a"), "3");
+    ck_assert_str_eq(answer("SELECT count(*) FROM flagver.payload"), "2");
+}
+END_TEST
+
+START_TEST(it_reads_what_the_application_has_not_committed)
+{
+    const flagver_query query = { .kind = FLAGVER_QUERY_KEYED, .space = text("space") };
+    flagver_driver_txn *txn;
+
+    run("BEGIN; SELECT set_config('flagver.tenant', 'default', true);"
+        "INSERT INTO flagver.keyed VALUES ('default', 'space', 'k', 1, 1, '')");
+    txn = adopted();
+    ck_assert_uint_eq(count(txn, &query, NULL), 1);
+    driver->rollback(txn);
+    run("ROLLBACK");
+}
+END_TEST
+
+START_TEST(one_follows_the_other)
+{
+    flagver_driver_txn *txn;
+
+    run("BEGIN");
+    txn = adopted();
+    put_in(txn, "a", "2");
+    assert_ok(driver->commit(txn, &error));
+    txn = adopted();
+    put_in(txn, "a", "lost");
+    driver->rollback(txn);
+    txn = adopted();
+    put_in(txn, "b", "1");
+    assert_ok(driver->commit(txn, &error));
+    run("COMMIT");
+    ck_assert_str_eq(current(store, "a"), "2");
+    ck_assert_str_eq(current(store, "b"), "1");
+    ck_assert_uint_eq(changes(store), 3);
+}
+END_TEST
+
+START_TEST(one_at_a_time)
+{
+    flagver_driver_txn *txn, *second;
+
+    run("BEGIN");
+    txn = adopted();
+    assert_fails(FLAGVER_EINVAL, adopt(&second));
+    assert_words("one at a time");
+    put_in(txn, "a", "2");
+    assert_ok(driver->commit(txn, &error));
+    run("COMMIT");
+    ck_assert_str_eq(current(store, "a"), "2");
+}
+END_TEST
+
+/* ---- the application's own ---- */
+
+static const char changed_settings[] =
+    "SELECT string_agg(name, ' ') FROM before JOIN pg_settings s USING (name)"
+    " WHERE before.setting IS DISTINCT FROM s.setting AND name NOT LIKE 'transaction_%'";
+
+START_TEST(no_setting_of_the_connection_is_changed)
+{
+    flagver_driver_txn *txn;
+    int way;
+
+    run("SET statement_timeout = '77s'; SET synchronous_commit = off; SET lock_timeout = '7s';"
+        "CREATE TEMP TABLE before AS SELECT name, setting FROM pg_settings");
+    for (way = 0; way < 2; way++) {
+        run("BEGIN");
+        txn = adopted();
+        ck_assert_str_eq(value(changed_settings), "");
+        put_in(txn, "a", way ? "2" : "3");
+        if (way)
+            driver->rollback(txn);
+        else
+            assert_ok(driver->commit(txn, &error));
+        ck_assert_str_eq(value(changed_settings), "");
+        ck_assert_str_eq(value("SELECT current_setting('flagver.tenant', true)"), "");
+        run("COMMIT");
+        ck_assert_str_eq(value(changed_settings), "");
+    }
+}
+END_TEST
+
+START_TEST(the_tenant_that_was_set_is_set_again)
+{
+    flagver_driver_txn *txn;
+    int way;
+
+    for (way = 0; way < 2; way++) {
+        run("BEGIN; SET LOCAL flagver.tenant = 'mine'");
+        txn = adopted();
+        ck_assert_str_eq(value("SHOW flagver.tenant"), "default");
+        if (way)
+            driver->rollback(txn);
+        else
+            assert_ok(driver->commit(txn, &error));
+        ck_assert_str_eq(value("SHOW flagver.tenant"), "mine");
+        run("COMMIT");
+    }
+}
+END_TEST
+
+START_TEST(tables_of_the_application_are_in_nobodys_way)
+{
+    flagver_driver_txn *txn;
+
+    run("CREATE TEMP TABLE series (x integer); CREATE TEMP TABLE meta (x integer);"
+        "SET search_path = pg_temp, public; BEGIN");
+    txn = adopted();
+    put_in(txn, "a", "2");
+    assert_ok(driver->commit(txn, &error));
+    run("COMMIT");
+    ck_assert_str_eq(current(store, "a"), "2");
+}
+END_TEST
+
+START_TEST(constraints_may_be_checked_at_once)
+{
+    flagver_driver_txn *txn;
+
+    run("BEGIN; SET CONSTRAINTS ALL IMMEDIATE");
+    txn = adopted();
+    put_in(txn, "a", "2");
+    put_in(txn, "b", "1");
+    assert_ok(driver->commit(txn, &error));
+    run("SET CONSTRAINTS ALL IMMEDIATE; COMMIT");
+    ck_assert_str_eq(current(store, "b"), "1");
+}
+END_TEST
+
+START_TEST(whoever_is_second_in_a_strict_isolation_is_told_to_start_over)
+{
+    static const char *const levels[] = { "REPEATABLE READ", "SERIALIZABLE" };
+    flagver_series_row row = { .tenant = text("default"),
+                               .phase = text("phase"),
+                               .subject = text("a") };
+    flagver_driver_txn *txn;
+    char begin_level[64];
+
+    snprintf(begin_level, sizeof begin_level, "BEGIN ISOLATION LEVEL %s", levels[_i]);
+    run(begin_level);
+    run("INSERT INTO orders VALUES ('one')");
+    txn = adopted();
+    put(store, "a", "2");
+    assert_fails(FLAGVER_EBUSY, driver->lock(txn, &row, 1, 0, &error));
+    ck_assert_str_eq(error.sqlstate, "40001");
+    driver->rollback(txn);
+    run("ROLLBACK");
+
+    run(begin_level);
+    run("INSERT INTO orders VALUES ('one')");
+    txn = adopted();
+    put_in(txn, "a", "3");
+    assert_ok(driver->commit(txn, &error));
+    run("COMMIT");
+    ck_assert_str_eq(current(store, "a"), "3");
+}
+END_TEST
+
+/* ---- misuse ---- */
+
+START_TEST(an_open_transaction_is_asked_for)
+{
+    flagver_driver_txn *txn;
+
+    assert_fails(FLAGVER_EINVAL, adopt(&txn));
+    assert_words("no transaction");
+    run("BEGIN");
+    ck_assert_str_eq(run_on(application, "SELECT 1 / 0"), "22012");
+    assert_fails(FLAGVER_EINVAL, adopt(&txn));
+    assert_words("failed");
+    run("ROLLBACK; BEGIN READ ONLY");
+    assert_fails(FLAGVER_EINVAL, adopt(&txn));
+    assert_words("only reads");
+    run("SELECT 1; ROLLBACK"); /* it goes on */
+}
+END_TEST
+
+START_TEST(a_connection_in_another_mode_is_refused)
+{
+    flagver_driver_txn *txn;
+
+    run("BEGIN");
+    ck_assert_int_eq(PQsetnonblocking(application, 1), 0);
+    assert_fails(FLAGVER_EINVAL, adopt(&txn));
+    assert_words("nonblocking");
+    ck_assert_int_eq(PQsetnonblocking(application, 0), 0);
+
+    ck_assert_int_eq(PQenterPipelineMode(application), 1);
+    assert_fails(FLAGVER_EINVAL, adopt(&txn));
+    assert_words("pipeline");
+    ck_assert_int_eq(PQexitPipelineMode(application), 1);
+
+    ck_assert_int_eq(PQsendQuery(application, "SELECT 1"), 1);
+    assert_fails(FLAGVER_EINVAL, adopt(&txn));
+    assert_words("under way");
+    while (PQgetResult(application))
+        ;
+
+    run("SET client_encoding = 'LATIN1'");
+    assert_fails(FLAGVER_EINVAL, adopt(&txn));
+    assert_words("LATIN1");
+    run("SET client_encoding = 'UTF8'");
+    driver->rollback(adopted());
+    run("ROLLBACK");
+}
+END_TEST
+
+START_TEST(another_copy_of_libpq_is_refused)
+{
+    flagver_adoption adoption = { .connection = application,
+                                  .library = "PGRES_COMMAND_OK",
+                                  .version = PQlibVersion() };
+    flagver_driver_txn *txn;
+
+    run("BEGIN");
+    assert_fails(FLAGVER_EINVAL, driver->adopt(store, text("default"), &adoption, &txn, &error));
+    assert_words("another copy");
+    adoption.library = PQresStatus(PGRES_COMMAND_OK);
+    adoption.version = 90603;
+    assert_fails(FLAGVER_EINVAL, driver->adopt(store, text("default"), &adoption, &txn, &error));
+    assert_words("90603");
+    adoption.connection = NULL;
+    assert_fails(FLAGVER_EINVAL, driver->adopt(store, text("default"), &adoption, &txn, &error));
+    run("ROLLBACK");
+}
+END_TEST
+
+static void connect_elsewhere(const char *name)
+{
+    PQfinish(application);
+    application = PQconnectdb(cluster_uri(cluster_shared(), name, ROLE));
+    ck_assert_int_eq(PQstatus(application), CONNECTION_OK);
+}
+
+START_TEST(another_database_is_refused)
+{
+    flagver_driver_txn *txn;
+    char other[80];
+
+    snprintf(other, sizeof other, "%s_other", database);
+    cluster_database(cluster_shared(), other, NULL);
+    connect_elsewhere(other);
+    run("BEGIN");
+    assert_fails(FLAGVER_EINVAL, adopt(&txn));
+    assert_words(other);
+    assert_words("no flagver schema");
+    run("SELECT 1; ROLLBACK");
+
+    make_schema(other);
+    run("BEGIN");
+    assert_fails(FLAGVER_EINVAL, adopt(&txn));
+    assert_words(other);
+    assert_words("another store");
+    run("SELECT 1; ROLLBACK");
+    connect_elsewhere(database);
+    cluster_drop(cluster_shared(), other);
+}
+END_TEST
+
+START_TEST(a_store_that_nobody_has_used_yet_is_known)
+{
+    flagver_driver_txn *txn;
+
+    driver->close(store);
+    store = open_as(ROLE, WAIT_MS);
+    run("BEGIN");
+    txn = adopted();
+    put_in(txn, "a", "2");
+    assert_ok(driver->commit(txn, &error));
+    run("COMMIT");
+    ck_assert_str_eq(current(store, "a"), "2");
+}
+END_TEST
+
+START_TEST(a_role_that_no_policy_binds_works_for_the_default_tenant_only)
+{
+    flagver_adoption adoption = { .library = PQresStatus(PGRES_COMMAND_OK),
+                                  .version = PQlibVersion() };
+    flagver_driver_txn *txn;
+
+    PQfinish(application);
+    application = connect_as("postgres");
+    adoption.connection = application;
+    run("BEGIN");
+    assert_fails(FLAGVER_EDENIED, driver->adopt(store, text("other"), &adoption, &txn, &error));
+    assert_words("BYPASSRLS");
+    txn = adopted();
+    put_in(txn, "a", "2");
+    assert_ok(driver->commit(txn, &error));
+    run("COMMIT");
+    ck_assert_str_eq(current(store, "a"), "2");
+}
+END_TEST
+
+START_TEST(an_application_that_ended_its_transaction_is_told)
+{
+    flagver_driver_txn *txn;
+
+    run("BEGIN");
+    txn = adopted();
+    put_in(txn, "a", "2");
+    run("ROLLBACK");
+    assert_fails(FLAGVER_EINVAL, driver->commit(txn, &error));
+    assert_words("no transaction");
+
+    run("BEGIN");
+    txn = adopted();
+    run("ROLLBACK; BEGIN; INSERT INTO orders VALUES ('one')");
+    assert_fails(FLAGVER_EINVAL, driver->commit(txn, &error));
+    assert_words("ended its transaction");
+    run("COMMIT"); /* the new one has nothing to do with it */
+    assert_orders("1");
+
+    run("BEGIN; SAVEPOINT mine");
+    txn = adopted();
+    put_in(txn, "a", "2");
+    run("ROLLBACK TO mine");
+    assert_fails(FLAGVER_EINVAL, driver->commit(txn, &error));
+    run("COMMIT");
+
+    run("BEGIN");
+    txn = adopted();
+    run("ROLLBACK");
+    driver->rollback(txn);
+    run("BEGIN");
+    txn = adopted();
+    run("ROLLBACK; BEGIN; INSERT INTO orders VALUES ('two')");
+    driver->rollback(txn);
+    run("COMMIT");
+    assert_orders("2");
+    ck_assert_str_eq(current(store, "a"), "1");
+}
+END_TEST
+
+START_TEST(a_failed_transaction_of_the_applications_stays_failed)
+{
+    flagver_driver_txn *txn;
+
+    run("BEGIN; INSERT INTO orders VALUES ('one')");
+    txn = adopted();
+    put_in(txn, "a", "2");
+    ck_assert_str_eq(run_on(application, "SELECT 1 / 0"), "22012");
+    assert_fails(FLAGVER_EINVAL, driver->commit(txn, &error));
+    assert_words("failed");
+    ck_assert_int_eq(PQtransactionStatus(application), PQTRANS_INERROR);
+    run("COMMIT"); /* says ROLLBACK */
+    assert_orders("0");
+
+    /* What the application goes back to must not bring back ours. */
+    run("BEGIN; INSERT INTO orders VALUES ('one'); SAVEPOINT before");
+    txn = adopted();
+    put_in(txn, "a", "2");
+    run("SAVEPOINT inside");
+    ck_assert_str_eq(run_on(application, "SELECT 1 / 0"), "22012");
+    driver->rollback(txn);
+    ck_assert_str_eq(run_on(application, "ROLLBACK TO inside"), "3B001");
+    run("ROLLBACK TO before; COMMIT");
+    assert_orders("1");
+    ck_assert_str_eq(current(store, "a"), "1");
+}
+END_TEST
+
+START_TEST(a_connection_that_is_lost_is_unavailable)
+{
+    flagver_driver_txn *txn, *second;
+    char statement[80];
+
+    run("BEGIN");
+    txn = adopted();
+    put_in(txn, "a", "2");
+    snprintf(statement, sizeof statement, "SELECT pg_terminate_backend(%d, 10000)",
+             PQbackendPID(application));
+    ck_assert_str_eq(answer(statement), "t");
+    assert_fails(FLAGVER_EUNAVAILABLE, driver->commit(txn, &error));
+    assert_fails(FLAGVER_EUNAVAILABLE, adopt(&second));
+    ck_assert_str_eq(current(store, "a"), "1");
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("postgres enlist");
+    TCase *tcase = tcase_create("enlisting");
+    int r;
+
+    tcase_set_tags(tcase, "postgres");
+    tcase_set_timeout(tcase, 60);
+    tcase_add_checked_fixture(tcase, start, end);
+    tcase_add_test(tcase, both_writes_commit_together);
+    tcase_add_test(tcase, the_application_takes_back_both);
+    tcase_add_test(tcase, a_rollback_of_ours_leaves_what_the_application_wrote);
+    tcase_add_test(tcase, what_is_refused_spoils_nothing);
+    tcase_add_test(tcase, it_reads_what_the_application_has_not_committed);
+    tcase_add_test(tcase, one_follows_the_other);
+    tcase_add_test(tcase, one_at_a_time);
+    tcase_add_test(tcase, no_setting_of_the_connection_is_changed);
+    tcase_add_test(tcase, the_tenant_that_was_set_is_set_again);
+    tcase_add_test(tcase, tables_of_the_application_are_in_nobodys_way);
+    tcase_add_test(tcase, constraints_may_be_checked_at_once);
+    tcase_add_loop_test(tcase, whoever_is_second_in_a_strict_isolation_is_told_to_start_over, 0, 2);
+    suite_add_tcase(suite, tcase);
+
+    tcase = tcase_create("misuse");
+    tcase_set_tags(tcase, "postgres");
+    tcase_set_timeout(tcase, 60);
+    tcase_add_checked_fixture(tcase, start, end);
+    tcase_add_test(tcase, an_open_transaction_is_asked_for);
+    tcase_add_test(tcase, a_connection_in_another_mode_is_refused);
+    tcase_add_test(tcase, another_copy_of_libpq_is_refused);
+    tcase_add_test(tcase, another_database_is_refused);
+    tcase_add_test(tcase, a_store_that_nobody_has_used_yet_is_known);
+    tcase_add_test(tcase, a_role_that_no_policy_binds_works_for_the_default_tenant_only);
+    tcase_add_test(tcase, an_application_that_ended_its_transaction_is_told);
+    tcase_add_test(tcase, a_failed_transaction_of_the_applications_stays_failed);
+    tcase_add_test(tcase, a_connection_that_is_lost_is_unavailable);
+    suite_add_tcase(suite, tcase);
+
+    prepare_cluster();
+    r = run_suite(suite);
+    clean_cluster();
+    return r;
+}
