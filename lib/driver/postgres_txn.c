@@ -477,11 +477,18 @@ int fv_pg_outcome(flagver_store *store, flagver_bytes tenant, flagver_bytes key,
 
 /* ---- locking series ---- */
 
+/*
+ * One row is asked for as a range from itself to itself, in order: then a planner that takes the
+ * tenant for a small one cannot choose to go through all of it. Many are asked for one after the other,
+ * as they are named, so they are locked in the order of their keys.
+ */
 #define SERIES_COLUMNS "s.id, s.last_no, s.current_no, s.rev, s.changed_at"
-#define NAMED_SERIES                                                                 \
-    " FROM unnest($2, $3) WITH ORDINALITY AS k (phase, subject, place)"              \
-    " JOIN flagver.series s ON s.tenant = $1 AND s.phase = k.phase AND s.subject = " \
-    "k.subject"
+#define SERIES_OF(phase, subject)                                                              \
+    "SELECT " SERIES_COLUMNS " FROM flagver.series s WHERE s.tenant = $1 AND s.phase = " phase \
+    " AND s.subject >= " subject " AND s.subject <= " subject " ORDER BY s.subject LIMIT 1"
+#define NAMED_SERIES(locked)                                            \
+    " FROM unnest($2, $3) WITH ORDINALITY AS k (phase, subject, place)" \
+    " CROSS JOIN LATERAL (" SERIES_OF("k.phase", "k.subject") locked ") s"
 
 static void read_series(const PGresult *result, int row, flagver_series_row *series)
 {
@@ -501,10 +508,8 @@ static void read_nothing(flagver_series_row *series)
 
 static int lock_one(flagver_driver_txn *txn, flagver_series_row *series, flagver_error *err)
 {
-    static const struct fv_pg_statement statement = {
-        FV_PG_LOCK_SERIES, "SELECT " SERIES_COLUMNS " FROM flagver.series s"
-                           " WHERE s.tenant = $1 AND s.phase = $2 AND s.subject = $3 FOR UPDATE"
-    };
+    static const struct fv_pg_statement statement = { FV_PG_LOCK_SERIES,
+                                                      SERIES_OF("$2", "$3") " FOR UPDATE" };
     struct fv_pg_parameters parameters = { .count = 0 };
     PGresult *result;
     int r;
@@ -586,7 +591,6 @@ static int fill_names(struct names *names, const flagver_driver_txn *txn,
     return 0;
 }
 
-/* The rows are locked in the order in which they are given out, which is that of their keys. */
 static int lock_named(flagver_driver_txn *txn, const struct fv_pg_statement *statement,
                       const struct names *names, flagver_series_row *series, size_t count,
                       int *ret_found, flagver_error *err)
@@ -613,10 +617,8 @@ static int lock_named(flagver_driver_txn *txn, const struct fv_pg_statement *sta
 static int lock_many(flagver_driver_txn *txn, const struct names *names, flagver_series_row *series,
                      size_t count, flagver_error *err)
 {
-    static const struct fv_pg_statement statement = {
-        -1, "SELECT " SERIES_COLUMNS ", k.place" NAMED_SERIES
-            " ORDER BY s.phase, s.subject FOR UPDATE OF s"
-    };
+    static const struct fv_pg_statement statement = { -1, "SELECT " SERIES_COLUMNS
+                                                          ", k.place" NAMED_SERIES(" FOR UPDATE") };
     int found;
 
     return lock_named(txn, &statement, names, series, count, &found, err);
@@ -630,10 +632,10 @@ static int try_many(flagver_driver_txn *txn, const struct names *names, flagver_
                     size_t count, bool *ret_busy, flagver_error *err)
 {
     static const struct fv_pg_statement statement = {
-        FV_PG_TRY_SERIES, "SELECT " SERIES_COLUMNS ", k.place" NAMED_SERIES
-                          " ORDER BY s.phase, s.subject FOR UPDATE OF s SKIP LOCKED"
+        FV_PG_TRY_SERIES,
+        "SELECT " SERIES_COLUMNS ", k.place" NAMED_SERIES(" FOR UPDATE SKIP LOCKED")
     };
-    static const struct fv_pg_statement counting = { -1, "SELECT count(*)" NAMED_SERIES };
+    static const struct fv_pg_statement counting = { -1, "SELECT count(*)" NAMED_SERIES("") };
     PGresult *result;
     int found, r;
 
