@@ -104,6 +104,82 @@ FLAGVER_API int flagver_store_export(const char *uri, const char *tenant, const 
  */
 FLAGVER_API int flagver_store_import(const char *uri, const char *path, flagver_error *err);
 
+/** Where a copy from store to store is. */
+#define FLAGVER_COPY_BEHIND 1    /**< leaves were carried over, and there are more */
+#define FLAGVER_COPY_EQUAL 2     /**< everything is there: the logs have one root */
+#define FLAGVER_COPY_FOLLOWING 3 /**< nothing was behind a moment ago */
+#define FLAGVER_COPY_WAITING 4   /**< one of the stores cannot be used; it is tried again */
+
+/**
+ * What a copy tells. More members may follow in later versions of the library.
+ *
+ * tenant   whose records; "" where it is about none
+ * copied   leaves in the target
+ * leaves   in the source; what is between the two is behind
+ * root     EQUAL: of both logs, with so many leaves
+ * problem  WAITING: why
+ */
+typedef struct flagver_copy_state {
+    const char *tenant;
+    int32_t stage;
+    int32_t reserved;
+    uint64_t copied, leaves;
+    uint8_t root[32];
+    const flagver_error *problem;
+} flagver_copy_state;
+
+/**
+ * Options of a copy; set `size`, NULL is all defaults.
+ *
+ * tenant  only this one; NULL: all
+ * follow  non-zero: keep up with the source until `tell` says that it is enough
+ * leaves  in one transaction, about; 0: 1000
+ * tell    told after each transaction, and about ten times a second while following: false
+ *         ends it. Returns soon; may be NULL without `follow`.
+ */
+typedef struct flagver_copy_options {
+    size_t size;
+    const char *tenant;
+    int32_t follow;
+    uint32_t leaves;
+    bool (*tell)(void *data, const flagver_copy_state *state);
+    void *data;
+} flagver_copy_options;
+
+/**
+ * Copy everything from one store into another, of whatever kinds they are: numbers, times,
+ * authors, ids, the audit log and with it its root. Others may go on writing to the source.
+ *
+ * The log is carried over from its beginning, some leaves with their rows at a time, each
+ * time in one transaction. So the target can be read meanwhile, as the source was a while ago; and
+ * a copy that was cut off at any moment goes on where it was when it is begun again. At the end
+ * both are held against each other, row by row and root by root.
+ *
+ * With `follow` it then keeps up with what comes, until `tell` returns false: what has come by
+ * then is carried over, and size and root of both logs are the same (EQUAL). To change over
+ * without a loss, stop those who write to the source, end the copy, and begin to write to the target.
+ *
+ * Nobody else writes to these tenants of the target before that: whoever does is found out
+ * with the next transaction, and the copy ends.
+ *
+ * What applications are told again under their idempotency keys comes along. Data keys do as
+ * well, sealed as they are: whoever reads what is encrypted needs the same FLAGVER_KEYS.
+ *
+ * @param from, to  the target's schema must be there, unless its driver makes it by itself
+ * @return 0, or
+ *   1                   `tell` has ended it before everything was there
+ *   FLAGVER_EEXIST      the target's tenant has records of its own
+ *   FLAGVER_ECONFLICT   somebody else has written to the target; the message names the leaf
+ *   FLAGVER_ECORRUPT    the source contradicts itself; the message names the leaf or record
+ *   FLAGVER_ENOTFOUND   no such source, or no such tenant in it
+ *   FLAGVER_EINVAL      `follow` without `tell`, one store as both, no name of a tenant
+ *   an error of either store; what was carried over stays
+ *
+ * Threads: any. `tell` is called on the caller's.
+ */
+FLAGVER_API int flagver_store_copy(const char *from, const char *to,
+                                   const flagver_copy_options *options, flagver_error *err);
+
 /* ---- doctor ---- */
 
 #define FLAGVER_FINDING_OK 0

@@ -1,6 +1,7 @@
 #include "flagver/store.h"
 
 #include "api/drivers.h"
+#include "engine/copy.h"
 #include "engine/doctor.h"
 #include "engine/schema.h"
 #include "engine/transfer.h"
@@ -75,6 +76,14 @@ int flagver_store_import(const char *uri, const char *path, flagver_error *err)
     int r = prepare(uri, "path", path, err);
 
     return r < 0 ? r : fv_import(uri, path, err);
+}
+
+int flagver_store_copy(const char *from, const char *to, const flagver_copy_options *options,
+                       flagver_error *err)
+{
+    int r = prepare(from, "to", to, err);
+
+    return r < 0 ? r : fv_copy(from, to, options, err);
 }
 
 int flagver_store_doctor(const char *uri, void (*visit)(void *data, int finding, const char *line),

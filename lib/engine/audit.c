@@ -89,40 +89,43 @@ static int read_hashes(void *data, unsigned level, uint64_t first, size_t count,
 }
 
 /* Leaves that the head does not know of: see store/log.c. */
-static int catch_up(struct log *log, uint64_t size, flagver_error *err)
+static int catch_up(struct fv_read *read, struct fv_digest *digest, fv_merkle_kept kept, void *data,
+                    uint64_t size, struct fv_frontier *frontier, flagver_error *err)
 {
-    const flagver_query query = { .kind = FLAGVER_QUERY_LEAVES, .from = log->frontier.size };
+    const flagver_query query = { .kind = FLAGVER_QUERY_LEAVES, .from = frontier->size };
     flagver_row row;
-    int r = log->frontier.size < size ? fv_read_scan(&log->read, &query, err) : 0;
+    int r = frontier->size < size ? fv_read_scan(read, &query, err) : 0;
 
-    while (r >= 0 && log->frontier.size < size) {
-        r = fv_read_next(&log->read, &row, err);
-        if (r == 0 || (r > 0 && row.as.leaf.no != log->frontier.size))
-            return missing(log->frontier.size, err);
+    while (r >= 0 && frontier->size < size) {
+        r = fv_read_next(read, &row, err);
+        if (r == 0 || (r > 0 && row.as.leaf.no != frontier->size))
+            return missing(frontier->size, err);
         if (r > 0)
-            r = fv_frontier_append(&log->frontier, log->digest, row.as.leaf.hash, NULL, NULL, err);
+            r = fv_frontier_append(frontier, digest, row.as.leaf.hash, kept, data, err);
     }
     return r < 0 ? r : 0;
 }
 
-static int read_head(struct log *log, flagver_error *err)
+int fv_audit_frontier(struct fv_read *read, struct fv_digest *digest, fv_merkle_kept kept,
+                      void *data, struct fv_frontier *ret_frontier, flagver_error *err)
 {
     static const flagver_query query = { .kind = FLAGVER_QUERY_LOG };
     flagver_bytes frontier;
     flagver_row row;
     int r;
 
-    r = fv_read_scan(&log->read, &query, err);
+    memset(ret_frontier, 0, sizeof *ret_frontier);
+    r = fv_read_scan(read, &query, err);
     if (r == 0)
-        r = fv_read_next(&log->read, &row, err);
+        r = fv_read_next(read, &row, err);
     if (r <= 0)
         return r; /* an empty log */
     frontier = row.as.log.frontier;
-    if (frontier.data && (!fv_frontier_decode(frontier.data, frontier.length, &log->frontier) ||
-                          log->frontier.size > row.as.log.size))
+    if (frontier.data && (!fv_frontier_decode(frontier.data, frontier.length, ret_frontier) ||
+                          ret_frontier->size > row.as.log.size))
         return fv_fail(err, FLAGVER_ECORRUPT,
                        "the head of the audit log is damaged; verify says more");
-    return catch_up(log, row.as.log.size, err);
+    return catch_up(read, digest, kept, data, row.as.log.size, ret_frontier, err);
 }
 
 static int open_log(const struct fv_tenancy *tenancy, struct log *log, flagver_error *err)
@@ -134,7 +137,8 @@ static int open_log(const struct fv_tenancy *tenancy, struct log *log, flagver_e
     if (r < 0)
         return r;
     log->digest = fv_digest_new(tenancy->store->crypto);
-    return log->digest ? read_head(log, err) : fv_fail_memory(err);
+    return log->digest ? fv_audit_frontier(&log->read, log->digest, NULL, NULL, &log->frontier, err)
+                       : fv_fail_memory(err);
 }
 
 /* Also after an error. */

@@ -20,6 +20,13 @@ int fv_audit_prove_inclusion(const struct fv_tenancy *tenancy, uint64_t no, uint
 int fv_audit_prove_consistency(const struct fv_tenancy *tenancy, uint64_t old_size, uint64_t size,
                                flagver_proof *ret_proof, flagver_error *err);
 
+/*
+ * The frontier of the log in one state of a store, also where the log's head does not know it:
+ * then `kept` (or NULL) is told of the nodes over the leaves that it does not know of.
+ */
+int fv_audit_frontier(struct fv_read *read, struct fv_digest *digest, fv_merkle_kept kept,
+                      void *data, struct fv_frontier *ret_frontier, flagver_error *err);
+
 /* ---- without ---- */
 
 int fv_audit_keygen(const char *name, char **ret_signer, char **ret_verifier, flagver_error *err);

@@ -18,7 +18,7 @@ static const char *row_key(flagver_txn *txn, const char *key, bool ours)
 
     if (!text)
         return NULL;
-    memcpy(text, ours ? "o:" : "c:", 2);
+    memcpy(text, ours ? "o:" : FV_REQUEST_OF_CALLER, 2);
     memcpy(text + 2, key, length + 1);
     return text;
 }

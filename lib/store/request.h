@@ -10,6 +10,7 @@
 #include "store/transaction.h"
 
 #define FV_REQUEST_SPACE "request"
+#define FV_REQUEST_OF_CALLER "c:" /* what the keys of rows begin with, before the caller's */
 #define FV_REQUEST_KEPT_US (INT64_C(7) * 24 * 3600 * 1000000)
 
 /* Was there a transaction under this key? Then this one replays it. */
