@@ -13,9 +13,15 @@
  * name the schema of everything, of operators too. Setting search_path instead would take longer
  * than what they do; only those that are not part of a change do that.
  *
- * Every key begins with the tenant, so that not even an error tells of a row of another one.
+ * Every key has the tenant in it, so that not even an error tells of a row of another one.
  * Row-level security compares it with the setting flagver.tenant. NULLIF: when a transaction that
  * has set it is over, the setting is there and empty.
+ *
+ * While a table is small, or was when it was looked at last, PostgreSQL expects one row of any
+ * index that begins with what is asked for, takes the one that was made last, and stays with
+ * that: looking for a series by its id it would read the names of all of the tenant's, and
+ * recording ten thousand at once would take minutes. So of a table's indexes over all rows not two begin
+ * with the tenant, unless the one that is wanted where both would do is made last.
  *
  * There are few references. A series that has a last number has that version, by the time of
  * the commit, and numbers have no gaps and versions stay: so the other numbers in a series and
@@ -96,10 +102,11 @@ static const char *const up_2[] = {
     "  current_no bigint,\n"
     "  rev bigint NOT NULL CHECK (rev BETWEEN 1 AND 4611686018427387904),\n"
     "  changed_at bigint NOT NULL CHECK (changed_at <= 4611686018427387904),\n"
-    "  PRIMARY KEY (tenant, id),\n"
     "  UNIQUE (tenant, phase, subject),\n"
     "  CONSTRAINT series_current CHECK (current_no BETWEEN 1 AND COALESCE(last_no, 0))\n"
     ")",
+
+    "ALTER TABLE flagver.series ADD PRIMARY KEY (id, tenant)",
 
     "CREATE TABLE flagver.payload (\n" TENANT_COLUMN "  id uuid NOT NULL,\n"
     "  key bigint CHECK (key >= 1),\n"
@@ -131,7 +138,7 @@ static const char *const up_2[] = {
     "  payload uuid NOT NULL,\n"
     "  content_hash bytea NOT NULL CHECK (octet_length(content_hash) = 32),\n"
     "  PRIMARY KEY (tenant, series, no),\n"
-    "  UNIQUE (tenant, id),\n"
+    "  UNIQUE (id, tenant),\n"
     "  CONSTRAINT version_payload FOREIGN KEY (tenant, payload) REFERENCES flagver.payload,\n"
     "  CONSTRAINT version_parent CHECK (parent_no BETWEEN 1 AND no - 1),\n"
     "  CONSTRAINT version_base CHECK (base_no BETWEEN 1 AND no - 1),\n"
@@ -215,11 +222,12 @@ static const char *const up_2[] = {
     "  key text COLLATE \"C\" NOT NULL CHECK (octet_length(key) BETWEEN 1 AND 512),\n"
     "  rev bigint NOT NULL CHECK (rev BETWEEN 1 AND 4611686018427387904),\n"
     "  time bigint NOT NULL,\n"
-    "  value bytea NOT NULL,\n"
-    "  PRIMARY KEY (tenant, space, key)\n"
+    "  value bytea NOT NULL\n"
     ")",
 
     "CREATE INDEX keyed_time ON flagver.keyed (tenant, space, time)",
+
+    "ALTER TABLE flagver.keyed ADD PRIMARY KEY (tenant, space, key)",
 
     /* ---- who sees what ---- */
 
