@@ -340,7 +340,6 @@ static void write_sql(struct fv_text *sql, const flagver_query *query)
 /* Which texts: low <= text < high. */
 struct range {
     struct fv_text low, high;
-    bool open; /* there is no upper end */
 };
 
 static flagver_bytes bytes_of(const struct fv_text *text)
@@ -356,70 +355,109 @@ static int compare(flagver_bytes a, flagver_bytes b)
     return order ? order : (a.length > b.length) - (a.length < b.length);
 }
 
-static void set(struct fv_text *text, flagver_bytes value, const char *tail)
+static void set(struct fv_text *text, flagver_bytes value, const char *tail, size_t tail_length)
 {
     fv_text_reset(text);
     if (value.length)
         fv_text_add_bytes(text, value.data, value.length);
-    fv_text_add(text, tail);
+    fv_text_add_bytes(text, tail, tail_length);
 }
 
-/* The least character of PostgreSQL's, which has no NUL: a text's next one is the text and this. */
-#define LEAST "\x01"
-
-/*
- * The least text behind all that begin with the prefix: its last character is the next one. False:
- * there is none, for all its characters are the largest.
- */
-static bool set_behind_prefix(struct fv_text *text, flagver_bytes prefix)
+/* Surrogates are no characters: the next one stands for them. */
+static size_t encode(uint32_t character, char out[4])
 {
-    const char *begin = prefix.data, *end = begin + prefix.length;
-    uint32_t character = FV_UTF8_LARGEST;
-    char next[5] = "";
-
-    while (character == FV_UTF8_LARGEST) {
-        if (end == begin)
-            return false;
-        character = fv_utf8_previous(begin, &end);
-    }
-    /* Those from 0xd800 on are none. */
-    next[fv_utf8_encode(character == 0xd7ff ? 0xe000 : character + 1, next)] = '\0';
-    set(text, (flagver_bytes){ begin, (size_t)(end - begin) }, next);
-    return true;
+    return fv_utf8_encode(character >= 0xd800 && character < 0xe000 ? 0xe000 : character, out);
 }
 
-static void find_range(struct range *range, const flagver_query *query)
+/* The least character whose bytes are greater than these; one more than the largest: none is. */
+static uint32_t least_above(flagver_bytes bytes)
 {
-    range->open = !query->subject.data;
-    if (query->subject.data) {
-        set(&range->low, query->subject, "");
-        if (query->prefix)
-            range->open = !set_behind_prefix(&range->high, query->subject);
+    uint32_t low = 1, high = FV_UTF8_LARGEST + 1, middle;
+    char encoded[4];
+
+    while (low < high) {
+        middle = low + (high - low) / 2;
+        if (compare((flagver_bytes){ encoded, encode(middle, encoded) }, bytes) > 0)
+            high = middle;
         else
-            set(&range->high, query->subject, LEAST);
+            low = middle + 1;
     }
-    if (!query->after.data)
-        return;
-
-    if (!query->backwards) {
-        if (compare(query->after, bytes_of(&range->low)) >= 0)
-            set(&range->low, query->after, LEAST);
-    } else if (range->open || compare(query->after, bytes_of(&range->high)) < 0) {
-        set(&range->high, query->after, "");
-        range->open = false;
-    }
+    return low;
 }
 
-/* Texts have up to 512 bytes; this one has more of the largest character, so all are less. */
-static void close_range(struct range *range)
+/* How many of the bytes are a text for PostgreSQL, which has no NUL. */
+static size_t valid_length(const struct fv_text *text)
+{
+    static const char replacement[] = "\xef\xbf\xbd";
+    const char *at = text->data, *end = at + text->length, *from;
+    uint32_t character;
+
+    while (at < end) {
+        from = at;
+        character = fv_utf8_next(&at, end);
+        if (character == 0 || (character == FV_UTF8_REPLACEMENT &&
+                               (at - from != 3 || memcmp(from, replacement, 3) != 0)))
+            return (size_t)(from - text->data);
+    }
+    return text->length;
+}
+
+/* What has up to 512 bytes, as subjects and keys, is less than this. */
+static void set_above_all(struct fv_text *text)
 {
     int i;
 
-    if (!range->open)
-        return;
-    fv_text_reset(&range->high);
+    fv_text_reset(text);
     for (i = 0; i <= 512 / 4; i++)
-        fv_text_add(&range->high, "\xf4\x8f\xbf\xbf");
+        fv_text_add(text, "\xf4\x8f\xbf\xbf");
+}
+
+/*
+ * PostgreSQL takes texts only. In the place of any bytes comes the least text that is not less: to
+ * no text does it make a difference which of the two it is compared with.
+ */
+static void round_up(struct fv_text *text)
+{
+    size_t length = valid_length(text);
+    const char *end = text->data + length;
+    uint32_t character;
+    char encoded[4];
+
+    if (length == text->length)
+        return;
+    character = least_above((flagver_bytes){ end, text->length - length });
+    while (character > FV_UTF8_LARGEST && end > text->data)
+        character = fv_utf8_previous(text->data, &end) + 1;
+    if (character > FV_UTF8_LARGEST) {
+        set_above_all(text);
+        return;
+    }
+    text->length = (size_t)(end - text->data);
+    fv_text_add_bytes(text, encoded, encode(character, encoded));
+}
+
+/*
+ * What comes next after a text is that text with a NUL, which no text has; what begins with a
+ * prefix is less than the prefix with a byte that UTF-8 does not have.
+ */
+static void find_range(struct range *range, const flagver_query *query)
+{
+    static const flagver_bytes none = { NULL, 0 };
+
+    set(&range->low, query->subject, "", 0);
+    if (query->subject.data)
+        set(&range->high, query->subject, query->prefix ? "\xff" : "\0", 1);
+    else
+        set(&range->high, none, "\xff", 1);
+
+    if (query->after.data && query->backwards) {
+        if (compare(query->after, bytes_of(&range->high)) < 0)
+            set(&range->high, query->after, "", 0);
+    } else if (query->after.data && compare(query->after, bytes_of(&range->low)) >= 0) {
+        set(&range->low, query->after, "\0", 1);
+    }
+    round_up(&range->low);
+    round_up(&range->high);
 }
 
 /* ---- questions ---- */
@@ -487,11 +525,10 @@ static int make_question(struct question *question, const flagver_query *query, 
                          flagver_error *err)
 {
     *question = (struct question){ .sql = FV_TEXT_INIT,
-                                   .range = { FV_TEXT_INIT, FV_TEXT_INIT, false },
+                                   .range = { FV_TEXT_INIT, FV_TEXT_INIT },
                                    .slot = FV_PG_SCANS + shape };
     write_sql(&question->sql, query);
     find_range(&question->range, query);
-    close_range(&question->range);
     return question->sql.failed || question->range.low.failed || question->range.high.failed
                ? fv_fail_memory(err)
                : 0;
