@@ -425,6 +425,16 @@ START_TEST(a_missing_schema_is_found_by_verifying)
 }
 END_TEST
 
+/* A driver may be younger than the first schema: then it says so, and nothing is changed. */
+static bool goes_down_to(uint32_t to)
+{
+    int r = conform.driver->schema_migrate(conform.store, to, &conform_error);
+
+    ck_assert_msg(r == 0 || flagver_error_class(r) == FLAGVER_CLASS_MISTAKE,
+                  "migrating to %u returned %d: %s", to, r, conform_error.message);
+    return r == 0;
+}
+
 /* What an older version cannot hold is gone then; the rest is not. */
 START_TEST(going_down_a_step_and_up_again_keeps_versions)
 {
@@ -435,14 +445,16 @@ START_TEST(going_down_a_step_and_up_again_keeps_versions)
     struct conform_batch batch = { .count = 0 };
     flagver_driver_txn *txn = conform_write();
     struct conform_rows rows;
+    bool went;
 
     conform_add_new_item(&batch, conform_item(&version, "key"), "item");
     conform_add_leaf(&batch, conform_leaf(0, "leaf"));
     conform_add_head(&batch, conform_head(1, "frontier"));
     assert_ok(conform_apply(txn, &batch));
     conform_commit(txn);
-    migrate(1);
-    assert_fails(FLAGVER_ESCHEMA, try_to_read());
+    went = goes_down_to(1);
+    if (went)
+        assert_fails(FLAGVER_ESCHEMA, try_to_read());
     migrate(FLAGVER_SCHEMA_VERSION);
     verify();
     txn = conform_read();
@@ -450,8 +462,8 @@ START_TEST(going_down_a_step_and_up_again_keeps_versions)
     conform_check_version(&rows.rows[0].as.version, &version, &series);
     ck_assert(conform_same(rows.rows[0].as.version.payload, conform_text("{}")));
     conform_free(&rows);
-    ck_assert_uint_eq(conform_count(txn, &items), 0);
-    conform_check_log(txn, 1, NULL);
+    ck_assert_uint_eq(conform_count(txn, &items), went ? 0 : 1);
+    conform_check_log(txn, 1, went ? NULL : "frontier");
     conform_rollback(txn);
 }
 END_TEST
