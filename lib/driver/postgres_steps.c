@@ -20,8 +20,8 @@
  * While a table is small, or was when it was looked at last, PostgreSQL expects one row of any
  * index that begins with what is asked for, takes the one that was made last, and stays with
  * that: looking for a series by its id it would read the names of all of the tenant's, and
- * recording ten thousand at once would take minutes. So of a table's indexes over all rows not two begin
- * with the tenant, unless the one that is wanted where both would do is made last.
+ * recording ten thousand at once would take minutes. So of a table's indexes over all rows not
+ * two begin with the tenant, unless the one that is wanted where both would do is made last.
  *
  * There are few references. A series that has a last number has that version, by the time of
  * the commit, and numbers have no gaps and versions stay: so the other numbers in a series and
