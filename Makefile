@@ -56,9 +56,8 @@ PQ_CFLAGS := $(shell $(PKG_CONFIG) --cflags libpq 2>/dev/null)
 PQ_LIBS := $(shell $(PKG_CONFIG) --libs libpq 2>/dev/null)
 
 # A driver whose library is not there is left out. (Most tests and the benchmarks want SQLite.)
-# Until all of its files are there the PostgreSQL driver is built with POSTGRES=1 only.
 comma := ,
-MISSING_DRIVERS := $(strip $(if $(SQLITE_LIBS),,sqlite) $(if $(and $(PQ_LIBS),$(POSTGRES)),,postgres))
+MISSING_DRIVERS := $(strip $(if $(SQLITE_LIBS),,sqlite) $(if $(PQ_LIBS),,postgres))
 WITHOUT := $(MISSING_DRIVERS:%=-DFV_WITHOUT_%)
 
 # ---------------------------------------------------------------------------
@@ -236,7 +235,7 @@ $(STORE_TESTS): $(BUILD)/obj/examples/drivers/jsonfile.o $(BUILD)/obj/tests/conf
 
 # Clusters of PostgreSQL, of their own.
 ifeq ($(filter postgres,$(MISSING_DRIVERS)),)
-CLUSTER_TESTS := $(call program,$(shell grep -lE '"cluster.h"' tests/*/test_*.c))
+CLUSTER_TESTS := $(call program,$(shell grep -lE '"(cluster|postgres_[a-z]+).h"' tests/*/test_*.c))
 WITH_CLUSTER := $(BUILD)/tests/with_cluster
 $(sort $(STORE_TESTS) $(CLUSTER_TESTS)) $(WITH_CLUSTER) $(BENCH): $(BUILD)/obj/tests/cluster.o
 endif
