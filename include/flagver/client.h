@@ -69,7 +69,8 @@ typedef struct flagver_hook {
  * cache_file  stores only: a file in which the flags are kept beside the store, so that a
  *            process can start while the store is away, and sooner. Written by the library. Copied.
  * wait_ms    stores only: how long to wait for a lock before FLAGVER_EBUSY; 0: 5000
- * poll_ms    stores only: how often to look for changes; 0: 250
+ * poll_ms    stores only: how often to look for changes; 0: 250, or 500 where the driver's database
+ *            can tell of them, as PostgreSQL can: then it is looked at once as well
  * authorize  stores only: asked in place of the rules of policies, whether this actor may do this:
  *            FLAGVER_ALLOW, FLAGVER_DENY, or FLAGVER_ASK_RULES. `action` is "create", "approve" and
  *            so on, as in the audit log. Called inside transactions, and by flagver_version_due(): it
@@ -198,7 +199,9 @@ FLAGVER_API void flagver_client_unlisten(flagver_client *client, int listener);
 
 /**
  * A descriptor that becomes readable when the client should be refreshed: for
- * event loops, in place of options.background. It belongs to the client; only poll it.
+ * event loops, in place of options.background. It belongs to the client; only poll it. It is when
+ * options.poll_ms are over and, where the database tells of changes, as soon as it does;
+ * flagver_client_refresh() makes it rest. (It is an epoll descriptor: another one may hold it.)
  *
  * @return it, or
  *   FLAGVER_ENOTSUP  the client has no store, or refreshes by itself

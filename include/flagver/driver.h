@@ -473,8 +473,13 @@ typedef struct flagver_adoption {
  *
  * changes         the number of leaves in this tenant's log, outside of any transaction. Asked
  *                 several times a second, so it has to be cheap; and to notice that the store
- *                 was replaced or is gone (FLAGVER_EUNAVAILABLE).
- * watch_fd        a descriptor that becomes readable when there may be changes, or -1
+ *                 was replaced or is gone (FLAGVER_EUNAVAILABLE). Makes the descriptor rest.
+ * watch_fd        a descriptor that becomes readable when there may be changes, of whichever
+ *                 tenant, or -1: there is none, or none yet. It is opened when it is asked for
+ *                 first, and stays the same and open until the store is closed. After `changes`
+ *                 it is readable only because of what came since, also when `changes`
+ *                 has failed and whatever is wrong with the descriptor: those who wait for it
+ *                 would run in circles. A hint only: what it misses is found by asking.
  */
 typedef struct flagver_driver {
     uint32_t abi;

@@ -128,6 +128,17 @@ void fv_registry_remove(flagver_client *client)
     pthread_mutex_unlock(&registry_lock);
 }
 
+void fv_registry_hurry(const struct fv_store *store, const flagver_client *but)
+{
+    flagver_client *client;
+
+    pthread_mutex_lock(&registry_lock);
+    for (client = registry; client; client = client->next_client)
+        if (client != but && client->stored)
+            fv_stored_hurry_for(client->stored, store);
+    pthread_mutex_unlock(&registry_lock);
+}
+
 static flagver_client *find_client(uint64_t number)
 {
     flagver_client *client;

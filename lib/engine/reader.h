@@ -92,6 +92,9 @@ uint64_t fv_next_generation(void);
 uint64_t fv_registry_add(flagver_client *client); /* 0: memory is short */
 void fv_registry_remove(flagver_client *client);
 
+/* This store has told of changes: refreshers of its clients look, all but that of `but`. */
+void fv_registry_hurry(const struct fv_store *store, const flagver_client *but);
+
 /* The client's readers, of all threads; it is closed. */
 void fv_readers_free(flagver_client *client);
 

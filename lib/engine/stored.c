@@ -1,22 +1,28 @@
-#define _GNU_SOURCE /* timerfd, clock_gettime, dup3 */
+#define _GNU_SOURCE /* timerfd, eventfd, epoll, clock_gettime, dup3 */
 
 #include "engine/stored.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "engine/cache.h"
 #include "engine/client.h"
+#include "engine/reader.h"
 #include "util/fail.h"
 #include "util/uri.h"
 
 #define POLL_MS 250
+#define POLL_TOLD_MS 500 /* where the store tells of changes */
+#define REST_MS 20       /* between two looks because it does: what comes meanwhile is one look */
 #define CACHE_PAUSE_MS 5000 /* the cache file is written so often at most while flags change */
 #define NOT_CACHED UINT64_MAX
 
@@ -72,16 +78,17 @@ static int open_store(const struct fv_stored *stored, bool was_there, struct fv_
 
 static void init_locks(struct fv_stored *stored)
 {
-    pthread_condattr_t monotonic;
-
     pthread_mutex_init(&stored->refreshing, NULL);
     pthread_mutex_init(&stored->status, NULL);
     pthread_mutex_init(&stored->waking, NULL);
     fv_policy_cache_init_lock(&stored->policies);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&stored->woken, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+}
+
+static void close_if_open(int *descriptor)
+{
+    if (*descriptor >= 0)
+        close(*descriptor);
+    *descriptor = -1;
 }
 
 void fv_stored_free(struct fv_stored *stored)
@@ -89,10 +96,11 @@ void fv_stored_free(struct fv_stored *stored)
     if (!stored)
         return;
     fv_policy_cache_clear(&stored->policies); /* Its memory is the store's. */
+    close_if_open(&stored->descriptor);       /* before the store closes what is in it */
+    close_if_open(&stored->timer);
+    close_if_open(&stored->wake);
     fv_store_release(stored->store);
     fv_keyring_release(stored->keys);
-    if (stored->descriptor >= 0)
-        close(stored->descriptor);
     fv_release(stored->memory, stored->uri);
     fv_release(stored->memory, stored->shown);
     fv_release(stored->memory, stored->tenant);
@@ -100,7 +108,6 @@ void fv_stored_free(struct fv_stored *stored)
     pthread_mutex_destroy(&stored->refreshing);
     pthread_mutex_destroy(&stored->status);
     pthread_mutex_destroy(&stored->waking);
-    pthread_cond_destroy(&stored->woken);
     fv_release(stored->memory, stored);
 }
 
@@ -163,11 +170,13 @@ int fv_stored_new(flagver_client *client, const char *uri, const flagver_options
     stored->client = client;
     stored->memory = memory;
     stored->wait_ms = options->wait_ms;
-    stored->poll_ms = options->poll_ms > 0 ? options->poll_ms : POLL_MS;
+    stored->poll_ms = options->poll_ms > 0  ? options->poll_ms
+                      : fv_store_tells(uri) ? POLL_TOLD_MS
+                                            : POLL_MS;
     stored->background = options->background != 0;
     stored->authorize = options->authorize;
     stored->authorize_data = options->authorize_data;
-    stored->descriptor = -1;
+    stored->descriptor = stored->timer = stored->watched = stored->wake = -1;
     init_locks(stored);
     r = fill(stored, uri, options, shared, err);
     if (r < 0) {
@@ -327,7 +336,7 @@ static int confirm(struct fv_stored *stored, const struct fv_tenancy *tenancy, u
     return 0;
 }
 
-/* ---- refreshing ---- */
+/* ---- what has changed ---- */
 
 static int take_harvest(struct fv_stored *stored, const struct fv_tenancy *tenancy, bool whole,
                         bool environment, flagver_error *err)
@@ -385,15 +394,97 @@ static bool is_forked(struct fv_stored *stored)
     return forked;
 }
 
-/* After a fork it is the parent's, until the store is reopened. */
+/* ---- the descriptor ---- */
+
+static bool add_to(int descriptor, int member)
+{
+    struct epoll_event event = { .events = EPOLLIN };
+
+    return epoll_ctl(descriptor, EPOLL_CTL_ADD, member, &event) == 0;
+}
+
+static void stop_watching(struct fv_stored *stored)
+{
+    struct epoll_event unused;
+
+    if (stored->watched >= 0)
+        epoll_ctl(stored->descriptor, EPOLL_CTL_DEL, stored->watched, &unused);
+    stored->watched = -1;
+}
+
+/* What the store tells counts as well, from when it does. */
+static void start_watching(struct fv_stored *stored, const struct fv_store *store)
+{
+    int told = fv_store_watch(store);
+
+    if (told == stored->watched)
+        return;
+    stop_watching(stored);
+    if (told >= 0 && add_to(stored->descriptor, told))
+        stored->watched = told;
+}
+
+/*
+ * It rests until the time is up, or the store tells of something: what that did so far is made to
+ * rest by looking. After a fork it is the parent's, until the store is reopened.
+ */
 static void drain_descriptor(struct fv_stored *stored)
 {
     uint64_t ticks;
 
-    if (!is_forked(stored) && stored->descriptor >= 0 &&
-        read(stored->descriptor, &ticks, sizeof ticks) < 0)
+    if (!is_forked(stored) && stored->timer >= 0 && read(stored->timer, &ticks, sizeof ticks) < 0)
         return; /* it has not ticked: there is nothing to drain */
 }
+
+static int new_timer(const struct fv_stored *stored)
+{
+    const struct timespec every = { stored->poll_ms / 1000,
+                                    (long)(stored->poll_ms % 1000) * 1000000 };
+    const struct itimerspec ticks = { every, every };
+    int timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+
+    if (timer >= 0)
+        timerfd_settime(timer, 0, &ticks, NULL);
+    return timer;
+}
+
+/* One with a timer of its own in it; -1: errno says why. */
+static int new_descriptor(const struct fv_stored *stored, int *ret_timer)
+{
+    int descriptor = epoll_create1(EPOLL_CLOEXEC), number;
+
+    *ret_timer = descriptor < 0 ? -1 : new_timer(stored);
+    if (*ret_timer >= 0 && add_to(descriptor, *ret_timer))
+        return descriptor;
+    number = errno;
+    close_if_open(ret_timer);
+    close_if_open(&descriptor);
+    errno = number;
+    return -1;
+}
+
+int fv_stored_descriptor(struct fv_stored *stored, flagver_error *err)
+{
+    struct fv_store *store;
+    int r;
+
+    if (stored->background)
+        return fv_fail(err, FLAGVER_ENOTSUP, "the client refreshes by itself");
+    pthread_mutex_lock(&stored->refreshing);
+    if (stored->descriptor < 0) {
+        stored->descriptor = new_descriptor(stored, &stored->timer);
+        if (stored->descriptor >= 0 && fv_stored_hold(stored, &store, NULL) == 0) {
+            start_watching(stored, store);
+            fv_store_release(store);
+        }
+    }
+    r = stored->descriptor >= 0 ? stored->descriptor
+                                : fv_fail_errno(err, FLAGVER_EIO, errno, "no descriptor");
+    pthread_mutex_unlock(&stored->refreshing);
+    return r;
+}
+
+/* ---- refreshing ---- */
 
 static int refresh(struct fv_stored *stored, bool environment, flagver_error *err)
 {
@@ -404,6 +495,8 @@ static int refresh(struct fv_stored *stored, bool environment, flagver_error *er
     r = hold_or_open(stored, &tenancy.store, err);
     if (r < 0)
         return r;
+    if (stored->descriptor >= 0)
+        start_watching(stored, tenancy.store);
     r = catch_up(stored, &tenancy, environment, err);
     if (r == 0)
         cache_sometimes(stored, &tenancy);
@@ -451,18 +544,6 @@ int fv_stored_start(struct fv_stored *stored, flagver_error *err)
 
 /* ---- the refresher's thread ---- */
 
-static void sleep_until_due(struct fv_stored *stored)
-{
-    int64_t due = fv_monotonic_ms() + stored->poll_ms;
-    struct timespec time = { (time_t)(due / 1000), (long)(due % 1000) * 1000000 };
-
-    pthread_mutex_lock(&stored->waking);
-    while (!stored->stop && !stored->hurry && fv_monotonic_ms() < due)
-        pthread_cond_timedwait(&stored->woken, &stored->waking, &time);
-    stored->hurry = false;
-    pthread_mutex_unlock(&stored->waking);
-}
-
 static bool is_stopped(struct fv_stored *stored)
 {
     bool stop;
@@ -473,17 +554,66 @@ static bool is_stopped(struct fv_stored *stored)
     return stop;
 }
 
-/* Transactions that are open for too long are taken back here, too. */
-static void tick(struct fv_stored *stored)
+/*
+ * What else there is to do for a store: transactions that are open for too long are taken back.
+ * Returns its descriptor.
+ */
+static int look_after(struct fv_stored *stored, struct fv_store *store)
 {
-    struct fv_store *store;
+    int told;
 
-    if (fv_stored_hold(stored, &store, NULL) < 0)
-        return;
     pthread_mutex_lock(&stored->refreshing); /* not while the process forks */
     fv_gate_tick(store);
+    told = fv_store_watch(store);
     pthread_mutex_unlock(&stored->refreshing);
-    fv_store_release(store);
+    return told;
+}
+
+/* Until then, or until something is in the descriptors. A negative one is none. */
+static void wait_for(struct pollfd *entries, nfds_t count, int64_t until)
+{
+    int64_t left = until - fv_monotonic_ms();
+    nfds_t i;
+
+    for (i = 0; i < count; i++)
+        entries[i].revents = 0;
+    poll(entries, count, left < 0 ? 0 : left > INT32_MAX ? INT32_MAX : (int)left);
+}
+
+/*
+ * Until somebody hurries, the store tells of something, or it is time. A store that goes on telling
+ * whatever is done costs a look every REST_MS. True: it told.
+ */
+static bool sleep_until_due(const struct fv_stored *stored, int told)
+{
+    struct pollfd entries[] = { { .fd = stored->wake, .events = POLLIN },
+                                { .fd = told, .events = POLLIN } };
+    int64_t now = fv_monotonic_ms(), due = now + stored->poll_ms;
+    uint64_t hurries;
+
+    wait_for(entries, 1, due < now + REST_MS ? due : now + REST_MS);
+    if (!entries[0].revents)
+        wait_for(entries, 2, due);
+    if (entries[0].revents && read(stored->wake, &hurries, sizeof hurries) < 0)
+        return false; /* nobody else reads it */
+    return entries[1].revents != 0;
+}
+
+/*
+ * The store is not held meanwhile, for a child would have to give it up for the thread that it does
+ * not have. Whoever opens another one in its place wakes this one.
+ */
+static void rest(struct fv_stored *stored)
+{
+    struct fv_store *store = NULL;
+    int told = -1;
+
+    if (fv_stored_hold(stored, &store, NULL) == 0) {
+        told = look_after(stored, store);
+        fv_store_release(store);
+    }
+    if (sleep_until_due(stored, told))
+        fv_registry_hurry(store, stored->client);
 }
 
 static void *run(void *data)
@@ -493,10 +623,21 @@ static void *run(void *data)
     while (!is_stopped(stored)) {
         fv_stored_refresh(stored, false, NULL);
         fv_client_tell(stored->client);
-        tick(stored);
-        sleep_until_due(stored);
+        rest(stored);
     }
     return NULL;
+}
+
+/* With `waking` held. */
+static int start_thread(struct fv_stored *stored)
+{
+    int r;
+
+    if (stored->wake < 0)
+        stored->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    r = stored->wake < 0 ? errno : pthread_create(&stored->thread, NULL, run, stored);
+    stored->runs = r == 0;
+    return r;
 }
 
 /* The host's signals are for the host's threads. */
@@ -510,13 +651,20 @@ int fv_stored_run(struct fv_stored *stored, flagver_error *err)
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     pthread_mutex_lock(&stored->waking); /* others may be reopening, too */
-    if (!stored->runs) {
-        r = pthread_create(&stored->thread, NULL, run, stored);
-        stored->runs = r == 0;
-    }
+    if (!stored->runs)
+        r = start_thread(stored);
     pthread_mutex_unlock(&stored->waking);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return r == 0 ? 0 : fv_fail_errno(err, FLAGVER_ENOMEM, r, "no thread for the refresher");
+}
+
+/* With `waking` held. That it is written already is as good. */
+static void wake(const struct fv_stored *stored)
+{
+    const uint64_t one = 1;
+
+    if (stored->wake >= 0 && write(stored->wake, &one, sizeof one) < 0)
+        return;
 }
 
 void fv_stored_stop(struct fv_stored *stored)
@@ -525,7 +673,7 @@ void fv_stored_stop(struct fv_stored *stored)
         return;
     pthread_mutex_lock(&stored->waking);
     stored->stop = true;
-    pthread_cond_signal(&stored->woken);
+    wake(stored);
     pthread_mutex_unlock(&stored->waking);
     pthread_join(stored->thread, NULL);
     stored->runs = false;
@@ -536,38 +684,19 @@ void fv_stored_hurry(void *data)
     struct fv_stored *stored = data;
 
     pthread_mutex_lock(&stored->waking);
-    stored->hurry = true;
-    pthread_cond_signal(&stored->woken);
+    wake(stored);
     pthread_mutex_unlock(&stored->waking);
 }
 
-/* ---- the descriptor ---- */
-
-static int new_timer(const struct fv_stored *stored)
+void fv_stored_hurry_for(struct fv_stored *stored, const struct fv_store *store)
 {
-    const struct timespec every = { stored->poll_ms / 1000,
-                                    (long)(stored->poll_ms % 1000) * 1000000 };
-    const struct itimerspec ticks = { every, every };
-    int timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    bool ours;
 
-    if (timer >= 0)
-        timerfd_settime(timer, 0, &ticks, NULL);
-    return timer;
-}
-
-int fv_stored_descriptor(struct fv_stored *stored, flagver_error *err)
-{
-    int r;
-
-    if (stored->background)
-        return fv_fail(err, FLAGVER_ENOTSUP, "the client refreshes by itself");
-    pthread_mutex_lock(&stored->refreshing);
-    if (stored->descriptor < 0)
-        stored->descriptor = new_timer(stored);
-    r = stored->descriptor >= 0 ? stored->descriptor
-                                : fv_fail_errno(err, FLAGVER_EIO, errno, "no timer");
-    pthread_mutex_unlock(&stored->refreshing);
-    return r;
+    pthread_mutex_lock(&stored->status);
+    ours = stored->store == store;
+    pthread_mutex_unlock(&stored->status);
+    if (ours)
+        fv_stored_hurry(stored);
 }
 
 /* ---- fork ---- */
@@ -588,17 +717,24 @@ void fv_stored_forked(struct fv_stored *stored)
     init_locks(stored);
     stored->forked = true;
     stored->runs = false;
+    close_if_open(&stored->wake);
 }
 
 /* In place of the parent's, so that its number stays what pollers know. */
 static void renew_descriptor(struct fv_stored *stored)
 {
-    int timer = stored->descriptor < 0 ? -1 : new_timer(stored);
+    int timer, descriptor;
 
-    if (timer < 0)
+    if (stored->descriptor < 0)
         return;
-    dup3(timer, stored->descriptor, O_CLOEXEC);
-    close(timer);
+    descriptor = new_descriptor(stored, &timer);
+    if (descriptor < 0)
+        return;
+    dup3(descriptor, stored->descriptor, O_CLOEXEC);
+    close(descriptor);
+    close_if_open(&stored->timer);
+    stored->timer = timer;
+    stored->watched = -1;
 }
 
 /* The refresher goes on meanwhile: it finds another store the next time. */
@@ -622,9 +758,12 @@ int fv_stored_reopen(struct fv_stored *stored, flagver_error *err)
     pthread_mutex_unlock(&stored->status);
     if (forked)
         renew_descriptor(stored);
+    else
+        stop_watching(stored);
     stored->known = false;
     pthread_mutex_unlock(&stored->refreshing);
     fv_store_release(old);
+    fv_stored_hurry(stored); /* it may be waiting for what the old one tells */
 
     r = fv_stored_refresh(stored, true, err);
     started = fv_stored_run(stored, r < 0 ? NULL : err);

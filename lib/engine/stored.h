@@ -5,7 +5,11 @@
  * Asking the store takes `refreshing`, one thread at a time, and may take long;
  * nobody who evaluates ever waits for it. What is found is then made the client's
  * state under its own locks (engine/client.h). Lock order: the registry's,
- * `refreshing`, those of the client, `status`.
+ * `refreshing`, those of the client, `status`, `waking`.
+ *
+ * Where the driver has a descriptor that tells of changes, whoever waits for the next look waits
+ * for that as well. Looking makes it rest, for all clients of the store: so the refresher that was
+ * woken by it wakes the others.
  */
 #ifndef FV_ENGINE_STORED_H
 #define FV_ENGINE_STORED_H
@@ -43,8 +47,8 @@ struct fv_stored {
     bool forked;
 
     pthread_mutex_t waking; /* of the refresher's thread */
-    pthread_cond_t woken;
-    bool runs, stop, hurry;
+    int wake;               /* it sleeps on this; -1: there is none yet */
+    bool runs, stop;
     pthread_t thread;
 
     int (*authorize)(void *data, const flagver_actor *actor, const char *action, const char *phase,
@@ -52,7 +56,9 @@ struct fv_stored {
     void *authorize_data;
     struct fv_policy_cache policies;
 
-    int descriptor; /* flagver_client_fd(); -1: none was asked for */
+    int descriptor; /* flagver_client_fd(): has the two below in it; -1: none was asked for */
+    int timer;
+    int watched; /* the store's; -1: none */
 };
 
 /*
@@ -73,6 +79,9 @@ int fv_stored_refresh(struct fv_stored *stored, bool environment, flagver_error 
 int fv_stored_run(struct fv_stored *stored, flagver_error *err);
 void fv_stored_stop(struct fv_stored *stored);
 void fv_stored_hurry(void *stored); /* somebody has committed something */
+
+/* The same if this is its store; for the registry of clients. */
+void fv_stored_hurry_for(struct fv_stored *stored, const struct fv_store *store);
 
 /* The store, held; it is to be released. */
 int fv_stored_hold(struct fv_stored *stored, struct fv_store **ret_store, flagver_error *err);

@@ -85,6 +85,14 @@ bool fv_store_is_uri(const char *uri)
     return find_driver(uri, &path) != NULL;
 }
 
+bool fv_store_tells(const char *uri)
+{
+    const char *path;
+    const flagver_driver *driver = find_driver(uri, &path);
+
+    return driver && driver->watch_fd;
+}
+
 static void free_store(struct fv_store *store)
 {
     const flagver_allocator allocator = store->allocator; /* it frees what describes it */
@@ -201,6 +209,11 @@ int fv_store_usable(const struct fv_store *store, flagver_error *err)
     return fv_fail(err, FLAGVER_EFORKED,
                    "%.300s was opened before the process forked; flagver_client_reopen() it",
                    store->shown);
+}
+
+int fv_store_watch(const struct fv_store *store)
+{
+    return store->driver->watch_fd ? store->driver->watch_fd(store->handle) : -1;
 }
 
 /* ---- ids ---- */

@@ -57,6 +57,9 @@ struct fv_store_options {
 /* Does this URI name a store? */
 bool fv_store_is_uri(const char *uri);
 
+/* Does its driver tell of changes, so that they need not be asked for that often? */
+bool fv_store_tells(const char *uri);
+
 /* Open; held once. As flagver_open(). */
 int fv_store_open(const char *uri, const struct fv_store_options *options,
                   struct fv_store **ret_store, flagver_error *err);
@@ -67,6 +70,9 @@ void fv_store_release(struct fv_store *store); /* NULL is fine */
 /* Is this a child of the process that opened it? Then FLAGVER_EFORKED. */
 bool fv_store_is_inherited(const struct fv_store *store);
 int fv_store_usable(const struct fv_store *store, flagver_error *err);
+
+/* A descriptor that is readable when there may be changes, open as long as the store; -1: none. */
+int fv_store_watch(const struct fv_store *store);
 
 /* A fresh UUIDv7. */
 int fv_store_id(struct fv_store *store, int64_t now_ms, flagver_id *ret_id, flagver_error *err);
