@@ -209,6 +209,8 @@ $(BUILD)/examples/%: $(BUILD)/obj/examples/%.o $(SHARED)
 
 # What an application brings along itself.
 $(BUILD)/examples/enlist: private EXAMPLE_LIBS = $(SQLITE_LIBS)
+$(BUILD)/examples/enlist_postgres: private EXAMPLE_LIBS = $(PQ_LIBS)
+$(BUILD)/obj/examples/enlist_postgres.o: private FOLDER_FLAGS = $(PQ_CFLAGS)
 $(BUILD)/examples/json_driver: private EXAMPLE_LIBS = $(JANSSON_LIBS)
 
 $(BUILD)/bench: $(call object,$(BENCH_SOURCES)) $(SHARED)

@@ -49,8 +49,8 @@ check-layers: $(LIB_OBJECTS)
 	@CC='$(CC)' PKG_CONFIG='$(PKG_CONFIG)' scripts/check-layers.sh --self-test
 	@CC='$(CC)' PKG_CONFIG='$(PKG_CONFIG)' scripts/check-layers.sh . $(BUILD)/obj
 
-check-examples: $(EXAMPLES)
-	@scripts/check-examples.sh $(EXAMPLES)
+check-examples: $(WITH_CLUSTER) $(EXAMPLES)
+	@$(WITH_CLUSTER) scripts/check-examples.sh $(EXAMPLES)
 
 check-docs: all
 	@CC='$(CC)' BUILD='$(BUILD)' scripts/check-docs.sh
