@@ -175,7 +175,7 @@ static inline void drop_database(void)
 /* The same each time in one test. */
 static inline const char *store_uri(int kind)
 {
-    static char uri[512];
+    static char uri[160];
 
     if (kind == POSTGRES_KIND)
         snprintf(uri, sizeof uri, "%s", database_uri("app"));
