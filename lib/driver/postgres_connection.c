@@ -419,10 +419,14 @@ int fv_pg_pipeline_end(struct fv_pg *conn, flagver_error *err)
 
 /* ---- opening ---- */
 
-static void ignore_notice(void *data, const PGresult *result)
+/* What is said to nobody in particular is passed over, but for the last words of a session. */
+static void note(void *data, const PGresult *result)
 {
-    (void)data;
-    (void)result;
+    const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+    struct fv_pg *conn = data;
+
+    if (severity && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0))
+        conn->broken = true;
 }
 
 static bool says(const PQconninfoOption *options, const char *keyword)
@@ -523,7 +527,7 @@ int fv_pg_connect(flagver_store *store, bool standby, struct fv_pg **ret_conn, f
     else if (PQstatus(conn->pq) != CONNECTION_OK)
         r = fail_connect(conn, err);
     else
-        PQsetNoticeReceiver(conn->pq, ignore_notice, NULL);
+        PQsetNoticeReceiver(conn->pq, note, conn);
     if (r == 0)
         r = look_around(conn, err);
     if (r < 0) {

@@ -99,7 +99,9 @@ static const struct fv_pg_statement
 /*
  * What holds for this transaction alone, so that behind a pooler nobody else inherits it. A null
  * limit leaves what the server has. What is acknowledged must be on the disk, also where somebody
- * has decided otherwise for the rest of the database.
+ * has decided otherwise for the rest of the database. A plan to read a whole table, because it was
+ * small when the plan was made, would outlive its smallness: thousands of rows may come in one
+ * transaction.
  */
 static const struct fv_pg_statement enter = {
     FV_PG_ENTER,
@@ -110,7 +112,8 @@ static const struct fv_pg_statement enter = {
     " set_config('idle_in_transaction_session_timeout',"
     "  COALESCE($4::text, current_setting('idle_in_transaction_session_timeout')), true),"
     " set_config('synchronous_commit', CASE current_setting('synchronous_commit')"
-    "  WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, true)"
+    "  WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, true),"
+    " set_config('enable_seqscan', 'off', true)"
     " FROM (VALUES (1)) AS one LEFT JOIN flagver.meta m ON true"
 };
 
@@ -251,10 +254,12 @@ static bool has_ended(struct fv_pg *conn)
 {
     struct pollfd socket = { .fd = PQsocket(conn->pq), .events = POLLIN };
 
-    while (poll(&socket, 1, 0) > 0)
+    while (!fv_pg_is_lost(conn) && poll(&socket, 1, 0) > 0) {
         if (!PQconsumeInput(conn->pq))
             return true;
-    return false;
+        (void)PQisBusy(conn->pq); /* which reads what has come */
+    }
+    return fv_pg_is_lost(conn);
 }
 
 /* Did the server say what became of COMMIT? What ends the session may come from either side of it. */

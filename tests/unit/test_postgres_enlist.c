@@ -300,6 +300,7 @@ END_TEST
 START_TEST(a_connection_in_another_mode_is_refused)
 {
     flagver_driver_txn *txn;
+    PGresult *result;
 
     run("BEGIN");
     ck_assert_int_eq(PQsetnonblocking(application, 1), 0);
@@ -315,8 +316,8 @@ START_TEST(a_connection_in_another_mode_is_refused)
     ck_assert_int_eq(PQsendQuery(application, "SELECT 1"), 1);
     assert_fails(FLAGVER_EINVAL, adopt(&txn));
     assert_words("under way");
-    while (PQgetResult(application))
-        ;
+    while ((result = PQgetResult(application)))
+        PQclear(result);
 
     run("SET client_encoding = 'LATIN1'");
     assert_fails(FLAGVER_EINVAL, adopt(&txn));
