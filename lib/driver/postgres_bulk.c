@@ -153,43 +153,46 @@ struct insertion {
     const struct fv_pg_columns *columns;
 };
 
-/* With several arguments unnest() is PostgreSQL's own, whatever the search path says. */
+/*
+ * In the list of what is selected the arrays are gone through side by side, without putting them
+ * away in between; one that is null, since its column is null in all rows, gives nulls.
+ */
+#define EACH(number) ", pg_catalog.unnest($" #number ")"
+#define EACH_3 "SELECT $1" EACH(2) EACH(3) EACH(4)
+#define EACH_4 EACH_3 EACH(5)
+#define EACH_7 EACH_4 EACH(6) EACH(7) EACH(8)
+#define EACH_10 EACH_7 EACH(9) EACH(10) EACH(11)
+#define EACH_19 \
+    EACH_10 EACH(12) EACH(13) EACH(14) EACH(15) EACH(16) EACH(17) EACH(18) EACH(19) EACH(20)
+
 static const struct insertion insertions[] = {
     [FLAGVER_CHANGE_SERIES] = { { FV_PG_MANY_SERIES,
                                   "INSERT INTO flagver.series (tenant, id, phase, subject, "
-                                  "last_no, current_no, rev, changed_at) "
-                                  "SELECT $1, * FROM unnest($2, $3, $4, $5, $6, $7, $8)" },
+                                  "last_no, current_no, rev, changed_at) " EACH_7 },
                                 &fv_pg_series_columns },
-    [FLAGVER_CHANGE_PAYLOAD] = { { FV_PG_MANY_PAYLOADS,
-                                   "INSERT INTO flagver.payload (tenant, id, key, salt, body) "
-                                   "SELECT $1, * FROM unnest($2, $3, $4, $5)" },
+    [FLAGVER_CHANGE_PAYLOAD] = { { FV_PG_MANY_PAYLOADS, "INSERT INTO flagver.payload (tenant, id, "
+                                                        "key, salt, body) " EACH_4 },
                                  &fv_pg_payload_columns },
     [FLAGVER_CHANGE_VERSION_NEW] = { { FV_PG_MANY_VERSIONS,
                                        "INSERT INTO flagver.version (tenant, series, no, id, "
                                        "state, bits, rev, parent_no, base_no, reverts_no, "
                                        "superseded_by, created_at, created_by, submitted_at, "
                                        "decided_at, decided_by, superseded_at, note, payload, "
-                                       "content_hash) "
-                                       "SELECT $1, * FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, "
-                                       "$10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)" },
+                                       "content_hash) " EACH_19 },
                                      &fv_pg_version_columns },
-    [FLAGVER_CHANGE_ITEM] = { { FV_PG_MANY_ITEMS,
-                                "INSERT INTO flagver.item (tenant, series, no, key, status, "
-                                "origin_no, decided_at, decided_by, note, payload, hash) "
-                                "SELECT $1, * FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, "
-                                "$11)" },
+    [FLAGVER_CHANGE_ITEM] = { { FV_PG_MANY_ITEMS, "INSERT INTO flagver.item (tenant, series, no, "
+                                                  "key, status, origin_no, decided_at, decided_by, "
+                                                  "note, payload, hash) " EACH_10 },
                               &fv_pg_item_columns },
     [FLAGVER_CHANGE_CONTRIBUTOR] = { { FV_PG_MANY_CONTRIBUTORS,
                                        "INSERT INTO flagver.contributor (tenant, series, no, "
-                                       "actor) SELECT $1, * FROM unnest($2, $3, $4)" },
+                                       "actor) " EACH_3 },
                                      &fv_pg_contributor_columns },
     [FLAGVER_CHANGE_LEAF] = { { FV_PG_MANY_LEAVES,
-                                "INSERT INTO flagver.leaf (tenant, no, leaf, hash) "
-                                "SELECT $1, * FROM unnest($2, $3, $4)" },
+                                "INSERT INTO flagver.leaf (tenant, no, leaf, hash) " EACH_3 },
                               &fv_pg_leaf_columns },
     [FLAGVER_CHANGE_NODE] = { { FV_PG_MANY_NODES,
-                                "INSERT INTO flagver.node (tenant, level, no, hash) "
-                                "SELECT $1, * FROM unnest($2, $3, $4)" },
+                                "INSERT INTO flagver.node (tenant, level, no, hash) " EACH_3 },
                               &fv_pg_node_columns },
 };
 

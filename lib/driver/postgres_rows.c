@@ -249,23 +249,33 @@ static void put_array_head(struct fv_text *out, Oid type, size_t rows)
     put_int32(out, 1);
 }
 
-static void put_element(struct fv_text *out, flagver_bytes value)
+/* Is there one that is not null? */
+static bool put_elements(struct fv_text *out, const struct fv_pg_column *column,
+                         const flagver_change *changes, size_t count, int32_t kind)
 {
-    if (!value.data) {
-        put_int32(out, UINT32_MAX);
-        return;
+    unsigned char number[8];
+    flagver_bytes value;
+    bool some = false;
+    size_t i;
+
+    for (i = 0; i < count; i++) {
+        if (changes[i].kind != kind)
+            continue;
+        value = value_of(column, row_of(&changes[i]), number);
+        put_int32(out, value.data ? (uint32_t)value.length : UINT32_MAX);
+        fv_text_add_bytes(out, value.data, value.length);
+        some = some || value.data;
     }
-    put_int32(out, (uint32_t)value.length);
-    fv_text_add_bytes(out, value.data, value.length);
+    return some;
 }
 
 bool fv_pg_fill_many(struct fv_pg_parameters *parameters, const struct fv_pg_columns *columns,
                      const flagver_change *changes, size_t count, int32_t kind, size_t rows,
                      struct fv_text *room)
 {
-    size_t starts[FV_PG_PARAMETERS], i, c;
+    size_t starts[FV_PG_PARAMETERS], c;
+    bool some[FV_PG_PARAMETERS];
     int first = parameters->count;
-    unsigned char number[8];
     Oid type, array;
 
     fv_text_reset(room);
@@ -273,14 +283,12 @@ bool fv_pg_fill_many(struct fv_pg_parameters *parameters, const struct fv_pg_col
         type_of(columns->list[c].member, &type, &array);
         starts[c] = room->length;
         put_array_head(room, type, rows);
-        for (i = 0; i < count; i++)
-            if (changes[i].kind == kind)
-                put_element(room, value_of(&columns->list[c], row_of(&changes[i]), number));
+        some[c] = put_elements(room, &columns->list[c], changes, count, kind);
         add(parameters, array, (flagver_bytes){ NULL, room->length - starts[c] });
     }
     if (room->failed)
         return false;
     for (c = 0; c < columns->count; c++) /* now that it does not move any more */
-        parameters->values[first + (int)c] = room->data + starts[c];
+        parameters->values[first + (int)c] = some[c] ? room->data + starts[c] : NULL;
     return true;
 }
