@@ -1,7 +1,8 @@
 /**
  * libflagver: feature flags and versioned records, inside the application that asks.
  *
- * This header includes all the others but flagver/sqlite.h, which needs SQLite's.
+ * This header includes all the others but flagver/sqlite.h and flagver/postgres.h, which need
+ * SQLite's and libpq's.
  */
 #ifndef FLAGVER_H
 #define FLAGVER_H

@@ -133,7 +133,7 @@ FLAGVER_API int flagver_txn_run(flagver_client *client, const flagver_actor *act
 /**
  * Enlist: begin inside the application's own open transaction, so that its rows and
  * ours are committed together or not at all. Use the typed function of the
- * database's header (flagver/sqlite.h), which calls this one.
+ * database's header (flagver/sqlite.h, flagver/postgres.h), which calls this one.
  *
  * - Our writes come last: what they lock stays locked until the application commits.
  * - flagver_txn_commit() hands our changes to the application's transaction; the
