@@ -184,6 +184,17 @@ static inline const char *store_uri(int kind)
     return uri;
 }
 
+/* The same store, by who sees all tenants of it. */
+static inline const char *owner_uri(int kind)
+{
+    static char uri[160];
+
+    if (kind != POSTGRES_KIND)
+        return store_uri(kind);
+    snprintf(uri, sizeof uri, "%s", database_uri("owner"));
+    return uri;
+}
+
 /* What tests begin with: nothing from the environment. */
 static inline flagver_options quiet_options(void)
 {

@@ -11,6 +11,7 @@
 #include "engine/transfer.h"
 #include "engine/tree.h"
 #include "util/fail.h"
+#include "util/utf8.h"
 
 #define ARENA_CHUNK 65536
 
@@ -334,30 +335,53 @@ static int verify_rows(struct verifier *verifier, struct ward *ward, struct fv_r
     return r;
 }
 
+static int has_log(struct fv_store *store, const char *tenant, bool *ret_has, flagver_error *err)
+{
+    const flagver_query query = { .kind = FLAGVER_QUERY_LOG };
+    struct fv_read read;
+    flagver_row row;
+    int r = fv_read_begin(&read, store, tenant, err);
+
+    if (r < 0)
+        return r;
+    r = fv_read_scan(&read, &query, err);
+    if (r == 0)
+        r = fv_read_next(&read, &row, err);
+    fv_read_end(&read);
+    *ret_has = r > 0;
+    return r < 0 ? r : 0;
+}
+
 /*
  * Another tenant's checkpoint would only give a false alarm. An origin that names no tenant of
- * the store was given by hand, and says nothing.
+ * the store was given by hand, and says nothing. (Whoever asks need not see which tenants there
+ * are: so the names that it may end with are tried.)
  */
 static int check_origin(const struct verifier *verifier, const struct fv_tenancy *tenancy,
                         flagver_error *err)
 {
     const struct fv_checkpoint *checkpoint = &verifier->checkpoint;
-    struct fv_map tenants;
-    size_t i;
-    int r;
+    const char *origin = checkpoint->origin.data, *end = origin + checkpoint->origin.length, *at;
+    char tenant[FV_TENANT_LIMIT + 1];
+    bool is_there = false;
+    size_t length;
+    int r = 0;
 
     if (!verifier->options->checkpoint || is_of(checkpoint, tenancy->tenant))
         return 0;
-    fv_map_init(&tenants, NULL);
-    r = fv_tenants_list(tenancy->store, &tenants, err);
-    for (i = 0; r == 0 && i < tenants.count; i++)
-        if (is_of(checkpoint, tenants.names[i].text))
-            r = fv_fail(err, FLAGVER_EINVAL,
-                        "the checkpoint is of tenant \"%s\", not \"%s\": its origin is \"%.*s\"",
-                        tenants.names[i].text, tenancy->tenant, (int)checkpoint->origin.length,
-                        (const char *)checkpoint->origin.data);
-    fv_map_clear(&tenants);
-    return r;
+    for (at = origin; r == 0 && !is_there && at < end; at++) {
+        length = (size_t)(end - at) - 1;
+        if (*at != '/' || !length || length > FV_TENANT_LIMIT || !fv_utf8_valid(at + 1, length))
+            continue;
+        memcpy(tenant, at + 1, length);
+        tenant[length] = '\0';
+        r = has_log(tenancy->store, tenant, &is_there, err);
+    }
+    if (r < 0 || !is_there)
+        return r;
+    return fv_fail(err, FLAGVER_EINVAL,
+                   "the checkpoint is of tenant \"%s\", not \"%s\": its origin is \"%.*s\"", tenant,
+                   tenancy->tenant, (int)checkpoint->origin.length, origin);
 }
 
 static int verify_tenant(struct verifier *verifier, const struct fv_tenancy *tenancy,

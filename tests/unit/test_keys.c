@@ -546,7 +546,7 @@ START_TEST(no_file_has_what_is_secret)
     assert_ok(flagver_version_record(txn, JOURNAL, "x", TEXT, strlen(TEXT), NULL, NULL, &error));
     commit(txn);
     flagver_close(client);
-    assert_ok(flagver_store_export(store_uri(_i), NULL, file_named("export"), &error));
+    assert_ok(flagver_store_export(owner_uri(_i), NULL, file_named("export"), &error));
     options.cache_file = file_named("cache");
     client = open_with(_i, &options);
     put_flag(client, "f", SIMPLE);
@@ -558,7 +558,7 @@ START_TEST(no_file_has_what_is_secret)
     client = open_keyed(_i, KEY_A);
     assert_ok(put(client, PLAIN, "x", TEXT));
     flagver_close(client);
-    assert_ok(flagver_store_export(store_uri(_i), NULL, file_named("export"), &error));
+    assert_ok(flagver_store_export(owner_uri(_i), NULL, file_named("export"), &error));
     ck_assert(is_somewhere(SECRET));
 }
 END_TEST
@@ -587,7 +587,7 @@ START_TEST(an_export_brings_keys_and_payloads_along)
     put_with_items(client);
     assert_ok(put(client, PLAIN, "x", "1"));
     flagver_close(client);
-    assert_ok(flagver_store_export(store_uri(_i), NULL, file_named("export"), &error));
+    assert_ok(flagver_store_export(owner_uri(_i), NULL, file_named("export"), &error));
     snprintf(uri, sizeof uri, "sqlite:%s", file_named("other"));
     assert_ok(flagver_store_import(uri, file_named("export"), &error));
 
@@ -1080,7 +1080,7 @@ START_TEST(an_export_after_shredding_can_be_imported)
     carry_forward(client);
     assert_ok(shred(client, &custodian, PHASE, "x", 1));
     flagver_close(client);
-    assert_ok(flagver_store_export(store_uri(_i), NULL, file_named("export"), &error));
+    assert_ok(flagver_store_export(owner_uri(_i), NULL, file_named("export"), &error));
     snprintf(uri, sizeof uri, "sqlite:%s", file_named("other"));
     assert_ok(flagver_store_import(uri, file_named("export"), &error));
     setenv("FLAGVER_KEYS", KEY_A, 1);
