@@ -226,32 +226,32 @@ static size_t step_to(uint32_t version)
     return i;
 }
 
-static int step_up(struct fv_pg *conn, uint32_t from, flagver_error *err)
+static int step_up(struct fv_pg *conn, const struct fv_pg_step *step, flagver_error *err)
 {
-    const struct fv_pg_step *step = &fv_pg_steps[from ? step_to(from) + 1 : 0];
     int r = make_place(conn, err);
 
     if (r == 0)
         r = execute_all(conn, step->up, err);
-    if (r == 0)
-        r = write_meta(conn, step, err);
-    return r;
+    return r == 0 ? write_meta(conn, step, err) : r;
 }
 
-static int step_down(struct fv_pg *conn, uint32_t from, flagver_error *err)
+/* `below`: the step that led to the version that is to be there then; NULL: nothing is. */
+static int step_down(struct fv_pg *conn, const struct fv_pg_step *step,
+                     const struct fv_pg_step *below, flagver_error *err)
 {
-    size_t at = step_to(from);
-    int r = execute_all(conn, fv_pg_steps[at].down, err);
+    int r = execute_all(conn, step->down, err);
 
     if (r < 0)
         return r;
-    return at ? write_meta(conn, &fv_pg_steps[at - 1], err) : fv_pg_execute(conn, leave_place, err);
+    return below ? write_meta(conn, below, err) : fv_pg_execute(conn, leave_place, err);
 }
 
-/* One step, if it is still to be done. 1: there is nothing to be done any more. */
+/* One step, if it is still to be done. 1: it was the last. */
 static int step(struct fv_pg *conn, uint32_t to, flagver_error *err)
 {
+    const struct fv_pg_step *below;
     struct fv_pg_meta meta;
+    size_t next;
     int r = fv_pg_meta_read(conn, &meta, err);
 
     if (r < 0)
@@ -262,8 +262,14 @@ static int step(struct fv_pg *conn, uint32_t to, flagver_error *err)
                        (unsigned)meta.version, FLAGVER_SCHEMA_VERSION);
     if (meta.version == to)
         return 1;
-    return meta.version < to ? step_up(conn, meta.version, err)
-                             : step_down(conn, meta.version, err);
+    next = meta.version ? step_to(meta.version) + 1 : 0;
+    if (meta.version < to) {
+        r = step_up(conn, &fv_pg_steps[next], err);
+        return r < 0 ? r : fv_pg_steps[next].version == to;
+    }
+    below = next > 1 ? &fv_pg_steps[next - 2] : NULL;
+    r = step_down(conn, &fv_pg_steps[next - 1], below, err);
+    return r < 0 ? r : to == (below ? below->version : 0);
 }
 
 /*

@@ -865,17 +865,17 @@ static int check_isolation(struct check *check, flagver_error *err)
 /* ---- all of it ---- */
 
 /* The version that it should be: its own; where there is none, or none that makes sense, ours. */
-static int find_version(struct check *check, uint32_t *ret_there, flagver_error *err)
+static int find_version(struct check *check, bool *ret_there, flagver_error *err)
 {
     struct fv_pg_meta meta = { .version = 0 };
     int r = fv_pg_meta_read(check->conn, &meta, err);
 
+    *ret_there = r < 0 || meta.version > 0;
     if (r == FLAGVER_ESCHEMA || r == FLAGVER_ECORRUPT)
         r = 0; /* that will be found */
     if (r == 0 && meta.version > FLAGVER_SCHEMA_VERSION)
         r = fv_fail(err, FLAGVER_ESCHEMA, "the database has schema %u; this library knows up to %u",
                     (unsigned)meta.version, FLAGVER_SCHEMA_VERSION);
-    *ret_there = meta.version;
     check->version = meta.version ? meta.version : FLAGVER_SCHEMA_VERSION;
     return r;
 }
@@ -890,18 +890,17 @@ static int on_standby(struct check *check, flagver_error *err)
 
 static int verify(struct check *check, flagver_error *err)
 {
-    bool standby = check->conn->standby;
-    uint32_t version;
+    bool standby = check->conn->standby, there;
     int r;
 
-    r = find_version(check, &version, err);
+    r = find_version(check, &there, err);
     if (r < 0)
         return r;
     r = standby ? on_standby(check, err)
                 : in_transaction(check, WRITING, "the schema", compare, err);
-    if (r == 0 && version)
+    if (r == 0 && there)
         r = in_transaction(check, READING, "rows", check_rows, err);
-    if (r == 0 && version && !standby)
+    if (r == 0 && there && !standby)
         r = check_isolation(check, err);
     return r;
 }
