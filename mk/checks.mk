@@ -52,8 +52,8 @@ check-layers: $(LIB_OBJECTS)
 check-examples: $(WITH_CLUSTER) $(EXAMPLES)
 	@$(WITH_CLUSTER) scripts/check-examples.sh $(EXAMPLES)
 
-check-docs: all
-	@CC='$(CC)' BUILD='$(BUILD)' scripts/check-docs.sh
+check-docs: all $(WITH_CLUSTER)
+	@CC='$(CC)' BUILD='$(BUILD)' $(WITH_CLUSTER) scripts/check-docs.sh
 
 check-install: all
 	@CC='$(CC)' PKG_CONFIG='$(PKG_CONFIG)' MAKE='$(MAKE)' BUILD='$(BUILD)' scripts/check-install.sh

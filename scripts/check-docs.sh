@@ -15,7 +15,8 @@
 #   ```sh norun, ```console norun
 #                      is not looked at; one of the two words has to be there
 #
-# docs/errors.md is what scripts/errors-doc.sh makes of the headers today.
+# docs/errors.md is what scripts/errors-doc.sh makes of the headers today. docs/postgres.md is about a
+# database: it has one of its own in the cluster that tests/with_cluster.c has started.
 #
 # Commands run in a fresh directory per document, where what an earlier block
 # made is still there, with the built `flagver` in PATH. Blocks in other
@@ -198,7 +199,19 @@ check_links() {
         grep -oE '\]\([^) ]+' | sed -E 's/^..//; s/#.*//' | grep -vE '^[a-z]+:' | sort -u)
 }
 
+# Where libpq goes when nobody says more; or the blocks are left out.
+make_database() {
+    if [ -z "$cluster" ]; then
+        echo "SKIPPED: no PostgreSQL server"
+        return 1
+    fi
+    export PGHOST=$cluster/socket
+    psql -q -U postgres -d postgres -c "SET client_min_messages = error" -c "DROP DATABASE IF EXISTS shop" \
+        -c "CREATE DATABASE shop OWNER owner ENCODING 'UTF8' TEMPLATE template0"
+}
+
 export PATH="$BUILD:$PATH" LC_ALL=C.UTF-8 NO_COLOR=1
+cluster=${FLAGVER_TEST_CLUSTER:-}
 unset "${!FLAGVER_@}"
 
 documents=0
@@ -212,10 +225,11 @@ for document in README.md docs/*.md; do
         complain "$document ends inside a block"
         continue
     fi
+    check_links "$document"
+    [ "$document" != docs/postgres.md ] || make_database || continue
     for head in "$work"/blocks/*.head; do
         [ ! -e "$head" ] || check_block "$document" "$head"
     done
-    check_links "$document"
 done
 
 [ "$root" != "$here" ] || CC=$CC "$here/scripts/errors-doc.sh" --check || failed=1
