@@ -107,6 +107,11 @@ typedef struct flagver_error {
     char message[FLAGVER_MESSAGE_SIZE];
 } flagver_error;
 
+/** What a check has found: nothing, something to look at, something to put right. */
+#define FLAGVER_FINDING_OK 0
+#define FLAGVER_FINDING_WARNING 1
+#define FLAGVER_FINDING_ERROR 2
+
 /** The words for a code, "unknown error" for a number that is none. Static. */
 FLAGVER_API const char *flagver_strerror(int code);
 

@@ -422,7 +422,7 @@ typedef struct flagver_adoption {
 
 /**
  * A driver: a table of functions, to be registered with flagver_driver_register().
- * All are required but `adopt` and `watch_fd`. A later version of the library adds members
+ * All are required but `adopt`, `watch_fd` and `examine`. A later version of the library adds members
  * only at the end; it reads no more than `size` says.
  *
  * name  what URIs begin with; 1 to 32 lower-case letters, digits, '+', '-', '.'
@@ -480,6 +480,11 @@ typedef struct flagver_adoption {
  *                 it is readable only because of what came since, also when `changes`
  *                 has failed and whatever is wrong with the descriptor: those who wait for it
  *                 would run in circles. A hint only: what it misses is found by asking.
+ * examine         what only the database can tell of itself to people who look it over before a
+ *                 deployment: its version, this role's rights, settings that endanger what is
+ *                 committed, clocks, room. `visit` is called with FLAGVER_FINDING_… and a line;
+ *                 one that is not OK says what to do. Also without a schema. What cannot be found
+ *                 out is a line, too. Changes nothing; may take seconds.
  */
 typedef struct flagver_driver {
     uint32_t abi;
@@ -521,6 +526,8 @@ typedef struct flagver_driver {
     int (*changes)(flagver_store *store, flagver_bytes tenant, uint64_t *ret_size,
                    flagver_error *err);
     int (*watch_fd)(flagver_store *store);
+    int (*examine)(flagver_store *store, void (*visit)(void *data, int finding, const char *line),
+                   void *data, flagver_error *err);
 } flagver_driver;
 
 /**

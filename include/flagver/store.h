@@ -182,15 +182,14 @@ FLAGVER_API int flagver_store_copy(const char *from, const char *to,
 
 /* ---- doctor ---- */
 
-#define FLAGVER_FINDING_OK 0
-#define FLAGVER_FINDING_WARNING 1
-#define FLAGVER_FINDING_ERROR 2
-
 /**
  * Look a store over before a deployment: can it be opened and written, is its schema whole, is
  * the clock plausible, is there room on the disk, are its flags well-formed, and are the records
  * of every tenant what its audit log says (flagver_audit_verify(), with the keys of FLAGVER_KEYS).
  * `visit` gets one line for each, which says what to do where something is wrong.
+ *
+ * What the database tells of itself is among them: of PostgreSQL the server's version, this role's
+ * rights, row-level security, settings, clocks, room (docs/postgres.md).
  *
  * @return the number of findings that are not OK, or FLAGVER_EINVAL, FLAGVER_ENOMEM. A store
  *   that cannot be used is a finding.
@@ -198,6 +197,40 @@ FLAGVER_API int flagver_store_copy(const char *from, const char *to,
 FLAGVER_API int flagver_store_doctor(const char *uri,
                                      void (*visit)(void *data, int finding, const char *line),
                                      void *data, flagver_error *err);
+
+/**
+ * A check of the host's own, such as "no duplicates" or "nobody is at work".
+ *
+ * name  what the line begins with; 1 to 128 bytes of UTF-8 without control characters
+ * run   looks, without any client, writes what it has found into `words` (`size` bytes with
+ *       the NUL; the first line counts), and returns FLAGVER_FINDING_…. Anything else
+ *       that it returns is an error, and is told. What it writes should say what to do.
+ * data  handed to it
+ */
+typedef struct flagver_doctor_check {
+    const char *name;
+    int (*run)(void *data, char *words, size_t size);
+    void *data;
+} flagver_doctor_check;
+
+/**
+ * Options of flagver_store_doctor_with(); set `size`, zero is the default, NULL all defaults.
+ *
+ * checks  check_count of them; they run last, in this order, also when the store cannot be opened
+ * tenant  whose records are looked into where the database tells nobody but the schema's owner
+ *         whose there are; NULL: "default"
+ */
+typedef struct flagver_doctor_options {
+    size_t size;
+    const flagver_doctor_check *checks;
+    size_t check_count;
+    const char *tenant;
+} flagver_doctor_options;
+
+/** flagver_store_doctor() with options. FLAGVER_EINVAL also for a malformed check or tenant. */
+FLAGVER_API int flagver_store_doctor_with(const char *uri, const flagver_doctor_options *options,
+                                          void (*visit)(void *data, int finding, const char *line),
+                                          void *data, flagver_error *err);
 
 #ifdef __cplusplus
 }

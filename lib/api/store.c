@@ -7,6 +7,7 @@
 #include "engine/transfer.h"
 #include "flagver/driver.h"
 #include "util/fail.h"
+#include "util/options.h"
 #include "util/uri.h"
 
 /* What every call here begins with: the arguments are there, and so are the drivers. */
@@ -86,10 +87,20 @@ int flagver_store_copy(const char *from, const char *to, const flagver_copy_opti
     return r < 0 ? r : fv_copy(from, to, options, err);
 }
 
+int flagver_store_doctor_with(const char *uri, const flagver_doctor_options *options,
+                              void (*visit)(void *data, int finding, const char *line), void *data,
+                              flagver_error *err)
+{
+    flagver_doctor_options given;
+    int r = prepare(uri, "uri", uri, err);
+
+    if (r == 0)
+        r = fv_options_copy("options", options, &given, sizeof given, err);
+    return r < 0 ? r : fv_doctor(uri, &given, visit, data, err);
+}
+
 int flagver_store_doctor(const char *uri, void (*visit)(void *data, int finding, const char *line),
                          void *data, flagver_error *err)
 {
-    int r = prepare(uri, "uri", uri, err);
-
-    return r < 0 ? r : fv_doctor(uri, visit, data, err);
+    return flagver_store_doctor_with(uri, NULL, visit, data, err);
 }

@@ -254,4 +254,5 @@ const flagver_driver fv_postgres_driver = {
     .end_scan = fv_pg_end_scan,
     .changes = changes,
     .watch_fd = fv_pg_watch_fd,
+    .examine = fv_pg_examine,
 };

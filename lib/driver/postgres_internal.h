@@ -14,6 +14,7 @@
  * postgres_steps.c       the schema: what it is, step by step
  * postgres_schema.c      the schema: which one is there, up and down
  * postgres_verify.c      the schema: is it what it should be; are tenants kept apart
+ * postgres_doctor.c      the server: what may be wrong with it
  * postgres_txn.c         transactions of our own; locks, outcomes
  * postgres_enlist.c      inside the application's transactions
  * postgres_apply.c       what a transaction writes, statement by statement
@@ -310,6 +311,10 @@ int fv_pg_schema_migrate(flagver_store *store, uint32_t to, flagver_error *err);
 int fv_pg_schema_verify(flagver_store *store, void (*found)(void *data, const char *line),
                         void (*checked)(void *data, const char *line), void *data,
                         flagver_error *err);
+
+/* As examine in flagver/driver.h: postgres_doctor.c. */
+int fv_pg_examine(flagver_store *store, void (*visit)(void *data, int finding, const char *line),
+                  void *data, flagver_error *err);
 
 /* ---- transactions ---- */
 

@@ -16,9 +16,9 @@
 #include "codec/records.h"
 #include "engine/feed.h"
 #include "engine/keys.h"
+#include "engine/policies.h"
 #include "engine/transfer.h"
 #include "engine/verify.h"
-#include "flagver/store.h"
 #include "model/datetime.h"
 #include "util/fail.h"
 
@@ -33,6 +33,7 @@
 #define DEFAULT_TENANT "default"
 #define FINDINGS_SHOWN 10 /* of each tenant */
 #define WAIT_MS 1000      /* who holds a lock for longer is worth a finding */
+#define NAME_LIMIT 128    /* of a host's check */
 
 enum { OK = FLAGVER_FINDING_OK, WARNING = FLAGVER_FINDING_WARNING, BAD = FLAGVER_FINDING_ERROR };
 
@@ -43,6 +44,7 @@ struct doctor {
     bool memory_is_short; /* what was found then says nothing about the store */
 
     const char *uri;
+    const flagver_doctor_options *options;
     struct fv_store *store;
     struct fv_map tenants;
     int64_t newest; /* time of the newest leaf, µs */
@@ -67,22 +69,37 @@ static void say(struct doctor *doctor, int finding, const char *format, ...)
         doctor->visit(doctor->data, finding, line);
 }
 
-/* What to do about an error of the store; NULL: its words say so. */
-static const char *advice(int code)
+/* Is it behind a server, "postgresql://…", and not a file here? */
+static bool is_remote(const struct doctor *doctor)
 {
+    const char *colon = strchr(doctor->uri, ':');
+
+    return colon && strncmp(colon + 1, "//", 2) == 0;
+}
+
+/* What to do about an error of the store; NULL: its words say so. */
+static const char *advice(const struct doctor *doctor, int code)
+{
+    bool remote = is_remote(doctor);
+
     switch (code) {
     case FLAGVER_ENOTSUP:
     case FLAGVER_ESCHEMA:
         return NULL;
     case FLAGVER_EINVAL:
-        return "use sqlite:PATH or the name of a registered driver";
+        return remote ? NULL : "use sqlite:PATH or the name of a registered driver";
     case FLAGVER_EBUSY:
         return "look for a process that holds a transaction open, and try again";
     case FLAGVER_ECORRUPT:
-        return "stop writing to it, keep the file, and import the last good export into a new "
-               "store";
+        return remote ? "stop writing to it, keep the database, and import the last good export "
+                        "into a new one"
+                      : "stop writing to it, keep the file, and import the last good export into "
+                        "a new store";
     default:
-        return "check that the file and its directory can be read and written by this user";
+        return remote ? "check that the server runs and takes connections from here, and that "
+                        "database, role and rights are what they should be"
+                      : "check that the file and its directory can be read and written by this "
+                        "user";
     }
 }
 
@@ -98,7 +115,7 @@ static void say_advised(struct doctor *doctor, const char *what, const flagver_e
 
 static void say_error(struct doctor *doctor, const char *what, const flagver_error *error)
 {
-    say_advised(doctor, what, error, advice(error->code));
+    say_advised(doctor, what, error, advice(doctor, error->code));
 }
 
 /* ---- files ---- */
@@ -121,11 +138,13 @@ static void directory_of(const char *path, char *out, size_t size)
 }
 
 /* What a store is not that cannot be opened, where it should be a file. */
-static const char *advice_to_open(const char *uri, int code)
+static const char *advice_to_open(const struct doctor *doctor, int code)
 {
-    const char *colon = strchr(uri, ':'), *path = colon ? colon + 1 : uri;
+    const char *colon = strchr(doctor->uri, ':'), *path = colon ? colon + 1 : doctor->uri;
     char directory[4096];
 
+    if (is_remote(doctor))
+        return advice(doctor, code);
     directory_of(path, directory, sizeof directory);
     if (is_directory(path))
         return "this is a directory: name a file in it";
@@ -133,7 +152,7 @@ static const char *advice_to_open(const char *uri, int code)
         return "if another file was meant, check the path; if not, keep this one as it is and "
                "import the last good export into a new store";
     if (code != FLAGVER_ENOTFOUND)
-        return advice(code);
+        return advice(doctor, code);
     return is_directory(directory) ? "check the path, or create the store: flagver init"
                                    : "nor is there its directory: check the path, or create the "
                                      "directory, then the store: flagver init";
@@ -163,7 +182,7 @@ static bool check_open(struct doctor *doctor)
     fv_keyring_release(options.keys);
     if (r < 0) {
         say_advised(doctor, "the store cannot be opened", &error,
-                    advice_to_open(doctor->uri, error.code));
+                    advice_to_open(doctor, error.code));
         return false;
     }
     say(doctor, OK, "%s can be opened", doctor->store->shown);
@@ -183,6 +202,21 @@ static void check_driver(struct doctor *doctor)
     if (!(driver->capabilities & FLAGVER_DRIVER_DURABLE))
         say(doctor, WARNING,
             "this store may lose commits in a power cut; keep nothing in it that matters");
+}
+
+static void take_finding(void *data, int finding, const char *line)
+{
+    say(data, finding == OK || finding == WARNING ? finding : BAD, "%s", line);
+}
+
+/* What only its driver can tell of the database. */
+static void check_database(struct doctor *doctor)
+{
+    flagver_error error = { .code = 0 };
+    int r = fv_store_examine(doctor->store, take_finding, doctor, &error);
+
+    if (r < 0 && r != FLAGVER_ENOTSUP)
+        say_error(doctor, "the database cannot be looked at", &error);
 }
 
 /* False: there is nothing that could be looked at further. */
@@ -369,7 +403,7 @@ static void show_finding(void *data, const char *line)
 
     if (before < FINDINGS_SHOWN)
         say(verification->doctor, BAD, "tenant \"%s\": %s%s%s", verification->tenant, line,
-            before ? "" : "; ", before ? "" : advice(FLAGVER_ECORRUPT));
+            before ? "" : "; ", before ? "" : advice(verification->doctor, FLAGVER_ECORRUPT));
 }
 
 static void say_how_many_more(const struct verification *verification)
@@ -471,6 +505,45 @@ static bool count_key(void *data, const flagver_data_key *key)
     return true;
 }
 
+/* Is there a key for what is to be encrypted? The application may have its own. */
+static void check_key_to_seal(struct doctor *doctor, const char *tenant,
+                              const struct fv_policies *policies)
+{
+    const char *phase = fv_policies_encrypted(policies);
+    uint8_t key[FLAGVER_KEY_SIZE];
+    char id[FV_KEY_ID_SIZE];
+
+    if (!phase)
+        return;
+    if (fv_keyring_first(doctor->store->keys, id, key, NULL) < 0)
+        say(doctor, WARNING,
+            "tenant \"%s\": phase \"%s\" is encrypted and there is no key: put one into "
+            "FLAGVER_KEYS, unless the application brings its own",
+            tenant, phase);
+    else
+        say(doctor, OK, "tenant \"%s\": there is a key for what is encrypted, \"%s\"", tenant, id);
+    fv_wipe(key, sizeof key);
+}
+
+static void check_encryption(struct doctor *doctor, const char *tenant)
+{
+    flagver_error error = { .code = 0 };
+    struct fv_policies *policies;
+    struct fv_read read;
+    int r;
+
+    r = fv_read_begin(&read, doctor->store, tenant, &error);
+    if (r == 0)
+        r = fv_policies_read(&read, &policies, &error);
+    fv_read_end(&read);
+    if (r < 0) {
+        say_error(doctor, "the policies cannot be read", &error);
+        return;
+    }
+    check_key_to_seal(doctor, tenant, policies);
+    fv_policies_release(policies);
+}
+
 static void check_keys(struct doctor *doctor)
 {
     flagver_error error = { .code = 0 };
@@ -488,6 +561,8 @@ static void check_keys(struct doctor *doctor)
                 ", which is under \"%s\"; what they seal was not looked into: put the right key "
                 "of that name into FLAGVER_KEYS",
                 tenancy.tenant, tally.closed, tally.all, tally.no, tally.id);
+        else
+            check_encryption(doctor, tenancy.tenant);
     }
 }
 
@@ -673,14 +748,77 @@ static void check_clock(struct doctor *doctor)
         say(doctor, OK, "the clock says %s", date);
 }
 
+/* ---- the host's own ---- */
+
+static int check_options(const flagver_doctor_options *options, flagver_error *err)
+{
+    char what[48];
+    size_t i;
+    int r = 0;
+
+    if (options->tenant)
+        r = fv_check_text("options.tenant", options->tenant, FV_TENANT_LIMIT, err);
+    if (r == 0 && options->check_count && !options->checks)
+        r = fv_fail(err, FLAGVER_EINVAL, "options.checks is NULL");
+    for (i = 0; r == 0 && i < options->check_count; i++) {
+        snprintf(what, sizeof what, "options.checks[%zu].name", i);
+        r = fv_check_text(what, options->checks[i].name, NAME_LIMIT, err);
+        if (r == 0 && !options->checks[i].run)
+            r = fv_fail(err, FLAGVER_EINVAL, "options.checks[%zu].run is NULL", i);
+    }
+    return r;
+}
+
+static void run_check(struct doctor *doctor, const flagver_doctor_check *check)
+{
+    char words[LINE_SIZE / 2] = "";
+    int finding = check->run(check->data, words, sizeof words);
+
+    words[sizeof words - 1] = '\0';
+    words[strcspn(words, "\r\n")] = '\0';
+    if (finding < OK || finding > BAD)
+        say(doctor, BAD, "%s: the check returned %d, which is no finding: %s", check->name, finding,
+            words);
+    else
+        say(doctor, finding, "%s: %s", check->name,
+            *words          ? words
+            : finding == OK ? "fine"
+                            : "something is wrong, and the check does not say what");
+}
+
+static void run_checks(struct doctor *doctor)
+{
+    size_t i;
+
+    for (i = 0; i < doctor->options->check_count; i++)
+        run_check(doctor, &doctor->options->checks[i]);
+}
+
 /* ---- the whole ---- */
+
+/* Where the database keeps tenants apart, whose there are may be hidden from all but an owner. */
+static int find_tenants(struct doctor *doctor, flagver_error *err)
+{
+    const char *tenant = doctor->options->tenant ? doctor->options->tenant : DEFAULT_TENANT;
+    int r = fv_tenants_list(doctor->store, &doctor->tenants, err);
+
+    if (r < 0 || doctor->tenants.count ||
+        !(doctor->store->driver->capabilities & FLAGVER_DRIVER_TENANTS))
+        return r;
+    say(doctor, OK,
+        "whose records there are this role does not see, or there are none: those of \"%s\" are "
+        "looked into; the owner of the schema sees all",
+        tenant);
+    return fv_map_add(&doctor->tenants, tenant, strlen(tenant)) == FV_MAP_NONE ? fv_fail_memory(err)
+                                                                               : 0;
+}
 
 static void check_contents(struct doctor *doctor)
 {
     flagver_error error = { .code = 0 };
 
     fv_map_init(&doctor->tenants, NULL);
-    if (fv_tenants_list(doctor->store, &doctor->tenants, &error) < 0) {
+    if (find_tenants(doctor, &error) < 0) {
         say_error(doctor, "the records cannot be read", &error);
     } else {
         check_logs(doctor);
@@ -696,6 +834,7 @@ static void look_over(struct doctor *doctor)
     if (!check_open(doctor))
         return;
     check_driver(doctor);
+    check_database(doctor);
     check_file(doctor);
     if (check_version(doctor)) {
         check_schema(doctor);
@@ -706,11 +845,16 @@ static void look_over(struct doctor *doctor)
     fv_store_release(doctor->store);
 }
 
-int fv_doctor(const char *uri, void (*visit)(void *data, int finding, const char *line), void *data,
+int fv_doctor(const char *uri, const flagver_doctor_options *options,
+              void (*visit)(void *data, int finding, const char *line), void *data,
               flagver_error *err)
 {
-    struct doctor doctor = { .visit = visit, .data = data, .uri = uri };
+    struct doctor doctor = { .visit = visit, .data = data, .uri = uri, .options = options };
+    int r = check_options(options, err);
 
+    if (r < 0)
+        return r;
     look_over(&doctor);
+    run_checks(&doctor);
     return doctor.memory_is_short ? fv_fail_memory(err) : doctor.found;
 }

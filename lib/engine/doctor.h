@@ -4,10 +4,11 @@
 #ifndef FV_ENGINE_DOCTOR_H
 #define FV_ENGINE_DOCTOR_H
 
-#include "flagver/base.h"
+#include "flagver/store.h"
 
-/* As flagver_store_doctor(). */
-int fv_doctor(const char *uri, void (*visit)(void *data, int finding, const char *line), void *data,
+/* As flagver_store_doctor_with(). */
+int fv_doctor(const char *uri, const flagver_doctor_options *options,
+              void (*visit)(void *data, int finding, const char *line), void *data,
               flagver_error *err);
 
 #endif

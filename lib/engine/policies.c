@@ -246,6 +246,16 @@ int fv_policies_of(struct fv_policies *policies, const char *phase, const char *
     return r;
 }
 
+const char *fv_policies_encrypted(const struct fv_policies *policies)
+{
+    size_t i;
+
+    for (i = 0; i < policies->count; i++)
+        if (!policies->entries[i].broken && policies->entries[i].policy.encrypt)
+            return policies->entries[i].policy.subject;
+    return NULL;
+}
+
 /* ---- in a transaction ---- */
 
 void fv_policy_cache_init_lock(struct fv_policy_cache *cache)

@@ -50,6 +50,9 @@ void fv_policies_release(struct fv_policies *policies); /* NULL is fine */
 int fv_policies_of(struct fv_policies *policies, const char *phase, const char *subject,
                    struct fv_policy *ret_policy, flagver_error *err);
 
+/* The phase of one that asks for encryption; NULL: none does. */
+const char *fv_policies_encrypted(const struct fv_policies *policies);
+
 /* A policy, or an assignment, has come into force in this transaction. */
 int fv_policies_changed(flagver_txn *txn, enum fv_form form, flagver_error *err);
 

@@ -1,10 +1,13 @@
 #include "store/registry.h"
 
 #include <pthread.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "util/fail.h"
 
+/* The table as it was first: what came behind it is looked at where `size` has it. */
+#define FIRST_SIZE offsetof(flagver_driver, examine)
 #define DRIVER_LIMIT 32
 #define NAME_LIMIT 32
 
@@ -47,7 +50,7 @@ static int check(const flagver_driver *driver, flagver_error *err)
     if (driver->abi != FLAGVER_DRIVER_ABI)
         return fv_fail(err, FLAGVER_EINVAL, "the driver was made for ABI %u; this is ABI %u",
                        (unsigned)driver->abi, FLAGVER_DRIVER_ABI);
-    if (driver->size < sizeof *driver)
+    if (driver->size < sizeof *driver && driver->size != FIRST_SIZE)
         return fv_fail(err, FLAGVER_EINVAL, "the driver's table is %u bytes; %zu are needed",
                        (unsigned)driver->size, sizeof *driver);
     if (!valid_name(driver->name))

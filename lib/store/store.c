@@ -3,6 +3,7 @@
 #include "store/store.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -214,6 +215,17 @@ int fv_store_usable(const struct fv_store *store, flagver_error *err)
 int fv_store_watch(const struct fv_store *store)
 {
     return store->driver->watch_fd ? store->driver->watch_fd(store->handle) : -1;
+}
+
+int fv_store_examine(const struct fv_store *store,
+                     void (*visit)(void *data, int finding, const char *line), void *data,
+                     flagver_error *err)
+{
+    const flagver_driver *driver = store->driver;
+
+    if (driver->size <= offsetof(flagver_driver, examine) || !driver->examine)
+        return fv_fail(err, FLAGVER_ENOTSUP, "the driver \"%s\" has nothing to tell", driver->name);
+    return driver->examine(store->handle, visit, data, err);
 }
 
 /* ---- ids ---- */

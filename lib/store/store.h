@@ -74,6 +74,11 @@ int fv_store_usable(const struct fv_store *store, flagver_error *err);
 /* A descriptor that is readable when there may be changes, open as long as the store; -1: none. */
 int fv_store_watch(const struct fv_store *store);
 
+/* What the driver tells of its database, as `examine` does; FLAGVER_ENOTSUP: it has nothing to tell. */
+int fv_store_examine(const struct fv_store *store,
+                     void (*visit)(void *data, int finding, const char *line), void *data,
+                     flagver_error *err);
+
 /* A fresh UUIDv7. */
 int fv_store_id(struct fv_store *store, int64_t now_ms, flagver_id *ret_id, flagver_error *err);
 

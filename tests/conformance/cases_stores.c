@@ -2,7 +2,9 @@
  * Stores: the table of the driver, opening, schema, what is asked outside of
  * transactions, memory.
  */
+#include <poll.h>
 #include <stdatomic.h>
+#include <stddef.h>
 
 #include "fixture.h"
 
@@ -14,7 +16,7 @@ START_TEST(the_table_is_complete)
     bool enlists = driver->capabilities & FLAGVER_DRIVER_ENLIST;
 
     ck_assert_uint_eq(driver->abi, FLAGVER_DRIVER_ABI);
-    ck_assert_uint_eq(driver->size, sizeof *driver);
+    ck_assert_uint_ge(driver->size, offsetof(flagver_driver, examine));
     ck_assert_msg(driver->open && driver->close && driver->abandon && driver->ping &&
                       driver->describe && driver->schema_version && driver->schema_migrate &&
                       driver->schema_verify && driver->begin && driver->commit &&
@@ -596,10 +598,74 @@ START_TEST(an_outcome_is_that_of_the_transaction_with_the_key)
 }
 END_TEST
 
-START_TEST(a_descriptor_to_watch_is_one_or_none)
+static bool is_readable(int descriptor)
 {
-    if (conform.driver->watch_fd)
-        ck_assert_int_ge(conform.driver->watch_fd(conform.store), -1);
+    struct pollfd entry = { .fd = descriptor, .events = POLLIN };
+
+    return poll(&entry, 1, 0) == 1;
+}
+
+/* What was told on the way may arrive a moment later, but not for ever. */
+static bool comes_to_rest(int descriptor)
+{
+    uint64_t size;
+    int tries;
+
+    for (tries = 0; tries < 1000 && is_readable(descriptor); tries++)
+        assert_ok(
+            conform.driver->changes(conform.store, conform_text(TENANT), &size, &conform_error));
+    return !is_readable(descriptor);
+}
+
+START_TEST(a_descriptor_to_watch_rests_when_changes_was_asked)
+{
+    int descriptor;
+
+    if (!conform.driver->watch_fd)
+        return;
+    descriptor = conform.driver->watch_fd(conform.store);
+    ck_assert_int_ge(descriptor, -1);
+    if (descriptor < 0)
+        return;
+    ck_assert_int_eq(conform.driver->watch_fd(conform.store), descriptor);
+    ck_assert(comes_to_rest(descriptor));
+    conform_commit(begin_leaf(0));
+    ck_assert(comes_to_rest(descriptor));
+    ck_assert_int_eq(conform.driver->watch_fd(conform.store), descriptor);
+}
+END_TEST
+
+/* A table of before this member was there ends before it. */
+static bool examines(void)
+{
+    return conform.driver->size > offsetof(flagver_driver, examine) && conform.driver->examine;
+}
+
+static void take_finding(void *data, int finding, const char *line)
+{
+    const char *c;
+
+    ck_assert_int_ge(finding, FLAGVER_FINDING_OK);
+    ck_assert_int_le(finding, FLAGVER_FINDING_ERROR);
+    ck_assert_msg(*line, "a finding without words");
+    for (c = line; *c; c++)
+        ck_assert_msg((unsigned char)*c >= 0x20, "more than one line: %s", line);
+    ++*(int *)data;
+}
+
+/* As often as one likes, and without a schema, too. */
+START_TEST(what_is_examined_is_told_in_lines)
+{
+    int lines = 0, again = 0;
+
+    if (!examines())
+        return;
+    assert_ok(conform.driver->examine(conform.store, take_finding, &lines, &conform_error));
+    ck_assert_msg(lines > 0, "nothing was found, not even that all is well");
+    assert_ok(conform.driver->examine(conform.store, take_finding, &again, &conform_error));
+    ck_assert_int_eq(again, lines);
+    assert_ok(conform.driver->schema_migrate(conform.store, 0, &conform_error));
+    assert_ok(conform.driver->examine(conform.store, take_finding, &lines, &conform_error));
 }
 END_TEST
 
@@ -752,6 +818,7 @@ void conform_store_cases(Suite *suite)
     conform_add(tcase, NEEDS_SNAPSHOTS, changes_does_not_count_what_is_not_committed);
     conform_add(tcase, NEEDS_PROCESSES, changes_notices_what_another_store_commits);
     conform_add(tcase, 0, an_outcome_is_that_of_the_transaction_with_the_key);
-    conform_add(tcase, 0, a_descriptor_to_watch_is_one_or_none);
+    conform_add(tcase, 0, a_descriptor_to_watch_rests_when_changes_was_asked);
+    conform_add(tcase, 0, what_is_examined_is_told_in_lines);
     conform_add(tcase, 0, every_allocation_may_fail);
 }

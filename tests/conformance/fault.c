@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -340,6 +341,14 @@ static int schema_verify(flagver_store *store, void (*found)(void *data, const c
     int r = arrive(store->fault, FLAGVER_FAULT_SCHEMA_VERIFY, err);
 
     return r < 0 ? r : store->fault->inner->schema_verify(store->inner, found, checked, data, err);
+}
+
+static int examine(flagver_store *store, void (*visit)(void *data, int finding, const char *line),
+                   void *data, flagver_error *err)
+{
+    int r = arrive(store->fault, FLAGVER_FAULT_EXAMINE, err);
+
+    return r < 0 ? r : store->fault->inner->examine(store->inner, visit, data, err);
 }
 
 static int outcome(flagver_store *store, flagver_bytes tenant, flagver_bytes key,
@@ -761,6 +770,12 @@ OPEN_OF(5)
 OPEN_OF(6)
 OPEN_OF(7)
 
+/* A table that was compiled before this member came ends before it. */
+static bool can_examine(const flagver_driver *driver)
+{
+    return driver->size > offsetof(flagver_driver, examine) && driver->examine;
+}
+
 static void make(size_t slot, const flagver_driver *inner)
 {
     static int (*const opens[SLOTS])(const flagver_driver_config *, flagver_store **,
@@ -797,6 +812,7 @@ static void make(size_t slot, const flagver_driver *inner)
         .end_scan = end_scan,
         .changes = changes,
         .watch_fd = inner->watch_fd ? watch_fd : NULL,
+        .examine = can_examine(inner) ? examine : NULL,
     };
 }
 
