@@ -31,10 +31,10 @@ extern "C" {
  * has the rights that SELECT flagver.admit('ROLE') gives; one that bypasses row-level
  * security may only work for the tenant "default".
  *
- * - Each operation is in a savepoint. One that is refused leaves the application's transaction as it
- *   was, and flagver_txn_free() without a commit goes back to where ours began: what the
- *   application wrote before stays. (After a failed statement of its own the application's
- *   transaction remains failed.)
+ * - Each operation is in a savepoint. One that is refused leaves the application's transaction
+ *   as it was, and flagver_txn_free() without a commit goes back to where ours began: what
+ *   the application wrote before stays. (After a failed statement of its own the
+ *   application's transaction remains failed.)
  * - Any isolation level will do. From REPEATABLE READ on, who comes second gets FLAGVER_EBUSY:
  *   roll back, and start over.
  * - Locks are waited for as long as the connection's lock_timeout says, which PostgreSQL does

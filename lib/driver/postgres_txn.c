@@ -262,7 +262,7 @@ static bool has_ended(struct fv_pg *conn)
     return fv_pg_is_lost(conn);
 }
 
-/* Did the server say what became of COMMIT? What ends the session may come from either side of it. */
+/* Did the server say what became of COMMIT? What ends a session may come before and after it. */
 static bool is_certain(const struct fv_pg *conn, const flagver_error *problem)
 {
     const char *state = problem->sqlstate;
@@ -484,8 +484,8 @@ int fv_pg_outcome(flagver_store *store, flagver_bytes tenant, flagver_bytes key,
 
 /*
  * One row is asked for as a range from itself to itself, in order: then a planner that takes the
- * tenant for a small one cannot choose to go through all of it. Many are asked for one after the other,
- * as they are named, so they are locked in the order of their keys.
+ * tenant for a small one cannot choose to go through all of it. Many are asked for one after the
+ * other, as they are named, so they are locked in the order of their keys.
  */
 #define SERIES_COLUMNS "s.id, s.last_no, s.current_no, s.rev, s.changed_at"
 #define SERIES_OF(phase, subject)                                                              \
