@@ -78,8 +78,10 @@ check-threads: $(WITH_CLUSTER) $(THREAD_TESTS)
 	@fixed=; ! setarch -R true 2>/dev/null || fixed='setarch -R'; \
 	CK_TIMEOUT_MULTIPLIER=10 $$fixed $(RUN_TESTS) $(THREAD_TESTS)
 
-check-valgrind: $(TESTS)
-	@scripts/run-tests.sh --valgrind $(filter $(BUILD)/tests/unit/%,$(TESTS))
+VALGRIND_TESTS := $(filter-out $(CLUSTER_TESTS),$(filter $(BUILD)/tests/unit/%,$(TESTS)))
+
+check-valgrind: $(VALGRIND_TESTS)
+	@scripts/run-tests.sh --valgrind $(VALGRIND_TESTS)
 
 # The suite that every driver passes, on each of ours.
 check-conformance: $(WITH_CLUSTER) $(CONFORMANCE_TESTS)
