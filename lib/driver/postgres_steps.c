@@ -30,7 +30,8 @@
  * somebody else could approve what is just being changed.
  *
  * A step that adds a table or a function adds it to rights(), too, and ends with admit() for
- * every role that has been admitted.
+ * every role that has been admitted. One that adds a reference to rows that are there lifts FORCE
+ * for that time: without a tenant the owner finds nothing that they could refer to.
  */
 
 /* ---- version 2, the first that there was on PostgreSQL ---- */

@@ -545,6 +545,35 @@ START_TEST(who_may_not_make_temporary_tables_is_told_what_to_grant)
 }
 END_TEST
 
+START_TEST(a_standby_is_told_from_damage)
+{
+    struct cluster *mine = cluster_start(NULL), *standby;
+    flagver_driver_config how = { .size = sizeof how, .no_upgrade = 1 };
+    flagver_store *opened;
+
+    cluster_database(mine, "one", NULL);
+    how.path = cluster_uri(mine, "one", "owner") + strlen("postgresql:");
+    assert_ok(driver->open(&how, &opened, &error));
+    assert_ok(driver->schema_migrate(opened, FLAGVER_SCHEMA_VERSION, &error));
+    driver->close(opened);
+    standby = cluster_standby(mine, NULL);
+    cluster_wait_standby(mine, standby);
+
+    how.path = cluster_uri(standby, "one", "owner") + strlen("postgresql:");
+    how.read_only = 1;
+    assert_ok(driver->open(&how, &opened, &error));
+    found_lines[0] = 0;
+    found_count = checked_count = 0;
+    assert_ok(driver->schema_verify(opened, note_found, note_checked, NULL, &error));
+    assert_in_found("as this is a standby: verify on the server that it follows");
+    ck_assert_uint_eq(found_count, 1);
+    ck_assert_uint_gt(checked_count, 5); /* rows */
+    driver->close(opened);
+    cluster_stop(standby);
+    cluster_stop(mine);
+}
+END_TEST
+
 /* ---- up and down ---- */
 
 #define OBJECTS                                                                                   \
@@ -1057,7 +1086,8 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("postgres schema");
-    TCase *filled = tcase_create("filled"), *empty = tcase_create("empty");
+    TCase *filled = tcase_create("filled"), *empty = tcase_create("empty"),
+          *standby = tcase_create("standby");
 
     if (!cluster_possible())
         cluster_skip();
@@ -1107,5 +1137,9 @@ int main(void)
     tcase_add_test(empty, texts_in_another_encoding_are_refused);
     tcase_add_test(empty, a_step_that_fails_leaves_what_was_there);
     suite_add_tcase(suite, empty);
+
+    tcase_set_timeout(standby, 120);
+    tcase_add_test(standby, a_standby_is_told_from_damage);
+    suite_add_tcase(suite, standby);
     return run_suite(suite);
 }
