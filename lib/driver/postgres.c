@@ -205,6 +205,7 @@ static void add_all(struct fv_text *text, flagver_store *store)
     add_json(text, "role", facts.role);
     fv_text_format(text, ",\"pooler\":%s,\"bypasses_row_security\":%s,\"standby\":%s",
                    truth(facts.pooled), truth(facts.bypasses), truth(facts.standby));
+    fv_text_format(text, ",\"listening\":%s", fv_pg_listens(store));
     fv_text_format(text,
                    ",\"connections\":{\"limit\":%d,\"writing\":%d,\"reading\":%d,\"idle\":%d}}",
                    (int)store->target.pool, writing, reading, idle);

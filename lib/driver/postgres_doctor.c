@@ -245,11 +245,11 @@ static void judge_durability(struct examination *examination, const PGresult *ro
         say(examination, BAD,
             "fsync is off: a power cut may destroy the database; set fsync = on in "
             "postgresql.conf and reload");
-    if (!whole)
+    else if (!whole)
         say(examination, WARNING,
             "full_page_writes is off: a power cut may leave torn pages, unless the file system "
             "rules that out; set full_page_writes = on");
-    if (forced && whole)
+    else
         say(examination, OK, "the server forces what is committed to its disk%s",
             strcmp(commits, "off") == 0 ? "; synchronous_commit is off, our transactions set it on"
                                         : "");

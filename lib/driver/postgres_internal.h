@@ -278,6 +278,9 @@ void fv_pg_notify_rest(struct fv_pg *conn);
 /* The descriptor; opened on first use, -1 when there is none to be had. */
 int fv_pg_watch_fd(flagver_store *store);
 
+/* "true" or "false"; "null" while somebody is at it, who is not waited for. */
+const char *fv_pg_listens(flagver_store *store);
+
 /* Take what has been heard, so that the descriptor rests; connect again when that was lost. */
 void fv_pg_hear(flagver_store *store);
 void fv_pg_notify_close(flagver_store *store);
@@ -329,6 +332,8 @@ struct flagver_driver_txn {
     uint32_t savepoint;  /* of an adopted one: its number in this process, and in its name */
     PGresult *before;    /* and what was set before: the tenant, in column 0 */
     struct fv_text copy; /* room for rows on their way into a table */
+    struct fv_pg_sender *sender; /* what was sent */
+    bool behind;         /* and its answers are still to be taken: see fv_pg_settle() */
 };
 
 int fv_pg_begin(flagver_store *store, flagver_bytes tenant, int mode, flagver_driver_txn **ret_txn,
@@ -371,6 +376,13 @@ int fv_pg_guard_end(flagver_driver_txn *txn, int r, flagver_error *err);
 
 int fv_pg_apply(flagver_driver_txn *txn, const flagver_change *changes, size_t count,
                 flagver_error *err);
+
+/*
+ * The answers to many changes are taken by the call that follows, through fv_pg_guard_begin(), so
+ * that caller and server work at the same time. A conflict is FLAGVER_EBUSY then, since not
+ * every call may tell of one; all that follow return the same.
+ */
+int fv_pg_settle(flagver_driver_txn *txn, flagver_error *err);
 
 /*
  * Of the changes from the first on, as many as can be written many at a time: at least

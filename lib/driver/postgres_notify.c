@@ -289,6 +289,17 @@ int fv_pg_watch_fd(flagver_store *store)
     return descriptor;
 }
 
+const char *fv_pg_listens(flagver_store *store)
+{
+    bool listens;
+
+    if (pthread_mutex_trylock(&store->hearing) != 0)
+        return "null";
+    listens = store->listener != NULL;
+    pthread_mutex_unlock(&store->hearing);
+    return listens ? "true" : "false";
+}
+
 void fv_pg_notify_close(flagver_store *store)
 {
     close_watch(store);
