@@ -317,19 +317,39 @@ int fv_tenants_list(struct fv_store *store, struct fv_map *names, flagver_error 
     return r;
 }
 
-/* All tenants' names, or only this one's. */
+/* Has this tenant anything? */
+static int check_tenant(struct fv_store *store, const char *tenant, flagver_error *err)
+{
+    static const flagver_query queries[] = { { .kind = FLAGVER_QUERY_SERIES, .limit = 1 },
+                                             { .kind = FLAGVER_QUERY_LEAVES, .limit = 1 } };
+    struct fv_read read;
+    flagver_row row;
+    size_t i;
+    int r;
+
+    r = fv_read_begin(&read, store, tenant, err);
+    if (r < 0)
+        return r;
+    for (i = 0; r == 0 && i < sizeof queries / sizeof *queries; i++) {
+        r = fv_read_scan(&read, &queries[i], err);
+        if (r == 0)
+            r = fv_read_next(&read, &row, err);
+    }
+    fv_read_end(&read);
+    return r == 0 ? fv_fail(err, FLAGVER_ENOTFOUND, "the store has no tenant \"%s\"", tenant) : r;
+}
+
+/* All tenants' names, or only this one's: who names one need not be allowed to see the others. */
 static int choose_tenants(struct fv_store *store, const char *only, struct fv_map *names,
                           flagver_error *err)
 {
-    bool there;
-    int r = fv_tenants_list(store, names, err);
+    int r;
 
-    if (r < 0 || !only)
+    if (!only)
+        return fv_tenants_list(store, names, err);
+    r = check_tenant(store, only, err);
+    if (r < 0)
         return r;
-    there = fv_map_find(names, only, strlen(only)) != FV_MAP_NONE;
-    fv_map_clear(names);
-    if (!there)
-        return fv_fail(err, FLAGVER_ENOTFOUND, "the store has no tenant \"%s\"", only);
     return fv_map_add(names, only, strlen(only)) == FV_MAP_NONE ? fv_fail_memory(err) : 0;
 }
 
