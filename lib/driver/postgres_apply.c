@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "util/fail.h"
+#include "util/memory.h"
 
 /*
  * What is expected of a row is part of the statement that writes it, which finds the row as it
@@ -18,6 +19,7 @@
  */
 
 #define QUEUED 256 /* statements that are sent before their answers are taken */
+#define MUCH 512   /* changes, whose answers are taken by the transaction's next call */
 #define NAME_SIZE 400
 
 /* ---- statements ---- */
@@ -296,13 +298,11 @@ static const struct kind *kind_of(int32_t kind)
     return kind > 0 && kind < (int32_t)(sizeof kinds / sizeof *kinds) ? &kinds[kind] : NULL;
 }
 
-static const struct writing *writing_of(const flagver_change *change)
+static const struct writing *writing_of(int32_t number, int64_t expect)
 {
-    const struct kind *kind = kind_of(change->kind);
+    const struct kind *kind = kind_of(number);
 
-    return change->expect == 0                    ? kind->absent
-           : change->expect == FLAGVER_EXPECT_ANY ? kind->any
-                                                  : kind->present;
+    return expect == 0 ? kind->absent : expect == FLAGVER_EXPECT_ANY ? kind->any : kind->present;
 }
 
 /* ---- what can be said before anything is sent ---- */
@@ -327,9 +327,6 @@ static int check(const flagver_driver_txn *txn, const flagver_change *changes, s
     size_t i;
     int r = 0;
 
-    if (txn->failed)
-        return fv_fail(err, FLAGVER_EINVAL,
-                       "a change of this transaction was refused; it can only be rolled back");
     if (txn->mode != FLAGVER_MODE_WRITE)
         return fv_fail(err, FLAGVER_EINVAL, "the transaction only reads");
     for (i = 0; r == 0 && i < count; i++)
@@ -342,17 +339,23 @@ static int check(const flagver_driver_txn *txn, const flagver_change *changes, s
 
 /* ---- refusals ---- */
 
-/* A statement that was sent: for one change, or for `rows` new rows of this change's kind. */
+/*
+ * A statement that was sent: for one change, or for `rows` new rows of this kind. The change is
+ * there until the call returns that has brought it.
+ */
 struct sent {
     const flagver_change *change;
+    int32_t kind;
+    int64_t expect;
     int64_t rows; /* that it touches */
     bool many;
 };
 
-struct sender {
-    flagver_driver_txn *txn;
-    struct sent sent[QUEUED];
+/* `late` is what was refused behind the call's back: every later one is told. */
+struct fv_pg_sender {
+    struct sent list[QUEUED];
     size_t count;
+    flagver_error late;
 };
 
 static void add_text(char *out, size_t size, const char *before, flagver_bytes text)
@@ -403,21 +406,24 @@ static void name_change(const flagver_change *change, char *out, size_t size)
 
 static void name_sent(const struct sent *sent, char *out, size_t size)
 {
+    const struct kind *kind = kind_of(sent->kind);
+
     if (sent->many)
-        snprintf(out, size, "one of %" PRId64 " %s", sent->rows,
-                 kind_of(sent->change->kind)->names);
-    else
+        snprintf(out, size, "one of %" PRId64 " %s", sent->rows, kind->names);
+    else if (sent->change)
         name_change(sent->change, out, size);
+    else
+        snprintf(out, size, "%s", kind->name);
 }
 
 /* It is about a row that must not be there. */
 static bool is_new(const struct sent *sent)
 {
-    switch (sent->change->kind) {
+    switch (sent->kind) {
     case FLAGVER_CHANGE_SERIES:
     case FLAGVER_CHANGE_KEYED:
     case FLAGVER_CHANGE_KEYED_DELETE:
-        return sent->change->expect == 0;
+        return sent->expect == 0;
     case FLAGVER_CHANGE_VERSION_CHANGE:
     case FLAGVER_CHANGE_HEAD:
     case FLAGVER_CHANGE_SHRED:
@@ -433,18 +439,16 @@ static bool is_new(const struct sent *sent)
 /* The rows that there are are not those that were expected. */
 static int fail_expectation(const struct sent *sent, flagver_error *err)
 {
-    const flagver_change *change = sent->change;
     char name[NAME_SIZE];
 
     name_sent(sent, name, sizeof name);
     if (is_new(sent))
         return fv_fail(err, FLAGVER_ECONFLICT, "the %s is there already", name);
-    if (change->kind == FLAGVER_CHANGE_HEAD)
-        return fv_fail(err, FLAGVER_ECONFLICT, "the log has not got %" PRIu64 " leaves",
-                       change->row.head->size);
-    if (writing_of(change)->compared && change->expect != FLAGVER_EXPECT_ANY)
+    if (sent->kind == FLAGVER_CHANGE_HEAD)
+        return fv_fail(err, FLAGVER_ECONFLICT, "the log is not of the size that its head is for");
+    if (writing_of(sent->kind, sent->expect)->compared && sent->expect != FLAGVER_EXPECT_ANY)
         return fv_fail(err, FLAGVER_ECONFLICT, "the %s is not there with rev %" PRId64, name,
-                       change->expect);
+                       sent->expect);
     return fv_fail(err, FLAGVER_ECONFLICT, "the %s is not there", name);
 }
 
@@ -468,28 +472,31 @@ static int fail_refused(const struct sent *sent, const flagver_error *refused, f
 
 /* ---- statements on their way ---- */
 
-static void note(struct sender *sender, const flagver_change *change, int64_t rows, bool many)
+static void note(flagver_driver_txn *txn, const flagver_change *change, int64_t rows, bool many)
 {
-    sender->sent[sender->count++] = (struct sent){ change, rows, many };
+    struct fv_pg_sender *sender = txn->sender;
+
+    sender->list[sender->count++] = (struct sent){ change, change->kind, change->expect, rows,
+                                                   many };
     if (change->kind == FLAGVER_CHANGE_LEAF)
-        sender->txn->grown = true;
+        txn->grown = true;
 }
 
-static int queue_one(struct sender *sender, const flagver_change *change, flagver_error *err)
+static int queue_one(flagver_driver_txn *txn, const flagver_change *change, flagver_error *err)
 {
-    const struct writing *writing = writing_of(change);
+    const struct writing *writing = writing_of(change->kind, change->expect);
     bool any = change->expect == FLAGVER_EXPECT_ANY;
     struct fv_pg_parameters parameters;
 
     parameters.count = 0;
-    fv_pg_text(&parameters, sender->txn->tenant);
+    fv_pg_text(&parameters, txn->tenant);
     fv_pg_fill(&parameters, writing->columns, writing->used, change);
     if (writing->compared) {
         fv_pg_number(&parameters, any ? INT64_MIN : change->expect);
         fv_pg_number(&parameters, any ? INT64_MAX : change->expect);
     }
-    note(sender, change, writing->rows, false);
-    return fv_pg_queue(sender->txn->conn, &writing->statement, &parameters, err);
+    note(txn, change, writing->rows, false);
+    return fv_pg_queue(txn->conn, &writing->statement, &parameters, err);
 }
 
 static const flagver_change *first_of(const flagver_change *changes, int32_t kind)
@@ -499,34 +506,52 @@ static const flagver_change *first_of(const flagver_change *changes, int32_t kin
     return changes;
 }
 
-static int queue_run(struct sender *sender, const flagver_change *changes, size_t count,
+static int queue_run(flagver_driver_txn *txn, const flagver_change *changes, size_t count,
                      flagver_error *err)
 {
     size_t i, rows;
     int r = 0;
 
     for (i = 0; r == 0 && i < FV_PG_BULK_KINDS; i++) {
-        r = fv_pg_bulk_queue(sender->txn, changes, count, fv_pg_bulk_kinds[i], &rows, err);
+        r = fv_pg_bulk_queue(txn, changes, count, fv_pg_bulk_kinds[i], &rows, err);
         if (r == 0 && rows > 0)
-            note(sender, first_of(changes, fv_pg_bulk_kinds[i]), (int64_t)rows, true);
+            note(txn, first_of(changes, fv_pg_bulk_kinds[i]), (int64_t)rows, true);
     }
     return r;
 }
 
 /* As many of the changes as one pipeline takes. */
-static int queue_some(struct sender *sender, const flagver_change *changes, size_t count,
+static int queue_some(flagver_driver_txn *txn, const flagver_change *changes, size_t count,
                       size_t *ret_queued, flagver_error *err)
 {
     size_t at = 0, run;
     int r = 0;
 
-    sender->count = 0;
-    while (r == 0 && at < count && sender->count + FV_PG_BULK_KINDS <= QUEUED) {
+    txn->sender->count = 0;
+    while (r == 0 && at < count && txn->sender->count + FV_PG_BULK_KINDS <= QUEUED) {
         run = fv_pg_bulk_count(changes + at, count - at);
-        r = run ? queue_run(sender, changes + at, run, err) : queue_one(sender, changes + at, err);
+        r = run ? queue_run(txn, changes + at, run, err) : queue_one(txn, changes + at, err);
         at += run ? run : 1;
     }
     *ret_queued = at;
+    return r;
+}
+
+/* From here to take_answers() the connection is in the pipeline: `behind`. */
+static int send_some(flagver_driver_txn *txn, const flagver_change *changes, size_t count,
+                     size_t *ret_sent, flagver_error *err)
+{
+    int r = fv_pg_pipeline_begin(txn->conn, err), flushed;
+
+    if (r < 0)
+        return r;
+    r = queue_some(txn, changes, count, ret_sent, err);
+    flushed = fv_pg_flush(txn->conn, r < 0 ? NULL : err);
+    r = r < 0 ? r : flushed;
+    if (r < 0)
+        fv_pg_pipeline_end(txn->conn, NULL); /* with the answers to what was queued */
+    else
+        txn->behind = true;
     return r;
 }
 
@@ -537,12 +562,12 @@ static int64_t rows_of(PGresult *result)
     return strtoll(PQcmdTuples(result), NULL, 10);
 }
 
-static int take_answer(struct sender *sender, const struct sent *sent, flagver_error *err)
+static int take_answer(flagver_driver_txn *txn, const struct sent *sent, flagver_error *err)
 {
     flagver_error refused;
     PGresult *result;
     int64_t rows;
-    int r = fv_pg_take(sender->txn->conn, &result, &refused);
+    int r = fv_pg_take(txn->conn, &result, &refused);
 
     if (r < 0)
         return fail_refused(sent, &refused, err);
@@ -551,38 +576,81 @@ static int take_answer(struct sender *sender, const struct sent *sent, flagver_e
     return sent->rows == ANY_NUMBER || rows == sent->rows ? 0 : fail_expectation(sent, err);
 }
 
-static int send_some(struct sender *sender, const flagver_change *changes, size_t count,
-                     size_t *ret_sent, flagver_error *err)
+static int take_answers(flagver_driver_txn *txn, flagver_error *err)
 {
-    struct fv_pg *conn = sender->txn->conn;
     size_t i;
-    int r, end;
+    int r = 0, end;
 
-    r = fv_pg_pipeline_begin(conn, err);
-    if (r < 0)
-        return r;
-    r = queue_some(sender, changes, count, ret_sent, err);
-    end = fv_pg_flush(conn, r < 0 ? NULL : err); /* answers come, whatever was queued */
-    r = r < 0 ? r : end;
-    for (i = 0; r == 0 && i < sender->count; i++)
-        r = take_answer(sender, &sender->sent[i], err);
-    end = fv_pg_pipeline_end(conn, r < 0 ? NULL : err);
+    if (!txn->behind)
+        return 0;
+    txn->behind = false;
+    for (i = 0; r == 0 && i < txn->sender->count; i++)
+        r = take_answer(txn, &txn->sender->list[i], err);
+    end = fv_pg_pipeline_end(txn->conn, r < 0 ? NULL : err);
     return r < 0 ? r : end;
+}
+
+static int send_all(flagver_driver_txn *txn, const flagver_change *changes, size_t count,
+                    flagver_error *err)
+{
+    size_t done = 0, sent;
+    int r = 0;
+
+    for (; r == 0 && done < count; done += sent) {
+        r = take_answers(txn, err);
+        if (r == 0)
+            r = send_some(txn, changes + done, count - done, &sent, err);
+    }
+    return r;
+}
+
+/*
+ * While the server is busy with much the caller makes ready what comes next. Of an application's
+ * transaction it has to be known at once whether the savepoint is needed.
+ */
+static int await_answers(flagver_driver_txn *txn, size_t count, flagver_error *err)
+{
+    size_t i;
+
+    if (txn->adopted || count < MUCH)
+        return take_answers(txn, err);
+    for (i = 0; i < txn->sender->count; i++)
+        txn->sender->list[i].change = NULL;
+    return 0;
+}
+
+int fv_pg_settle(flagver_driver_txn *txn, flagver_error *err)
+{
+    struct fv_pg_sender *sender = txn->sender;
+
+    if (txn->behind && take_answers(txn, &sender->late) < 0) {
+        if (sender->late.code == FLAGVER_ECONFLICT)
+            sender->late.code = FLAGVER_EBUSY;
+        txn->failed = true;
+    }
+    if (!sender || !sender->late.code)
+        return 0;
+    if (err)
+        *err = sender->late;
+    return sender->late.code;
 }
 
 int fv_pg_apply(flagver_driver_txn *txn, const flagver_change *changes, size_t count,
                 flagver_error *err)
 {
-    struct sender sender = { .txn = txn };
-    size_t done = 0, sent;
     int r = check(txn, changes, count, err);
 
     if (r < 0 || count == 0)
         return r;
+    if (!txn->sender)
+        txn->sender = fv_allocate_zeroed(txn->store->memory, 1, sizeof *txn->sender);
+    if (!txn->sender)
+        return fv_fail_memory(err);
     r = fv_pg_guard_begin(txn, err);
     if (r < 0)
         return r;
-    for (; r == 0 && done < count; done += sent)
-        r = send_some(&sender, changes + done, count - done, &sent, err);
+    r = send_all(txn, changes, count, err);
+    if (r == 0)
+        r = await_answers(txn, count, err);
     return fv_pg_guard_end(txn, r, err);
 }

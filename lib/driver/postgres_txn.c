@@ -35,6 +35,7 @@ void fv_pg_txn_free(flagver_driver_txn *txn)
 {
     PQclear(txn->before);
     fv_text_clear(&txn->copy);
+    fv_release(txn->store->memory, txn->sender);
     fv_release(txn->store->memory, txn);
 }
 
@@ -202,6 +203,7 @@ static void undo(struct fv_pg *conn)
 static void end_own(flagver_driver_txn *txn)
 {
     if (txn->conn) {
+        fv_pg_settle(txn, NULL);
         undo(txn->conn);
         fv_pg_pool_put(txn->conn);
     }
@@ -239,8 +241,12 @@ static int fail_lost(flagver_error *err)
                    "the connection was lost and the transaction with it; nothing has happened");
 }
 
-static int check_open(const flagver_driver_txn *txn, flagver_error *err)
+static int check_open(flagver_driver_txn *txn, flagver_error *err)
 {
+    int r = fv_pg_settle(txn, err);
+
+    if (r < 0)
+        return r;
     if (fv_pg_is_lost(txn->conn))
         return fail_lost(err);
     return txn->failed
