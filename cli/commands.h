@@ -97,6 +97,7 @@ int cli_doctor(const struct cli_request *request);
 int cli_health(const struct cli_request *request);
 int cli_export(const struct cli_request *request);
 int cli_import(const struct cli_request *request);
+int cli_copy_store(const struct cli_request *request, const char *from); /* copy.c */
 int cli_init(const struct cli_request *request);
 
 /* metrics.c */

@@ -87,10 +87,15 @@ const struct cli_command cli_commands[] = {
         .name = "doctor",
         .operands = "",
         .summary = "checks before a deployment",
+        .options = CLI_BIT(CLI_CHECK),
         .manual = "Look the store over: can it be opened and written, is its schema whole, is\n"
                   "there room on the disk, are its flags well-formed, are every tenant's\n"
-                  "records what its audit log says. A line for each, which says what to do where\n"
-                  "something is wrong.\n"
+                  "records what its audit log says. Of a server: its version, rights, settings,\n"
+                  "clock, room. A line for each, which says what to do where something is wrong.\n"
+                  "\n"
+                  "Each --check is run by /bin/sh -c behind that, and becomes a line, too: the\n"
+                  "first one that it prints. With exit status 0 all is well, 1 is a warning, any\n"
+                  "other an error.\n"
                   "\n"
                   "Exit status: 1 when something is.",
         .run = cli_doctor,
@@ -114,11 +119,21 @@ const struct cli_command cli_commands[] = {
     },
     {
         .name = "import",
-        .operands = "FILE",
-        .summary = "bring such a file into a store",
+        .operands = "SOURCE",
+        .summary = "bring in such a file, or a store",
+        .options = CLI_BIT(CLI_FOLLOW),
         .manual = "Bring an export into a store in which its tenants have no records yet. The\n"
                   "file is checked first; one that is damaged changes nothing. Whose they are\n"
-                  "says the file: --tenant is refused, FLAGVER_TENANT does not matter.",
+                  "says the file: --tenant is refused, FLAGVER_TENANT does not matter.\n"
+                  "\n"
+                  "Where SOURCE is the URI of a store (sqlite:app.db) everything in that is\n"
+                  "copied, or what --tenant (or FLAGVER_TENANT) has there, while others use it.\n"
+                  "A copy that was cut off goes on when it is begun again. At the end both are\n"
+                  "compared. With --follow it keeps up with the source until it is interrupted,\n"
+                  "and ends when nothing is missing: then the target can take over.\n"
+                  "\n"
+                  "Exit status: 1 when it was interrupted before everything was copied, 5 when\n"
+                  "somebody else has written to the target.",
         .run = cli_import,
     },
     {

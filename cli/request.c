@@ -65,6 +65,8 @@ const struct cli_option_form cli_options[CLI_OPTION_COUNT] = {
     [CLI_TREE_ONLY] = { "tree-only", NULL, "the log alone, not the records" },
     [CLI_PHASE] = { "phase", "PHASE", "only of this phase" },
     [CLI_SUBJECT] = { "subject", "SUBJECT", "only of this subject, all of it" },
+    [CLI_FOLLOW] = { "follow", NULL, "keep up with the source until it is interrupted" },
+    [CLI_CHECK] = { "check", "COMMAND", "a check of your own; once more for each further one" },
 };
 
 /* How many of the words spell the command's name; `whole` when all of the name is there. */
@@ -270,12 +272,14 @@ static int take_option(struct cli_request *request, char **argv, struct mistake 
     request->values[option] = value;
     if (option == CLI_ROLE)
         request->roles[request->role_count++] = value;
+    if (option == CLI_CHECK)
+        request->checks[request->check_count++] = value;
     return cli_options[option].value && !equals ? 2 : 1;
 }
 
 static int check_options(const struct cli_request *request)
 {
-    size_t role;
+    size_t role, check;
     int i;
 
     for (i = 0; i < CLI_OPTION_COUNT; i++)
@@ -288,6 +292,9 @@ static int check_options(const struct cli_request *request)
     for (role = 0; role < request->role_count; role++)
         if (!*request->roles[role])
             return cli_request_refuse(request, "--role is empty");
+    for (check = 0; check < request->check_count; check++)
+        if (!*request->checks[check])
+            return cli_request_refuse(request, "--check is empty");
     return 0;
 }
 
@@ -323,6 +330,7 @@ int cli_request_parse(struct cli_request *request, int argc, char **argv)
 
     *request = (struct cli_request){ .operands = argv + 1 };
     request->roles = cli_allocate((size_t)argc * sizeof *request->roles);
+    request->checks = cli_allocate((size_t)argc * sizeof *request->checks);
     while (i < argc) {
         if (only_operands || !is_option(argv[i]))
             request->operands[request->operand_count++] = argv[i++];
@@ -352,7 +360,8 @@ int cli_request_parse(struct cli_request *request, int argc, char **argv)
 void cli_request_clear(struct cli_request *request)
 {
     free(request->roles);
-    request->roles = NULL;
+    free(request->checks);
+    request->roles = request->checks = NULL;
 }
 
 const char *cli_request_operand(const struct cli_request *request, int index)

@@ -4,7 +4,7 @@
  * Options may stand anywhere, as --name=value or --name value; after "--" all
  * words are operands. A word that begins with "--" is taken as a value only
  * behind "=", so that a forgotten value is noticed. Given twice, the last counts,
- * except for --role.
+ * except for --role and --check.
  */
 #ifndef CLI_REQUEST_H
 #define CLI_REQUEST_H
@@ -71,6 +71,8 @@ enum cli_option {
     CLI_TREE_ONLY,
     CLI_PHASE,
     CLI_SUBJECT,
+    CLI_FOLLOW,
+    CLI_CHECK,
     CLI_OPTION_COUNT
 };
 
@@ -107,6 +109,8 @@ struct cli_request {
     const char *values[CLI_OPTION_COUNT]; /* NULL: not given; "" where it takes none */
     const char **roles;                   /* each --role */
     size_t role_count;
+    const char **checks; /* each --check */
+    size_t check_count;
     char **operands;
     int operand_count;
 };

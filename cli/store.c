@@ -31,8 +31,7 @@ static const char *setting(const struct cli_request *request, enum cli_option op
     return value && *value ? value : NULL;
 }
 
-/* Does the text begin with "name:", as drivers' names are spelled? */
-static bool has_scheme(const char *text)
+bool cli_is_uri(const char *text)
 {
     size_t length = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789+-.");
 
@@ -46,7 +45,7 @@ int cli_store_uri(const struct cli_request *request, const char **ret_uri)
     *ret_uri = uri ? uri : DEFAULT_STORE;
     if (strcmp(*ret_uri, "memory:") == 0)
         return cli_request_refuse(request, "a store in memory ends with this command");
-    if (has_scheme(*ret_uri))
+    if (cli_is_uri(*ret_uri))
         return 0;
     cli_complain(request->values[CLI_STORE] ? "--store" : "FLAGVER_STORE",
                  "\"%s\" is no URI; an SQLite file is sqlite:%s", *ret_uri,

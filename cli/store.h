@@ -18,6 +18,9 @@
  */
 int cli_store_uri(const struct cli_request *request, const char **ret_uri);
 
+/* Does the text begin with "name:", as URIs of stores do? */
+bool cli_is_uri(const char *text);
+
 /* --tenant, else FLAGVER_TENANT; NULL: neither. */
 const char *cli_store_tenant(const struct cli_request *request);
 

@@ -163,6 +163,10 @@ int cli_import(const struct cli_request *request)
     flagver_error error;
     int r;
 
+    if (cli_is_uri(file))
+        return cli_copy_store(request, file);
+    if (request->values[CLI_FOLLOW])
+        return cli_request_refuse(request, "a file does not change: --follow is for stores");
     if (request->values[CLI_TENANT])
         return cli_request_refuse(request,
                                   "takes no --tenant: the file says whose records they are");

@@ -8,10 +8,10 @@ schema status||
 schema up||
 schema down|[VERSION]|--backup --no-backup
 schema verify||
-doctor||
+doctor||--check
 health||
 export|FILE|
-import|FILE|
+import|SOURCE|--follow
 flag put|KEY FILE|--note --expect --idempotency-key
 flag get|KEY [NO]|--at
 flag list||--at --deleted
@@ -88,7 +88,7 @@ _flagver_is_switch() {
     case $1 in
     --json | --help | --version | --batch | --prune | --keep-off | --deleted | --merge-patch | \
         --clear | --no-backup | --by-month | --submit | --emergency | --all | --remove | \
-        --approve | --reject | --pending | --tree-only) ;;
+        --approve | --reject | --pending | --tree-only | --follow) ;;
     *) return 1 ;;
     esac
 }
@@ -202,7 +202,7 @@ _flagver() {
         SUBJECT | SUBJECT@NO)
             _flagver_subjects "${form[${#given[@]} - used]}" "${given[used]}" "$cur"
             ;;
-        FILE | KEYS | PROOF | CHECKPOINT | OLD) _flagver_files "$cur" ;;
+        FILE | SOURCE | KEYS | PROOF | CHECKPOINT | OLD) _flagver_files "$cur" ;;
         esac
     fi
     if declare -F __ltrim_colon_completions >/dev/null; then
