@@ -247,7 +247,7 @@ const char *cli_shown(const char *uri)
 }
 
 /* Whatever is said, and by whom: an operand in the wrong place may be a URI. */
-static void hide_passwords(char line[COMPLAINT_SIZE])
+void cli_hide_passwords(char *line, size_t size)
 {
     char *at, *word, *rest;
     size_t length;
@@ -256,7 +256,7 @@ static void hide_passwords(char line[COMPLAINT_SIZE])
         length = strcspn(at, " \"");
         word = cli_copy(at, length);
         rest = cli_copy(at + length, strlen(at + length));
-        snprintf(at, COMPLAINT_SIZE - (size_t)(at - line), "%s%s", cli_shown(word), rest);
+        snprintf(at, size - (size_t)(at - line), "%s%s", cli_shown(word), rest);
         free(word);
         free(rest);
     }
@@ -275,7 +275,7 @@ void cli_complain_list(const char *what, const char *format, va_list arguments)
     for (c = line; *c; c++)
         if ((*c > 0 && *c < 0x20) || *c == 0x7f)
             *c = '?';
-    hide_passwords(line);
+    cli_hide_passwords(line, sizeof line);
     cli_progress(NULL);
     fprintf(stderr, "%s\n", line);
 }

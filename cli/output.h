@@ -58,6 +58,9 @@ void cli_progress(const char *what);
 /* A URI without its passwords, as flagver_uri_show(); good until the next call or complaint. */
 const char *cli_shown(const char *uri);
 
+/* The same of all URIs in a line that has room for `size` bytes. */
+void cli_hide_passwords(char *line, size_t size);
+
 /* "flagver: what: why" on standard error, without passwords of URIs; `what` may be NULL. */
 void cli_complain(const char *what, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void cli_complain_list(const char *what, const char *format, va_list arguments)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "check.h"
 #include "commands.h"
 #include "input.h"
 #include "json.h"
@@ -172,27 +173,33 @@ int cli_schema_verify(const struct cli_request *request)
     return end_report(&report, uri, r, &error);
 }
 
-/* "driver sqlite 3.40.1, /path, wal" of a line that ends in what the driver says of itself as
- * JSON; NULL: it is another line. */
+/* The members of what a driver says of itself that people want to read, in this order. */
+static const struct {
+    const char *name, *before;
+} facts_of_drivers[] = { { "sqlite", " " },       { "server", " " },  { "path", ", " },
+                         { "database", ", " },    { "host", " at " }, { "role", " as " },
+                         { "journal_mode", ", " } };
+
+/* "driver sqlite 3.40.1, /path, wal" of a line that ends in such an object; NULL: it is another one. */
 static char *driver_line(const char *line)
 {
-    const char *facts = strstr(line, ": {");
+    const char *facts = strstr(line, ": {"), *value;
+    size_t size = strlen(line) + 64, length, i; /* JSON is longer than what it says */
     json_error_t error;
     json_t *object = NULL;
     char *text = NULL;
-    size_t size;
 
     if (strncmp(line, "driver ", 7) == 0 && facts)
         object = cli_json_read(facts + 2, strlen(facts + 2), 0, &error);
-    if (json_is_string(json_object_get(object, "sqlite")) &&
-        json_is_string(json_object_get(object, "path")) &&
-        json_is_string(json_object_get(object, "journal_mode"))) {
-        size = strlen(line) + sizeof ", , ";
+    if (json_object_get(object, "sqlite") || json_object_get(object, "server")) {
         text = cli_allocate(size);
-        snprintf(text, size, "%.*s %s, %s, %s", (int)(facts - line), line,
-                 json_string_value(json_object_get(object, "sqlite")),
-                 json_string_value(json_object_get(object, "path")),
-                 json_string_value(json_object_get(object, "journal_mode")));
+        snprintf(text, size, "%.*s", (int)(facts - line), line);
+        for (i = 0; i < sizeof facts_of_drivers / sizeof *facts_of_drivers; i++) {
+            value = json_string_value(json_object_get(object, facts_of_drivers[i].name));
+            length = strlen(text);
+            if (value && *value)
+                snprintf(text + length, size - length, "%s%s", facts_of_drivers[i].before, value);
+        }
     }
     json_decref(object);
     return text;
@@ -207,6 +214,36 @@ static void take_finding(void *data, int finding, const char *line)
     free(shown);
 }
 
+/* "check 1" and so on: what the command is may be as secret as what is in it. */
+#define CHECK_NAME 32
+
+struct named_check {
+    char name[CHECK_NAME];
+};
+
+static int run_doctor(const struct cli_request *request, const char *uri, struct report *report,
+                      flagver_error *err)
+{
+    size_t count = request->check_count, i;
+    flagver_doctor_check *checks = cli_allocate((count + 1) * sizeof *checks);
+    struct named_check *names = cli_allocate((count + 1) * sizeof *names);
+    const flagver_doctor_options options = { .size = sizeof options,
+                                             .checks = checks,
+                                             .check_count = count,
+                                             .tenant = cli_store_tenant(request) };
+    int r;
+
+    for (i = 0; i < count; i++) {
+        snprintf(names[i].name, sizeof names[i].name, "check %zu", i + 1);
+        checks[i] = (flagver_doctor_check){ names[i].name, cli_check_run,
+                                            (void *)request->checks[i] };
+    }
+    r = flagver_store_doctor_with(uri, &options, take_finding, report, err);
+    free(names);
+    free(checks);
+    return r;
+}
+
 int cli_doctor(const struct cli_request *request)
 {
     struct report report;
@@ -218,6 +255,6 @@ int cli_doctor(const struct cli_request *request)
     if (r)
         return r;
     begin_report(&report, request);
-    r = flagver_store_doctor(uri, take_finding, &report, &error);
+    r = run_doctor(request, uri, &report, &error);
     return end_report(&report, uri, r, &error);
 }
