@@ -87,8 +87,8 @@ check-valgrind: $(VALGRIND_TESTS)
 check-conformance: $(WITH_CLUSTER) $(CONFORMANCE_TESTS)
 	@$(SLOWER) $(RUN_TESTS) $(CONFORMANCE_TESTS)
 
-# Several processes, kill -9, failing stores and disks. FLAGVER_KILLS, FLAGVER_TEST_CHANGES and
-# FLAGVER_TEST_OPERATIONS say how much.
+# Several processes, kill -9, failing stores and disks. FLAGVER_KILLS, FLAGVER_TEST_CHANGES,
+# FLAGVER_TEST_OPERATIONS and FLAGVER_TEST_SECONDS say how much.
 check-crash: $(WITH_CLUSTER) $(CRASH_TESTS)
 	@$(RUN_TESTS) $(CRASH_TESTS)
 
@@ -100,7 +100,7 @@ check-fuzz:
 
 campaign:
 	@FLAGVER_KILLS=10000 FLAGVER_TEST_CHANGES=50000 FLAGVER_TEST_OPERATIONS=1000000 \
-		CK_TIMEOUT_MULTIPLIER=20 PROGRAM_DEADLINE=5400 \
+		FLAGVER_TEST_SECONDS=600 CK_TIMEOUT_MULTIPLIER=20 PROGRAM_DEADLINE=5400 \
 		$(MAKE) --no-print-directory check-crash
 	@$(MAKE) --no-print-directory check-oracle ORACLE_COUNT=1000000
 	@$(MAKE) --no-print-directory check-fuzz FUZZ_SECONDS=600
