@@ -62,6 +62,29 @@ static void print_line(const char *name, const char *text)
     cli_print("\n");
 }
 
+/* What the driver of a server says of it. */
+static void print_server(const json_t *store)
+{
+    static const char *const facts[] = { "server", "host", "database", "role" };
+    const json_t *connections = json_object_get(store, "connections");
+    size_t i;
+
+    for (i = 0; i < sizeof facts / sizeof *facts; i++)
+        print_line(facts[i], text_of(store, facts[i]));
+    if (json_is_true(json_object_get(store, "pooler")))
+        print_line("pooler", "in between");
+    if (json_is_true(json_object_get(store, "standby")))
+        print_line("standby", "reads only");
+    if (connections)
+        cli_print("%-10s %" JSON_INTEGER_FORMAT " open, at most %" JSON_INTEGER_FORMAT
+                  " to write and as many to read\n",
+                  "pool",
+                  json_integer_value(json_object_get(connections, "writing")) +
+                      json_integer_value(json_object_get(connections, "reading")) +
+                      json_integer_value(json_object_get(connections, "idle")),
+                  json_integer_value(json_object_get(connections, "limit")));
+}
+
 static void print_health(const json_t *health)
 {
     const json_t *flags = json_object_get(health, "flags"), *record;
@@ -78,6 +101,7 @@ static void print_health(const json_t *health)
     if (json_is_integer(flags))
         cli_print("%-10s %" JSON_INTEGER_FORMAT "\n", "flags", json_integer_value(flags));
     print_line("refreshed", text_of(health, "refreshed"));
+    print_server(json_object_get(health, "store"));
     print_line("error", text_of(error, "message"));
     json_array_foreach(json_object_get(health, "malformed"), i, record)
     {
