@@ -9,9 +9,8 @@
  * where row-level security holds, and its rows cannot travel with other statements.)
  */
 
-#define RUN_BYTES \
-    (1u << 20)         /* about as many are sent with one statement, and kept here meanwhile */
-#define ROW_BYTES 256u /* what a row has besides its payload or leaf, roughly */
+#define RUN_BYTES (4u << 20) /* of a run, about */
+#define ROW_BYTES 256u       /* of a row besides its payload or leaf, roughly */
 
 /* ---- which changes ---- */
 
