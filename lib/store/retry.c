@@ -60,6 +60,24 @@ static int try_once(const struct fv_txn_source *source, const flagver_actor *act
     return r;
 }
 
+/*
+ * A try whose outcome nobody knows may have taken place, whatever the next ones come to, unless one
+ * of them got as far as being told by the store.
+ */
+static int doubt(int r, flagver_error *err)
+{
+    char words[FLAGVER_MESSAGE_SIZE] = "";
+
+    if (fv_error_class(r) == FLAGVER_CLASS_MISTAKE || r == FLAGVER_EUNKNOWN)
+        return r;
+    if (err)
+        memcpy(words, err->message, sizeof words);
+    return fv_fail(err, FLAGVER_EUNKNOWN,
+                   "the transaction may or may not have taken place, and the store did not answer "
+                   "again: %.700s",
+                   words);
+}
+
 /* Every try has the same key: one that took place after all is found by the next. */
 int fv_txn_run(const struct fv_txn_source *source, const flagver_actor *actor,
                const flagver_txn_options *options,
@@ -68,6 +86,7 @@ int fv_txn_run(const struct fv_txn_source *source, const flagver_actor *actor,
 {
     char own_key[FV_UUID_TEXT];
     struct fv_try try = { own_key, 1 };
+    bool unknown = false;
     int r;
 
     r = fv_store_usable(source->store, err);
@@ -77,8 +96,9 @@ int fv_txn_run(const struct fv_txn_source *source, const flagver_actor *actor,
         return r;
     for (;;) {
         r = try_once(source, actor, options, &try, run, data, err);
+        unknown = unknown || r == FLAGVER_EUNKNOWN;
         if (r >= 0 || try.number == TRIES || !worth_another_try(r))
-            return r;
+            return r < 0 && unknown ? doubt(r, err) : r;
         rest(try.number);
         try.number++;
     }

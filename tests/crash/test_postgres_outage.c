@@ -1,0 +1,1002 @@
+/*
+ * PostgreSQL goes away under a client that refreshes itself: the server is stopped, its processes
+ * are ended, connections are cut, another server takes its place, the disk is full, the pooler is
+ * killed. Flags are evaluated all the time, as they were last; health says what is wrong; what was
+ * acknowledged is there, once; and when the cause is gone it works again by itself.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "cluster.h"
+#include "crash/holds.h"
+#include "driver/postgres_internal.h"
+#include "seed.h"
+
+#define POLL_MS 20
+#define WAIT_MS 400
+#define DEADLINE_MS 30000 /* of what should take a moment */
+
+static const flagver_actor actor = { .size = sizeof actor, .id = "outage" };
+
+static struct cluster *cluster;
+static char database[32];
+static flagver_client *client;
+static uint32_t acknowledged; /* the last version of the flag that we were given */
+
+/* ---- a thread that evaluates all the time ---- */
+
+static pthread_t evaluator;
+static atomic_bool over, troubled;
+static atomic_long evaluations;
+static double longest_ms;
+
+static int64_t served(void)
+{
+    flagver_detail detail = { .size = sizeof detail };
+
+    flagver_flag_bool_detail(client, "flag", NULL, false, &detail);
+    return detail.error == FLAGVER_ERROR_NONE ? detail.version : -1;
+}
+
+static void *evaluate_on(void *unused)
+{
+    int64_t last = 0, now;
+    double begun, took;
+
+    while (!atomic_load(&over) && !atomic_load(&troubled)) {
+        begun = now_ms();
+        now = served();
+        took = now_ms() - begun;
+        longest_ms = took > longest_ms ? took : longest_ms;
+        if (now < 0 || now < last)
+            atomic_store(&troubled, !complain("version %lld is served after version %lld",
+                                              (long long)now, (long long)last));
+        last = now;
+        atomic_fetch_add(&evaluations, 1);
+        pause_us(50);
+    }
+    return unused;
+}
+
+/* It has not stopped: some more evaluations come to an end. */
+static void assert_evaluating(void)
+{
+    long before = atomic_load(&evaluations);
+    double deadline = now_ms() + DEADLINE_MS;
+
+    while (atomic_load(&evaluations) < before + 100 && now_ms() < deadline)
+        pause_us(100);
+    ck_assert(!atomic_load(&troubled));
+    ck_assert_int_ge(atomic_load(&evaluations), before + 100);
+}
+
+/* ---- writing ---- */
+
+static int put(void *ret_no, flagver_txn *txn, flagver_error *err)
+{
+    static const char json[] = "{\"type\":\"boolean\",\"percentage\":100}";
+
+    return flagver_flag_put(txn, "flag", json, sizeof json - 1, NULL, ret_no, err);
+}
+
+/* One try, without the patience of flagver_txn_run(). */
+static int write_once(flagver_error *err)
+{
+    uint32_t no = 0;
+    flagver_txn *txn;
+    int r;
+
+    r = flagver_txn_begin(client, &actor, NULL, &txn, err);
+    if (r < 0)
+        return r;
+    r = put(&no, txn, err);
+    if (r == 0)
+        r = flagver_txn_commit(txn, err);
+    flagver_txn_free(txn);
+    if (r < 0)
+        return r;
+    must(no == acknowledged + 1, "version %u was acknowledged after version %u", no, acknowledged);
+    acknowledged = no;
+    return 0;
+}
+
+/* With patience, under a key. */
+static int run_once(const char *key, uint32_t *ret_no, flagver_error *err)
+{
+    const flagver_txn_options options = { .size = sizeof options, .idempotency_key = key };
+
+    return flagver_txn_run(client, &actor, &options, put, ret_no, err);
+}
+
+/*
+ * A thread that writes all the time, each under a key of its own until it is acknowledged: so the
+ * next version follows the one before, whatever happened on the way.
+ */
+static struct {
+    pthread_t thread;
+    atomic_bool over;
+    atomic_uint last; /* acknowledged */
+    atomic_int again, unknown;
+} writer;
+
+static bool write_for_sure(void)
+{
+    uint32_t no = 0, last = atomic_load(&writer.last);
+    flagver_error problem;
+    char key[16];
+    int r;
+
+    snprintf(key, sizeof key, "%u", last + 1);
+    while ((r = run_once(key, &no, &problem)) != 0) {
+        if (r != FLAGVER_EBUSY && r != FLAGVER_EUNAVAILABLE && r != FLAGVER_EUNKNOWN)
+            return complain("writing: %s", problem.message);
+        atomic_fetch_add(&writer.again, 1);
+        atomic_fetch_add(&writer.unknown, r == FLAGVER_EUNKNOWN);
+        pause_us(2000);
+    }
+    if (no != last + 1)
+        return complain("version %u is acknowledged after version %u", no, last);
+    atomic_store(&writer.last, no);
+    return true;
+}
+
+static void *write_on(void *unused)
+{
+    while (!atomic_load(&writer.over) && !atomic_load(&troubled))
+        if (!write_for_sure())
+            atomic_store(&troubled, true);
+    return unused;
+}
+
+static void start_writing(void)
+{
+    atomic_store(&writer.last, acknowledged);
+    atomic_store(&writer.over, false);
+    atomic_store(&writer.again, 0);
+    atomic_store(&writer.unknown, 0);
+    ck_assert_int_eq(pthread_create(&writer.thread, NULL, write_on, NULL), 0);
+}
+
+/* Some more are acknowledged: how long that took. */
+static double await_written(unsigned more)
+{
+    unsigned before = atomic_load(&writer.last);
+    double begun = now_ms();
+
+    while (atomic_load(&writer.last) < before + more) {
+        ck_assert(!atomic_load(&troubled));
+        ck_assert_msg(now_ms() - begun < DEADLINE_MS, "nothing is acknowledged any more");
+        pause_us(500);
+    }
+    return now_ms() - begun;
+}
+
+/* It has been told that the store is away. */
+static void await_refused(void)
+{
+    double begun = now_ms();
+
+    while (atomic_load(&writer.again) == 0) {
+        ck_assert(!atomic_load(&troubled));
+        ck_assert_msg(now_ms() - begun < DEADLINE_MS, "nobody says that the store is away");
+        pause_us(500);
+    }
+}
+
+static void stop_writing(void)
+{
+    atomic_store(&writer.over, true);
+    pthread_join(writer.thread, NULL);
+    ck_assert(!atomic_load(&troubled));
+    acknowledged = atomic_load(&writer.last);
+}
+
+/* ---- what health says ---- */
+
+static bool health_has(const char *words)
+{
+    char *json = NULL;
+    bool has;
+
+    if (flagver_client_health(client, &json, NULL) < 0)
+        return false;
+    has = strstr(json, words) != NULL;
+    flagver_string_free(json);
+    return has;
+}
+
+static bool is_well(void)
+{
+    return health_has("\"status\":\"ok\"") && health_has("\"error\":null");
+}
+
+static bool is_unavailable(void)
+{
+    return health_has("\"status\":\"stale\"") && health_has("\"code\":\"EUNAVAILABLE\"");
+}
+
+static bool serves_the_latest(void)
+{
+    return served() == acknowledged;
+}
+
+/* In how many ms it has come true. */
+static double await(bool (*condition)(void))
+{
+    double begun = now_ms();
+    char *json = NULL;
+
+    while (!condition()) {
+        if (now_ms() - begun > DEADLINE_MS) {
+            flagver_client_health(client, &json, NULL);
+            ck_abort_msg("version %lld is served, %u was written; health: %s", (long long)served(),
+                         acknowledged, json);
+        }
+        pause_us(500);
+    }
+    return now_ms() - begun;
+}
+
+/* ---- beginning and ending ---- */
+
+static int fill(void *data)
+{
+    const char *owner_uri = data;
+    flagver_error problem;
+
+    return flagver_schema_up(owner_uri, &problem) < 0 && !complain("%s", problem.message);
+}
+
+static void make_database(void)
+{
+    char owner_uri[512];
+
+    snprintf(database, sizeof database, "outage_%ld", (long)getpid());
+    cluster_database(cluster, database, NULL);
+    snprintf(owner_uri, sizeof owner_uri, "%s", cluster_uri(cluster, database, "owner"));
+    ck_assert_int_eq(in_process(fill, owner_uri), 0);
+    cluster_sql(cluster, database, "SELECT flagver.admit('app')");
+}
+
+static void open_client(const char *uri)
+{
+    const flagver_options options = {
+        .size = sizeof options, .background = 1, .poll_ms = POLL_MS, .wait_ms = WAIT_MS
+    };
+
+    assert_ok(flagver_open(uri, &options, &client, &error));
+    assert_ok(write_once(&error));
+    await(serves_the_latest);
+    ck_assert_int_eq(pthread_create(&evaluator, NULL, evaluate_on, NULL), 0);
+}
+
+/* A server of the test's own, which it may stop. */
+static void begin_alone(const struct cluster_options *options)
+{
+    if (!cluster_possible())
+        cluster_skip();
+    cluster = cluster_start(options);
+    make_database();
+}
+
+static void begin_with_others(void)
+{
+    if (!cluster_possible())
+        cluster_skip();
+    cluster = cluster_shared();
+    make_database();
+}
+
+static void begin(void)
+{
+    begin_with_others();
+    open_client(cluster_uri(cluster, database, "app"));
+}
+
+static void print_line(void *data, const char *line)
+{
+    (void)data;
+    complain("%s", line);
+}
+
+static void assert_nothing_lost(void)
+{
+    struct held held;
+
+    ck_assert(held_read(client, &held));
+    ck_assert_uint_eq(held_find(&held, FLAGVER_PHASE_FLAG, "flag")->count, acknowledged);
+    held_free(&held);
+    assert_ok(flagver_audit_verify(client, NULL, print_line, NULL, NULL, &error));
+}
+
+/* All is well again, by itself, and nothing is lost. */
+static void assert_recovered(void)
+{
+    await(is_well);
+    assert_ok(write_once(&error));
+    await(serves_the_latest);
+    assert_evaluating();
+}
+
+/* `now`: the cluster that has the store in the end. */
+static void end_on(struct cluster *now)
+{
+    assert_recovered();
+    assert_nothing_lost();
+    atomic_store(&over, true);
+    pthread_join(evaluator, NULL);
+    ck_assert(!atomic_load(&troubled));
+    flagver_close(client);
+    ck_assert(schema_holds(cluster_uri(now, database, "owner")));
+    measured("  %ld evaluations meanwhile, the longest took %.1f ms", atomic_load(&evaluations),
+             longest_ms);
+}
+
+static void end(void)
+{
+    end_on(cluster);
+    cluster_drop(cluster, database);
+}
+
+static void assert_outage(void)
+{
+    await(is_unavailable);
+    assert_fails(FLAGVER_EUNAVAILABLE, write_once(&error));
+    assert_evaluating();
+    ck_assert_int_eq(served(), acknowledged);
+}
+
+/* ---- the server ---- */
+
+static const struct {
+    const char *words;
+    int signal;
+} endings[] = { { "stopped", SIGINT }, { "stopped at once", SIGQUIT }, { "killed", SIGKILL } };
+
+#define ENDINGS (int)(sizeof endings / sizeof *endings)
+
+START_TEST(a_server_that_was_away_is_used_again)
+{
+    double well = 0, written;
+    int i;
+
+    begin_alone(NULL);
+    open_client(cluster_uri(cluster, database, "app"));
+    for (i = 0; i < ENDINGS; i++) {
+        start_writing();
+        await_written(5);
+        cluster_end(cluster, endings[i].signal);
+        await(is_unavailable);
+        await_refused();
+        assert_evaluating();
+        cluster_restart(cluster);
+        written = await_written(1);
+        well = await(is_well);
+        stop_writing();
+        measured("server %s: the next change is acknowledged %.0f ms after it answers again, and "
+                 "%.0f ms later all is well; %d tries failed, %d without outcome",
+                 endings[i].words, written, well, atomic_load(&writer.again),
+                 atomic_load(&writer.unknown));
+        await(serves_the_latest);
+        cluster_end(cluster, endings[i].signal);
+        assert_outage();
+        cluster_restart(cluster);
+        assert_recovered();
+    }
+    end_on(cluster);
+    cluster_stop(cluster);
+}
+END_TEST
+
+/* ---- processes of the server ---- */
+
+#define END_ALL                                                                          \
+    "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity WHERE usename " \
+    "= 'app' AND datname = current_database()"
+#define ENDED 40
+
+/* One that was idle is replaced, and nobody notices. */
+START_TEST(an_idle_session_that_is_ended_is_replaced)
+{
+    int i;
+
+    begin();
+    for (i = 0; i < 5; i++) {
+        cluster_sql(cluster, database, END_ALL);
+        assert_ok(write_once(&error));
+        await(serves_the_latest);
+    }
+    end();
+}
+END_TEST
+
+/* What a transaction has done until then is gone, and that is known. */
+START_TEST(a_transaction_whose_session_is_ended_has_not_happened)
+{
+    flagver_txn *txn;
+    uint32_t no;
+    int i;
+
+    begin();
+    for (i = 0; i < 5; i++) {
+        assert_ok(flagver_txn_begin(client, &actor, NULL, &txn, &error));
+        assert_ok(put(&no, txn, &error));
+        cluster_sql(cluster, database, END_ALL);
+        if (i % 2)
+            assert_fails(
+                FLAGVER_EUNAVAILABLE,
+                flagver_txn_lock(txn, FLAGVER_PHASE_FLAG, (const char *[]){ "other" }, 1, &error));
+        assert_fails(FLAGVER_EUNAVAILABLE, flagver_txn_commit(txn, &error));
+        flagver_txn_free(txn);
+        assert_recovered();
+    }
+    end();
+}
+END_TEST
+
+/* The server is there all the time: so what became of each is found out. */
+START_TEST(sessions_that_are_ended_at_any_moment_lose_nothing)
+{
+    struct seed seed = seed_new(0);
+    int i;
+
+    begin();
+    start_writing();
+    for (i = 0; i < ENDED; i++) {
+        pause_us(seed_below(&seed, 20000));
+        cluster_sql(cluster, database, END_ALL);
+        await_written(1);
+    }
+    stop_writing();
+    ck_assert_int_eq(atomic_load(&writer.unknown), 0);
+    measured("all sessions ended %d times: %u changes acknowledged, %d tries failed", ENDED,
+             acknowledged, atomic_load(&writer.again));
+    end();
+}
+END_TEST
+
+/* ---- connections that are cut ---- */
+
+enum cut {
+    NO_CUT,
+    CUT_BEFORE,    /* the commit does not reach the server */
+    CUT_REQUEST,   /* half of it does */
+    CUT_BEHIND,    /* it does, and nobody waits for the answer */
+    CUT_ANSWER,    /* half of the answer reaches the client */
+    CUT_AFTER,     /* none of it does */
+    CUT_LATE,      /* it reaches the server when the client is long gone */
+    CUT_ONE_SIDED, /* it does not, nor does the server hear that the client is gone */
+};
+
+#define LANES 32
+#define LATE_MS 100
+
+/* What the test tells the proxy, a process, and the proxy it. */
+static struct {
+    atomic_int cut;     /* at the next commit */
+    atomic_bool refuse; /* nobody gets through, from the next cut on or from now on */
+    atomic_bool refuse_then;
+    atomic_int cuts;
+} * board;
+
+struct lane {
+    int client, server; /* -1: closed */
+    bool answer_awaited, half_answer;
+    char late[256];
+    size_t late_length;
+    double late_at;
+};
+
+static struct {
+    struct place place;
+    char uri[160], server[108];
+    int listener;
+    struct lane lanes[LANES];
+    pid_t process;
+} proxy;
+
+static struct sockaddr_un address_in(const char *directory)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+    must((size_t)snprintf(address.sun_path, sizeof address.sun_path, "%s/.s.PGSQL.5432",
+                          directory) < sizeof address.sun_path,
+         "%s is too long", directory);
+    return address;
+}
+
+static void close_one(int *descriptor)
+{
+    if (*descriptor >= 0)
+        close(*descriptor);
+    *descriptor = -1;
+}
+
+static void close_lane(struct lane *lane)
+{
+    close_one(&lane->client);
+    close_one(&lane->server);
+    *lane = (struct lane){ .client = -1, .server = -1 };
+}
+
+static void close_lanes(void)
+{
+    int i;
+
+    for (i = 0; i < LANES; i++)
+        close_lane(&proxy.lanes[i]);
+}
+
+static void send_on(int to, const char *bytes, size_t length)
+{
+    ssize_t sent;
+
+    for (; to >= 0 && length > 0; bytes += sent, length -= (size_t)sent)
+        if ((sent = send(to, bytes, length, MSG_NOSIGNAL)) <= 0)
+            return;
+}
+
+static void let_in(void)
+{
+    struct sockaddr_un address = address_in(proxy.server);
+    int i, client_side = accept(proxy.listener, NULL, NULL);
+    struct lane *lane;
+
+    for (i = 0; i < LANES && proxy.lanes[i].client + proxy.lanes[i].server != -2; i++)
+        ;
+    if (i == LANES || atomic_load(&board->refuse)) {
+        close(client_side);
+        return;
+    }
+    lane = &proxy.lanes[i];
+    lane->client = client_side;
+    lane->server = socket(AF_UNIX, SOCK_STREAM, 0);
+    if (connect(lane->server, (struct sockaddr *)&address, sizeof address) < 0)
+        close_lane(lane);
+}
+
+/* The prepared COMMIT is bound, and with it executed. */
+static bool has_commit(const char *bytes, size_t length)
+{
+    char name[32];
+    int size = snprintf(name, sizeof name, "%cflagver_%d", 0, FV_PG_COMMIT);
+
+    return memmem(bytes, length, name, (size_t)size + 1) != NULL;
+}
+
+static void turn_all_away(const struct lane *but)
+{
+    int i;
+
+    atomic_store(&board->refuse, true);
+    for (i = 0; i < LANES; i++)
+        if (&proxy.lanes[i] != but)
+            close_lane(&proxy.lanes[i]);
+}
+
+static void cut_at_commit(struct lane *lane, const char *bytes, size_t length)
+{
+    enum cut cut = (enum cut)atomic_exchange(&board->cut, NO_CUT);
+
+    if (atomic_exchange(&board->refuse_then, false))
+        turn_all_away(lane);
+    atomic_fetch_add(&board->cuts, 1);
+    switch (cut) {
+    case CUT_REQUEST:
+        send_on(lane->server, bytes, length / 2);
+        close_lane(lane);
+        break;
+    case CUT_BEHIND:
+        send_on(lane->server, bytes, length);
+        close_lane(lane);
+        break;
+    case CUT_ANSWER:
+    case CUT_AFTER:
+        send_on(lane->server, bytes, length);
+        lane->answer_awaited = true;
+        lane->half_answer = cut == CUT_ANSWER;
+        break;
+    case CUT_LATE:
+        memcpy(lane->late, bytes, length);
+        lane->late_length = length;
+        lane->late_at = now_ms() + LATE_MS;
+        close_one(&lane->client);
+        break;
+    case CUT_ONE_SIDED:
+        close_one(&lane->client);
+        break;
+    default:
+        close_lane(lane);
+    }
+}
+
+static void pass_request(struct lane *lane)
+{
+    char bytes[65536];
+    ssize_t got = recv(lane->client, bytes, sizeof bytes, 0);
+
+    if (got <= 0)
+        close_lane(lane);
+    else if (atomic_load(&board->cut) != NO_CUT && got <= (ssize_t)sizeof lane->late &&
+             has_commit(bytes, (size_t)got))
+        cut_at_commit(lane, bytes, (size_t)got);
+    else
+        send_on(lane->server, bytes, (size_t)got);
+}
+
+static void pass_answer(struct lane *lane)
+{
+    char bytes[65536];
+    ssize_t got = recv(lane->server, bytes, sizeof bytes, 0);
+
+    if (got > 0 && !lane->answer_awaited) {
+        send_on(lane->client, bytes, (size_t)got);
+        return;
+    }
+    if (got > 0 && lane->half_answer)
+        send_on(lane->client, bytes, (size_t)got / 2);
+    close_lane(lane);
+}
+
+static void send_late(struct lane *lane)
+{
+    if (!lane->late_length || now_ms() < lane->late_at)
+        return;
+    send_on(lane->server, lane->late, lane->late_length);
+    close_lane(lane);
+}
+
+static bool pass_some(void)
+{
+    struct pollfd entries[1 + 2 * LANES] = { { .fd = proxy.listener, .events = POLLIN } };
+    int i;
+
+    for (i = 0; i < LANES; i++) {
+        entries[1 + 2 * i] = (struct pollfd){ proxy.lanes[i].client, POLLIN, 0 };
+        entries[2 + 2 * i] = (struct pollfd){ proxy.lanes[i].server, POLLIN, 0 };
+    }
+    if (poll(entries, 1 + 2 * LANES, 5) < 0)
+        return false;
+    for (i = 0; i < LANES; i++) {
+        if (entries[1 + 2 * i].revents)
+            pass_request(&proxy.lanes[i]);
+        if (entries[2 + 2 * i].revents && proxy.lanes[i].server >= 0)
+            pass_answer(&proxy.lanes[i]);
+        send_late(&proxy.lanes[i]);
+    }
+    if (entries[0].revents)
+        let_in();
+    return true;
+}
+
+static int pass_on(void *unused)
+{
+    (void)unused;
+    close_lanes();
+    while (pass_some())
+        ;
+    return 1;
+}
+
+static void begin_behind_proxy(const char *parameters)
+{
+    struct sockaddr_un address;
+
+    begin_with_others();
+    board = shared(sizeof *board);
+    proxy.place = place_new();
+    snprintf(proxy.server, sizeof proxy.server, "%.100s", cluster_directory(cluster));
+    address = address_in(proxy.place.directory);
+    proxy.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(bind(proxy.listener, (struct sockaddr *)&address, sizeof address), 0);
+    ck_assert_int_eq(listen(proxy.listener, LANES), 0);
+    proxy.process = start(pass_on, NULL);
+    close(proxy.listener);
+    snprintf(proxy.uri, sizeof proxy.uri, "postgresql://app@/%s?host=%s&port=5432%s", database,
+             proxy.place.directory, parameters);
+    open_client(proxy.uri);
+}
+
+static void end_behind_proxy(void)
+{
+    end_on(cluster);
+    kill(proxy.process, SIGKILL);
+    finish(proxy.process);
+    place_remove(&proxy.place);
+    cluster_drop(cluster, database);
+}
+
+static void assert_cut(void)
+{
+    ck_assert_int_eq(atomic_exchange(&board->cuts, 0), 1);
+}
+
+static const struct {
+    const char *words;
+    enum cut cut;
+    bool may_happen, may_not; /* have taken place */
+} cuts[] = {
+    { "before it reached the server", CUT_BEFORE, false, true },
+    { "in the middle of the request", CUT_REQUEST, false, true },
+    { "behind the request", CUT_BEHIND, true, true },
+    { "in the middle of the answer", CUT_ANSWER, true, false },
+    { "before the answer reached the client", CUT_AFTER, true, false },
+    { "for the client, and the request comes late", CUT_LATE, true, false },
+    { "for the client alone", CUT_ONE_SIDED, false, true },
+};
+
+#define CUTS (int)(sizeof cuts / sizeof *cuts)
+#define ROUNDS 5
+
+/* The server answers: so it is known what became of the transaction. */
+static void cut_once(int i)
+{
+    int r;
+
+    atomic_store(&board->cut, cuts[i].cut);
+    r = write_once(&error);
+    assert_cut();
+    must(r == 0 ? cuts[i].may_happen : cuts[i].may_not && r == FLAGVER_EBUSY,
+         "cut %s: commit returned %d: %s", cuts[i].words, r, error.message);
+}
+
+START_TEST(a_commit_that_is_cut_off_is_found_out)
+{
+    uint32_t no, before;
+    int i, round;
+
+    begin_behind_proxy("");
+    for (i = 0; i < CUTS; i++) {
+        for (round = 0; round < ROUNDS; round++) {
+            before = acknowledged;
+            cut_once(i);
+            await(serves_the_latest);
+            assert_ok(write_once(&error)); /* which follows, so nothing else has taken place */
+            ck_assert_uint_ge(acknowledged, before + 1);
+        }
+        atomic_store(&board->cut, cuts[i].cut);
+        assert_ok(run_once(cuts[i].words, &no, &error));
+        assert_cut();
+        ck_assert_uint_eq(no, ++acknowledged);
+        assert_ok(run_once(cuts[i].words, &no, &error)); /* under the same key */
+        ck_assert_uint_eq(no, acknowledged);
+        assert_evaluating();
+    }
+    measured("%d connections cut in mid-commit, in %d ways, all outcomes found",
+             CUTS * (ROUNDS + 1), CUTS);
+    end_behind_proxy();
+}
+END_TEST
+
+/* Then nobody gets through until we say so. */
+static void cut_and_stay_away(int i)
+{
+    atomic_store(&board->refuse_then, true);
+    atomic_store(&board->cut, cuts[i].cut);
+}
+
+static void come_back(void)
+{
+    assert_cut();
+    atomic_store(&board->refuse, false);
+}
+
+/*
+ * Whoever runs it again under the same key does it once, and is told of the same version. What
+ * is still open on the server, since that was not told of the end, is in the way for flagver_idle_ms.
+ */
+START_TEST(a_commit_without_an_answer_is_unknown_and_may_be_run_again)
+{
+    uint32_t no;
+    int i;
+
+    begin_behind_proxy("&flagver_idle_ms=2000");
+    for (i = 0; i < CUTS; i++) {
+        cut_and_stay_away(i);
+        assert_fails(FLAGVER_EUNKNOWN, run_once(cuts[i].words, &no, &error));
+        await(is_unavailable);
+        assert_evaluating();
+        come_back();
+        assert_ok(run_once(cuts[i].words, &no, &error));
+        ck_assert_uint_eq(no, ++acknowledged);
+        assert_recovered();
+    }
+    end_behind_proxy();
+}
+END_TEST
+
+/* ---- another server takes the place ---- */
+
+static void await_replication(void)
+{
+    double begun = now_ms();
+
+    cluster_sql(cluster, "postgres", "ALTER SYSTEM SET synchronous_standby_names = '*'");
+    cluster_sql(cluster, "postgres", "SELECT pg_reload_conf()");
+    while (!*cluster_value(cluster, "postgres",
+                           "SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'")) {
+        ck_assert(now_ms() - begun < DEADLINE_MS);
+        pause_us(5000);
+    }
+}
+
+START_TEST(a_standby_that_is_promoted_has_everything)
+{
+    struct cluster *standby;
+    char uri[512];
+    double written, well;
+
+    begin_alone(NULL);
+    standby = cluster_standby(cluster, NULL);
+    await_replication();
+    snprintf(uri, sizeof uri, "postgresql://app@/%s?host=%s,%s", database,
+             cluster_directory(cluster), cluster_directory(standby));
+    open_client(uri);
+    start_writing();
+    await_written(20);
+    cluster_kill(cluster);
+    await(is_unavailable);
+    await_refused();
+    assert_evaluating();
+    cluster_promote(standby);
+    written = await_written(1);
+    well = await(is_well);
+    await_written(20);
+    stop_writing();
+    measured("standby promoted: the next change is acknowledged %.0f ms after it takes writes, and "
+             "%.0f ms later all is well; %d tries failed, %d without outcome",
+             written, well, atomic_load(&writer.again), atomic_load(&writer.unknown));
+    end_on(standby);
+    cluster_stop(standby);
+    cluster_stop(cluster);
+}
+END_TEST
+
+/* ---- no room ---- */
+
+static bool mount_small_disk(const char *directory)
+{
+    return unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+           mount("none", directory, "tmpfs", 0, "size=160m") == 0;
+}
+
+/* Until there is no byte left. */
+static void fill_disk(const char *path)
+{
+    static const char zeros[4096];
+    FILE *file = fopen(path, "w");
+
+    ck_assert_ptr_nonnull(file);
+    while (fwrite(zeros, sizeof zeros, 1, file) == 1)
+        ;
+    fclose(file);
+}
+
+static void write_until_refused(void)
+{
+    int i, r = 0;
+
+    for (i = 0; i < 10000 && r == 0; i++)
+        r = write_once(&error);
+    ck_assert_msg(r == FLAGVER_EUNAVAILABLE, "%d: %s", r, error.message);
+    await(serves_the_latest);
+    assert_evaluating();
+}
+
+static bool server_has_ended(void)
+{
+    return strcmp(cluster_try(cluster, database, "postgres", "SELECT 1"), "08006") == 0;
+}
+
+/* Tables cannot grow: the server says so, and is there. Or its log cannot, and it ends. */
+static void run_out_of_room(bool of_the_log, const char *ballast)
+{
+    fill_disk(ballast);
+    if (of_the_log) {
+        cluster_try(cluster, database, "postgres", "SELECT pg_switch_wal()");
+        cluster_try(cluster, database, "postgres", "CREATE TABLE filler AS SELECT 1");
+    }
+    write_until_refused();
+    if (of_the_log)
+        await(server_has_ended);
+    assert_fails(FLAGVER_EUNAVAILABLE, write_once(&error));
+    measured("disk full (%s): %s", of_the_log ? "the server's log" : "tables", error.message);
+    ck_assert_int_eq(unlink(ballast), 0);
+    if (of_the_log)
+        cluster_restart(cluster);
+}
+
+START_TEST(a_full_disk_loses_nothing)
+{
+    struct cluster_options options = { .settings = "min_wal_size = 32MB\nmax_wal_size = 32MB\n"
+                                                   "wal_recycle = off" };
+    struct place place = place_new();
+    char ballast[128];
+
+    if (!cluster_possible())
+        cluster_skip();
+    if (!mount_small_disk(place.directory)) {
+        printf("SKIPPED: no tmpfs: %s\n", strerror(errno));
+        place_remove(&place);
+        return;
+    }
+    options.place = place.directory;
+    place_file(&place, "ballast", ballast);
+    begin_alone(&options);
+    open_client(cluster_uri(cluster, database, "app"));
+    run_out_of_room(_i, ballast);
+    assert_recovered();
+    end_on(cluster);
+    cluster_stop(cluster);
+    umount(place.directory);
+    place_remove(&place);
+}
+END_TEST
+
+/* ---- the pooler ---- */
+
+START_TEST(a_pooler_that_was_killed_is_used_again)
+{
+    struct pooler *pooler;
+    double written;
+
+    if (!pooler_possible())
+        pooler_skip();
+    begin_with_others();
+    pooler = pooler_start(cluster, NULL);
+    open_client(pooler_uri(pooler, database, "app"));
+    start_writing();
+    await_written(5);
+    pooler_kill(pooler);
+    await(is_unavailable);
+    await_refused();
+    assert_evaluating();
+    pooler_restart(pooler);
+    written = await_written(1);
+    stop_writing();
+    measured("pooler killed: the next change is acknowledged %.0f ms after it answers again; %d "
+             "tries failed, %d without outcome",
+             written, atomic_load(&writer.again), atomic_load(&writer.unknown));
+    await(serves_the_latest);
+    pooler_kill(pooler);
+    assert_outage();
+    pooler_restart(pooler);
+    end_on(cluster);
+    pooler_stop(pooler);
+    cluster_drop(cluster, database);
+}
+END_TEST
+
+static Suite *outage_suite(void)
+{
+    Suite *suite = suite_create("PostgreSQL, away");
+    TCase *tests = tcase_create("the server is away");
+
+    tcase_set_tags(tests, "postgres");
+    tcase_set_timeout(tests, 120);
+    tcase_add_test(tests, a_server_that_was_away_is_used_again);
+    tcase_add_test(tests, an_idle_session_that_is_ended_is_replaced);
+    tcase_add_test(tests, a_transaction_whose_session_is_ended_has_not_happened);
+    tcase_add_test(tests, sessions_that_are_ended_at_any_moment_lose_nothing);
+    tcase_add_test(tests, a_commit_that_is_cut_off_is_found_out);
+    tcase_add_test(tests, a_commit_without_an_answer_is_unknown_and_may_be_run_again);
+    tcase_add_test(tests, a_standby_that_is_promoted_has_everything);
+    tcase_add_loop_test(tests, a_full_disk_loses_nothing, 0, 2);
+    tcase_add_test(tests, a_pooler_that_was_killed_is_used_again);
+    suite_add_tcase(suite, tests);
+    return suite;
+}
+
+int main(void)
+{
+    if (cluster_possible())
+        cluster_shared();
+    return run_suite(outage_suite());
+}
