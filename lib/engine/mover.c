@@ -343,26 +343,38 @@ static struct fv_moved_version *add_version(struct fv_mover *mover, struct fv_mo
     return version;
 }
 
-static int find_version(struct fv_mover *mover, struct fv_moved_series *series, uint32_t no,
-                        struct fv_moved_version **ret_version, flagver_error *err)
+static struct fv_moved_version *known_version(const struct fv_moved_series *series, uint32_t no)
 {
     struct fv_moved_version *version = series->versions;
-    flagver_version_row row;
-    int r;
 
     while (version && version->row.no != no)
         version = version->next;
-    if (!version) {
-        r = read_version(mover, mover->target, series, no, false, &row, err);
-        if (r < 0)
-            return r;
-        version = add_version(mover, series);
-        if (!version)
-            return fv_fail_memory(err);
-        version->row = row;
-    }
-    *ret_version = version;
+    return version;
+}
+
+static int add_read(struct fv_mover *mover, struct fv_moved_series *series,
+                    const flagver_version_row *row, struct fv_moved_version **ret_version,
+                    flagver_error *err)
+{
+    *ret_version = add_version(mover, series);
+    if (!*ret_version)
+        return fv_fail_memory(err);
+    (*ret_version)->row = *row;
     return 0;
+}
+
+/* As the target has it. */
+static int find_version(struct fv_mover *mover, struct fv_moved_series *series, uint32_t no,
+                        struct fv_moved_version **ret_version, flagver_error *err)
+{
+    flagver_version_row row;
+    int r;
+
+    *ret_version = known_version(series, no);
+    if (*ret_version)
+        return 0;
+    r = read_version(mover, mover->target, series, no, false, &row, err);
+    return r < 0 ? r : add_read(mover, series, &row, ret_version, err);
 }
 
 /* The version as the source has it, with its payload. */
@@ -661,6 +673,29 @@ static int change_version(struct fv_mover *mover, struct fv_moved_version *versi
     return stage_version(mover, &version->row, FLAGVER_CHANGE_VERSION_CHANGE, before, err);
 }
 
+/*
+ * The version that is in force until this leaf. What is superseded never changes, so the source
+ * says what it was before, and the target, which may be far away, need not be asked for each.
+ */
+static int find_superseded(struct fv_mover *mover, struct fv_moved_series *series,
+                           const struct fv_audit_leaf *leaf, struct fv_moved_version **ret_version,
+                           flagver_error *err)
+{
+    flagver_version_row row;
+    int r;
+
+    *ret_version = known_version(series, leaf->supersedes);
+    if (*ret_version)
+        return 0;
+    r = read_version(mover, mover->source, series, leaf->supersedes, false, &row, err);
+    if (r < 0)
+        return r;
+    if (row.state != FLAGVER_STATE_SUPERSEDED || row.superseded_by != leaf->no)
+        return refuse(leaf, "what it supersedes does not say so", err);
+    row.rev--;
+    return add_read(mover, series, &row, ret_version, err);
+}
+
 /* The version in force makes room. */
 static int supersede(struct fv_mover *mover, struct fv_moved_series *series,
                      const struct fv_audit_leaf *leaf, flagver_error *err)
@@ -674,7 +709,7 @@ static int supersede(struct fv_mover *mover, struct fv_moved_series *series,
     series->row.current_no = leaf->no;
     if (!leaf->supersedes)
         return 0;
-    r = find_version(mover, series, leaf->supersedes, &old, err);
+    r = find_superseded(mover, series, leaf, &old, err);
     if (r < 0)
         return r;
     old->row.state = FLAGVER_STATE_SUPERSEDED;
