@@ -51,11 +51,11 @@ static int check(flagver_store *store, struct fv_pg *conn, flagver_error *err)
     return r < 0 ? r : fv_pg_meta_check(&meta, err);
 }
 
+/* By a connection for reading: many stores are never written to. */
 static int start(flagver_store *store, flagver_error *err)
 {
-    int mode = store->read_only ? FLAGVER_MODE_READ : FLAGVER_MODE_WRITE;
     struct fv_pg *conn;
-    int r = fv_pg_pool_take(store, mode, &conn, NULL, err);
+    int r = fv_pg_pool_take(store, FLAGVER_MODE_READ, &conn, NULL, err);
 
     if (r < 0)
         return r;

@@ -623,6 +623,7 @@ int fv_pg_settle(flagver_driver_txn *txn, flagver_error *err)
 {
     struct fv_pg_sender *sender = txn->sender;
 
+    fv_pg_scan_settle(txn);
     if (txn->behind && take_answers(txn, &sender->late) < 0) {
         if (sender->late.code == FLAGVER_ECONFLICT)
             sender->late.code = FLAGVER_EBUSY;

@@ -300,6 +300,20 @@ int fv_pg_query(struct fv_pg *conn, const struct fv_pg_statement *statement,
     return finish(conn, result, ret_result, err);
 }
 
+bool fv_pg_send(struct fv_pg *conn, const struct fv_pg_statement *statement)
+{
+    return PQsendQueryParams(conn->pq, statement->sql, 0, NULL, NULL, NULL, NULL, 1) == 1;
+}
+
+PGresult *fv_pg_receive(struct fv_pg *conn)
+{
+    PGresult *result = PQgetResult(conn->pq), *end;
+
+    while ((end = PQgetResult(conn->pq)))
+        PQclear(end);
+    return result;
+}
+
 int fv_pg_execute(struct fv_pg *conn, const char *sql, flagver_error *err)
 {
     return finish(conn, PQexec(conn->pq, sql), NULL, err);

@@ -180,6 +180,13 @@ int fv_pg_query(struct fv_pg *conn, const struct fv_pg_statement *statement,
                 const struct fv_pg_parameters *parameters, PGresult **ret_result,
                 flagver_error *err);
 
+/*
+ * A statement without parameters that is not kept, whose answer is taken later, before anything
+ * else is asked; NULL: the connection is lost.
+ */
+bool fv_pg_send(struct fv_pg *conn, const struct fv_pg_statement *statement);
+PGresult *fv_pg_receive(struct fv_pg *conn);
+
 /* Without parameters or answer; may be several statements. */
 int fv_pg_execute(struct fv_pg *conn, const char *sql, flagver_error *err);
 
@@ -333,7 +340,8 @@ struct flagver_driver_txn {
     PGresult *before;    /* and what was set before: the tenant, in column 0 */
     struct fv_text copy; /* room for rows on their way into a table */
     struct fv_pg_sender *sender; /* what was sent */
-    bool behind;         /* and its answers are still to be taken: see fv_pg_settle() */
+    bool behind;                 /* and its answers are still to be taken: see fv_pg_settle() */
+    flagver_cursor *ahead;       /* whose next rows are on their way: see fv_pg_scan_settle() */
 };
 
 int fv_pg_begin(flagver_store *store, flagver_bytes tenant, int mode, flagver_driver_txn **ret_txn,
@@ -390,7 +398,7 @@ int fv_pg_settle(flagver_driver_txn *txn, flagver_error *err);
  * statement, in the order of fv_pg_bulk_kinds, which changes nothing: each row is new, and
  * follows what it refers to.
  */
-#define FV_PG_BULK_LEAST 16
+#define FV_PG_BULK_LEAST 8
 #define FV_PG_BULK_KINDS 7
 
 extern const int32_t fv_pg_bulk_kinds[FV_PG_BULK_KINDS];
@@ -403,6 +411,9 @@ int fv_pg_bulk_queue(flagver_driver_txn *txn, const flagver_change *changes, siz
 
 int fv_pg_scan(flagver_driver_txn *txn, const flagver_query *query, flagver_cursor **ret_cursor,
                flagver_error *err);
+/* Take what a cursor has asked for ahead, before anything else is asked; fv_pg_settle() does so. */
+void fv_pg_scan_settle(flagver_driver_txn *txn);
+
 int fv_pg_next(flagver_cursor *cursor, flagver_row *ret_row, flagver_error *err);
 void fv_pg_end_scan(flagver_cursor *cursor);
 

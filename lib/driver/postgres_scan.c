@@ -29,6 +29,8 @@ struct flagver_cursor {
     bool more;       /* behind those */
     uint32_t number; /* of the server's cursor; 0: there is none */
     int asked;       /* rows of it that were asked for last */
+    bool ahead;      /* they were asked for before they are needed */
+    PGresult *next;  /* what has come of that, once it was taken */
 };
 
 /* ---- shapes: what tells statements apart ---- */
@@ -124,8 +126,9 @@ static int shape_of(const flagver_query *query)
  * A planner goes by what it was told when tables were analysed last. Of a tenant that has become
  * large since then it thinks that it has next to nothing, and that it may as well go through all of
  * it for each row. So the statements leave it no choice. A subquery with OFFSET 0 or LIMIT is
- * run for each row of what stands before it. One row is asked for as a range from itself to itself,
- * in order: only the index that has this order will do.
+ * run for each row of what stands before it. One number is asked for as a range from itself to
+ * itself, in order: only the index that has this order will do. (Ids have indexes that begin with
+ * them.)
  *
  * All comes in the order that is asked for. Sorted are the versions of each series where all are
  * wanted, one series at a time, votes, and what is open.
@@ -216,9 +219,9 @@ static void write_open(struct fv_text *sql, const flagver_query *query)
                      "x.state >= $11 AND x.state <= 2 AND x.no > $5 AND x.no < $6" STATES
                      " ORDER BY x.state, x.series, x.no OFFSET 0) v CROSS JOIN LATERAL "
                      "(SELECT s.phase, s.subject FROM flagver.series s WHERE s.tenant = $1 AND "
-                     "s.id >= v.series AND s.id <= v.series");
+                     "s.id = v.series");
     write_series_range(sql, query);
-    fv_text_add(sql, " ORDER BY s.id LIMIT 1) s");
+    fv_text_add(sql, " OFFSET 0) s");
     if (query->payload)
         fv_text_add(sql, payload_join);
     write_order(sql, query, true);
@@ -226,12 +229,11 @@ static void write_open(struct fv_text *sql, const flagver_query *query)
 
 static void write_version(struct fv_text *sql, const flagver_query *query)
 {
-    fv_text_add(sql, " FROM (SELECT * FROM flagver.version x WHERE x.tenant = $1 AND x.id >= $9 "
-                     "AND x.id <= $9 ORDER BY x.id LIMIT 1) v CROSS JOIN LATERAL (SELECT s.phase, "
-                     "s.subject FROM flagver.series s WHERE s.tenant = $1 AND s.id >= v.series AND "
-                     "s.id <= v.series ORDER BY s.id LIMIT 1) s");
+    fv_text_add(sql, " FROM flagver.version v CROSS JOIN LATERAL (SELECT s.phase, s.subject FROM "
+                     "flagver.series s WHERE s.tenant = $1 AND s.id = v.series OFFSET 0) s");
     if (query->payload)
         fv_text_add(sql, payload_join);
+    fv_text_add(sql, " WHERE v.tenant = $1 AND v.id = $9");
 }
 
 static void write_any_version(struct fv_text *sql, const flagver_query *query)
@@ -635,8 +637,7 @@ static int open_long(flagver_cursor *cursor, const struct question *question,
     return r;
 }
 
-/* The next chunk; the one before goes first. */
-static int fetch(flagver_cursor *cursor, flagver_error *err)
+static int fetch_now(flagver_cursor *cursor, flagver_error *err)
 {
     struct fv_pg_statement statement;
     char sql[COMMAND_SIZE];
@@ -650,10 +651,61 @@ static int fetch(flagver_cursor *cursor, flagver_error *err)
     if (r < 0)
         return r;
     r = fv_pg_query(cursor->txn->conn, &statement, NULL, &cursor->rows, err);
-    r = fv_pg_guard_end(cursor->txn, r, err);
-    if (r == 0)
-        take_rows(cursor);
-    return r;
+    return fv_pg_guard_end(cursor->txn, r, err);
+}
+
+/*
+ * Who has read one chunk will read the next one: it is made while this one is looked at. Not on
+ * an application's connection, which is its own between our calls.
+ */
+static void ask_ahead(flagver_cursor *cursor)
+{
+    flagver_driver_txn *txn = cursor->txn;
+    struct fv_pg_statement statement;
+    char sql[COMMAND_SIZE];
+
+    if (!cursor->more || txn->adopted)
+        return;
+    cursor->asked = chunk_after(cursor);
+    statement = fetching(cursor, sql);
+    cursor->ahead = fv_pg_send(txn->conn, &statement);
+    if (cursor->ahead)
+        txn->ahead = cursor;
+}
+
+void fv_pg_scan_settle(flagver_driver_txn *txn)
+{
+    flagver_cursor *cursor = txn->ahead;
+
+    if (!cursor)
+        return;
+    txn->ahead = NULL;
+    cursor->next = fv_pg_receive(txn->conn);
+    txn->failed = txn->failed || PQresultStatus(cursor->next) != PGRES_TUPLES_OK;
+}
+
+static int take_ahead(flagver_cursor *cursor, flagver_error *err)
+{
+    fv_pg_scan_settle(cursor->txn);
+    forget_rows(cursor);
+    cursor->ahead = false;
+    if (PQresultStatus(cursor->next) != PGRES_TUPLES_OK)
+        return fv_pg_fail(cursor->txn->conn, cursor->next, err);
+    cursor->rows = cursor->next;
+    cursor->next = NULL;
+    return 0;
+}
+
+/* The next chunk; the one before goes first. */
+static int fetch(flagver_cursor *cursor, flagver_error *err)
+{
+    int r = cursor->ahead ? take_ahead(cursor, err) : fetch_now(cursor, err);
+
+    if (r < 0)
+        return r;
+    take_rows(cursor);
+    ask_ahead(cursor);
+    return 0;
 }
 
 static void close_long(flagver_cursor *cursor)
@@ -789,6 +841,8 @@ int fv_pg_scan(flagver_driver_txn *txn, const flagver_query *query, flagver_curs
 void fv_pg_end_scan(flagver_cursor *cursor)
 {
     PQclear(cursor->rows);
+    fv_pg_scan_settle(cursor->txn);
+    PQclear(cursor->next);
     if (cursor->number)
         close_long(cursor);
     fv_release(cursor->txn->store->memory, cursor);

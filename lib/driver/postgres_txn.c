@@ -102,7 +102,8 @@ static const struct fv_pg_statement
  * limit leaves what the server has. What is acknowledged must be on the disk, also where somebody
  * has decided otherwise for the rest of the database. A plan to read a whole table, because it was
  * small when the plan was made, would outlive its smallness: thousands of rows may come in one
- * transaction.
+ * transaction. Compiling a statement takes longer than most of ours, and no row is looked for
+ * twice, so that remembering them (from PostgreSQL 14 on) would be for nothing.
  */
 static const struct fv_pg_statement enter = {
     FV_PG_ENTER,
@@ -114,7 +115,9 @@ static const struct fv_pg_statement enter = {
     "  COALESCE($4::text, current_setting('idle_in_transaction_session_timeout')), true),"
     " set_config('synchronous_commit', CASE current_setting('synchronous_commit')"
     "  WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, true),"
-    " set_config('enable_seqscan', 'off', true)"
+    " set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true),"
+    " set_config(CASE WHEN current_setting('server_version_num')::integer >= 140000"
+    "  THEN 'enable_memoize' ELSE 'flagver.memoize' END, 'off', true)"
     " FROM (VALUES (1)) AS one LEFT JOIN flagver.meta m ON true"
 };
 

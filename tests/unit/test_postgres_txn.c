@@ -306,7 +306,7 @@ START_TEST(what_ended_before_the_commit_was_not_committed)
     store = open_named(database, ROLE, "flagver_idle_ms=1", WAIT_MS);
     txn = writing();
     while (*answer("SELECT 1 FROM pg_stat_activity WHERE usename = '" ROLE "'"
-                   " AND datname = current_database()"))
+                   " AND datname = current_database() AND xact_start IS NOT NULL"))
         ;
     assert_fails(FLAGVER_EUNAVAILABLE, driver->commit(txn, &error));
 }
