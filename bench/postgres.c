@@ -42,9 +42,10 @@ static void start_server(struct server *server, bool disk)
     server->cluster = cluster_start(&options);
 }
 
+/* As an application's role. */
 static const char *uri_of(const struct server *server, const char *database)
 {
-    return cluster_uri(server->cluster, database, "owner");
+    return cluster_uri(server->cluster, database, "app");
 }
 
 static flagver_client *open_database(const struct server *server, const char *database)
@@ -56,13 +57,27 @@ static flagver_client *open_database(const struct server *server, const char *da
     return client;
 }
 
+/* One that may take long. */
+static flagver_txn *begin_long(flagver_client *client)
+{
+    static const flagver_actor actor = { .size = sizeof actor, .id = "bench" };
+    static const flagver_txn_options patient = { .size = sizeof patient, .timeout_ms = -1 };
+    flagver_txn *txn = NULL;
+    flagver_error err;
+
+    bench_must(flagver_txn_begin(client, &actor, &patient, &txn, &err), err.message);
+    return txn;
+}
+
 /* With the schema, and empty. */
 static void make_database(const struct server *server, const char *database)
 {
     flagver_error err;
 
     cluster_database(server->cluster, database, NULL);
-    bench_must(flagver_schema_up(uri_of(server, database), &err), err.message);
+    bench_must(flagver_schema_up(cluster_uri(server->cluster, database, "owner"), &err),
+               err.message);
+    cluster_sql(server->cluster, database, "SELECT flagver.admit('app')");
 }
 
 /* What the library has made in "ours" is in "theirs", too. */
@@ -167,7 +182,7 @@ static void fill(const struct server *server, size_t waiting)
     put_policy(txn, EVENTS, "{\"versioning\":\"audit_only\"}");
     place_commit(txn);
 
-    txn = place_begin(client);
+    txn = begin_long(client);
     for (i = 0; i <= waiting; i++) {
         make_record(i, REVIEW, subject, &record);
         create_one(txn, &record);
@@ -274,7 +289,7 @@ static void lock_all(const struct recording *recording, flagver_txn *txn)
 static void record_all(void *data)
 {
     struct recording *recording = data;
-    flagver_txn *txn = place_begin(recording->client);
+    flagver_txn *txn = begin_long(recording->client);
     struct sql_record record;
     size_t i;
 
@@ -363,7 +378,9 @@ static void measure_recording(const struct bench_options *options, const struct 
 
 static void open_and_close(void *data)
 {
-    flagver_close(open_database(data, "ours"));
+    const struct server *server = *(const struct server **)data;
+
+    flagver_close(open_database(server, "ours"));
 }
 
 static void parse(const char *text, size_t length)
@@ -385,7 +402,7 @@ static void select_and_parse(void *data)
 static void fill_flags(const struct server *server)
 {
     flagver_client *client = open_database(server, "ours");
-    flagver_txn *txn = place_begin(client);
+    flagver_txn *txn = begin_long(client);
     flagver_error err;
     size_t length;
     char *json = mixed_json(&length);
@@ -396,10 +413,10 @@ static void fill_flags(const struct server *server)
     free(json);
 }
 
-static void measure_opening(const struct bench_options *options, struct server *server)
+static void measure_opening(const struct bench_options *options, const struct server *server)
 {
     struct row row = { .id = "P3", .what = "10,000 flags", .how = server->name, .unit = "ms" };
-    struct bench_task library = { open_and_close, server }, other = { select_and_parse, NULL };
+    struct bench_task library = { open_and_close, &server }, other = { select_and_parse, NULL };
     struct pq *pq;
 
     make_database(server, "ours");
@@ -483,6 +500,55 @@ static void measure_idling(const struct bench_options *options, const struct ser
     live_stop(live);
 }
 
+static void measure_following(const struct bench_options *options, const struct server *server)
+{
+    make_database(server, "live");
+    if (bench_wanted(options, "postgres P4"))
+        measure_flips(options, server);
+    if (bench_wanted(options, "postgres P5"))
+        measure_idling(options, server);
+}
+
+/* ------------------------------------------------------------------------
+ */
+
+static void measure_on_both(const struct bench_options *options, const struct server servers[2],
+                            void (*measure)(const struct bench_options *options,
+                                            const struct server *server))
+{
+    int i;
+
+    for (i = 0; i < 2; i++)
+        measure(options, &servers[i]);
+}
+
+static void measure_all(const struct bench_options *options, const struct server servers[2])
+{
+    if (bench_wanted(options, "postgres P1")) {
+        report_group(options->report,
+                     "PostgreSQL: approving, in microseconds, by the clock on the wall", "libpq",
+                     "ratio");
+        measure_on_both(options, servers, measure_approving);
+    }
+    if (bench_wanted(options, "postgres P2")) {
+        report_group(options->report,
+                     "PostgreSQL: microseconds a record: how fast it is beside COPY", "COPY",
+                     "share");
+        measure_on_both(options, servers, measure_recording);
+    }
+    if (bench_wanted(options, "postgres P3")) {
+        report_group(options->report, "PostgreSQL: opening and closing a store, in ms",
+                     "SELECT, jansson", "ratio");
+        measure_opening(options, &servers[0]);
+    }
+    if (bench_wanted(options, "postgres P4 P5")) {
+        report_group(options->report,
+                     "PostgreSQL: ms from a commit to other processes; what an idle client asks",
+                     "", "result");
+        measure_following(options, &servers[0]);
+    }
+}
+
 void bench_postgres(const struct bench_options *options)
 {
     struct server servers[2];
@@ -494,25 +560,7 @@ void bench_postgres(const struct bench_options *options)
     }
     for (i = 0; i < 2; i++)
         start_server(&servers[i], i == 1);
-    report_group(options->report,
-                 "PostgreSQL: approving, in microseconds each, by the clock on the wall", "libpq",
-                 "ratio");
-    for (i = 0; i < 2; i++)
-        measure_approving(options, &servers[i]);
-    report_group(options->report,
-                 "PostgreSQL: recording, in microseconds each: how fast it is beside COPY", "COPY",
-                 "share");
-    for (i = 0; i < 2; i++)
-        measure_recording(options, &servers[i]);
-    report_group(options->report, "PostgreSQL: opening and closing a store, in ms",
-                 "SELECT and jansson", "ratio");
-    measure_opening(options, &servers[0]);
-    report_group(options->report,
-                 "PostgreSQL: from a commit to other processes, in ms; statements when idle", "",
-                 "result");
-    make_database(&servers[0], "live");
-    measure_flips(options, &servers[0]);
-    measure_idling(options, &servers[0]);
+    measure_all(options, servers);
     for (i = 0; i < 2; i++)
         cluster_stop(servers[i].cluster);
 }

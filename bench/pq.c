@@ -552,6 +552,7 @@ void pq_copy_in(struct pq *pq, const struct pq_rows *rows)
     size_t i;
 
     run(pq, BEGIN, NULL);
+    execute(pq, "SET LOCAL enable_seqscan = off"); /* plans are made while tables are small */
     for (i = 0; i < TABLES; i++)
         copy_table_in(pq, tables[i], &rows->copies[i]);
     add_bytes(&arguments, rows->frontier.data, rows->frontier.length);
