@@ -6,17 +6,14 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <sys/mount.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 #include "cluster.h"
 #include "crash/holds.h"
-#include "driver/postgres_internal.h"
+#include "crash/proxy.h"
 #include "seed.h"
 
 #define POLL_MS 20
@@ -464,258 +461,22 @@ END_TEST
 
 /* ---- connections that are cut ---- */
 
-enum cut {
-    NO_CUT,
-    CUT_BEFORE,    /* the commit does not reach the server */
-    CUT_REQUEST,   /* half of it does */
-    CUT_BEHIND,    /* it does, and nobody waits for the answer */
-    CUT_ANSWER,    /* half of the answer reaches the client */
-    CUT_AFTER,     /* none of it does */
-    CUT_LATE,      /* it reaches the server when the client is long gone */
-    CUT_ONE_SIDED, /* it does not, nor does the server hear that the client is gone */
-};
-
-#define LANES 32
-#define LATE_MS 100
-
-/* What the test tells the proxy, a process, and the proxy it. */
-static struct {
-    atomic_int cut;     /* at the next commit */
-    atomic_bool refuse; /* nobody gets through, from the next cut on or from now on */
-    atomic_bool refuse_then;
-    atomic_int cuts;
-} * board;
-
-struct lane {
-    int client, server; /* -1: closed */
-    bool answer_awaited, half_answer;
-    char late[256];
-    size_t late_length;
-    double late_at;
-};
-
-static struct {
-    struct place place;
-    char uri[160], server[108];
-    int listener;
-    struct lane lanes[LANES];
-    pid_t process;
-} proxy;
-
-static struct sockaddr_un address_in(const char *directory)
-{
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
-
-    must((size_t)snprintf(address.sun_path, sizeof address.sun_path, "%s/.s.PGSQL.5432",
-                          directory) < sizeof address.sun_path,
-         "%s is too long", directory);
-    return address;
-}
-
-static void close_one(int *descriptor)
-{
-    if (*descriptor >= 0)
-        close(*descriptor);
-    *descriptor = -1;
-}
-
-static void close_lane(struct lane *lane)
-{
-    close_one(&lane->client);
-    close_one(&lane->server);
-    *lane = (struct lane){ .client = -1, .server = -1 };
-}
-
-static void close_lanes(void)
-{
-    int i;
-
-    for (i = 0; i < LANES; i++)
-        close_lane(&proxy.lanes[i]);
-}
-
-static void send_on(int to, const char *bytes, size_t length)
-{
-    ssize_t sent;
-
-    for (; to >= 0 && length > 0; bytes += sent, length -= (size_t)sent)
-        if ((sent = send(to, bytes, length, MSG_NOSIGNAL)) <= 0)
-            return;
-}
-
-static void let_in(void)
-{
-    struct sockaddr_un address = address_in(proxy.server);
-    int i, client_side = accept(proxy.listener, NULL, NULL);
-    struct lane *lane;
-
-    for (i = 0; i < LANES && proxy.lanes[i].client + proxy.lanes[i].server != -2; i++)
-        ;
-    if (i == LANES || atomic_load(&board->refuse)) {
-        close(client_side);
-        return;
-    }
-    lane = &proxy.lanes[i];
-    lane->client = client_side;
-    lane->server = socket(AF_UNIX, SOCK_STREAM, 0);
-    if (connect(lane->server, (struct sockaddr *)&address, sizeof address) < 0)
-        close_lane(lane);
-}
-
-/* The prepared COMMIT is bound, and with it executed. */
-static bool has_commit(const char *bytes, size_t length)
-{
-    char name[32];
-    int size = snprintf(name, sizeof name, "%cflagver_%d", 0, FV_PG_COMMIT);
-
-    return memmem(bytes, length, name, (size_t)size + 1) != NULL;
-}
-
-static void turn_all_away(const struct lane *but)
-{
-    int i;
-
-    atomic_store(&board->refuse, true);
-    for (i = 0; i < LANES; i++)
-        if (&proxy.lanes[i] != but)
-            close_lane(&proxy.lanes[i]);
-}
-
-static void cut_at_commit(struct lane *lane, const char *bytes, size_t length)
-{
-    enum cut cut = (enum cut)atomic_exchange(&board->cut, NO_CUT);
-
-    if (atomic_exchange(&board->refuse_then, false))
-        turn_all_away(lane);
-    atomic_fetch_add(&board->cuts, 1);
-    switch (cut) {
-    case CUT_REQUEST:
-        send_on(lane->server, bytes, length / 2);
-        close_lane(lane);
-        break;
-    case CUT_BEHIND:
-        send_on(lane->server, bytes, length);
-        close_lane(lane);
-        break;
-    case CUT_ANSWER:
-    case CUT_AFTER:
-        send_on(lane->server, bytes, length);
-        lane->answer_awaited = true;
-        lane->half_answer = cut == CUT_ANSWER;
-        break;
-    case CUT_LATE:
-        memcpy(lane->late, bytes, length);
-        lane->late_length = length;
-        lane->late_at = now_ms() + LATE_MS;
-        close_one(&lane->client);
-        break;
-    case CUT_ONE_SIDED:
-        close_one(&lane->client);
-        break;
-    default:
-        close_lane(lane);
-    }
-}
-
-static void pass_request(struct lane *lane)
-{
-    char bytes[65536];
-    ssize_t got = recv(lane->client, bytes, sizeof bytes, 0);
-
-    if (got <= 0)
-        close_lane(lane);
-    else if (atomic_load(&board->cut) != NO_CUT && got <= (ssize_t)sizeof lane->late &&
-             has_commit(bytes, (size_t)got))
-        cut_at_commit(lane, bytes, (size_t)got);
-    else
-        send_on(lane->server, bytes, (size_t)got);
-}
-
-static void pass_answer(struct lane *lane)
-{
-    char bytes[65536];
-    ssize_t got = recv(lane->server, bytes, sizeof bytes, 0);
-
-    if (got > 0 && !lane->answer_awaited) {
-        send_on(lane->client, bytes, (size_t)got);
-        return;
-    }
-    if (got > 0 && lane->half_answer)
-        send_on(lane->client, bytes, (size_t)got / 2);
-    close_lane(lane);
-}
-
-static void send_late(struct lane *lane)
-{
-    if (!lane->late_length || now_ms() < lane->late_at)
-        return;
-    send_on(lane->server, lane->late, lane->late_length);
-    close_lane(lane);
-}
-
-static bool pass_some(void)
-{
-    struct pollfd entries[1 + 2 * LANES] = { { .fd = proxy.listener, .events = POLLIN } };
-    int i;
-
-    for (i = 0; i < LANES; i++) {
-        entries[1 + 2 * i] = (struct pollfd){ proxy.lanes[i].client, POLLIN, 0 };
-        entries[2 + 2 * i] = (struct pollfd){ proxy.lanes[i].server, POLLIN, 0 };
-    }
-    if (poll(entries, 1 + 2 * LANES, 5) < 0)
-        return false;
-    for (i = 0; i < LANES; i++) {
-        if (entries[1 + 2 * i].revents)
-            pass_request(&proxy.lanes[i]);
-        if (entries[2 + 2 * i].revents && proxy.lanes[i].server >= 0)
-            pass_answer(&proxy.lanes[i]);
-        send_late(&proxy.lanes[i]);
-    }
-    if (entries[0].revents)
-        let_in();
-    return true;
-}
-
-static int pass_on(void *unused)
-{
-    (void)unused;
-    close_lanes();
-    while (pass_some())
-        ;
-    return 1;
-}
-
 static void begin_behind_proxy(const char *parameters)
 {
-    struct sockaddr_un address;
+    char uri[256];
 
     begin_with_others();
-    board = shared(sizeof *board);
-    proxy.place = place_new();
-    snprintf(proxy.server, sizeof proxy.server, "%.100s", cluster_directory(cluster));
-    address = address_in(proxy.place.directory);
-    proxy.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    ck_assert_int_eq(bind(proxy.listener, (struct sockaddr *)&address, sizeof address), 0);
-    ck_assert_int_eq(listen(proxy.listener, LANES), 0);
-    proxy.process = start(pass_on, NULL);
-    close(proxy.listener);
-    snprintf(proxy.uri, sizeof proxy.uri, "postgresql://app@/%s?host=%s&port=5432%s", database,
+    proxy_start(cluster_directory(cluster));
+    snprintf(uri, sizeof uri, "postgresql://app@/%s?host=%s&port=5432%s", database,
              proxy.place.directory, parameters);
-    open_client(proxy.uri);
+    open_client(uri);
 }
 
 static void end_behind_proxy(void)
 {
     end_on(cluster);
-    kill(proxy.process, SIGKILL);
-    finish(proxy.process);
-    place_remove(&proxy.place);
+    proxy_stop();
     cluster_drop(cluster, database);
-}
-
-static void assert_cut(void)
-{
-    ck_assert_int_eq(atomic_exchange(&board->cuts, 0), 1);
 }
 
 static const struct {
@@ -740,9 +501,9 @@ static void cut_once(int i)
 {
     int r;
 
-    atomic_store(&board->cut, cuts[i].cut);
+    proxy_cut(cuts[i].cut, false);
     r = write_once(&error);
-    assert_cut();
+    proxy_assert_cut();
     must(r == 0 ? cuts[i].may_happen : cuts[i].may_not && r == FLAGVER_EBUSY,
          "cut %s: commit returned %d: %s", cuts[i].words, r, error.message);
 }
@@ -761,9 +522,9 @@ START_TEST(a_commit_that_is_cut_off_is_found_out)
             assert_ok(write_once(&error)); /* which follows, so nothing else has taken place */
             ck_assert_uint_ge(acknowledged, before + 1);
         }
-        atomic_store(&board->cut, cuts[i].cut);
+        proxy_cut(cuts[i].cut, false);
         assert_ok(run_once(cuts[i].words, &no, &error));
-        assert_cut();
+        proxy_assert_cut();
         ck_assert_uint_eq(no, ++acknowledged);
         assert_ok(run_once(cuts[i].words, &no, &error)); /* under the same key */
         ck_assert_uint_eq(no, acknowledged);
@@ -774,19 +535,6 @@ START_TEST(a_commit_that_is_cut_off_is_found_out)
     end_behind_proxy();
 }
 END_TEST
-
-/* Then nobody gets through until we say so. */
-static void cut_and_stay_away(int i)
-{
-    atomic_store(&board->refuse_then, true);
-    atomic_store(&board->cut, cuts[i].cut);
-}
-
-static void come_back(void)
-{
-    assert_cut();
-    atomic_store(&board->refuse, false);
-}
 
 /*
  * Whoever runs it again under the same key does it once, and is told of the same version. What
@@ -799,11 +547,11 @@ START_TEST(a_commit_without_an_answer_is_unknown_and_may_be_run_again)
 
     begin_behind_proxy("&flagver_idle_ms=2000");
     for (i = 0; i < CUTS; i++) {
-        cut_and_stay_away(i);
+        proxy_cut(cuts[i].cut, true);
         assert_fails(FLAGVER_EUNKNOWN, run_once(cuts[i].words, &no, &error));
         await(is_unavailable);
         assert_evaluating();
-        come_back();
+        proxy_assert_cut();
         assert_ok(run_once(cuts[i].words, &no, &error));
         ck_assert_uint_eq(no, ++acknowledged);
         assert_recovered();
