@@ -246,47 +246,61 @@ static const char *const up_2[] = {
     SHOW_OWNER("series"),
     SHOW_OWNER("log"),
 
+    /* clang-format off */
+
     /* ---- functions of triggers; the first argument is what they say ---- */
 
     "CREATE FUNCTION flagver.refuse() RETURNS trigger LANGUAGE plpgsql AS $$\n"
-    "BEGIN\n" RAISE_ARGUMENT "END $$",
+    "BEGIN\n"
+    RAISE_ARGUMENT
+    "END $$",
 
     "CREATE FUNCTION flagver.last_of_series() RETURNS trigger LANGUAGE plpgsql AS $$\n"
     "BEGIN\n"
     "  IF EXISTS (SELECT 1 FROM flagver.series AS s WHERE s.tenant" EQUALS "NEW.tenant\n"
     "      AND s.id" EQUALS "NEW.series AND s.last_no" EQUALS "NEW.no) THEN\n"
     "    RETURN NEW;\n"
-    "  END IF;\n" RAISE_ARGUMENT "END $$",
+    "  END IF;\n"
+    RAISE_ARGUMENT
+    "END $$",
 
     "CREATE FUNCTION flagver.last_is_used() RETURNS trigger LANGUAGE plpgsql AS $$\n"
     "BEGIN\n"
     "  IF EXISTS (SELECT 1 FROM flagver.version AS v WHERE v.tenant" EQUALS "OLD.tenant\n"
     "      AND v.series" EQUALS "OLD.id AND v.no" EQUALS "OLD.last_no) THEN\n"
     "    RETURN NEW;\n"
-    "  END IF;\n" RAISE_ARGUMENT "END $$",
+    "  END IF;\n"
+    RAISE_ARGUMENT
+    "END $$",
 
     "CREATE FUNCTION flagver.successor_exists() RETURNS trigger LANGUAGE plpgsql AS $$\n"
     "BEGIN\n"
     "  IF EXISTS (SELECT 1 FROM flagver.version AS v WHERE v.tenant" EQUALS "NEW.tenant\n"
     "      AND v.series" EQUALS "NEW.series AND v.no" EQUALS "NEW.superseded_by) THEN\n"
     "    RETURN NEW;\n"
-    "  END IF;\n" RAISE_ARGUMENT "END $$",
+    "  END IF;\n"
+    RAISE_ARGUMENT
+    "END $$",
 
     "CREATE FUNCTION flagver.new_in_draft() RETURNS trigger LANGUAGE plpgsql AS $$\n"
     "BEGIN\n"
     "  PERFORM 1 FROM flagver.version AS v\n"
     "    WHERE " SAME_VERSION("NEW") " AND v.state" EQUALS "1 FOR SHARE;\n"
-                                     "  IF FOUND THEN\n"
-                                     "    RETURN NEW;\n"
-                                     "  END IF;\n" RAISE_ARGUMENT "END $$",
+    "  IF FOUND THEN\n"
+    "    RETURN NEW;\n"
+    "  END IF;\n"
+    RAISE_ARGUMENT
+    "END $$",
 
     "CREATE FUNCTION flagver.old_in_draft() RETURNS trigger LANGUAGE plpgsql AS $$\n"
     "BEGIN\n"
     "  PERFORM 1 FROM flagver.version AS v\n"
     "    WHERE " SAME_VERSION("OLD") " AND v.state" EQUALS "1 FOR SHARE;\n"
-                                     "  IF FOUND THEN\n"
-                                     "    RETURN OLD;\n"
-                                     "  END IF;\n" RAISE_ARGUMENT "END $$",
+    "  IF FOUND THEN\n"
+    "    RETURN OLD;\n"
+    "  END IF;\n"
+    RAISE_ARGUMENT
+    "END $$",
 
     "CREATE FUNCTION flagver.item_is_open() RETURNS trigger LANGUAGE plpgsql AS $$\n"
     "DECLARE\n"
@@ -294,27 +308,27 @@ static const char *const up_2[] = {
     "BEGIN\n"
     "  SELECT v.state INTO found_state FROM flagver.version AS v\n"
     "    WHERE " SAME_VERSION("OLD") " FOR SHARE;\n"
-                                     "  IF found_state" EQUALS "1 OR found_state" EQUALS "2\n"
-                                     "      AND NEW.payload" EQUALS
-                                     "OLD.payload AND NEW.hash" EQUALS "OLD.hash THEN\n"
-                                     "    RETURN NEW;\n"
-                                     "  ELSIF found_state" EQUALS "2 THEN\n"
-                                     "    RAISE EXCEPTION 'flagver: what is submitted is decided "
-                                     "about, and stays as it is'\n"
-                                     "      USING ERRCODE = '23001';\n"
-                                     "  END IF;\n" RAISE_ARGUMENT "END $$",
+    "  IF found_state" EQUALS "1 OR found_state" EQUALS "2\n"
+    "      AND NEW.payload" EQUALS "OLD.payload AND NEW.hash" EQUALS "OLD.hash THEN\n"
+    "    RETURN NEW;\n"
+    "  ELSIF found_state" EQUALS "2 THEN\n"
+    "    RAISE EXCEPTION 'flagver: what is submitted is decided about, and stays as it is'\n"
+    "      USING ERRCODE = '23001';\n"
+    "  END IF;\n"
+    RAISE_ARGUMENT
+    "END $$",
 
     "CREATE FUNCTION flagver.is_voted_on() RETURNS trigger LANGUAGE plpgsql AS $$\n"
     "BEGIN\n"
     "  PERFORM 1 FROM flagver.version AS v\n"
     "    WHERE " SAME_VERSION("NEW") "\n"
-                                     "    AND (v.state" EQUALS "2 OR (v.state" EQUALS
-                                     "3 OR v.state" EQUALS "4)\n"
-                                     "      AND (v.bits OPERATOR(pg_catalog.&) 2)" EQUALS
-                                     "2) FOR SHARE;\n"
-                                     "  IF FOUND THEN\n"
-                                     "    RETURN NEW;\n"
-                                     "  END IF;\n" RAISE_ARGUMENT "END $$",
+    "    AND (v.state" EQUALS "2 OR (v.state" EQUALS "3 OR v.state" EQUALS "4)\n"
+    "      AND (v.bits OPERATOR(pg_catalog.&) 2)" EQUALS "2) FOR SHARE;\n"
+    "  IF FOUND THEN\n"
+    "    RETURN NEW;\n"
+    "  END IF;\n"
+    RAISE_ARGUMENT
+    "END $$",
 
     /* Once for a statement: leaves come by the thousand. */
     "CREATE FUNCTION flagver.log_grows() RETURNS trigger LANGUAGE plpgsql AS $$\n"
@@ -324,13 +338,16 @@ static const char *const up_2[] = {
     "  FOR part IN SELECT f.tenant, pg_catalog.min(f.no) AS first, pg_catalog.max(f.no) AS last,\n"
     "      pg_catalog.count(*) AS many FROM fresh AS f GROUP BY f.tenant LOOP\n"
     "    IF part.last OPERATOR(pg_catalog.-) part.first OPERATOR(pg_catalog.+) 1\n"
-    "        OPERATOR(pg_catalog.<>) part.many THEN\n" RAISE_ARGUMENT "    ELSIF part.first" EQUALS
-    "0 THEN\n"
+    "        OPERATOR(pg_catalog.<>) part.many THEN\n"
+    RAISE_ARGUMENT
+    "    ELSIF part.first" EQUALS "0 THEN\n"
     "      INSERT INTO flagver.log (tenant, size) VALUES (part.tenant, part.many);\n"
     "    ELSE\n"
     "      UPDATE flagver.log AS l SET size = part.last OPERATOR(pg_catalog.+) 1\n"
     "        WHERE l.tenant" EQUALS "part.tenant AND l.size" EQUALS "part.first;\n"
-    "      IF NOT FOUND THEN\n" RAISE_ARGUMENT "      END IF;\n"
+    "      IF NOT FOUND THEN\n"
+    RAISE_ARGUMENT
+    "      END IF;\n"
     "    END IF;\n"
     "  END LOOP;\n"
     "  RETURN NULL;\n"
@@ -343,7 +360,9 @@ static const char *const up_2[] = {
     "      AND NOT EXISTS (SELECT 1 FROM flagver.leaf AS f\n"
     "        WHERE f.tenant" EQUALS "NEW.tenant AND f.no" EQUALS "NEW.size) THEN\n"
     "    RETURN NEW;\n"
-    "  END IF;\n" RAISE_ARGUMENT "END $$",
+    "  END IF;\n"
+    RAISE_ARGUMENT
+    "END $$",
 
     /* ---- meta ---- */
 
@@ -587,115 +606,47 @@ static const char *const up_2[] = {
      */
     "CREATE VIEW flagver.flag_current WITH (security_barrier = true) AS\n"
     "SELECT s.tenant, s.subject AS flag, v.no, " CONTENT " AS definition,\n"
-    "  " TIME(
-        "v.decided_at") " AS since, v.decided_by AS by, v.note\n"
-                        "FROM flagver.series AS s\n"
-                        "JOIN flagver.version AS v ON v.tenant = s.tenant AND v.series = s.id AND "
-                        "v.no = s.current_no\n"
-                        "JOIN flagver.payload AS p ON p.tenant = v.tenant AND p.id = v.payload\n"
-                        "WHERE s.tenant = " TENANT
-                        " AND s.phase = 'flagver.flag' AND v.bits & 1 = 0",
+    "  " TIME("v.decided_at") " AS since, v.decided_by AS by, v.note\n"
+    "FROM flagver.series AS s\n"
+    "JOIN flagver.version AS v ON v.tenant = s.tenant AND v.series = s.id AND v.no = s.current_no\n"
+    "JOIN flagver.payload AS p ON p.tenant = v.tenant AND p.id = v.payload\n"
+    "WHERE s.tenant = " TENANT " AND s.phase = 'flagver.flag' AND v.bits & 1 = 0",
 
     "CREATE VIEW flagver.version_current WITH (security_barrier = true) AS\n"
-    "SELECT s.tenant, s.phase, s.subject, v.no, " STATE(
-        "v.state") " AS state,\n"
-                   "  v.bits & 1 = 1 AS deletion, v.bits & 2 = 2 AS emergency, " CONTENT
-                   " AS content,\n"
-                   "  " TIME(
-                       "v.created_at") " AS created_at, v.created_by,\n"
-                                       "  " TIME(
-                                           "v.decided_at") " AS decided_at, v.decided_by, v.note,\n"
-                                                           "  encode(v.content_hash, 'hex') AS "
-                                                           "content_hash\n"
-                                                           "FROM flagver.series AS s\n"
-                                                           "JOIN flagver.version AS v ON v.tenant "
-                                                           "= s.tenant AND v.series = s.id AND "
-                                                           "v.no = s.current_no\n"
-                                                           "JOIN flagver.payload AS p ON p.tenant "
-                                                           "= v.tenant AND p.id = v.payload\n"
-                                                           "WHERE s.tenant = " TENANT,
+    "SELECT s.tenant, s.phase, s.subject, v.no, " STATE("v.state") " AS state,\n"
+    "  v.bits & 1 = 1 AS deletion, v.bits & 2 = 2 AS emergency, " CONTENT " AS content,\n"
+    "  " TIME("v.created_at") " AS created_at, v.created_by,\n"
+    "  " TIME("v.decided_at") " AS decided_at, v.decided_by, v.note,\n"
+    "  encode(v.content_hash, 'hex') AS content_hash\n"
+    "FROM flagver.series AS s\n"
+    "JOIN flagver.version AS v ON v.tenant = s.tenant AND v.series = s.id AND v.no = s.current_no\n"
+    "JOIN flagver.payload AS p ON p.tenant = v.tenant AND p.id = v.payload\n"
+    "WHERE s.tenant = " TENANT,
 
     "CREATE VIEW flagver.version_history WITH (security_barrier = true) AS\n"
-    "SELECT s.tenant, s.phase, s.subject, v.no, v.id, " STATE(
-        "v.state") " AS state,\n"
-                   "  v.bits & 1 = 1 AS deletion, v.bits & 2 = 2 AS emergency, v.rev, v.parent_no, "
-                   "v.base_no,\n"
-                   "  v.reverts_no, v.superseded_by, " CONTENT " AS content,\n"
-                   "  " TIME(
-                       "v.created_at") " AS created_at, v.created_by,\n"
-                                       "  " TIME(
-                                           "v.submitted_at") " AS submitted_at,\n"
-                                                             "  " TIME(
-                                                                 "v.decided_at") " AS decided_at, "
-                                                                                 "v.decided_by,\n"
-                                                                                 "  " TIME(
-                                                                                     "v.superseded_"
-                                                                                     "at") " AS "
-                                                                                           "superse"
-                                                                                           "ded_at,"
-                                                                                           " v."
-                                                                                           "note,\n"
-                                                                                           "  "
-                                                                                           "encode("
-                                                                                           "v."
-                                                                                           "content"
-                                                                                           "_hash, "
-                                                                                           "'hex') "
-                                                                                           "AS "
-                                                                                           "content"
-                                                                                           "_hash\n"
-                                                                                           "FROM "
-                                                                                           "flagver"
-                                                                                           ".series"
-                                                                                           " AS s\n"
-                                                                                           "JOIN "
-                                                                                           "flagver"
-                                                                                           ".versio"
-                                                                                           "n AS v "
-                                                                                           "ON "
-                                                                                           "v."
-                                                                                           "tenant "
-                                                                                           "= "
-                                                                                           "s."
-                                                                                           "tenant "
-                                                                                           "AND "
-                                                                                           "v."
-                                                                                           "series "
-                                                                                           "= "
-                                                                                           "s.id\n"
-                                                                                           "JOIN "
-                                                                                           "flagver"
-                                                                                           ".payloa"
-                                                                                           "d AS p "
-                                                                                           "ON "
-                                                                                           "p."
-                                                                                           "tenant "
-                                                                                           "= "
-                                                                                           "v."
-                                                                                           "tenant "
-                                                                                           "AND "
-                                                                                           "p.id = "
-                                                                                           "v."
-                                                                                           "payload"
-                                                                                           "\n"
-                                                                                           "WHERE "
-                                                                                           "s."
-                                                                                           "tenant "
-                                                                                           "="
-                                                                                           " " TENANT,
+    "SELECT s.tenant, s.phase, s.subject, v.no, v.id, " STATE("v.state") " AS state,\n"
+    "  v.bits & 1 = 1 AS deletion, v.bits & 2 = 2 AS emergency, v.rev, v.parent_no, v.base_no,\n"
+    "  v.reverts_no, v.superseded_by, " CONTENT " AS content,\n"
+    "  " TIME("v.created_at") " AS created_at, v.created_by,\n"
+    "  " TIME("v.submitted_at") " AS submitted_at,\n"
+    "  " TIME("v.decided_at") " AS decided_at, v.decided_by,\n"
+    "  " TIME("v.superseded_at") " AS superseded_at, v.note,\n"
+    "  encode(v.content_hash, 'hex') AS content_hash\n"
+    "FROM flagver.series AS s\n"
+    "JOIN flagver.version AS v ON v.tenant = s.tenant AND v.series = s.id\n"
+    "JOIN flagver.payload AS p ON p.tenant = v.tenant AND p.id = v.payload\n"
+    "WHERE s.tenant = " TENANT,
 
     "CREATE VIEW flagver.audit_log WITH (security_barrier = true) AS\n"
-    "SELECT f.tenant, f.no, " TIME(
-        "r.moment") " AS time, r.actor,\n"
-                    "  (ARRAY['create', 'edit', 'rebase', 'submit', 'return', 'decide', 'approve', "
-                    "'reject',\n"
-                    "    'withdraw', 'record', 'review', 'shred'])[r.action] AS action,\n"
-                    "  r.phase, r.subject, r.version, " STATE("r.was") " AS was, " STATE(
-                        "r.became") " AS became,\n"
-                                    "  encode(f.hash, 'hex') AS hash\n"
-                                    "FROM flagver.leaf AS f CROSS JOIN LATERAL "
-                                    "flagver.leaf_read(f.leaf) AS r\n"
-                                    "WHERE f.tenant = " TENANT,
+    "SELECT f.tenant, f.no, " TIME("r.moment") " AS time, r.actor,\n"
+    "  (ARRAY['create', 'edit', 'rebase', 'submit', 'return', 'decide', 'approve', 'reject',\n"
+    "    'withdraw', 'record', 'review', 'shred'])[r.action] AS action,\n"
+    "  r.phase, r.subject, r.version, " STATE("r.was") " AS was, " STATE("r.became") " AS became,\n"
+    "  encode(f.hash, 'hex') AS hash\n"
+    "FROM flagver.leaf AS f CROSS JOIN LATERAL flagver.leaf_read(f.leaf) AS r\n"
+    "WHERE f.tenant = " TENANT,
+
+    /* clang-format on */
 
     /* ---- the rights of an application's role, and how it gets and loses them ---- */
 
