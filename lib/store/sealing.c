@@ -578,6 +578,7 @@ int fv_txn_veil(flagver_txn *txn, const void *data, size_t length, uint8_t out[F
                 flagver_error *err)
 {
     struct fv_words parts[2] = { { NULL, 0 }, { data, length } };
+    bool begun = txn->staged != txn->staged_before;
     struct fv_data_key *key;
     int r;
 
@@ -589,6 +590,9 @@ int fv_txn_veil(flagver_txn *txn, const void *data, size_t length, uint8_t out[F
         r = stage_if_fresh(txn, key, err);
     if (r < 0)
         return r;
+    /* A data key alone is no half of an operation: that may still be refused. */
+    if (!begun)
+        txn->staged_before = txn->staged;
     parts[0] = (struct fv_words){ key->key, sizeof key->key };
     return fv_txn_digest(txn, parts, 2, out, err);
 }

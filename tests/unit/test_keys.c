@@ -270,6 +270,22 @@ START_TEST(another_content_under_an_idempotency_key_is_refused)
 }
 END_TEST
 
+/* Also of the first one, for which a data key is made. */
+START_TEST(what_is_refused_under_an_idempotency_key_leaves_the_transaction_open)
+{
+    const flagver_write_options second = { .size = sizeof second, .expect_no = 1 };
+    flagver_client *client = begin_store(_i);
+    flagver_txn *txn = begin_with_key(client, "k");
+
+    assert_fails(FLAGVER_ECONFLICT,
+                 flagver_version_put(txn, PHASE, "x", TEXT, strlen(TEXT), &second, NULL, &error));
+    assert_ok(flagver_version_put(txn, PHASE, "x", TEXT, strlen(TEXT), NULL, NULL, &error));
+    commit(txn);
+    assert_says(client, PHASE, "x", 1, TEXT);
+    flagver_close(client);
+}
+END_TEST
+
 /* The row that remembers what was done under the key "k". */
 static void read_request(flagver_client *client, uint8_t out[256], size_t *ret_length)
 {
@@ -1282,6 +1298,8 @@ static Suite *keys_suite(void)
     tcase_add_loop_test(all, flags_cannot_be_encrypted, 0, STORE_KINDS);
     tcase_add_loop_test(all, the_same_again_under_an_idempotency_key_is_harmless, 0, STORE_KINDS);
     tcase_add_loop_test(all, another_content_under_an_idempotency_key_is_refused, 0, STORE_KINDS);
+    tcase_add_loop_test(all, what_is_refused_under_an_idempotency_key_leaves_the_transaction_open,
+                        0, STORE_KINDS);
     tcase_add_loop_test(all, what_is_remembered_of_a_key_does_not_help_to_guess_a_content, 0,
                         STORE_KINDS);
     tcase_add_loop_test(all, items_are_encrypted_and_carried_forward, 0, STORE_KINDS);
