@@ -9,22 +9,23 @@
 /*
  * Most answers are short, so each question is asked for its first rows by a statement that a
  * connection keeps. Only when there are more a cursor of the server's is declared, from the start,
- * so that all rows are of one moment; then they come in chunks of about CHUNK_BYTES. What a row
- * will take is told by the ones before it, hence the ends to how many may come at once.
+ * so that all rows are of one moment; then they come in chunks. How large those are is told by the
+ * rows before them, which may be wrong about what comes, so that there is an end to how many rows
+ * come at once, and to what one of them takes: a large body is asked for when its row is looked at.
  */
-#define FIRST_ROWS 256
-#define FIRST_PAYLOADS 8
-#define CHUNK_BYTES (1u << 20)
-#define CHUNK_ROWS 4096
-#define CHUNK_PAYLOADS 256
+#define FIRST_ROWS 128
+#define CHUNK_BYTES (512u << 10)
+#define CHUNK_ROWS 2048
 #define CHUNK_GROWTH 4
+#define LARGE_BODY "32768"
 
 struct flagver_cursor {
     flagver_driver_txn *txn;
     int32_t kind;
-    flagver_id id; /* that was asked for */
-    bool payload;
+    flagver_id id;  /* that was asked for */
+    bool payload;   /* its rows have payloads */
     PGresult *rows; /* or NULL */
+    PGresult *body; /* of the row that was given out last, when it is a large one */
     int count, at;
     bool more;       /* behind those */
     uint32_t number; /* of the server's cursor; 0: there is none */
@@ -49,6 +50,7 @@ enum {
     SHAPE_LOG,
     SHAPE_KEYED,
     SHAPE_TENANTS,
+    SHAPE_BODY, /* of one payload */
     SHAPE_COUNT
 };
 
@@ -137,7 +139,7 @@ static int shape_of(const flagver_query *query)
     "SELECT v.series, v.id, v.no, v.parent_no, v.base_no, v.reverts_no, v.superseded_by, "  \
     "v.state, v.bits, v.rev, v.created_at, v.submitted_at, v.decided_at, v.superseded_at, " \
     "v.created_by, v.decided_by, v.note, v.payload, v.content_hash, s.phase, s.subject"
-#define PAYLOAD_COLUMNS ", p.body, p.salt, p.key"
+#define PAYLOAD_COLUMNS ", p.body, p.salt, p.key, p.large"
 
 #define SERIES_PHASE " AND s.phase = $2"
 #define SERIES_RANGE " AND s.subject >= $3 AND s.subject < $4"
@@ -145,8 +147,15 @@ static int shape_of(const flagver_query *query)
 
 /* What is shredded has no body any more. */
 static const char payload_join[] =
-    " LEFT JOIN LATERAL (SELECT q.body, q.salt, q.key FROM flagver.payload q WHERE q.tenant = $1 "
-    "AND q.id = v.payload AND q.shredded IS NULL OFFSET 0) p ON true";
+    " LEFT JOIN LATERAL (SELECT CASE WHEN octet_length(q.body) <= " LARGE_BODY " THEN q.body END "
+    "AS body, q.salt, q.key, octet_length(q.body) > " LARGE_BODY " AS large FROM "
+    "flagver.payload q WHERE q.tenant = $1 AND q.id = v.payload AND q.shredded IS NULL OFFSET 0) "
+    "p ON true";
+
+static const struct fv_pg_statement large_body = {
+    FV_PG_SCANS + SHAPE_BODY,
+    "SELECT body FROM flagver.payload WHERE tenant = $1 AND id = $2 AND shredded IS NULL"
+};
 
 /*
  * Versions are decided one after the other, so of those that were decided by then the last one
@@ -563,7 +572,7 @@ static void forget_rows(flagver_cursor *cursor)
 static int chunk_after(const flagver_cursor *cursor)
 {
     size_t each = PQresultMemorySize(cursor->rows) / (size_t)cursor->count + 1;
-    int fitting = (int)(CHUNK_BYTES / each), most = cursor->payload ? CHUNK_PAYLOADS : CHUNK_ROWS;
+    int fitting = (int)(CHUNK_BYTES / each), most = CHUNK_ROWS;
 
     if (most > cursor->count * CHUNK_GROWTH)
         most = cursor->count * CHUNK_GROWTH;
@@ -725,7 +734,7 @@ static int open_cursor(flagver_cursor *cursor, const flagver_query *query,
                        const struct question *question, flagver_error *err)
 {
     const struct fv_pg_statement statement = { question->slot, question->sql.data };
-    uint32_t first = cursor->payload ? FIRST_PAYLOADS : FIRST_ROWS;
+    uint32_t first = FIRST_ROWS;
     struct fv_pg_parameters parameters;
     int r;
 
@@ -812,6 +821,12 @@ static int ask(flagver_cursor *cursor, const flagver_query *query, int shape, fl
     return r;
 }
 
+static bool has_payloads(int32_t kind)
+{
+    return kind == FLAGVER_QUERY_VERSIONS || kind == FLAGVER_QUERY_VERSION ||
+           kind == FLAGVER_QUERY_ITEMS;
+}
+
 int fv_pg_scan(flagver_driver_txn *txn, const flagver_query *query, flagver_cursor **ret_cursor,
                flagver_error *err)
 {
@@ -827,7 +842,7 @@ int fv_pg_scan(flagver_driver_txn *txn, const flagver_query *query, flagver_curs
     cursor->txn = txn;
     cursor->kind = query->kind;
     cursor->id = query->id;
-    cursor->payload = query->payload != 0;
+    cursor->payload = query->payload && has_payloads(query->kind);
     r = ask(cursor, query, shape, err);
     if (r < 0) {
         cursor->number = 0; /* it was taken back with what has failed */
@@ -841,6 +856,7 @@ int fv_pg_scan(flagver_driver_txn *txn, const flagver_query *query, flagver_curs
 void fv_pg_end_scan(flagver_cursor *cursor)
 {
     PQclear(cursor->rows);
+    PQclear(cursor->body);
     fv_pg_scan_settle(cursor->txn);
     PQclear(cursor->next);
     if (cursor->number)
@@ -880,6 +896,47 @@ static void get_hash(const flagver_cursor *cursor, int column, uint8_t out[32])
         memset(out, 0, 32);
 }
 
+/* Columns that versions and items have in different places. */
+static int column_of_payload_id(const flagver_cursor *cursor)
+{
+    return cursor->kind == FLAGVER_QUERY_ITEMS ? 7 : 17;
+}
+
+static int column_of_payload(const flagver_cursor *cursor)
+{
+    return cursor->kind == FLAGVER_QUERY_ITEMS ? 9 : 21;
+}
+
+static int fetch_body(flagver_cursor *cursor, flagver_error *err)
+{
+    struct fv_pg_parameters parameters = { .count = 0 };
+    flagver_driver_txn *txn = cursor->txn;
+    flagver_id id;
+    int r;
+
+    get_id(cursor, column_of_payload_id(cursor), &id);
+    fv_pg_text(&parameters, txn->tenant);
+    fv_pg_id(&parameters, &id);
+    r = fv_pg_guard_begin(txn, err);
+    if (r < 0)
+        return r;
+    r = fv_pg_query(txn->conn, &large_body, &parameters, &cursor->body, err);
+    return fv_pg_guard_end(txn, r, err);
+}
+
+/* One that was shredded since its row came is none. */
+static void read_payload(const flagver_cursor *cursor, flagver_bytes *ret_body,
+                         flagver_bytes *ret_salt, uint32_t *ret_key)
+{
+    int column = column_of_payload(cursor);
+
+    if (!cursor->payload || (cursor->body && PQntuples(cursor->body) == 0))
+        return;
+    *ret_body = cursor->body ? fv_pg_get_bytes(cursor->body, 0, 0) : bytes(cursor, column);
+    *ret_salt = bytes(cursor, column + 1);
+    *ret_key = small(cursor, column + 2);
+}
+
 static void read_version(const flagver_cursor *cursor, flagver_version_row *row)
 {
     get_id(cursor, 0, &row->series);
@@ -904,11 +961,7 @@ static void read_version(const flagver_cursor *cursor, flagver_version_row *row)
     row->tenant = cursor->txn->tenant;
     row->phase = bytes(cursor, 19);
     row->subject = bytes(cursor, 20);
-    if (cursor->payload) {
-        row->payload = bytes(cursor, 21);
-        row->payload_salt = bytes(cursor, 22);
-        row->payload_key = small(cursor, 23);
-    }
+    read_payload(cursor, &row->payload, &row->payload_salt, &row->payload_key);
 }
 
 static void read_series(const flagver_cursor *cursor, flagver_series_row *row)
@@ -935,11 +988,7 @@ static void read_item(const flagver_cursor *cursor, flagver_item_row *row)
     row->note = bytes(cursor, 6);
     get_id(cursor, 7, &row->payload_id);
     get_hash(cursor, 8, row->hash);
-    if (cursor->payload) {
-        row->payload = bytes(cursor, 9);
-        row->payload_salt = bytes(cursor, 10);
-        row->payload_key = small(cursor, 11);
-    }
+    read_payload(cursor, &row->payload, &row->payload_salt, &row->payload_key);
 }
 
 static void read_vote(const flagver_cursor *cursor, flagver_vote_row *row)
@@ -1030,15 +1079,18 @@ static void read_row(const flagver_cursor *cursor, flagver_row *row)
 
 int fv_pg_next(flagver_cursor *cursor, flagver_row *ret_row, flagver_error *err)
 {
-    int r;
+    int r = 0;
 
-    if (cursor->at == cursor->count && cursor->more) {
+    PQclear(cursor->body);
+    cursor->body = NULL;
+    if (cursor->at == cursor->count && cursor->more)
         r = fetch(cursor, err);
-        if (r < 0)
-            return r;
-    }
-    if (cursor->at == cursor->count)
-        return 0;
+    if (r < 0 || cursor->at == cursor->count)
+        return r;
+    if (cursor->payload && fv_pg_get_truth(cursor->rows, cursor->at, column_of_payload(cursor) + 3))
+        r = fetch_body(cursor, err);
+    if (r < 0)
+        return r;
 
     /* Those of the log have no members that are not written, and are read by the hundred. */
     if (cursor->kind != FLAGVER_QUERY_LEAVES && cursor->kind != FLAGVER_QUERY_NODES)
