@@ -5,7 +5,7 @@
 
 #include "util/fail.h"
 
-#define FLUSH_AT 1024 /* changes that are handed over together */
+#define FLUSH_AT 4096 /* changes that are handed over together */
 
 /* ---- changes ---- */
 
