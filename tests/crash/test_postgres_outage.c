@@ -575,23 +575,35 @@ static void await_replication(void)
     }
 }
 
-START_TEST(a_standby_that_is_promoted_has_everything)
+/* Two servers, of which the one follows the other; `reads`: where the client reads. */
+static struct cluster *begin_with_standby(bool synchronous, const char *reads)
 {
     struct cluster *standby;
     char uri[512];
-    double written, well;
 
     begin_alone(NULL);
     standby = cluster_standby(cluster, NULL);
-    await_replication();
-    snprintf(uri, sizeof uri, "postgresql://app@/%s?host=%s,%s", database,
-             cluster_directory(cluster), cluster_directory(standby));
+    if (synchronous)
+        await_replication();
+    else
+        cluster_wait_standby(cluster, standby);
+    snprintf(uri, sizeof uri, "postgresql://app@/%s?host=%s,%s&flagver_reads=%s", database,
+             cluster_directory(cluster), cluster_directory(standby), reads);
     open_client(uri);
     start_writing();
     await_written(20);
+    return standby;
+}
+
+/* Who reads from the standby does not even notice. */
+START_TEST(a_standby_that_is_promoted_has_everything)
+{
+    struct cluster *standby = begin_with_standby(true, _i ? "standby" : "primary");
+    double written, well;
+
     cluster_kill(cluster);
-    await(is_unavailable);
     await_refused();
+    await(_i ? is_well : is_unavailable);
     assert_evaluating();
     cluster_promote(standby);
     written = await_written(1);
@@ -602,6 +614,27 @@ START_TEST(a_standby_that_is_promoted_has_everything)
              "%.0f ms later all is well; %d tries failed, %d without outcome",
              written, well, atomic_load(&writer.again), atomic_load(&writer.unknown));
     end_on(standby);
+    cluster_stop(standby);
+    cluster_stop(cluster);
+}
+END_TEST
+
+/* Who reads from it reads from the primary meanwhile, and sees no flag older than it was. */
+START_TEST(a_standby_that_is_read_from_may_go_away)
+{
+    struct cluster *standby = begin_with_standby(false, "standby");
+    int i;
+
+    for (i = 0; i < 3; i++) {
+        cluster_end(standby, endings[i].signal);
+        await_written(20);
+        await(is_well);
+        assert_evaluating();
+        cluster_restart(standby);
+        await_written(20);
+    }
+    stop_writing();
+    end_on(cluster);
     cluster_stop(standby);
     cluster_stop(cluster);
 }
@@ -735,7 +768,8 @@ static Suite *outage_suite(void)
     tcase_add_test(tests, sessions_that_are_ended_at_any_moment_lose_nothing);
     tcase_add_test(tests, a_commit_that_is_cut_off_is_found_out);
     tcase_add_test(tests, a_commit_without_an_answer_is_unknown_and_may_be_run_again);
-    tcase_add_test(tests, a_standby_that_is_promoted_has_everything);
+    tcase_add_loop_test(tests, a_standby_that_is_promoted_has_everything, 0, 2);
+    tcase_add_test(tests, a_standby_that_is_read_from_may_go_away);
     tcase_add_loop_test(tests, a_full_disk_loses_nothing, 0, 2);
     tcase_add_test(tests, a_pooler_that_was_killed_is_used_again);
     suite_add_tcase(suite, tests);
