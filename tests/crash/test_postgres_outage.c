@@ -459,6 +459,48 @@ START_TEST(sessions_that_are_ended_at_any_moment_lose_nothing)
 }
 END_TEST
 
+#define FROZEN 32
+
+/* Those of the client stop where they are, without a word; how many. */
+static int freeze(pid_t frozen[FROZEN])
+{
+    const char *list = cluster_value(cluster, database,
+                                     "SELECT string_agg(pid::text, ' ') FROM pg_stat_activity"
+                                     " WHERE usename = 'app' AND datname = current_database()");
+    char *rest;
+    int count = 0;
+    long pid;
+
+    for (; count < FROZEN && (pid = strtol(list, &rest, 10)) > 0; list = rest, count++) {
+        frozen[count] = (pid_t)pid;
+        kill(frozen[count], SIGSTOP);
+    }
+    return count;
+}
+
+/* Who asks the server waits. Who asks us does not. */
+START_TEST(sessions_that_stand_still_hold_up_no_evaluation)
+{
+    pid_t frozen[FROZEN];
+    int i, count;
+
+    begin();
+    start_writing();
+    await_written(5);
+    count = freeze(frozen);
+    ck_assert_int_gt(count, 0);
+    for (i = 0; i < 5; i++) {
+        assert_evaluating();
+        ck_assert(health_has("\"status\":"));
+    }
+    for (i = 0; i < count; i++)
+        kill(frozen[i], SIGCONT);
+    await_written(5);
+    stop_writing();
+    end();
+}
+END_TEST
+
 /* ---- connections that are cut ---- */
 
 static void begin_behind_proxy(const char *parameters)
@@ -766,6 +808,7 @@ static Suite *outage_suite(void)
     tcase_add_test(tests, an_idle_session_that_is_ended_is_replaced);
     tcase_add_test(tests, a_transaction_whose_session_is_ended_has_not_happened);
     tcase_add_test(tests, sessions_that_are_ended_at_any_moment_lose_nothing);
+    tcase_add_test(tests, sessions_that_stand_still_hold_up_no_evaluation);
     tcase_add_test(tests, a_commit_that_is_cut_off_is_found_out);
     tcase_add_test(tests, a_commit_without_an_answer_is_unknown_and_may_be_run_again);
     tcase_add_loop_test(tests, a_standby_that_is_promoted_has_everything, 0, 2);
