@@ -20,7 +20,7 @@
 #define IDLE_SECONDS 3
 #define PER_SECOND 2 /* statements of an idle process */
 
-static struct cluster *cluster;
+static struct cluster *cluster, *usual_cluster;
 static struct pooler *pooler;
 
 /* Times are on the monotonic clock, which is one for all processes. */
@@ -248,6 +248,7 @@ static void tear_down(void)
 /* A cluster is taken down by who has started it. */
 static void set_up_with_own(void)
 {
+    usual_cluster = cluster;
     if (cluster_possible())
         cluster = cluster_start(&options_of_cluster);
     set_up();
@@ -257,6 +258,7 @@ static void tear_down_with_own(void)
 {
     tear_down();
     cluster_stop(cluster);
+    cluster = usual_cluster;
 }
 
 /* After those who watch were started: who has a store open starts nobody. */

@@ -664,10 +664,13 @@ static void export_once(struct hammer *hammer)
 static void *export_on(void *data)
 {
     struct hammer *hammer = data;
+    double begun;
 
     while (!atomic_load(&board->over) && !atomic_load(&board->failed) && hammer->fine) {
+        begun = now_ms();
         export_once(hammer);
-        pause_us(500000);
+        /* it takes longer and longer, and the others are to get on */
+        pause_us(500000 + 4000 * (long)(now_ms() - begun));
     }
     return NULL;
 }
@@ -859,7 +862,7 @@ static int disturb(double seconds)
     int killed = 0;
 
     while (now_ms() < end && !atomic_load(&board->failed)) {
-        if ((int)((now_ms() - begun) / 1e3) % 2)
+        if ((int)((now_ms() - begun) / 1e3) % 2 == 0)
             killed += atoi(answer("SELECT count(pg_terminate_backend(pid)) FROM"
                                   " (SELECT pid FROM pg_stat_activity WHERE usename = 'app'"
                                   " AND datname = current_database() AND state <> 'idle'"
