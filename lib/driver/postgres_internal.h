@@ -411,6 +411,7 @@ int fv_pg_bulk_queue(flagver_driver_txn *txn, const flagver_change *changes, siz
 
 int fv_pg_scan(flagver_driver_txn *txn, const flagver_query *query, flagver_cursor **ret_cursor,
                flagver_error *err);
+
 /* Take what a cursor has asked for ahead, before anything else is asked; fv_pg_settle() does so. */
 void fv_pg_scan_settle(flagver_driver_txn *txn);
 

@@ -103,7 +103,8 @@ static const struct fv_pg_statement
  * has decided otherwise for the rest of the database. A plan to read a whole table, because it was
  * small when the plan was made, would outlive its smallness: thousands of rows may come in one
  * transaction. Compiling a statement takes longer than most of ours, and no row is looked for
- * twice, so that remembering them (from PostgreSQL 14 on) would be for nothing.
+ * twice, so that remembering them (from PostgreSQL 14 on) would be for nothing. Of meta one row is
+ * asked for, since whoever expects many makes a new plan for it each time.
  */
 static const struct fv_pg_statement enter = {
     FV_PG_ENTER,
@@ -118,7 +119,7 @@ static const struct fv_pg_statement enter = {
     " set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true),"
     " set_config(CASE WHEN current_setting('server_version_num')::integer >= 140000"
     "  THEN 'enable_memoize' ELSE 'flagver.memoize' END, 'off', true)"
-    " FROM (VALUES (1)) AS one LEFT JOIN flagver.meta m ON true"
+    " FROM (VALUES (1)) AS one LEFT JOIN flagver.meta m ON m.one = 1"
 };
 
 static void set_limits(struct fv_pg_parameters *parameters, const flagver_store *store)
