@@ -132,7 +132,7 @@ $(BUILD)/obj/tests/%.o: private FOLDER_FLAGS = -Ilib -Itests $(CHECK_CFLAGS) $(J
 	$(SQLITE_CFLAGS) $(PQ_CFLAGS) $(CRYPTO_CFLAGS) $(WITHOUT)
 # What third parties compile too: it sees what they see.
 $(BUILD)/obj/tests/conformance/%.o: private FOLDER_FLAGS = -Itests $(CHECK_CFLAGS)
-$(BUILD)/obj/bench/%.o: private FOLDER_FLAGS = $(CRYPTO_CFLAGS) $(SQLITE_CFLAGS) $(PQ_CFLAGS) \
+$(BUILD)/obj/bench/%.o: private FOLDER_FLAGS = -Itests $(CRYPTO_CFLAGS) $(SQLITE_CFLAGS) $(PQ_CFLAGS) \
 	$(WITHOUT)
 $(BUILD)/obj/examples/%.o: private FOLDER_FLAGS = $(PQ_CFLAGS)
 

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "../tests/cluster.h"
+#include "cluster.h"
 #include "fixture.h"
 #include "live.h"
 #include "place.h"
