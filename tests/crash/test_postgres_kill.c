@@ -26,7 +26,7 @@
 #define PATIENCE_MS 30000   /* for what should take a moment */
 
 static struct cluster *cluster;
-static char database[32], uri[512];
+static char database[64], pattern[64], uri[512];
 static struct seed dice;
 
 static const flagver_actor actor = { .size = sizeof actor, .id = "killed" };
@@ -391,24 +391,32 @@ static int fill(void *owner_uri)
     return r < 0 && !complain("%s", problem.message);
 }
 
+/* Of all programs that use the cluster. */
+static void name_database(const char *what, char name[64])
+{
+    static int number;
+
+    snprintf(name, 64, "%s_%ld_%d", what, (long)getpid(), ++number);
+}
+
+/* What all stores of a test are copied from. */
 static void make_pattern(void)
 {
     char owner_uri[512];
 
-    cluster_database(cluster, "pattern", NULL);
-    snprintf(owner_uri, sizeof owner_uri, "%s", cluster_uri(cluster, "pattern", "owner"));
+    name_database("pattern", pattern);
+    cluster_database(cluster, pattern, NULL);
+    snprintf(owner_uri, sizeof owner_uri, "%s", cluster_uri(cluster, pattern, "owner"));
     ck_assert_int_eq(in_process(fill, owner_uri), 0);
-    cluster_sql(cluster, "pattern", "SELECT flagver.admit('app')");
+    cluster_sql(cluster, pattern, "SELECT flagver.admit('app')");
 }
 
 static void begin_store(void)
 {
-    static int number;
-
     memset(board->transactions, 0, (atomic_load(&board->last) + 1) * sizeof(struct known));
     atomic_store(&board->last, 0);
-    snprintf(database, sizeof database, "store_%d", ++number);
-    cluster_database(cluster, database, "pattern");
+    name_database("store", database);
+    cluster_database(cluster, database, pattern);
     snprintf(uri, sizeof uri, "%s", cluster_uri(cluster, database, "app"));
 }
 
@@ -432,18 +440,11 @@ static void end_store(void)
     cluster_drop(cluster, database);
 }
 
-static void set_up(void)
+static void begin_stores(struct cluster *in)
 {
-    if (!cluster_possible())
-        cluster_skip();
-    cluster = cluster_start(NULL);
+    cluster = in;
     board = shared(sizeof *board);
     make_pattern();
-}
-
-static void tear_down(void)
-{
-    cluster_stop(cluster);
 }
 
 /* ---- processes ---- */
@@ -495,6 +496,7 @@ START_TEST(a_killed_process_leaves_whole_transactions)
     int i, count = scale("FLAGVER_KILLS", KILLS);
 
     dice = seed_new(0);
+    begin_stores(cluster_shared());
     for (i = 0; i < count; i++) {
         if (i % STORE_KILLS == 0)
             begin_store();
@@ -508,6 +510,7 @@ START_TEST(a_killed_process_leaves_whole_transactions)
         if (i % STORE_KILLS == STORE_KILLS - 1 || i == count - 1)
             end_store();
     }
+    cluster_drop(cluster, pattern);
     ck_assert_int_gt(committed, 0);
     measured("%d kills of processes: %d transactions acknowledged, %d cut off between announcement "
              "and acknowledgement",
@@ -602,6 +605,7 @@ START_TEST(a_killed_server_has_what_it_has_acknowledged)
     int i, count = server_kills();
 
     dice = seed_new(1);
+    begin_stores(cluster_start(NULL));
     atomic_store(&board->server_may_die, true);
     for (i = 0; i < count; i++) {
         if (i % STORE_KILLS == 0)
@@ -611,6 +615,7 @@ START_TEST(a_killed_server_has_what_it_has_acknowledged)
         if (i % STORE_KILLS == STORE_KILLS - 1 || i == count - 1)
             end_store();
     }
+    cluster_stop(cluster);
     measured("%d kills of the server: %d transactions acknowledged, %d with unknown outcome, %d of "
              "them for good",
              count, committed, atomic_load(&board->unknown), cut_off);
@@ -620,6 +625,12 @@ START_TEST(a_killed_server_has_what_it_has_acknowledged)
 }
 END_TEST
 
+static void want_server(void)
+{
+    if (!cluster_possible())
+        cluster_skip();
+}
+
 static Suite *kill_suite(void)
 {
     Suite *suite = suite_create("PostgreSQL, killed");
@@ -627,7 +638,7 @@ static Suite *kill_suite(void)
 
     tcase_set_tags(tests, "postgres");
     tcase_set_timeout(tests, 300);
-    tcase_add_checked_fixture(tests, set_up, tear_down);
+    tcase_add_checked_fixture(tests, want_server, NULL);
     tcase_add_test(tests, a_killed_process_leaves_whole_transactions);
     tcase_add_test(tests, a_killed_server_has_what_it_has_acknowledged);
     suite_add_tcase(suite, tests);
@@ -636,5 +647,7 @@ static Suite *kill_suite(void)
 
 int main(void)
 {
+    if (cluster_possible())
+        cluster_shared();
     return run_suite(kill_suite());
 }
