@@ -177,10 +177,38 @@ static int make_key(flagver_txn *txn, flagver_error *err)
     return txn->written_key ? 0 : fv_fail_memory(err);
 }
 
+static int stage_row(flagver_txn *txn, flagver_bytes value, int64_t before, flagver_error *err)
+{
+    flagver_change change = { .kind = FLAGVER_CHANGE_KEYED, .expect = before };
+    flagver_keyed_row *row = fv_arena_allocate_zeroed(&txn->arena, 1, sizeof *row);
+
+    if (!row)
+        return fv_fail_memory(err);
+    *row = (flagver_keyed_row){ .tenant = fv_bytes(txn->source.tenant),
+                                .space = fv_bytes(FV_REQUEST_SPACE),
+                                .key = fv_bytes(txn->written_key),
+                                .rev = before + 1,
+                                .time = txn->time,
+                                .value = value };
+    change.row.keyed = row;
+    return fv_txn_change(txn, &change, err);
+}
+
+/* Where a row was before, that there is one tells nothing about this commit: another one does. */
+static int stage_witness(flagver_txn *txn, flagver_bytes value, flagver_error *err)
+{
+    int r;
+
+    if (!txn->outdated_rev || txn->adopted)
+        return 0;
+    txn->written_key = NULL;
+    r = make_key(txn, err);
+    return r < 0 ? r : stage_row(txn, value, 0, err);
+}
+
 int fv_request_stage(flagver_txn *txn, flagver_error *err)
 {
-    flagver_change change = { .kind = FLAGVER_CHANGE_KEYED };
-    flagver_keyed_row *row;
+    flagver_bytes recorded;
     char *value;
     int r;
 
@@ -191,19 +219,12 @@ int fv_request_stage(flagver_txn *txn, flagver_error *err)
     if (r < 0)
         return r;
 
-    row = fv_arena_allocate_zeroed(&txn->arena, 1, sizeof *row);
     value = fv_arena_allocate(&txn->arena, txn->operations.length + 1);
-    if (!row || !value || txn->operations.failed)
+    if (!value || txn->operations.failed)
         return fv_fail_memory(err);
     value[0] = FORM;
     memcpy(value + 1, txn->operations.data, txn->operations.length);
-    *row = (flagver_keyed_row){ .tenant = fv_bytes(txn->source.tenant),
-                                .space = fv_bytes(FV_REQUEST_SPACE),
-                                .key = fv_bytes(txn->written_key),
-                                .rev = txn->outdated_rev + 1,
-                                .time = txn->time,
-                                .value = { value, txn->operations.length + 1 } };
-    change.row.keyed = row;
-    change.expect = txn->outdated_rev;
-    return fv_txn_change(txn, &change, err);
+    recorded = (flagver_bytes){ value, txn->operations.length + 1 };
+    r = stage_row(txn, recorded, txn->outdated_rev, err);
+    return r < 0 ? r : stage_witness(txn, recorded, err);
 }
