@@ -302,7 +302,8 @@ int fv_pg_query(struct fv_pg *conn, const struct fv_pg_statement *statement,
 
 bool fv_pg_send(struct fv_pg *conn, const struct fv_pg_statement *statement)
 {
-    return PQsendQueryParams(conn->pq, statement->sql, 0, NULL, NULL, NULL, NULL, 1) == 1;
+    return PQpipelineStatus(conn->pq) == PQ_PIPELINE_OFF &&
+           PQsendQueryParams(conn->pq, statement->sql, 0, NULL, NULL, NULL, NULL, 1) == 1;
 }
 
 PGresult *fv_pg_receive(struct fv_pg *conn)

@@ -182,7 +182,8 @@ int fv_pg_query(struct fv_pg *conn, const struct fv_pg_statement *statement,
 
 /*
  * A statement without parameters that is not kept, whose answer is taken later, before anything
- * else is asked; NULL: the connection is lost.
+ * else is asked; NULL: the connection is lost. False: it was not sent, since it could not, or the
+ * answers of a pipeline are still to be taken.
  */
 bool fv_pg_send(struct fv_pg *conn, const struct fv_pg_statement *statement);
 PGresult *fv_pg_receive(struct fv_pg *conn);

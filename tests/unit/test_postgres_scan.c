@@ -222,6 +222,39 @@ START_TEST(a_long_scan_goes_on_after_locks_and_changes)
 }
 END_TEST
 
+/* So many that the caller need not wait for the answers, while rows are on their way, too. */
+START_TEST(a_long_scan_goes_on_after_very_many_changes)
+{
+    enum { CHANGES = 600 };
+    static flagver_keyed_row rows[CHANGES];
+    static flagver_change many[CHANGES];
+    static char keys[CHANGES][8];
+    const flagver_query query = all_of("many"),
+                        keyed = { .kind = FLAGVER_QUERY_KEYED, .space = text("space") };
+    flagver_driver_txn *txn = writing();
+    flagver_cursor *cursor = scan(txn, &query);
+    int i;
+
+    check_rows(cursor, 1, 1000); /* the next ones are on their way */
+    for (i = 0; i < CHANGES; i++) {
+        snprintf(keys[i], sizeof keys[i], "k%05d", i);
+        rows[i] = (flagver_keyed_row){ .tenant = text("default"),
+                                       .space = text("space"),
+                                       .key = text(keys[i]),
+                                       .rev = 1,
+                                       .time = 1,
+                                       .value = text("v") };
+        many[i] = (flagver_change){ .kind = FLAGVER_CHANGE_KEYED, .row.keyed = &rows[i] };
+    }
+    assert_ok(driver->apply(txn, many, CHANGES, &error));
+    check_rows(cursor, 1001, MANY);
+    check_end(cursor);
+    driver->end_scan(cursor);
+    ck_assert_uint_eq(count(txn, &keyed, NULL), CHANGES);
+    assert_ok(driver->commit(txn, &error));
+}
+END_TEST
+
 START_TEST(a_lost_connection_is_not_taken_for_the_end)
 {
     const flagver_query query = all_of("many");
@@ -574,6 +607,7 @@ int main(void)
     tcase_add_test(tcase, long_scans_go_on_side_by_side);
     tcase_add_test(tcase, a_long_scan_that_ends_early_leaves_nothing_behind);
     tcase_add_test(tcase, a_long_scan_goes_on_after_locks_and_changes);
+    tcase_add_test(tcase, a_long_scan_goes_on_after_very_many_changes);
     tcase_add_test(tcase, a_lost_connection_is_not_taken_for_the_end);
     tcase_add_test(tcase, large_payloads_do_not_fill_the_memory);
     tcase_add_test(tcase, large_payloads_of_items_do_not_fill_the_memory);
