@@ -740,11 +740,12 @@ START_TEST(a_full_disk_loses_nothing)
 {
     struct cluster_options options = { .settings = "min_wal_size = 32MB\nmax_wal_size = 32MB\n"
                                                    "wal_recycle = off" };
-    struct place place = place_new();
+    struct place place;
     char ballast[128];
 
     if (!cluster_possible())
         cluster_skip();
+    place = place_new();
     if (!mount_small_disk(place.directory)) {
         printf("SKIPPED: no tmpfs: %s\n", strerror(errno));
         place_remove(&place);
