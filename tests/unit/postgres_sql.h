@@ -42,7 +42,7 @@ static MAYBE_UNUSED PGconn *connect_as(const char *database, const char *role)
     PGconn *made = PQconnectdb(cluster_uri(cluster, database, role));
 
     ck_assert_msg(PQstatus(made) == CONNECTION_OK, "%s", PQerrorMessage(made));
-    PQexec(made, "SET client_min_messages = error");
+    PQclear(PQexec(made, "SET client_min_messages = error"));
     return made;
 }
 
