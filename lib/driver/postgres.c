@@ -106,7 +106,11 @@ static void abandon(flagver_store *store)
 
 /* ---- what has no transaction ---- */
 
-static const struct fv_pg_statement log_size = { FV_PG_LOG_SIZE, "SELECT flagver.log_size($1)" };
+/* Whoever has locked the whole table is not waited for longer than for any other lock. */
+static const struct fv_pg_statement log_size = {
+    FV_PG_LOG_SIZE,
+    "SELECT pg_catalog.set_config('lock_timeout', $2::text, true), flagver.log_size($1)"
+};
 
 static int ask_once(struct fv_pg *conn, flagver_bytes tenant, uint64_t *ret_size,
                     flagver_error *err)
@@ -116,10 +120,11 @@ static int ask_once(struct fv_pg *conn, flagver_bytes tenant, uint64_t *ret_size
     int r;
 
     fv_pg_text(&parameters, tenant);
+    fv_pg_number(&parameters, conn->store->wait_ms > 0 ? conn->store->wait_ms : 1);
     r = fv_pg_query(conn, &log_size, &parameters, &result, err);
     if (r < 0)
         return r;
-    *ret_size = (uint64_t)fv_pg_get_number(result, 0, 0);
+    *ret_size = (uint64_t)fv_pg_get_number(result, 0, 1);
     PQclear(result);
     return 0;
 }

@@ -560,6 +560,25 @@ START_TEST(who_locks_a_log_without_leaves_and_leaves_it_so_is_in_nobodys_way)
 }
 END_TEST
 
+/* As some upkeep of the database's does; a process that polls holds up who wants to fork. */
+START_TEST(who_only_asks_does_not_wait_for_ever_for_a_table_that_is_locked)
+{
+    flagver_store *other = open_as(ROLE, SHORT_MS);
+    PGconn *upkeep = connect_as("postgres");
+    uint64_t size;
+
+    put(store, "a", "1");
+    ck_assert_uint_eq(changes(other), 1);
+    assert_run(upkeep, "BEGIN; LOCK TABLE flagver.log IN ACCESS EXCLUSIVE MODE");
+    assert_fails(FLAGVER_EBUSY, driver->changes(other, text("default"), &size, &error));
+    assert_fails(FLAGVER_EBUSY, driver->ping(other, &error));
+    assert_run(upkeep, "ROLLBACK");
+    ck_assert_uint_eq(changes(other), 1);
+    PQfinish(upkeep);
+    driver->close(other);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("postgres txn");
@@ -612,6 +631,7 @@ int main(void)
     tcase_add_test(tcase, of_many_series_those_before_the_one_that_is_waited_for_are_locked_first);
     tcase_add_test(tcase, of_two_who_append_the_first_leaf_one_waits_for_the_other);
     tcase_add_test(tcase, who_locks_a_log_without_leaves_and_leaves_it_so_is_in_nobodys_way);
+    tcase_add_test(tcase, who_only_asks_does_not_wait_for_ever_for_a_table_that_is_locked);
     suite_add_tcase(suite, tcase);
 
     prepare_cluster();
