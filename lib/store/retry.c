@@ -32,6 +32,11 @@ static bool worth_another_try(int r)
     return class_ == FLAGVER_CLASS_RETRY || class_ == FLAGVER_CLASS_UNKNOWN;
 }
 
+static bool is_refusal(int r)
+{
+    return fv_error_class(r) == FLAGVER_CLASS_MISTAKE;
+}
+
 static int make_own_key(struct fv_store *store, char out[FV_UUID_TEXT], flagver_error *err)
 {
     flagver_id id;
@@ -68,7 +73,7 @@ static int doubt(int r, flagver_error *err)
 {
     char words[FLAGVER_MESSAGE_SIZE] = "";
 
-    if (fv_error_class(r) == FLAGVER_CLASS_MISTAKE || r == FLAGVER_EUNKNOWN)
+    if (is_refusal(r) || r == FLAGVER_EUNKNOWN)
         return r;
     if (err)
         memcpy(words, err->message, sizeof words);
@@ -78,7 +83,10 @@ static int doubt(int r, flagver_error *err)
                    words);
 }
 
-/* Every try has the same key: one that took place after all is found by the next. */
+/*
+ * Every try has the same key: one that took place after all is found by the next. One that does so
+ * while the next is under way may be why that is refused: then it is found by the one after that.
+ */
 int fv_txn_run(const struct fv_txn_source *source, const flagver_actor *actor,
                const flagver_txn_options *options,
                int (*run)(void *data, flagver_txn *txn, flagver_error *err), void *data,
@@ -86,7 +94,7 @@ int fv_txn_run(const struct fv_txn_source *source, const flagver_actor *actor,
 {
     char own_key[FV_UUID_TEXT];
     struct fv_try try = { own_key, 1 };
-    bool unknown = false;
+    bool unknown = false, refused = false, again;
     int r;
 
     r = fv_store_usable(source->store, err);
@@ -97,7 +105,9 @@ int fv_txn_run(const struct fv_txn_source *source, const flagver_actor *actor,
     for (;;) {
         r = try_once(source, actor, options, &try, run, data, err);
         unknown = unknown || r == FLAGVER_EUNKNOWN;
-        if (r >= 0 || try.number == TRIES || !worth_another_try(r))
+        again = worth_another_try(r) || (unknown && !refused && is_refusal(r));
+        refused = refused || is_refusal(r);
+        if (r >= 0 || try.number == TRIES || !again)
             return r < 0 && unknown ? doubt(r, err) : r;
         rest(try.number);
         try.number++;

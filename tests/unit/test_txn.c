@@ -1068,6 +1068,53 @@ START_TEST(an_error_that_a_run_keeps_to_itself_counts_all_the_same)
 }
 END_TEST
 
+/* A first try whose commit nobody knows of takes place while the second one is under way. */
+struct late {
+    flagver_client *client;
+    int calls;
+    uint32_t no;
+};
+
+static int submit_late(void *data, flagver_txn *txn, flagver_error *err)
+{
+    struct late *late = data;
+    flagver_txn *first;
+
+    if (++late->calls == 1)
+        return FLAGVER_EUNKNOWN;
+    if (late->calls == 2) {
+        assert_ok(flagver_flag_enable(txn, "other", NULL, NULL, &error)); /* begins it */
+        first = begin_with_key(late->client, "key");
+        assert_ok(
+            flagver_version_submit(first, FLAGVER_PHASE_FLAG, "f", late->no, NULL, NULL, &error));
+        commit(first);
+    }
+    return flagver_version_submit(txn, FLAGVER_PHASE_FLAG, "f", late->no, NULL, NULL, err);
+}
+
+START_TEST(what_took_place_late_is_not_called_refused)
+{
+    static const char json[] = "{\"type\":\"boolean\"}";
+    const flagver_txn_options options = { .size = sizeof options, .idempotency_key = "key" };
+    struct late late = { .client = open_store(_i) };
+    flagver_version *version;
+    flagver_txn *txn;
+
+    if (!(late.client->stored->store->driver->capabilities & FLAGVER_DRIVER_ONE_WRITER)) {
+        put_flag(late.client, "other", SIMPLE);
+        txn = begin(late.client);
+        assert_ok(flagver_version_create(txn, FLAGVER_PHASE_FLAG, "f", json, strlen(json), NULL,
+                                         &version, &error));
+        late.no = version->no;
+        flagver_version_free(version);
+        commit(txn);
+        assert_ok(flagver_txn_run(late.client, &alice, &options, submit_late, &late, &error));
+        ck_assert_int_eq(late.calls, 3);
+    }
+    flagver_close(late.client);
+}
+END_TEST
+
 /* ---- a store that fails ---- */
 
 static void fail_next(int call, int code)
@@ -1382,6 +1429,7 @@ static Suite *txn_suite(void)
 
     tcase_add_loop_test(running, a_run_is_tried_again_when_that_may_help, 0, COUNT(runs));
     tcase_add_loop_test(running, a_run_under_a_key_takes_place_once, 0, STORE_KINDS);
+    tcase_add_loop_test(running, what_took_place_late_is_not_called_refused, 0, STORE_KINDS);
     tcase_add_loop_test(running, a_run_that_takes_too_long_is_not_tried_again, 0, STORE_KINDS);
     tcase_add_loop_test(running, an_error_that_a_run_keeps_to_itself_counts_all_the_same, 0,
                         FILE_KINDS);
