@@ -64,8 +64,8 @@ static void put_all(struct fv_text *out, const struct fv_cache_mark *mark,
     put(out, magic, sizeof magic);
     put(out, &sum, sizeof sum);
     fv_text_add_sized(out, FLAGVER_VERSION, sizeof FLAGVER_VERSION - 1);
-    put(out, &mark->size, sizeof mark->size);
-    put(out, mark->leaf, sizeof mark->leaf);
+    put(out, &mark->log.size, sizeof mark->log.size);
+    put(out, mark->log.leaf, sizeof mark->log.leaf);
     fv_text_add_sized(out, mark->uri, strlen(mark->uri));
     fv_text_add_sized(out, mark->tenant, strlen(mark->tenant));
     put(out, &count, sizeof count);
@@ -159,8 +159,8 @@ static int take_all(struct fv_input *input, struct fv_cache_mark *mark, struct f
     bool ours;
 
     ours = take_same(input, FLAGVER_VERSION);
-    fv_input_take(input, &mark->size, sizeof mark->size);
-    fv_input_take(input, mark->leaf, sizeof mark->leaf);
+    fv_input_take(input, &mark->log.size, sizeof mark->log.size);
+    fv_input_take(input, mark->log.leaf, sizeof mark->log.leaf);
     ours = ours && take_same(input, mark->uri) && take_same(input, mark->tenant);
     fv_input_take(input, &count, sizeof count);
     if (!ours || input->failed || count > (size_t)(input->end - input->next))
@@ -175,7 +175,7 @@ static int take_all(struct fv_input *input, struct fv_cache_mark *mark, struct f
     if (input->failed || input->next != input->end)
         return fv_fail(err, FLAGVER_EPARSE, "it is damaged");
     harvest->whole = true;
-    harvest->size = mark->size;
+    harvest->mark = mark->log;
     return 0;
 }
 

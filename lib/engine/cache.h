@@ -14,14 +14,13 @@
 /* What the flags in the file are of. */
 struct fv_cache_mark {
     const char *uri, *tenant;
-    uint64_t size;    /* of the log */
-    uint8_t leaf[32]; /* hash of its last leaf; zeros when it is empty */
+    struct fv_log_mark log;
 };
 
 /*
  * Read a cache of this store and tenant; the harvest is whole then.
  *
- * @param mark  size and leaf are filled in
+ * @param mark  its log is filled in
  * @return 0, or FLAGVER_EIO, FLAGVER_EPARSE (no such cache, or damaged), FLAGVER_ENOMEM
  */
 int fv_cache_read(const char *path, struct fv_cache_mark *mark, struct fv_harvest *harvest,

@@ -90,6 +90,26 @@ static int read_all(struct fv_read *read, int64_t as_of, struct fv_harvest *harv
     return r < 0 ? r : read_rows(read, &flags, false, harvest, err);
 }
 
+/* The mark's leaf, when it has that many. */
+static int read_mark(struct fv_read *read, struct fv_log_mark *mark, flagver_error *err)
+{
+    const flagver_query query = { .kind = FLAGVER_QUERY_LEAVES,
+                                  .from = mark->size - 1,
+                                  .limit = 1 };
+    flagver_row row;
+    int r;
+
+    memset(mark->leaf, 0, sizeof mark->leaf);
+    if (mark->size == 0)
+        return 0;
+    r = fv_read_scan(read, &query, err);
+    if (r == 0)
+        r = fv_read_next(read, &row, err);
+    if (r > 0)
+        memcpy(mark->leaf, row.as.leaf.hash, sizeof mark->leaf);
+    return r < 0 ? r : 0;
+}
+
 static int read_in(flagver_txn *txn, const char *phase, bool is_segment, struct fv_harvest *harvest,
                    flagver_error *err)
 {
@@ -157,13 +177,30 @@ int fv_feed_all(const struct fv_tenancy *tenancy, int64_t as_of, struct fv_harve
     int r;
 
     /* Asked before: what is read then has at least these leaves, and more do no harm. */
-    r = fv_feed_size(tenancy, &harvest->size, err);
+    r = fv_feed_size(tenancy, &harvest->mark.size, err);
     if (r < 0)
         return r;
     r = fv_read_begin(&read, tenancy->store, tenancy->tenant, err);
     if (r == 0)
         r = read_all(&read, as_of, harvest, err);
+    if (r == 0)
+        r = read_mark(&read, &harvest->mark, err);
     fv_read_end(&read);
+    return r;
+}
+
+int fv_feed_is_known(const struct fv_tenancy *tenancy, const struct fv_log_mark *mark,
+                     bool *ret_known, flagver_error *err)
+{
+    struct fv_log_mark present = { .size = mark->size };
+    struct fv_read read;
+    int r;
+
+    r = fv_read_begin(&read, tenancy->store, tenancy->tenant, err);
+    if (r == 0)
+        r = read_mark(&read, &present, err);
+    fv_read_end(&read);
+    *ret_known = r == 0 && memcmp(present.leaf, mark->leaf, sizeof mark->leaf) == 0;
     return r;
 }
 
@@ -200,23 +237,34 @@ static int note_leaf(struct fv_map *keys, struct fv_arena *arena, const flagver_
     return fv_map_add(keys, key, leaf.subject.length + 1) == FV_MAP_NONE ? fv_fail_memory(err) : 0;
 }
 
-static int read_leaves(struct fv_read *read, uint64_t from, struct fv_map *keys,
-                       struct fv_harvest *harvest, flagver_error *err)
+/*
+ * From the mark's last leaf on, which tells whether the log is the one that it is of: else
+ * everything is to be read.
+ */
+static int read_leaves(struct fv_read *read, const struct fv_log_mark *mark, struct fv_map *keys,
+                       struct fv_harvest *harvest, bool *ret_all, flagver_error *err)
 {
-    const flagver_query query = { .kind = FLAGVER_QUERY_LEAVES, .from = from };
+    const flagver_query query = { .kind = FLAGVER_QUERY_LEAVES,
+                                  .from = mark->size ? mark->size - 1 : 0 };
+    bool known = mark->size == 0;
     flagver_row row;
     int r = fv_read_scan(read, &query, err);
 
     if (r < 0)
         return r;
-    harvest->size = from;
+    harvest->mark = *mark;
     while ((r = fv_read_next(read, &row, err)) > 0) {
-        r = note_leaf(keys, &harvest->arena, &row.as.leaf, err);
-        if (r < 0)
-            return r;
-        harvest->size = row.as.leaf.no + 1;
+        if (row.as.leaf.no >= mark->size)
+            r = note_leaf(keys, &harvest->arena, &row.as.leaf, err);
+        else
+            known = memcmp(row.as.leaf.hash, mark->leaf, sizeof mark->leaf) == 0;
+        if (r < 0 || !known)
+            break;
+        harvest->mark.size = row.as.leaf.no + 1;
+        memcpy(harvest->mark.leaf, row.as.leaf.hash, sizeof harvest->mark.leaf);
     }
-    return r;
+    *ret_all = !known;
+    return r < 0 ? r : 0;
 }
 
 static int read_keys(struct fv_read *read, const struct fv_map *keys, struct fv_harvest *harvest,
@@ -238,24 +286,25 @@ static int read_keys(struct fv_read *read, const struct fv_map *keys, struct fv_
     return r;
 }
 
-static int read_changes(struct fv_read *read, uint64_t from, struct fv_harvest *harvest,
-                        flagver_error *err)
+static int read_changes(struct fv_read *read, const struct fv_log_mark *mark,
+                        struct fv_harvest *harvest, bool *ret_all, flagver_error *err)
 {
     struct fv_map keys;
     int r;
 
     fv_map_init(&keys, harvest->memory);
-    r = read_leaves(read, from, &keys, harvest, err);
-    if (r == 0)
+    r = read_leaves(read, mark, &keys, harvest, ret_all, err);
+    if (r == 0 && !*ret_all)
         r = read_keys(read, &keys, harvest, err);
     fv_map_clear(&keys);
     return r;
 }
 
-int fv_feed_since(const struct fv_tenancy *tenancy, uint64_t size, struct fv_harvest *harvest,
-                  flagver_error *err)
+int fv_feed_since(const struct fv_tenancy *tenancy, const struct fv_log_mark *mark,
+                  struct fv_harvest *harvest, flagver_error *err)
 {
     struct fv_read read;
+    bool all = false;
     uint64_t now;
     int r;
 
@@ -263,11 +312,11 @@ int fv_feed_since(const struct fv_tenancy *tenancy, uint64_t size, struct fv_har
     if (r < 0)
         return r;
     /* A log that got shorter is that of a restored copy. */
-    if (now < size || now - size > MANY_CHANGES)
+    if (now < mark->size || now - mark->size > MANY_CHANGES)
         return fv_feed_all(tenancy, 0, harvest, err);
     r = fv_read_begin(&read, tenancy->store, tenancy->tenant, err);
     if (r == 0)
-        r = read_changes(&read, size, harvest, err);
+        r = read_changes(&read, mark, harvest, &all, err);
     fv_read_end(&read);
-    return r;
+    return r == 0 && all ? fv_feed_all(tenancy, 0, harvest, err) : r;
 }

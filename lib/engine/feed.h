@@ -9,14 +9,20 @@
 #include "engine/history.h"
 #include "store/transaction.h"
 
+/* How far a log was read, and the hash of its last leaf by then, by which it is known again. */
+struct fv_log_mark {
+    uint64_t size;
+    uint8_t leaf[32]; /* zeros, when there is none */
+};
+
 /* Records as they were read; texts in the arena. */
 struct fv_harvest {
     struct fv_record *records;
     size_t count, capacity;
     struct fv_arena arena;
     const flagver_allocator *memory;
-    bool whole;    /* all that are in force; else only what changed, NULL texts are gone */
-    uint64_t size; /* the leaves of the log that are in it, at least */
+    bool whole; /* all that are in force; else only what changed, NULL texts are gone */
+    struct fv_log_mark mark; /* the leaves of the log that are in it, at least */
 };
 
 void fv_harvest_init(struct fv_harvest *harvest, const flagver_allocator *memory);
@@ -42,10 +48,14 @@ int fv_feed_phase_in(flagver_txn *txn, const char *phase, struct fv_harvest *har
                      flagver_error *err);
 
 /*
- * What became of the flags and segments that leaves from `size` on are about; all
- * of them when that is less work.
+ * What became of the flags and segments that leaves behind the mark are about; all
+ * of them when that is less work, or when the log is not the one that the mark is of.
  */
-int fv_feed_since(const struct fv_tenancy *tenancy, uint64_t size, struct fv_harvest *harvest,
-                  flagver_error *err);
+int fv_feed_since(const struct fv_tenancy *tenancy, const struct fv_log_mark *mark,
+                  struct fv_harvest *harvest, flagver_error *err);
+
+/* Is the log, of at least so many leaves, the one that the mark is of? */
+int fv_feed_is_known(const struct fv_tenancy *tenancy, const struct fv_log_mark *mark,
+                     bool *ret_known, flagver_error *err);
 
 #endif

@@ -206,7 +206,7 @@ static bool note_error(struct fv_stored *stored, int code, const flagver_error *
         fv_fail(&stored->error, code, "%s", fv_error_words(code));
     if (code == 0)
         stored->refreshed_ms = system_ms();
-    stored->shown_size = stored->size;
+    stored->shown_size = stored->log.size;
     pthread_mutex_unlock(&stored->status);
     return news;
 }
@@ -255,29 +255,6 @@ static int hold_or_open(struct fv_stored *stored, struct fv_store **ret_store, f
 
 /* ---- the cache file ---- */
 
-/* The hash of the log's last leaf, by which a cache is known to be of this very log. */
-static int read_last_leaf(const struct fv_tenancy *tenancy, uint64_t size, uint8_t out[32],
-                          flagver_error *err)
-{
-    const flagver_query query = { .kind = FLAGVER_QUERY_LEAVES, .from = size - 1, .limit = 1 };
-    struct fv_read read;
-    flagver_row row;
-    int r;
-
-    memset(out, 0, 32);
-    if (size == 0)
-        return 0;
-    r = fv_read_begin(&read, tenancy->store, tenancy->tenant, err);
-    if (r == 0)
-        r = fv_read_scan(&read, &query, err);
-    if (r == 0)
-        r = fv_read_next(&read, &row, err);
-    if (r > 0)
-        memcpy(out, row.as.leaf.hash, 32);
-    fv_read_end(&read);
-    return r < 0 ? r : 0;
-}
-
 /* It is only a cache: what goes wrong here is not worth an error. */
 static void write_cache(struct fv_stored *stored, const struct fv_tenancy *tenancy)
 {
@@ -285,11 +262,10 @@ static void write_cache(struct fv_stored *stored, const struct fv_tenancy *tenan
     struct fv_harvest harvest;
 
     fv_harvest_init(&harvest, stored->memory);
-    if (fv_feed_all(tenancy, 0, &harvest, NULL) == 0 &&
-        read_last_leaf(tenancy, harvest.size, mark.leaf, NULL) == 0) {
-        mark.size = harvest.size;
+    if (fv_feed_all(tenancy, 0, &harvest, NULL) == 0) {
+        mark.log = harvest.mark;
         if (fv_cache_write(stored->cache_file, &mark, &harvest, NULL) == 0)
-            stored->cached_size = harvest.size;
+            stored->cached_size = harvest.mark.size;
     }
     stored->cached_ms = fv_monotonic_ms();
     fv_harvest_clear(&harvest);
@@ -297,7 +273,7 @@ static void write_cache(struct fv_stored *stored, const struct fv_tenancy *tenan
 
 static void cache_sometimes(struct fv_stored *stored, const struct fv_tenancy *tenancy)
 {
-    if (stored->cache_file && stored->cached_size != stored->size &&
+    if (stored->cache_file && stored->cached_size != stored->log.size &&
         (!stored->cached_ms || fv_monotonic_ms() - stored->cached_ms >= CACHE_PAUSE_MS))
         write_cache(stored, tenancy);
 }
@@ -311,8 +287,8 @@ static bool start_from_cache(struct fv_stored *stored)
     fv_harvest_init(&harvest, stored->memory);
     if (fv_cache_read(stored->cache_file, &mark, &harvest, NULL) == 0 &&
         fv_client_take_records(stored->client, &harvest, true, NULL) == 0) {
-        stored->size = stored->cached_size = mark.size;
-        memcpy(stored->leaf, mark.leaf, sizeof stored->leaf);
+        stored->log = mark.log;
+        stored->cached_size = mark.log.size;
         stored->known = true;
         stored->confirmed = false;
     }
@@ -324,14 +300,14 @@ static bool start_from_cache(struct fv_stored *stored)
 static int confirm(struct fv_stored *stored, const struct fv_tenancy *tenancy, uint64_t size,
                    flagver_error *err)
 {
-    uint8_t leaf[32] = { 0 };
+    bool known = false;
     int r = 0;
 
-    if (size >= stored->size)
-        r = read_last_leaf(tenancy, stored->size, leaf, err);
+    if (size >= stored->log.size)
+        r = fv_feed_is_known(tenancy, &stored->log, &known, err);
     if (r < 0)
         return r;
-    stored->known = size >= stored->size && memcmp(leaf, stored->leaf, sizeof leaf) == 0;
+    stored->known = known;
     stored->confirmed = true;
     return 0;
 }
@@ -342,19 +318,17 @@ static int take_harvest(struct fv_stored *stored, const struct fv_tenancy *tenan
                         bool environment, flagver_error *err)
 {
     struct fv_harvest harvest;
-    uint8_t leaf[32];
     int r;
 
     fv_harvest_init(&harvest, stored->memory);
     r = whole ? fv_feed_all(tenancy, 0, &harvest, err)
-              : fv_feed_since(tenancy, stored->size, &harvest, err);
-    if (r == 0)
-        r = read_last_leaf(tenancy, harvest.size, leaf, err);
+              : fv_feed_since(tenancy, &stored->log, &harvest, err);
     if (r == 0)
         r = fv_client_take_records(stored->client, &harvest, environment, err);
     if (r == 0) {
-        stored->size = harvest.size;
-        memcpy(stored->leaf, leaf, sizeof leaf);
+        if (harvest.whole && !whole)
+            stored->cached_size = NOT_CACHED;
+        stored->log = harvest.mark;
         stored->known = stored->confirmed = true;
     }
     fv_harvest_clear(&harvest);
@@ -369,9 +343,9 @@ static int catch_up(struct fv_stored *stored, const struct fv_tenancy *tenancy, 
 
     r = fv_feed_size(tenancy, &size, err);
     /* The usual case, several times a second: nothing has happened. */
-    if (r < 0 || (stored->known && stored->confirmed && size == stored->size && !environment))
+    if (r < 0 || (stored->known && stored->confirmed && size == stored->log.size && !environment))
         return r;
-    if (stored->known) {
+    if (stored->known && size <= stored->log.size) { /* what has grown is looked at as it is read */
         r = confirm(stored, tenancy, size, err);
         if (r < 0)
             return r;
@@ -381,7 +355,7 @@ static int catch_up(struct fv_stored *stored, const struct fv_tenancy *tenancy, 
     /* What names a variable has to be read anew when variables have changed. */
     if (!stored->known || (environment && fv_client_environment_changed(stored->client)))
         return take_harvest(stored, tenancy, true, environment, err);
-    return size == stored->size ? 0 : take_harvest(stored, tenancy, false, environment, err);
+    return size == stored->log.size ? 0 : take_harvest(stored, tenancy, false, environment, err);
 }
 
 static bool is_forked(struct fv_stored *stored)

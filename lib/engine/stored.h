@@ -31,8 +31,7 @@ struct fv_stored {
     bool background;
 
     pthread_mutex_t refreshing; /* over what follows */
-    uint64_t size;              /* of the log that the client's flags are of */
-    uint8_t leaf[32];           /* hash of its last leaf */
+    struct fv_log_mark log;     /* that the client's flags are of */
     bool known;                 /* the client has flags of this store */
     bool confirmed;             /* and the store, not only a cache file, has said so */
     uint64_t cached_size;       /* of the log that the cache file is of */
@@ -43,7 +42,7 @@ struct fv_stored {
     flagver_error error;    /* code 0: all is well */
     int64_t error_ms;       /* since when, by the system's clock */
     int64_t refreshed_ms;   /* when the flags were last known to be the latest; 0: never */
-    uint64_t shown_size;    /* `size`, for those who must not wait for `refreshing` */
+    uint64_t shown_size;    /* of `log`, for those who must not wait for `refreshing` */
     bool forked;
 
     pthread_mutex_t waking; /* of the refresher's thread */
