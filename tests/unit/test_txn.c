@@ -420,6 +420,8 @@ START_TEST(a_refresher_takes_back_what_is_over_its_time)
     late = begin_short(client, 30);
     ck_assert_int_eq(put_simple(late, "late"), 0);
     ck_assert_int_eq(put_simple(next, "next"), 0);
+    if (!(client->stored->store->driver->capabilities & FLAGVER_DRIVER_ONE_WRITER))
+        rest(40); /* as above */
     commit(next);
     assert_fails(FLAGVER_ETIMEDOUT, flagver_txn_commit(late, &error));
     flagver_txn_free(late);
