@@ -85,20 +85,6 @@ static int stage(struct fv_mover *mover, int32_t kind, const flagver_item_row *r
     return fv_mover_stage(mover, &change, err);
 }
 
-/* The item of the source at this time: what was decided later is not decided yet. */
-static flagver_item_row as_of(const flagver_item_row *item, int64_t time)
-{
-    flagver_item_row row = *item;
-
-    if (item->decided_at <= time)
-        return row;
-    row.status = FLAGVER_ITEM_PENDING;
-    row.origin_no = 0;
-    row.decided_at = 0;
-    row.decided_by = row.note = (flagver_bytes){ NULL, 0 };
-    return row;
-}
-
 static bool is_same_text(flagver_bytes a, flagver_bytes b)
 {
     return (a.data != NULL) == (b.data != NULL) && a.length == b.length &&
@@ -113,9 +99,9 @@ static bool is_same_decision(const flagver_item_row *a, const flagver_item_row *
 }
 
 static int write_new(struct fv_mover *mover, const struct fv_moved_version *version,
-                     const flagver_item_row *item, int64_t time, flagver_error *err)
+                     const flagver_item_row *item, flagver_error *err)
 {
-    flagver_item_row row = as_of(item, time);
+    flagver_item_row row = *item;
     flagver_payload_row payload;
     int r = read_payload(mover, version, &row, err);
 
@@ -145,19 +131,17 @@ struct merge {
     struct fv_mover *mover;
     const struct fv_moved_version *version;
     bool is_draft;
-    int64_t time;
     struct fv_moved_items result;
 };
 
 static int only_in_source(struct merge *merge, const flagver_item_row *item, flagver_error *err)
 {
-    const flagver_item_row row = as_of(item, merge->time);
     int r;
 
     if (!merge->is_draft)
         return 0; /* it comes when the version is a draft again */
-    r = write_new(merge->mover, merge->version, item, merge->time, err);
-    return r < 0 ? r : add_row(&merge->result, &row, err);
+    r = write_new(merge->mover, merge->version, item, err);
+    return r < 0 ? r : add_row(&merge->result, item, err);
 }
 
 static int only_in_target(struct merge *merge, const flagver_item_row *item, flagver_error *err)
@@ -170,19 +154,18 @@ static int only_in_target(struct merge *merge, const flagver_item_row *item, fla
 static int in_both(struct merge *merge, const flagver_item_row *target,
                    const flagver_item_row *source, flagver_error *err)
 {
-    const flagver_item_row row = as_of(source, merge->time);
     int r = 0;
 
     if (memcmp(&target->payload_id, &source->payload_id, sizeof target->payload_id) != 0) {
         if (!merge->is_draft)
             return add_row(&merge->result, target, err);
-        r = write_new(merge->mover, merge->version, source, merge->time, err);
+        r = write_new(merge->mover, merge->version, source, err);
         if (r == 0)
             r = fv_mover_shred(merge->mover, &target->payload_id, err);
-    } else if (!is_same_decision(target, &row)) {
-        r = stage(merge->mover, FLAGVER_CHANGE_ITEM, &row, err);
+    } else if (!is_same_decision(target, source)) {
+        r = stage(merge->mover, FLAGVER_CHANGE_ITEM, source, err);
     }
-    return r < 0 ? r : add_row(&merge->result, &row, err);
+    return r < 0 ? r : add_row(&merge->result, source, err);
 }
 
 static int compare_keys(const flagver_item_row *a, const flagver_item_row *b)
@@ -215,13 +198,11 @@ static int merge_all(struct merge *merge, const struct fv_moved_items *target,
     return r;
 }
 
-int fv_mover_items(struct fv_mover *mover, struct fv_moved_version *version, int64_t time,
-                   flagver_error *err)
+int fv_mover_items(struct fv_mover *mover, struct fv_moved_version *version, flagver_error *err)
 {
     struct merge merge = { .mover = mover,
                            .version = version,
-                           .is_draft = version->row.state == FLAGVER_STATE_DRAFT,
-                           .time = time };
+                           .is_draft = version->row.state == FLAGVER_STATE_DRAFT };
     int r = read_items(mover, mover->source, version, version->born, &version->source_items, err);
 
     if (r == 0)

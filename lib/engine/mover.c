@@ -469,7 +469,7 @@ static int stage_birth(struct fv_mover *mover, struct fv_moved_series *series,
         return r;
     version->source_items.known = !has_items;
     if (version->row.state == FLAGVER_STATE_DRAFT)
-        r = fv_mover_items(mover, version, version->row.created_at, err);
+        r = fv_mover_items(mover, version, err);
     if (r == 0 && !source->payload.data)
         r = fv_mover_shred(mover, &source->payload_id, err);
     return r;
@@ -620,7 +620,7 @@ static int edit(struct fv_mover *mover, const struct fv_moved_series *series,
     version->has_content = true;
     r = find_source(mover, series, version, err);
     if (r == 0)
-        r = fv_mover_items(mover, version, leaf->time, err);
+        r = fv_mover_items(mover, version, err);
     if (r < 0)
         return r;
     memcpy(row->content_hash, version->source.content_hash, FV_DIGEST_SIZE);
@@ -718,13 +718,13 @@ static int supersede(struct fv_mover *mover, struct fv_moved_series *series,
     return change_version(mover, old, old->row.rev + 1, err);
 }
 
-static int settle_items(struct fv_mover *mover, const struct fv_moved_series *series,
-                        struct fv_moved_version *version, flagver_error *err)
+static int settle_items(struct fv_mover *mover, struct fv_moved_version *version,
+                        flagver_error *err)
 {
     if (!version->undecided)
         return 0;
     version->undecided = false;
-    return fv_mover_items(mover, version, series->row.changed_at, err);
+    return fv_mover_items(mover, version, err);
 }
 
 /* The columns that the leaf changes. */
@@ -767,7 +767,7 @@ static int act(struct fv_mover *mover, struct fv_moved_series *series,
                struct fv_moved_version *version, const struct fv_audit_leaf *leaf,
                struct edit *ret_edit, flagver_error *err)
 {
-    int r = leaf->to != leaf->from ? settle_items(mover, series, version, err) : 0;
+    int r = leaf->to != leaf->from ? settle_items(mover, version, err) : 0;
 
     if (r < 0)
         return r;
@@ -828,7 +828,7 @@ static int finish_versions(struct fv_mover *mover, struct fv_moved_series *serie
     int r = 0;
 
     for (version = series->versions; r == 0 && version; version = version->next)
-        r = settle_items(mover, series, version, err);
+        r = settle_items(mover, version, err);
     return r;
 }
 

@@ -106,11 +106,10 @@ int fv_mover_find(struct fv_read *read, const flagver_query *query, flagver_row 
                   flagver_error *err);
 
 /*
- * Makes the items of a version in the target those of the source, with the decisions that were made
- * up to `time`. Of a version that is not a draft any more only decisions change.
+ * Makes the items of a version in the target those of the source. Of a version that is not a draft
+ * any more only decisions change.
  */
-int fv_mover_items(struct fv_mover *mover, struct fv_moved_version *version, int64_t time,
-                   flagver_error *err);
+int fv_mover_items(struct fv_mover *mover, struct fv_moved_version *version, flagver_error *err);
 
 /* SHRED of the payloads of all its items. */
 int fv_mover_shred_items(struct fv_mover *mover, struct fv_moved_version *version,

@@ -203,6 +203,14 @@ static void put_by(const char *uri, const char *key)
     flagver_close(client);
 }
 
+static void put_in(flagver_client *client, const char *phase, const char *subject, const char *json)
+{
+    flagver_txn *txn = begin(client);
+
+    assert_ok(try_put(txn, phase, subject, json, NULL, NULL));
+    commit(txn);
+}
+
 /* ---- copies ---- */
 
 /* What a copy has told, and what it is to do. */
@@ -765,27 +773,30 @@ static int64_t tell_hours(void *unused)
     return INT64_C(1767225600000) + hours * 3600000;
 }
 
-/* The leaves of one transaction look like those of several: one record is an hour ahead. */
+/*
+ * The leaves of one transaction look like those of several: one record is an hour ahead. It has
+ * counted one change for a version that is made and submitted.
+ */
 START_TEST(a_transaction_that_is_cut_in_two_is_carried_all_the_same)
 {
     flagver_options options = quiet_options();
     const flagver_copy_options one = options_with(1, NULL);
     flagver_client *client;
     flagver_txn *txn;
-    int round;
+    uint32_t no;
 
     options.clock = tell_hours;
     client = open_with(SQLITE_KIND, &options);
-    for (round = 0; round < 3; round++) {
-        hours = 1;
-        put_flag(client, "ahead", SHARE(1));
-        hours = 0;
+    put_in(client, FLAGVER_PHASE_PHASE, "plan", "{'approval':{'rule':'anyone'}}");
+    hours = 1;
+    put_in(client, "plan", "ahead", "1");
+    hours = 0;
+    for (no = 2; no < 5; no++) {
         txn = begin(client);
-        put_flag_in(txn, "b", SIMPLE);
-        put_flag_in(txn, "ahead", round % 2 ? SHARE(2) : SHARE(3));
-        put_flag_in(txn, "c", SIMPLE);
-        assert_ok(flagver_flag_ramp(txn, "ahead", 50 + round, NULL, NULL, &error));
+        assert_ok(flagver_version_create(txn, "plan", "ahead", "2", 1, NULL, NULL, &error));
         put_flag_in(txn, "b", SHARE(4));
+        assert_ok(flagver_version_submit(txn, "plan", "ahead", no, NULL, NULL, &error));
+        put_flag_in(txn, "c", SIMPLE);
         commit(txn);
     }
     flagver_close(client);
@@ -809,14 +820,6 @@ static flagver_client *open_keyed(const char *uri, const char *keys)
     client = open_uri(uri);
     unsetenv("FLAGVER_KEYS");
     return client;
-}
-
-static void put_in(flagver_client *client, const char *phase, const char *subject, const char *json)
-{
-    flagver_txn *txn = begin(client);
-
-    assert_ok(try_put(txn, phase, subject, json, NULL, NULL));
-    commit(txn);
 }
 
 static void assert_says(flagver_client *client, const char *phase, const char *subject,
