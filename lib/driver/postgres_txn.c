@@ -476,16 +476,35 @@ static int find_outcome(flagver_driver_txn *txn, flagver_bytes key, bool *ret_co
     return r;
 }
 
+/*
+ * A commit whose session was ended while it waited for a standby can be seen, though no standby has
+ * it. One that follows it waits for both.
+ */
+static int wait_for_standbys(flagver_driver_txn *txn, flagver_error *err)
+{
+    static const struct fv_pg_statement statement = {
+        -1, "SELECT pg_catalog.pg_logical_emit_message(true, 'flagver', ''::text)"
+    };
+    int r = fv_pg_query(txn->conn, &statement, NULL, NULL, err);
+
+    return r < 0 ? r : commit_write(txn->conn, err);
+}
+
 int fv_pg_outcome(flagver_store *store, flagver_bytes tenant, flagver_bytes key,
                   bool *ret_committed, flagver_error *err)
 {
     flagver_driver_txn *txn;
+    bool committed = false;
     int r;
 
     r = fv_pg_begin(store, tenant, FLAGVER_MODE_WRITE, &txn, err);
     if (r < 0)
         return r;
-    r = find_outcome(txn, key, ret_committed, err);
+    r = find_outcome(txn, key, &committed, err);
+    if (r == 0 && committed)
+        r = wait_for_standbys(txn, err);
+    if (r == 0)
+        *ret_committed = committed;
     fv_pg_rollback(txn);
     return r;
 }

@@ -46,7 +46,7 @@ struct proxy_orders {
 struct lane {
     int client, server; /* -1: closed */
     bool answer_awaited, half_answer;
-    char late[256];
+    char late[1024];
     size_t late_length;
     double late_at;
 };

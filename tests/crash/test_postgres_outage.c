@@ -617,8 +617,8 @@ static void await_replication(void)
     }
 }
 
-/* Two servers, of which the one follows the other; `reads`: where the client reads. */
-static struct cluster *begin_with_standby(bool synchronous, const char *reads)
+/* Two servers, of which the one follows the other, and a client that writes. */
+static struct cluster *begin_with_standby(bool synchronous, const char *parameters)
 {
     struct cluster *standby;
     char uri[512];
@@ -629,8 +629,8 @@ static struct cluster *begin_with_standby(bool synchronous, const char *reads)
         await_replication();
     else
         cluster_wait_standby(cluster, standby);
-    snprintf(uri, sizeof uri, "postgresql://app@/%s?host=%s,%s&flagver_reads=%s", database,
-             cluster_directory(cluster), cluster_directory(standby), reads);
+    snprintf(uri, sizeof uri, "postgresql://app@/%s?host=%s,%s%s", database,
+             cluster_directory(cluster), cluster_directory(standby), parameters);
     open_client(uri);
     start_writing();
     await_written(20);
@@ -640,7 +640,7 @@ static struct cluster *begin_with_standby(bool synchronous, const char *reads)
 /* Who reads from the standby does not even notice. */
 START_TEST(a_standby_that_is_promoted_has_everything)
 {
-    struct cluster *standby = begin_with_standby(true, _i ? "standby" : "primary");
+    struct cluster *standby = begin_with_standby(true, _i ? "&flagver_reads=standby" : "");
     double written, well;
 
     cluster_kill(cluster);
@@ -664,7 +664,7 @@ END_TEST
 /* Who reads from it reads from the primary meanwhile, and sees no flag older than it was. */
 START_TEST(a_standby_that_is_read_from_may_go_away)
 {
-    struct cluster *standby = begin_with_standby(false, "standby");
+    struct cluster *standby = begin_with_standby(false, "&flagver_reads=standby");
     int i;
 
     for (i = 0; i < 3; i++) {
@@ -677,6 +677,50 @@ START_TEST(a_standby_that_is_read_from_may_go_away)
     }
     stop_writing();
     end_on(cluster);
+    cluster_stop(standby);
+    cluster_stop(cluster);
+}
+END_TEST
+
+static void assert_nothing_acknowledged(unsigned since)
+{
+    pause_us(500000);
+    ck_assert_uint_eq(atomic_load(&writer.last), since);
+    ck_assert(!atomic_load(&troubled));
+}
+
+/* The last change that was acknowledged. */
+static unsigned end_standby(struct cluster *standby)
+{
+    cluster_end(standby, SIGQUIT);
+    pause_us(200000); /* what was on its way arrives */
+    return atomic_load(&writer.last);
+}
+
+/*
+ * When a session is ended that waits for a standby, the server has committed without. That is not
+ * acknowledged before a standby has it either: it would be lost with the server.
+ */
+START_TEST(what_no_standby_has_is_not_acknowledged)
+{
+    struct cluster *standby = begin_with_standby(true, "");
+    unsigned last = end_standby(standby);
+
+    assert_nothing_acknowledged(last);
+    cluster_sql(cluster, database, END_ALL);
+    assert_nothing_acknowledged(last);
+    assert_evaluating();
+    cluster_restart(standby);
+    await_written(5);
+
+    last = end_standby(standby);
+    assert_nothing_acknowledged(last);
+    cluster_kill(cluster);
+    cluster_restart(standby);
+    cluster_promote(standby);
+    await_written(5);
+    stop_writing();
+    end_on(standby);
     cluster_stop(standby);
     cluster_stop(cluster);
 }
@@ -814,6 +858,7 @@ static Suite *outage_suite(void)
     tcase_add_test(tests, a_commit_without_an_answer_is_unknown_and_may_be_run_again);
     tcase_add_loop_test(tests, a_standby_that_is_promoted_has_everything, 0, 2);
     tcase_add_test(tests, a_standby_that_is_read_from_may_go_away);
+    tcase_add_test(tests, what_no_standby_has_is_not_acknowledged);
     tcase_add_loop_test(tests, a_full_disk_loses_nothing, 0, 2);
     tcase_add_test(tests, a_pooler_that_was_killed_is_used_again);
     suite_add_tcase(suite, tests);
