@@ -45,6 +45,18 @@ static size_t letter_of(const char *text, size_t length, char *ret_letter)
     return low >= 0 ? 3 : 1;
 }
 
+/* In lower case: also what newer versions of libpq take, some of it as good as a password. */
+static bool is_secret(const char *letters)
+{
+    static const char *const parts[] = { SECRET, "secret", "scram_" };
+    size_t i;
+
+    for (i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (strstr(letters, parts[i]))
+            return true;
+    return false;
+}
+
 bool fv_uri_names_secret(const char *name, size_t length)
 {
     char letters[NAME_LIMIT + 1];
@@ -53,7 +65,7 @@ bool fv_uri_names_secret(const char *name, size_t length)
     while (at < length && count < NAME_LIMIT)
         at += letter_of(name + at, length - at, &letters[count++]);
     letters[count] = '\0';
-    return at < length || strstr(letters, SECRET); /* no name that anybody knows is that long */
+    return at < length || is_secret(letters); /* no name that anybody knows is that long */
 }
 
 /* Where the parameters begin; their end when there are none. */

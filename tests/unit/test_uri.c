@@ -48,6 +48,8 @@ static const struct {
     { "postgresql://h?sslpassword=secret&SSLPassWord=x",
       "postgresql://h?sslpassword=***&SSLPassWord=***" },
     { "postgresql://h?pass%77ord=secret", "postgresql://h?pass%77ord=***" },
+    { "postgresql://h?oauth_client_secret=a&scram_client_key=b&scram_server_key=c&e=d",
+      "postgresql://h?oauth_client_secret=***&scram_client_key=***&scram_server_key=***&e=d" },
     { "postgresql://h?pass%57ord=secret", "postgresql://h?pass%57ord=***" },
     { "postgresql://h?my_password_2=se?cr=et", "postgresql://h?my_password_2=***" },
     { "postgresql://ann:secret@h?x=y&password=secret", "postgresql://ann:***@h?x=y&password=***" },
