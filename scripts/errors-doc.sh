@@ -35,7 +35,7 @@ EUNKNOWN      The connection was lost in the commit. Run the transaction again u
 ECORRUPT      Stop writing. Keep a copy of the store, and look at it with `flagver schema verify` and `flagver doctor`; bring the last good export into a new store.
 EFORKED       A child of `fork()` evaluates with the flags it inherited, but must open the store itself: `flagver_client_reopen()`.
 ETIMEDOUT     The transaction was open for longer than `timeout_ms` and was rolled back. Run it again; do slow things before it begins.
-EDENIED       The policy in force does not allow this to the actor; the message names it, and `flagver phase get` prints it. Let somebody do it who may, give the role, or change the policy.
+EDENIED       The policy in force does not allow this to the actor; the message names it, and `flagver phase get` prints it. Let somebody do it who may, give the role, or change the policy. What only the owner of a PostgreSQL schema may do is denied to others, too.
 ESELF         Who has created or edited a version cannot approve it, unless the policy has `allow_self`. Let somebody else look at it.
 ECHANGED      The content is not the one in `content_hash`: it was edited since it was read. Read it again, decide again.
 EINCOMPLETE   The policy asks for a decision on every item, and the message names one that has none. Decide about the items first.

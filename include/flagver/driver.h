@@ -316,7 +316,8 @@ typedef struct flagver_change {
  * LEAVES     leaves from number `from` on, in order
  * KEYED      keyed rows of `space` in order of key: with key `subject`, or (`prefix`) keys that
  *            begin with it, or (none) all; only after `after`; `time` non-zero: only older ones
- * TENANTS    names of tenants that have a series or a leaf, in order
+ * TENANTS    names of tenants that have a series or a leaf, in order; FLAGVER_EDENIED where the
+ *            database does not let whoever asks see them
  * ITEMS      items of the series with id `id`, of version `no` (0: of all) in order of version
  *            and key; with `subject` the one with this key; only after key `after` (with `no`);
  *            `payload` non-zero: with payloads

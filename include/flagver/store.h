@@ -83,6 +83,8 @@ FLAGVER_API int flagver_schema_verify(const char *uri,
  * @return 0, or
  *   FLAGVER_EINVAL     no name of a tenant, or the file is the store itself
  *   FLAGVER_ENOTFOUND  no such store, or no such tenant in it
+ *   FLAGVER_EDENIED    all tenants were asked for, and who asks may not see which there are: on
+ *                      PostgreSQL whoever does not own the schema
  *   FLAGVER_EIO        the file cannot be written
  *   as flagver_schema_version()
  */

@@ -753,12 +753,19 @@ static int open_cursor(flagver_cursor *cursor, const flagver_query *query,
 }
 
 /*
- * Names of tenants are seen by whoever owns the schema while the transaction has no tenant. All
- * come at once: a cursor would look for its tenant again at each step.
+ * Names of tenants are seen by whoever owns the schema while the transaction has no tenant; whoever
+ * does not is told so, or would take it that there are none. All come at once: a cursor would look
+ * for its tenant again at each step.
  */
 static int send_tenants(flagver_driver_txn *txn, const struct fv_pg_statement *statement,
                         const struct fv_pg_parameters *parameters, flagver_error *err)
 {
+    static const struct fv_pg_statement leave = {
+        -1, "SELECT pg_catalog.set_config('flagver.tenant', $1, true),"
+            " pg_catalog.pg_has_role(c.relowner, 'USAGE')"
+            " FROM pg_catalog.pg_class AS c"
+            " WHERE c.oid OPERATOR(pg_catalog.=) 'flagver.series'::pg_catalog.regclass"
+    };
     static const struct fv_pg_statement enter = {
         -1, "SELECT pg_catalog.set_config('flagver.tenant', $1, true)"
     };
@@ -768,7 +775,7 @@ static int send_tenants(flagver_driver_txn *txn, const struct fv_pg_statement *s
 
     fv_pg_text(&leaving, nobody);
     fv_pg_text(&returning, txn->tenant);
-    r = fv_pg_queue(txn->conn, &enter, &leaving, err);
+    r = fv_pg_queue(txn->conn, &leave, &leaving, err);
     if (r == 0)
         r = fv_pg_queue(txn->conn, statement, parameters, err);
     if (r == 0)
@@ -786,6 +793,8 @@ static int open_tenants(flagver_cursor *cursor, const flagver_query *query,
     const struct fv_pg_statement statement = { question->slot, question->sql.data };
     struct fv_pg *conn = cursor->txn->conn;
     struct fv_pg_parameters parameters;
+    PGresult *owns = NULL;
+    bool sees = conn->bypasses;
     int r, end;
 
     bind_all(&parameters, cursor->txn, query, &question->range, query->limit);
@@ -794,11 +803,19 @@ static int open_tenants(flagver_cursor *cursor, const flagver_query *query,
         return r;
     r = send_tenants(cursor->txn, &statement, &parameters, err);
     if (r == 0)
-        r = fv_pg_take(conn, NULL, err);
-    if (r == 0)
+        r = fv_pg_take(conn, &owns, err);
+    if (r == 0) {
+        sees = sees || fv_pg_get_truth(owns, 0, 1);
+        PQclear(owns);
         r = fv_pg_take(conn, &cursor->rows, err);
+    }
     end = fv_pg_pipeline_end(conn, r < 0 ? NULL : err);
     r = r < 0 ? r : end;
+    if (r == 0 && !sees)
+        return fv_fail(err, FLAGVER_EDENIED,
+                       "the role \"%s\" may not see which tenants there are, only the owner of the "
+                       "schema may; name the tenant",
+                       PQuser(conn->pq));
     if (r == 0)
         take_rows(cursor);
     return r;

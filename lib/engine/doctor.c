@@ -802,12 +802,12 @@ static int find_tenants(struct doctor *doctor, flagver_error *err)
     const char *tenant = doctor->options->tenant ? doctor->options->tenant : DEFAULT_TENANT;
     int r = fv_tenants_list(doctor->store, &doctor->tenants, err);
 
-    if (r < 0 || doctor->tenants.count ||
-        !(doctor->store->driver->capabilities & FLAGVER_DRIVER_TENANTS))
+    if (r != FLAGVER_EDENIED)
         return r;
     say(doctor, OK,
-        "whose records there are this role does not see, or there are none: those of \"%s\" are "
-        "looked into; the owner of the schema sees all",
+        "whose records there are this role does not see: those of \"%s\" are looked into; the "
+        "owner "
+        "of the schema sees all",
         tenant);
     return fv_map_add(&doctor->tenants, tenant, strlen(tenant)) == FV_MAP_NONE ? fv_fail_memory(err)
                                                                                : 0;

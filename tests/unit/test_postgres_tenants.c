@@ -680,6 +680,22 @@ START_TEST(rows_cannot_be_given_to_another_tenant)
 }
 END_TEST
 
+/* An export that had nothing in it would pass for one of everything. */
+START_TEST(only_the_owner_exports_all_tenants)
+{
+    flagver_client *client = open_store(POSTGRES_KIND);
+
+    put_flag(client, "f", SIMPLE);
+    flagver_close(client);
+    assert_fails(FLAGVER_EDENIED,
+                 flagver_store_export(store_uri(POSTGRES_KIND), NULL, file_named("all"), &error));
+    assert_words("\"app\" may not see which tenants there are");
+    ck_assert_int_ne(access(file_named("all"), F_OK), 0);
+    assert_ok(flagver_store_export(store_uri(POSTGRES_KIND), "default", file_named("one"), &error));
+    assert_ok(flagver_store_export(owner_uri(POSTGRES_KIND), NULL, file_named("all"), &error));
+}
+END_TEST
+
 static Suite *tenants_suite(void)
 {
     Suite *suite = suite_create("tenants on PostgreSQL");
@@ -690,6 +706,7 @@ static Suite *tenants_suite(void)
     tcase_add_loop_test(calls, what_only_another_tenant_has_answers_like_what_nobody_has, 0, WAYS);
     tcase_add_loop_test(calls, what_another_tenant_has_can_be_made_all_the_same, 0, WAYS);
     tcase_add_loop_test(calls, nobody_waits_for_what_another_tenant_has_locked, 0, WAYS);
+    tcase_add_test(calls, only_the_owner_exports_all_tenants);
     tcase_add_test(sql, without_a_tenant_nothing_is_there);
     tcase_add_test(sql, with_a_tenant_only_its_own_is_there);
     tcase_add_test(sql, rows_of_another_tenant_cannot_be_written);
