@@ -215,9 +215,6 @@ int fv_request_stage(flagver_txn *txn, flagver_error *err)
     r = make_key(txn, err);
     if (r < 0 || !txn->written_key)
         return r;
-    r = stage_cleaning(txn, err);
-    if (r < 0)
-        return r;
 
     value = fv_arena_allocate(&txn->arena, txn->operations.length + 1);
     if (!value || txn->operations.failed)
@@ -226,5 +223,7 @@ int fv_request_stage(flagver_txn *txn, flagver_error *err)
     memcpy(value + 1, txn->operations.data, txn->operations.length);
     recorded = (flagver_bytes){ value, txn->operations.length + 1 };
     r = stage_row(txn, recorded, txn->outdated_rev, err);
-    return r < 0 ? r : stage_witness(txn, recorded, err);
+    if (r == 0)
+        r = stage_witness(txn, recorded, err);
+    return r < 0 ? r : stage_cleaning(txn, err); /* behind the row, which is as new as can be now */
 }

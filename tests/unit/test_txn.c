@@ -949,6 +949,30 @@ START_TEST(a_key_is_kept_for_seven_days)
 }
 END_TEST
 
+/* Some commits throw away keys that are too old: not the one that they write. */
+START_TEST(a_key_that_was_used_long_ago_is_used_again_by_any_commit)
+{
+    int64_t now = time_of("2026-03-01T12:00:00Z");
+    flagver_options options = quiet_options();
+    flagver_client *client;
+    flagver_txn *txn;
+    char key[16];
+    int i, round;
+
+    options.clock = tell_time;
+    options.clock_data = &now;
+    client = open_with(_i, &options);
+    for (round = 0; round < 2; round++, now += 8 * DAY_MS)
+        for (i = 0; i < 65; i++) {
+            snprintf(key, sizeof key, "key %d", i);
+            txn = begin_with_key(client, key);
+            put_flag_in(txn, "a", i % 2 ? SHARE(1) : SHARE(2));
+            commit(txn);
+        }
+    flagver_close(client);
+}
+END_TEST
+
 /* ---- running it several times ---- */
 
 struct run {
@@ -1428,6 +1452,8 @@ static Suite *txn_suite(void)
                         STORE_KINDS);
     tcase_add_loop_test(idempotency, keys_of_different_tenants_do_not_meet, 0, STORE_KINDS);
     tcase_add_loop_test(idempotency, a_key_is_kept_for_seven_days, 0, STORE_KINDS);
+    tcase_add_loop_test(idempotency, a_key_that_was_used_long_ago_is_used_again_by_any_commit, 0,
+                        STORE_KINDS);
 
     tcase_add_loop_test(running, a_run_is_tried_again_when_that_may_help, 0, COUNT(runs));
     tcase_add_loop_test(running, a_run_under_a_key_takes_place_once, 0, STORE_KINDS);
