@@ -23,7 +23,7 @@ EIO           The message names the file, and `native` is the errno. Look at its
 ENOTSUP       The client has no store, the driver cannot do this, or the URI names nothing this library knows. A driver of your own has to be registered before the store is opened.
 EBUSY         Somebody else holds a lock, or two transactions were in each other's way. Nothing happened: run the transaction again from its beginning, as `flagver_txn_run()` does by itself. If it stays, look for a process with a transaction open for long.
 EEXIST        What was to be created is there: a file of a backup, records in a tenant that an import needs empty, a driver of that name, this actor's approval. Choose another name, or look at what is there.
-ECONFLICT     The current version is not the one in `expect_no`: somebody changed the record since it was read. Read it again, decide again.
+ECONFLICT     The current version is not the one in `expect_no`: somebody changed the record since it was read. Read it again, decide again. Of a copy from store to store: somebody else has written to the target, from the leaf on that the message names; a copy needs a target of its own.
 ESTALE        A draft was made while another version was in force. Look at what has changed since, return and rebase it; or make a new draft from the one in force now.
 ESTATE        The message names the state: what was withdrawn or superseded stays so, and a flag that others refer to cannot be deleted. Look at the record, and do what its state allows.
 EFROZEN       What was submitted cannot be edited. Return it first; of what is decided make a new draft.
