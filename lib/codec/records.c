@@ -170,22 +170,57 @@ static int read_record(struct fv_gathering *gathering, const struct fv_record *r
     return r < 0 ? r : read_flag(gathering, record, slot);
 }
 
-int fv_definitions_from_records(const struct fv_definitions_source *source,
-                                const struct fv_record *records, size_t count,
-                                struct fv_definitions **ret_definitions, flagver_error *err)
+static int read_stream(struct fv_gathering *gathering, const struct fv_record_stream *stream,
+                       flagver_error *err)
+{
+    struct fv_record record;
+    int r;
+
+    while ((r = stream->next(stream->data, &record, err)) > 0)
+        if (read_record(gathering, &record) < 0)
+            return fv_fail_memory(err);
+    return r;
+}
+
+int fv_definitions_from_stream(const struct fv_definitions_source *source,
+                               const struct fv_record_stream *stream,
+                               struct fv_definitions **ret_definitions, flagver_error *err)
 {
     struct fv_gathering gathering;
     flagver_error why;
-    size_t i;
     int r;
 
     r = fv_gather_begin(&gathering, source, err);
     gathering.reading.err = &why;
-    for (i = 0; r == 0 && i < count; i++)
-        r = read_record(&gathering, &records[i]);
     if (r == 0)
-        r = fv_gather_settle(&gathering, false);
-    if (r < 0)
-        fv_fail_memory(err);
+        r = read_stream(&gathering, stream, err);
+    if (r == 0 && fv_gather_settle(&gathering, false) < 0)
+        r = fv_fail_memory(err);
     return fv_gather_end(&gathering, r, ret_definitions);
+}
+
+/* Records that are there already, in turn. */
+struct list {
+    const struct fv_record *at, *end;
+};
+
+static int next_of_list(void *data, struct fv_record *ret_record, flagver_error *err)
+{
+    struct list *list = data;
+
+    (void)err;
+    if (list->at == list->end)
+        return 0;
+    *ret_record = *list->at++;
+    return 1;
+}
+
+int fv_definitions_from_records(const struct fv_definitions_source *source,
+                                const struct fv_record *records, size_t count,
+                                struct fv_definitions **ret_definitions, flagver_error *err)
+{
+    struct list list = { records, count ? records + count : records };
+    const struct fv_record_stream stream = { next_of_list, &list };
+
+    return fv_definitions_from_stream(source, &stream, ret_definitions, err);
 }

@@ -55,4 +55,18 @@ int fv_definitions_from_records(const struct fv_definitions_source *source,
                                 const struct fv_record *records, size_t count,
                                 struct fv_definitions **ret_definitions, flagver_error *err);
 
+/*
+ * Records one by one, made into definitions while the next ones are on their way. `next` returns 1
+ * and a record, borrowed until it is called again, 0 behind the last one, or an error, which
+ * ends it all.
+ */
+struct fv_record_stream {
+    int (*next)(void *data, struct fv_record *ret_record, flagver_error *err);
+    void *data;
+};
+
+int fv_definitions_from_stream(const struct fv_definitions_source *source,
+                               const struct fv_record_stream *stream,
+                               struct fv_definitions **ret_definitions, flagver_error *err);
+
 #endif

@@ -331,6 +331,17 @@ static int read_records(flagver_client *client, const struct fv_harvest *harvest
     return r < 0 ? r : settle(client, definitions, environment, err);
 }
 
+static int read_stream(flagver_client *client, struct fv_environment *environment,
+                       const void *stream, flagver_error *err)
+{
+    const struct fv_listener listener = { warn_of, client };
+    struct fv_definitions_source source = source_of(client, environment, &listener);
+    struct fv_definitions *definitions;
+    int r = fv_definitions_from_stream(&source, stream, &definitions, err);
+
+    return r < 0 ? r : settle(client, definitions, environment, err);
+}
+
 static int copy_environment(const flagver_client *client, struct fv_environment *environment,
                             flagver_error *err)
 {
@@ -433,6 +444,27 @@ int fv_client_take_records(flagver_client *client, const struct fv_harvest *harv
         r = read_records(client, harvest, &client->environment, err);
     pthread_mutex_unlock(&client->writing);
     return r;
+}
+
+int fv_client_take_stream(flagver_client *client, const struct fv_record_stream *stream,
+                          flagver_error *err)
+{
+    int r;
+
+    pthread_mutex_lock(&client->writing);
+    r = with_environment(client, read_stream, stream, err);
+    pthread_mutex_unlock(&client->writing);
+    return r;
+}
+
+bool fv_client_is_empty(flagver_client *client)
+{
+    bool empty;
+
+    pthread_mutex_lock(&client->writing);
+    empty = !client->definitions;
+    pthread_mutex_unlock(&client->writing);
+    return empty;
 }
 
 bool fv_client_environment_changed(flagver_client *client)

@@ -97,6 +97,14 @@ int fv_client_health(flagver_client *client, char **ret_json, flagver_error *err
  */
 int fv_client_take_records(flagver_client *client, const struct fv_harvest *harvest,
                            bool environment, flagver_error *err);
+
+/*
+ * The same of a stream, which is all there is, with the environment read anew. Who changes the
+ * client meanwhile waits for the stream: it is for a client that has nothing yet.
+ */
+int fv_client_take_stream(flagver_client *client, const struct fv_record_stream *stream,
+                          flagver_error *err);
+bool fv_client_is_empty(flagver_client *client);
 void fv_client_tell(flagver_client *client);
 
 /* Is the process's environment another one than at the last refresh? */

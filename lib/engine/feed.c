@@ -39,18 +39,24 @@ int fv_harvest_add(struct fv_harvest *harvest, const struct fv_record *record, f
 
 /* ---- rows to records ---- */
 
+static struct fv_record record_of(const flagver_version_row *row, bool is_segment)
+{
+    bool gone = row->bits & FLAGVER_VERSION_TOMBSTONE;
+
+    return (struct fv_record){ .is_segment = is_segment,
+                               .key = row->subject.data,
+                               .key_length = row->subject.length,
+                               .text = gone ? NULL : row->payload.data,
+                               .length = gone ? 0 : row->payload.length,
+                               .version = row->no };
+}
+
 static int add_row(struct fv_harvest *harvest, const flagver_version_row *row, bool is_segment,
                    flagver_error *err)
 {
-    bool gone = row->bits & FLAGVER_VERSION_TOMBSTONE;
-    const struct fv_record record = { .is_segment = is_segment,
-                                      .key = row->subject.data,
-                                      .key_length = row->subject.length,
-                                      .text = gone ? NULL : row->payload.data,
-                                      .length = gone ? 0 : row->payload.length,
-                                      .version = row->no };
+    const struct fv_record record = record_of(row, is_segment);
 
-    return gone && harvest->whole ? 0 : fv_harvest_add(harvest, &record, err);
+    return !record.text && harvest->whole ? 0 : fv_harvest_add(harvest, &record, err);
 }
 
 static int read_rows(struct fv_read *read, const flagver_query *query, bool is_segment,
@@ -202,6 +208,66 @@ int fv_feed_is_known(const struct fv_tenancy *tenancy, const struct fv_log_mark 
     fv_read_end(&read);
     *ret_known = r == 0 && memcmp(present.leaf, mark->leaf, sizeof mark->leaf) == 0;
     return r;
+}
+
+/* ---- all, one by one ---- */
+
+int fv_feed_open(struct fv_feed *feed, const struct fv_tenancy *tenancy, uint64_t size,
+                 flagver_error *err)
+{
+    const flagver_query segments = query_of(FLAGVER_PHASE_SEGMENT, 0);
+    int r;
+
+    *feed = (struct fv_feed){ .key = FV_TEXT_INIT, .text = FV_TEXT_INIT, .mark.size = size };
+    r = fv_read_begin(&feed->read, tenancy->store, tenancy->tenant, err);
+    return r == 0 ? fv_read_scan(&feed->read, &segments, err) : r;
+}
+
+void fv_feed_close(struct fv_feed *feed)
+{
+    fv_read_end(&feed->read);
+    fv_text_clear(&feed->key);
+    fv_text_clear(&feed->text);
+}
+
+/* The end of the segments is where the flags begin, and theirs is the end. */
+static int next_row(struct fv_feed *feed, flagver_row *ret_row, flagver_error *err)
+{
+    const flagver_query flags = query_of(FLAGVER_PHASE_FLAG, 0);
+    int r = fv_read_next(&feed->read, ret_row, err);
+
+    if (r != 0)
+        return r;
+    if (feed->at_flags)
+        return read_mark(&feed->read, &feed->mark, err);
+    feed->at_flags = true;
+    r = fv_read_scan(&feed->read, &flags, err);
+    return r < 0 ? r : next_row(feed, ret_row, err);
+}
+
+/* What a driver hands out need not end in a NUL. */
+static const char *copy_of(struct fv_text *text, const char *bytes, size_t length)
+{
+    fv_text_reset(text);
+    fv_text_add_bytes(text, bytes, length);
+    return text->data;
+}
+
+int fv_feed_next(void *data, struct fv_record *ret_record, flagver_error *err)
+{
+    struct fv_feed *feed = data;
+    flagver_row row;
+    int r;
+
+    do {
+        r = next_row(feed, &row, err);
+        if (r <= 0)
+            return r;
+        *ret_record = record_of(&row.as.version, !feed->at_flags);
+    } while (!ret_record->text); /* it is gone */
+    ret_record->key = copy_of(&feed->key, ret_record->key, ret_record->key_length);
+    ret_record->text = copy_of(&feed->text, ret_record->text, ret_record->length);
+    return feed->key.failed || feed->text.failed ? fv_fail_memory(err) : 1;
 }
 
 /* ---- changes ---- */

@@ -8,6 +8,7 @@
 #include "codec/records.h"
 #include "engine/history.h"
 #include "store/transaction.h"
+#include "util/text.h"
 
 /* How far a log was read, and the hash of its last leaf by then, by which it is known again. */
 struct fv_log_mark {
@@ -37,6 +38,22 @@ int fv_feed_size(const struct fv_tenancy *tenancy, uint64_t *ret_size, flagver_e
 /* All flags and segments in force; those in force at `as_of`, when that is not 0. */
 int fv_feed_all(const struct fv_tenancy *tenancy, int64_t as_of, struct fv_harvest *harvest,
                 flagver_error *err);
+
+/*
+ * The same one by one, as a stream of records, of a log that had `size` leaves a moment ago; closed
+ * also when it did not open.
+ */
+struct fv_feed {
+    struct fv_read read;
+    struct fv_text key, text; /* of the record at hand */
+    bool at_flags;            /* segments come first */
+    struct fv_log_mark mark;  /* as in a harvest, once it has come to its end */
+};
+
+int fv_feed_open(struct fv_feed *feed, const struct fv_tenancy *tenancy, uint64_t size,
+                 flagver_error *err);
+int fv_feed_next(void *feed, struct fv_record *ret_record, flagver_error *err);
+void fv_feed_close(struct fv_feed *feed);
 
 /* The same as this transaction sees them. */
 int fv_feed_in(flagver_txn *txn, struct fv_harvest *harvest, flagver_error *err);

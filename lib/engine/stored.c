@@ -335,6 +335,25 @@ static int take_harvest(struct fv_stored *stored, const struct fv_tenancy *tenan
     return r;
 }
 
+/* The client is just being opened: what has come is made into flags while the rest is on its way. */
+static int take_feed(struct fv_stored *stored, const struct fv_tenancy *tenancy, uint64_t size,
+                     flagver_error *err)
+{
+    struct fv_feed feed;
+    const struct fv_record_stream stream = { fv_feed_next, &feed };
+    int r;
+
+    r = fv_feed_open(&feed, tenancy, size, err);
+    if (r == 0)
+        r = fv_client_take_stream(stored->client, &stream, err);
+    fv_feed_close(&feed);
+    if (r == 0) {
+        stored->log = feed.mark;
+        stored->known = stored->confirmed = true;
+    }
+    return r;
+}
+
 static int catch_up(struct fv_stored *stored, const struct fv_tenancy *tenancy, bool environment,
                     flagver_error *err)
 {
@@ -352,6 +371,8 @@ static int catch_up(struct fv_stored *stored, const struct fv_tenancy *tenancy, 
     }
     if (!stored->known)
         stored->cached_size = NOT_CACHED; /* the file may be of another store, of the same size */
+    if (!stored->known && environment && fv_client_is_empty(stored->client))
+        return take_feed(stored, tenancy, size, err);
     /* What names a variable has to be read anew when variables have changed. */
     if (!stored->known || (environment && fv_client_environment_changed(stored->client)))
         return take_harvest(stored, tenancy, true, environment, err);
