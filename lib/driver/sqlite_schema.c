@@ -199,10 +199,15 @@ static int step(struct fv_sqlite *conn, uint32_t to, flagver_error *err)
     return r < 0 ? r : meta.version + 1 == to;
 }
 
+/*
+ * The log goes into the file first: an identity that is still in the file, while another one is in
+ * the log, would look like the log of another store to whoever opens it after a crash.
+ */
 int fv_sqlite_schema_move(struct fv_sqlite *conn, uint32_t to, flagver_error *err)
 {
     int r, done;
 
+    fv_sqlite_empty_log(conn);
     do {
         r = fv_sqlite_execute(conn, "BEGIN IMMEDIATE", err);
         if (r < 0)

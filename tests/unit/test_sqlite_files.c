@@ -437,6 +437,26 @@ START_TEST(an_identity_that_changes_under_it_is_noticed)
 }
 END_TEST
 
+/*
+ * Both identities are the file's own, the one before in it and the new one in the log, when a
+ * process dies between them.
+ */
+START_TEST(a_store_that_was_made_anew_outlives_its_maker)
+{
+    pid_t child;
+
+    driver->close(open_store());
+    child = fork();
+    if (child == 0) {
+        store = open_store();
+        end_child(driver->schema_migrate(store, 0, &error) == 0 &&
+                  driver->schema_migrate(store, FLAGVER_SCHEMA_VERSION, &error) == 0);
+    }
+    ck_assert(was_content(child));
+    driver->close(open_store());
+}
+END_TEST
+
 /* ---- full ---- */
 
 /* For a process of its own, whose mounts nobody else sees. */
@@ -541,6 +561,7 @@ int main(void)
     tcase_add_test(opening, a_path_that_cannot_be_opened_is_named);
     tcase_add_test(opening, a_database_in_utf_16_is_refused);
     tcase_add_test(opening, a_path_is_no_uri_and_outlives_a_change_of_directory);
+    tcase_add_test(opening, a_store_that_was_made_anew_outlives_its_maker);
     tcase_add_test(opening, a_full_disk_is_said_so_and_nothing_is_half_done);
     suite_add_tcase(suite, opening);
 
