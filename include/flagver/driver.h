@@ -311,6 +311,8 @@ typedef struct flagver_change {
  *            (a subject) or, for ALL of one series, after number `after_no`; with `backwards`
  *            in the opposite order, before them. `payload` non-zero: with payloads.
  *            `states` non-zero: only versions in one of these states, bit 1 << FLAGVER_STATE_….
+ *            `brief` non-zero: of each version subject, no, bits and the payload with its members
+ *            are looked at, and the rest need not be set.
  * VERSION    the version with id `id`
  * SERIES     series, chosen and ordered as for VERSIONS
  * LEAVES     leaves from number `from` on, in order
@@ -357,6 +359,7 @@ typedef struct flagver_query {
     int64_t time;
     uint64_t from;
     flagver_id id;
+    int32_t brief;
 } flagver_query;
 
 /** What a scan yields: the member that the query's kind asks for is set. */

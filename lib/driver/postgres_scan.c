@@ -24,6 +24,7 @@ struct flagver_cursor {
     int32_t kind;
     flagver_id id;  /* that was asked for */
     bool payload;   /* its rows have payloads */
+    bool brief;     /* and little else */
     PGresult *rows; /* or NULL */
     PGresult *body; /* of the row that was given out last, when it is a large one */
     int count, at;
@@ -50,7 +51,8 @@ enum {
     SHAPE_LOG,
     SHAPE_KEYED,
     SHAPE_TENANTS,
-    SHAPE_BODY, /* of one payload */
+    SHAPE_BODY,  /* of one payload */
+    SHAPE_BRIEF, /* what is in force in a phase, and nothing that need not be there */
     SHAPE_COUNT
 };
 
@@ -81,6 +83,14 @@ static bool wants_history(const flagver_query *query)
     return query->pick == FLAGVER_PICK_ALL && is_of_one_series(query) && !query->after.data;
 }
 
+/* Whoever opens a client reads thousands of them, of which a few columns are most of the time. */
+static bool is_brief(const flagver_query *query)
+{
+    return query->brief && query->kind == FLAGVER_QUERY_VERSIONS &&
+           query->pick == FLAGVER_PICK_CURRENT && query->phase.data && query->payload &&
+           !query->backwards;
+}
+
 static int shape_of(const flagver_query *query)
 {
     int named = query->phase.data != NULL, backwards = query->backwards != 0;
@@ -88,6 +98,8 @@ static int shape_of(const flagver_query *query)
 
     switch (query->kind) {
     case FLAGVER_QUERY_VERSIONS:
+        if (is_brief(query))
+            return SHAPE_BRIEF;
         if (wants_open(query))
             return SHAPE_OPEN + named * 4 + backwards * 2 + payload;
         if (wants_history(query))
@@ -139,6 +151,7 @@ static int shape_of(const flagver_query *query)
     "SELECT v.series, v.id, v.no, v.parent_no, v.base_no, v.reverts_no, v.superseded_by, "  \
     "v.state, v.bits, v.rev, v.created_at, v.submitted_at, v.decided_at, v.superseded_at, " \
     "v.created_by, v.decided_by, v.note, v.payload, v.content_hash, s.phase, s.subject"
+#define BRIEF_COLUMNS "SELECT v.no, v.bits, v.payload, s.subject"
 #define PAYLOAD_COLUMNS ", p.body, p.salt, p.key, p.large"
 
 #define SERIES_PHASE " AND s.phase = $2"
@@ -247,7 +260,7 @@ static void write_version(struct fv_text *sql, const flagver_query *query)
 
 static void write_any_version(struct fv_text *sql, const flagver_query *query)
 {
-    fv_text_add(sql, VERSION_COLUMNS);
+    fv_text_add(sql, is_brief(query) ? BRIEF_COLUMNS : VERSION_COLUMNS);
     if (query->payload)
         fv_text_add(sql, PAYLOAD_COLUMNS);
     if (query->kind == FLAGVER_QUERY_VERSION)
@@ -860,6 +873,7 @@ int fv_pg_scan(flagver_driver_txn *txn, const flagver_query *query, flagver_curs
     cursor->kind = query->kind;
     cursor->id = query->id;
     cursor->payload = query->payload && has_payloads(query->kind);
+    cursor->brief = is_brief(query);
     r = ask(cursor, query, shape, err);
     if (r < 0) {
         cursor->number = 0; /* it was taken back with what has failed */
@@ -916,12 +930,12 @@ static void get_hash(const flagver_cursor *cursor, int column, uint8_t out[32])
 /* Columns that versions and items have in different places. */
 static int column_of_payload_id(const flagver_cursor *cursor)
 {
-    return cursor->kind == FLAGVER_QUERY_ITEMS ? 7 : 17;
+    return cursor->brief ? 2 : cursor->kind == FLAGVER_QUERY_ITEMS ? 7 : 17;
 }
 
 static int column_of_payload(const flagver_cursor *cursor)
 {
-    return cursor->kind == FLAGVER_QUERY_ITEMS ? 9 : 21;
+    return cursor->brief ? 4 : cursor->kind == FLAGVER_QUERY_ITEMS ? 9 : 21;
 }
 
 static int fetch_body(flagver_cursor *cursor, flagver_error *err)
@@ -952,6 +966,15 @@ static void read_payload(const flagver_cursor *cursor, flagver_bytes *ret_body,
     *ret_body = cursor->body ? fv_pg_get_bytes(cursor->body, 0, 0) : bytes(cursor, column);
     *ret_salt = bytes(cursor, column + 1);
     *ret_key = small(cursor, column + 2);
+}
+
+static void read_brief(const flagver_cursor *cursor, flagver_version_row *row)
+{
+    row->no = small(cursor, 0);
+    row->bits = small(cursor, 1);
+    get_id(cursor, 2, &row->payload_id);
+    row->subject = bytes(cursor, 3);
+    read_payload(cursor, &row->payload, &row->payload_salt, &row->payload_key);
 }
 
 static void read_version(const flagver_cursor *cursor, flagver_version_row *row)
@@ -1063,7 +1086,7 @@ static void read_row(const flagver_cursor *cursor, flagver_row *row)
     switch (cursor->kind) {
     case FLAGVER_QUERY_VERSIONS:
     case FLAGVER_QUERY_VERSION:
-        read_version(cursor, &row->as.version);
+        (cursor->brief ? read_brief : read_version)(cursor, &row->as.version);
         break;
     case FLAGVER_QUERY_SERIES:
         read_series(cursor, &row->as.series);

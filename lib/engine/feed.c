@@ -81,7 +81,8 @@ static flagver_query query_of(const char *phase, int64_t as_of)
                             .pick = as_of ? FLAGVER_PICK_AS_OF : FLAGVER_PICK_CURRENT,
                             .phase = fv_bytes(phase),
                             .time = as_of,
-                            .payload = 1 };
+                            .payload = 1,
+                            .brief = 1 };
 }
 
 static int read_all(struct fv_read *read, int64_t as_of, struct fv_harvest *harvest,
