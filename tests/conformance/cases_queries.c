@@ -748,6 +748,41 @@ START_TEST(a_tombstone_is_a_version_like_others)
 }
 END_TEST
 
+START_TEST(a_brief_answer_has_what_it_must)
+{
+    flagver_series_row series = conform_series(1, "phase", "subject");
+    flagver_query query = { .kind = FLAGVER_QUERY_VERSIONS,
+                            .pick = FLAGVER_PICK_CURRENT,
+                            .phase = conform_text("phase"),
+                            .payload = 1,
+                            .brief = 1 };
+    struct conform_batch batch = { .count = 0 };
+    flagver_driver_txn *txn = conform_write();
+    const flagver_version_row *found;
+    flagver_version_row version;
+    struct conform_rows rows;
+
+    series.last_no = 1;
+    version = conform_version(&series, 1, FLAGVER_STATE_DRAFT);
+    version.bits = FLAGVER_VERSION_TOMBSTONE;
+    conform_add_series(&batch, series, 0);
+    conform_add_payload(&batch, conform_payload(&version, "body"));
+    conform_add_version(&batch, FLAGVER_CHANGE_VERSION_NEW, version, 0);
+    assert_ok(conform_apply(txn, &batch));
+    conform_approve(txn, &series, NULL, &version);
+    conform_one(txn, &query, &rows);
+    found = &rows.rows[0].as.version;
+    ck_assert(conform_same(found->subject, conform_text("subject")));
+    ck_assert_uint_eq(found->no, 1);
+    ck_assert_uint_eq(found->bits, FLAGVER_VERSION_TOMBSTONE);
+    ck_assert_mem_eq(&found->payload_id, &version.payload_id, sizeof version.payload_id);
+    ck_assert(conform_same(found->payload, conform_text("body")));
+    ck_assert_uint_eq(found->payload_key, 0);
+    conform_free(&rows);
+    conform_rollback(txn);
+}
+END_TEST
+
 /* ---- leaves, keys, tenants ---- */
 
 START_TEST(leaves_come_in_order_from_a_number_on)
@@ -1031,6 +1066,7 @@ void conform_query_cases(Suite *suite)
     conform_add(tcase, 0, what_was_superseded_is_not_in_force_although_nothing_else_is);
     conform_add(tcase, 0, of_recorded_versions_the_highest_is_in_force);
     conform_add(tcase, 0, a_tombstone_is_a_version_like_others);
+    conform_add(tcase, 0, a_brief_answer_has_what_it_must);
     conform_add(tcase, 0, leaves_come_in_order_from_a_number_on);
     conform_add(tcase, 0, keys_are_found_by_name_prefix_and_time);
     conform_add(tcase, 0, tenants_are_those_with_a_series_or_a_leaf);
