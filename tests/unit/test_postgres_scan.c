@@ -228,7 +228,7 @@ START_TEST(a_long_scan_goes_on_after_very_many_changes)
     enum { CHANGES = 600 };
     static flagver_keyed_row rows[CHANGES];
     static flagver_change many[CHANGES];
-    static char keys[CHANGES][8];
+    static char keys[CHANGES][16];
     const flagver_query query = all_of("many"),
                         keyed = { .kind = FLAGVER_QUERY_KEYED, .space = text("space") };
     flagver_driver_txn *txn = writing();
