@@ -522,6 +522,8 @@ static void read_parts(struct hammer *hammer)
     if (r == FLAGVER_ENOTFOUND)
         return;
     answered(hammer, "items", r, &problem);
+    if (r < 0) /* without an answer nobody knows whether there is such a version */
+        return;
     r = flagver_votes_list(hammer->client, spot.phase, spot.subject, spot.no, see_vote, hammer,
                            &problem);
     answered(hammer, "votes", r, &problem);
