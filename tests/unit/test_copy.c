@@ -1049,6 +1049,7 @@ static void add_whole(Suite *suite)
 {
     TCase *tests = add_store_tcase(suite, "whole");
 
+    tcase_set_tags(tests, "slow"); /* valgrind leaves it out */
     tcase_add_loop_test(tests, a_copy_is_the_source_to_the_last_byte, 0, PAIRS * LIMITS);
     tcase_add_loop_test(tests, what_is_there_already_is_not_carried_again, 0, PAIRS);
     tcase_add_loop_test(tests, a_copy_that_was_stopped_goes_on, 0, PAIRS);
@@ -1074,6 +1075,7 @@ static void add_failures(Suite *suite)
 {
     TCase *tests = add_store_tcase(suite, "failures");
 
+    tcase_set_tags(tests, "slow");
     tcase_add_test(tests, a_leaf_that_was_changed_is_found);
     tcase_add_test(tests, a_version_that_is_missing_is_found);
     tcase_add_test(tests, a_row_of_the_target_that_was_changed_is_found);
