@@ -553,6 +553,7 @@ static Suite *watch_suite(void)
     tcase_add_test(tcase, it_stays_the_same_when_the_store_is_opened_again);
 
     tcase = add_case(suite, "fork");
+    tcase_set_tags(tcase, "fork"); /* valgrind leaves it out */
     tcase_add_test(tcase, a_child_has_a_descriptor_of_its_own);
     tcase_add_test(tcase, a_childs_refresher_does_not_wake_its_parents);
     return suite;
