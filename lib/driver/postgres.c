@@ -3,7 +3,6 @@
 #include "driver/postgres_internal.h"
 #include "util/fail.h"
 #include "util/memory.h"
-#include "util/utf8.h"
 
 #define OLDEST_SERVER 120000
 
@@ -168,23 +167,6 @@ static int changes(flagver_store *store, flagver_bytes tenant, uint64_t *ret_siz
 
 /* ---- describe ---- */
 
-static void add_json(struct fv_text *text, const char *name, const char *value)
-{
-    const char *at = value, *end = value + strlen(value);
-    uint32_t code_point;
-    char bytes[4];
-
-    fv_text_format(text, ",\"%s\":\"", name);
-    while (at < end) {
-        code_point = fv_utf8_next(&at, end);
-        if (code_point < 0x20 || code_point == '"' || code_point == '\\')
-            fv_text_format(text, "\\u%04x", (unsigned)code_point);
-        else
-            fv_text_add_bytes(text, bytes, fv_utf8_encode(code_point, bytes));
-    }
-    fv_text_add(text, "\"");
-}
-
 static const char *truth(bool value)
 {
     return value ? "true" : "false";
@@ -205,9 +187,12 @@ static void add_all(struct fv_text *text, flagver_store *store)
     fv_text_format(text, "{\"driver\":\"%s\"", fv_postgres_driver.name);
     fv_text_format(text, ",\"server\":\"%d.%d\"", facts.server_version / 10000,
                    facts.server_version % 10000);
-    add_json(text, "host", facts.host);
-    add_json(text, "database", facts.database);
-    add_json(text, "role", facts.role);
+    fv_text_add(text, ",");
+    fv_description_add(text, "host", facts.host);
+    fv_text_add(text, ",");
+    fv_description_add(text, "database", facts.database);
+    fv_text_add(text, ",");
+    fv_description_add(text, "role", facts.role);
     fv_text_format(text, ",\"pooler\":%s,\"bypasses_row_security\":%s,\"standby\":%s",
                    truth(facts.pooled), truth(facts.bypasses), truth(facts.standby));
     fv_text_format(text, ",\"listening\":%s", fv_pg_listens(store));
@@ -219,18 +204,9 @@ static void add_all(struct fv_text *text, flagver_store *store)
 static int describe(flagver_store *store, char *buffer, size_t size, flagver_error *err)
 {
     struct fv_text text = FV_TEXT_INIT;
-    int r = 0;
 
     add_all(&text, store);
-    if (text.failed)
-        r = fv_fail_memory(err);
-    else if (text.length >= size)
-        r = fv_fail(err, FLAGVER_EINVAL, "the description is %zu bytes; there is room for %zu",
-                    text.length + 1, size);
-    else
-        memcpy(buffer, text.data, text.length + 1);
-    fv_text_clear(&text);
-    return r;
+    return fv_description_give(&text, buffer, size, err);
 }
 
 const flagver_driver fv_postgres_driver = {

@@ -37,6 +37,7 @@
 #include <stdint.h>
 
 #include "driver/postgres.h"
+#include "driver/sql.h"
 #include "util/text.h"
 
 #define FV_PG_WORDS 700 /* room for words of the server's that are quoted in ours */

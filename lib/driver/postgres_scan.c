@@ -58,29 +58,10 @@ enum {
 
 _Static_assert(FV_PG_SCANS + SHAPE_COUNT <= FV_PG_KEPT, "each shape has a place in a connection");
 
-#define OPEN_STATES ((1u << FLAGVER_STATE_DRAFT) | (1u << FLAGVER_STATE_SUBMITTED))
-
-static bool is_of_one_series(const flagver_query *query)
-{
-    return query->phase.data && query->subject.data && !query->prefix;
-}
-
-/* Versions that are open are few, and have an index: better than to look at all of many series. */
-static bool wants_open(const flagver_query *query)
-{
-    return query->pick == FLAGVER_PICK_ALL && query->states && !(query->states & ~OPEN_STATES) &&
-           !is_of_one_series(query);
-}
-
-static int lowest_open_state(const flagver_query *query)
-{
-    return query->states & (1u << FLAGVER_STATE_DRAFT) ? FLAGVER_STATE_DRAFT
-                                                       : FLAGVER_STATE_SUBMITTED;
-}
-
 static bool wants_history(const flagver_query *query)
 {
-    return query->pick == FLAGVER_PICK_ALL && is_of_one_series(query) && !query->after.data;
+    return query->pick == FLAGVER_PICK_ALL && fv_query_is_of_one_series(query) &&
+           !query->after.data;
 }
 
 /* Whoever opens a client reads thousands of them, of which a few columns are most of the time. */
@@ -100,7 +81,7 @@ static int shape_of(const flagver_query *query)
     case FLAGVER_QUERY_VERSIONS:
         if (is_brief(query))
             return SHAPE_BRIEF;
-        if (wants_open(query))
+        if (fv_query_wants_open(query))
             return SHAPE_OPEN + named * 4 + backwards * 2 + payload;
         if (wants_history(query))
             return SHAPE_HISTORY + backwards * 2 + payload;
@@ -265,7 +246,7 @@ static void write_any_version(struct fv_text *sql, const flagver_query *query)
         fv_text_add(sql, PAYLOAD_COLUMNS);
     if (query->kind == FLAGVER_QUERY_VERSION)
         write_version(sql, query);
-    else if (wants_open(query))
+    else if (fv_query_wants_open(query))
         write_open(sql, query);
     else if (wants_history(query))
         write_history(sql, query);
@@ -493,44 +474,13 @@ struct question {
     int slot;
 };
 
-/* $5 and $6: what each kind makes of its numbers. */
-static void find_numbers(const flagver_query *query, int64_t *ret_low, int64_t *ret_high)
-{
-    int64_t from = query->from > INT64_MAX ? INT64_MAX : (int64_t)query->from;
-
-    *ret_low = query->no;
-    *ret_high = INT64_MAX;
-    switch (query->kind) {
-    case FLAGVER_QUERY_LEAVES:
-        *ret_low = from;
-        break;
-    case FLAGVER_QUERY_NODES:
-        *ret_low = from;
-        *ret_high = query->no;
-        break;
-    case FLAGVER_QUERY_VOTES:
-    case FLAGVER_QUERY_CONTRIBUTORS:
-        if (query->no)
-            *ret_high = query->no;
-        break;
-    case FLAGVER_QUERY_VERSIONS:
-        if (query->pick == FLAGVER_PICK_ALL)
-            *ret_low = query->backwards ? 0 : query->after_no;
-        if (query->backwards && query->after_no)
-            *ret_high = query->after_no;
-        break;
-    default:
-        break;
-    }
-}
-
 static void bind_all(struct fv_pg_parameters *parameters, const flagver_driver_txn *txn,
                      const flagver_query *query, const struct range *range, uint32_t limit)
 {
     bool is_keyed = query->kind == FLAGVER_QUERY_KEYED;
     int64_t low, high;
 
-    find_numbers(query, &low, &high);
+    fv_query_numbers(query, &low, &high);
     parameters->count = 0;
     fv_pg_text(parameters, txn->tenant);
     fv_pg_text(parameters, is_keyed ? query->space : query->phase);
@@ -542,7 +492,7 @@ static void bind_all(struct fv_pg_parameters *parameters, const flagver_driver_t
     fv_pg_positive(parameters, limit);
     fv_pg_id(parameters, &query->id);
     fv_pg_number(parameters, query->states ? query->states : UINT32_MAX);
-    fv_pg_number(parameters, lowest_open_state(query));
+    fv_pg_number(parameters, fv_query_lowest_open_state(query));
 }
 
 static int make_question(struct question *question, const flagver_query *query, int shape,

@@ -11,7 +11,6 @@
 #include "driver/sqlite_internal.h"
 #include "util/fail.h"
 #include "util/memory.h"
-#include "util/utf8.h"
 #include "util/uuid.h"
 
 #define OLDEST_SQLITE 3037000 /* STRICT tables */
@@ -242,21 +241,10 @@ static int changes(flagver_store *store, flagver_bytes tenant, uint64_t *ret_siz
     return r;
 }
 
-static void add_json(struct fv_text *text, const char *name, const char *value)
+static void add_words(struct fv_text *text, const char *name, const char *value)
 {
-    const char *at = value, *end = value + strlen(value);
-    uint32_t code_point;
-    char bytes[4];
-
-    fv_text_format(text, "\"%s\":\"", name);
-    while (at < end) {
-        code_point = fv_utf8_next(&at, end);
-        if (code_point < 0x20 || code_point == '"' || code_point == '\\')
-            fv_text_format(text, "\\u%04x", (unsigned)code_point);
-        else
-            fv_text_add_bytes(text, bytes, fv_utf8_encode(code_point, bytes));
-    }
-    fv_text_add(text, "\",");
+    fv_description_add(text, name, value);
+    fv_text_add(text, ",");
 }
 
 /* As a number, 0 when the answer is none. */
@@ -276,7 +264,7 @@ static void add_identity(struct fv_text *text, struct fv_sqlite *conn)
 
     if (fv_sqlite_meta_read(conn, &meta, NULL) == 0 && meta.version > 0) {
         fv_uuid_text(&meta.store, id);
-        add_json(text, "store", id);
+        add_words(text, "store", id);
     }
     fv_text_format(text, "\"schema\":%u,", (unsigned)meta.version);
 }
@@ -297,11 +285,11 @@ static void add_all(struct fv_text *text, struct fv_sqlite *conn)
     char mode[16] = "";
 
     fv_text_add(text, "{");
-    add_json(text, "driver", fv_sqlite_driver.name);
-    add_json(text, "sqlite", sqlite3_libversion());
-    add_json(text, "path", conn->store->path);
+    add_words(text, "driver", fv_sqlite_driver.name);
+    add_words(text, "sqlite", sqlite3_libversion());
+    add_words(text, "path", conn->store->path);
     fv_sqlite_ask(conn, "PRAGMA journal_mode", mode, sizeof mode, NULL);
-    add_json(text, "journal_mode", mode);
+    add_words(text, "journal_mode", mode);
     add_answer(text, conn, "page_count", "PRAGMA page_count");
     add_answer(text, conn, "page_size", "PRAGMA page_size");
     add_identity(text, conn);
@@ -331,15 +319,7 @@ static int describe(flagver_store *store, char *buffer, size_t size, flagver_err
         fv_text_clear(&text);
         return r;
     }
-    if (text.failed)
-        r = fv_fail_memory(err);
-    else if (text.length >= size)
-        r = fv_fail(err, FLAGVER_EINVAL, "the description is %zu bytes; there is room for %zu",
-                    text.length + 1, size);
-    else
-        memcpy(buffer, text.data, text.length + 1);
-    fv_text_clear(&text);
-    return r;
+    return fv_description_give(&text, buffer, size, err);
 }
 
 const flagver_driver fv_sqlite_driver = {

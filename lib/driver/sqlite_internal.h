@@ -28,6 +28,7 @@
 #include <sys/types.h>
 
 #include "driver/sqlite.h"
+#include "driver/sql.h"
 #include "util/text.h"
 
 #define FV_MEMORY_PATH ":memory:"

@@ -33,23 +33,6 @@ enum {
 
 _Static_assert(SHAPE_COUNT <= FV_SCAN_SHAPES, "each shape has a place in a connection");
 
-#define OPEN_STATES ((1u << FLAGVER_STATE_DRAFT) | (1u << FLAGVER_STATE_SUBMITTED))
-
-/* Versions that are open are few, and have an index: better than to look at all of many series. */
-static bool wants_open(const flagver_query *query)
-{
-    bool one_series = query->phase.data && query->subject.data && !query->prefix;
-
-    return query->pick == FLAGVER_PICK_ALL && query->states && !(query->states & ~OPEN_STATES) &&
-           !one_series;
-}
-
-static int lowest_open_state(const flagver_query *query)
-{
-    return query->states & (1u << FLAGVER_STATE_DRAFT) ? FLAGVER_STATE_DRAFT
-                                                       : FLAGVER_STATE_SUBMITTED;
-}
-
 static int shape_of(const flagver_query *query)
 {
     int named = query->phase.data != NULL, backwards = query->backwards != 0;
@@ -57,7 +40,7 @@ static int shape_of(const flagver_query *query)
 
     switch (query->kind) {
     case FLAGVER_QUERY_VERSIONS:
-        if (wants_open(query))
+        if (fv_query_wants_open(query))
             return SHAPE_OPEN + named * 4 + backwards * 2 + payload;
         return query->pick < FLAGVER_PICK_CURRENT || query->pick > FLAGVER_PICK_ALL
                    ? -1
@@ -132,7 +115,7 @@ static void write_versions(struct fv_text *sql, const flagver_query *query)
     fv_text_add(sql, version_columns);
     if (query->payload)
         fv_text_add(sql, payload_columns);
-    if (wants_open(query))
+    if (fv_query_wants_open(query))
         fv_text_add(sql, " FROM main.flagver_version v CROSS JOIN main.flagver_series s ON "
                          "s.id = v.series AND v.state >= ?11 AND v.state <= 2 AND v.no > ?5 "
                          "AND v.no < ?6");
@@ -361,43 +344,12 @@ static int bind_range(sqlite3_stmt *statement, const struct range *range)
                        : bind_text(statement, 4, range->high.data, range->high.length);
 }
 
-/* ?5 and ?6: what each kind makes of its numbers. */
-static void find_numbers(const flagver_query *query, int64_t *ret_low, int64_t *ret_high)
-{
-    int64_t from = query->from > INT64_MAX ? INT64_MAX : (int64_t)query->from;
-
-    *ret_low = query->no;
-    *ret_high = INT64_MAX;
-    switch (query->kind) {
-    case FLAGVER_QUERY_LEAVES:
-        *ret_low = from;
-        break;
-    case FLAGVER_QUERY_NODES:
-        *ret_low = from;
-        *ret_high = query->no;
-        break;
-    case FLAGVER_QUERY_VOTES:
-    case FLAGVER_QUERY_CONTRIBUTORS:
-        if (query->no)
-            *ret_high = query->no;
-        break;
-    case FLAGVER_QUERY_VERSIONS:
-        if (query->pick == FLAGVER_PICK_ALL)
-            *ret_low = query->backwards ? 0 : query->after_no;
-        if (query->backwards && query->after_no)
-            *ret_high = query->after_no;
-        break;
-    default:
-        break;
-    }
-}
-
 static int bind_numbers(sqlite3_stmt *statement, const flagver_query *query)
 {
     int64_t low, high;
     int r;
 
-    find_numbers(query, &low, &high);
+    fv_query_numbers(query, &low, &high);
     r = bind_integer(statement, 5, low);
     return r == SQLITE_OK ? bind_integer(statement, 6, high) : r;
 }
@@ -426,7 +378,7 @@ static int bind_all(const flagver_driver_txn *txn, sqlite3_stmt *statement,
     if (r == SQLITE_OK)
         r = bind_integer(statement, 10, query->states ? query->states : UINT32_MAX);
     if (r == SQLITE_OK)
-        r = bind_integer(statement, 11, lowest_open_state(query));
+        r = bind_integer(statement, 11, fv_query_lowest_open_state(query));
     return r;
 }
 

@@ -1,0 +1,26 @@
+/*
+ * What drivers over SQL databases share: what a query asks for in numbers, and how a store
+ * describes itself.
+ */
+#ifndef FV_DRIVER_SQL_H
+#define FV_DRIVER_SQL_H
+
+#include "flagver/driver.h"
+#include "util/text.h"
+
+bool fv_query_is_of_one_series(const flagver_query *query);
+
+/* Versions that are open are few, and have an index: better than to look at all of many series. */
+bool fv_query_wants_open(const flagver_query *query);
+int fv_query_lowest_open_state(const flagver_query *query);
+
+/* What each kind makes of its numbers: from where, and how far. */
+void fv_query_numbers(const flagver_query *query, int64_t *ret_low, int64_t *ret_high);
+
+/* "name":"value" */
+void fv_description_add(struct fv_text *text, const char *name, const char *value);
+
+/* The text as the answer of describe(); it is cleared. */
+int fv_description_give(struct fv_text *text, char *buffer, size_t size, flagver_error *err);
+
+#endif
