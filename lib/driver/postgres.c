@@ -1,5 +1,3 @@
-#include <string.h>
-
 #include "driver/postgres_internal.h"
 #include "util/fail.h"
 #include "util/memory.h"

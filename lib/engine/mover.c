@@ -554,13 +554,6 @@ static int contribute(struct fv_mover *mover, struct fv_moved_version *version, 
     return r < 0 ? r : fv_mover_stage(mover, &change, err);
 }
 
-static bool is_zero(const uint8_t *hash)
-{
-    static const uint8_t zeros[FV_DIGEST_SIZE];
-
-    return memcmp(hash, zeros, sizeof zeros) == 0;
-}
-
 /* The rest of the vote is in the leaf. */
 static int find_note(struct fv_mover *mover, flagver_vote_row *vote,
                      const struct fv_audit_leaf *leaf, flagver_error *err)
@@ -569,7 +562,7 @@ static int find_note(struct fv_mover *mover, flagver_vote_row *vote,
     flagver_row row;
     int r;
 
-    if (is_zero(leaf->note_hash))
+    if (!fv_leaf_has_note(leaf))
         return 0;
     r = fv_read_scan(mover->source, &query, err);
     while (r >= 0 && (r = fv_read_next(mover->source, &row, err)) > 0) {
@@ -642,21 +635,6 @@ static int finish_edit(struct fv_mover *mover, const struct fv_moved_version *ve
 }
 
 /* ---- other leaves ---- */
-
-/* Of the actions with a note these keep it with the version. */
-static bool keeps_note(const struct fv_audit_leaf *leaf)
-{
-    switch (leaf->action) {
-    case FV_ACTION_EDIT:
-    case FV_ACTION_SUBMIT:
-    case FV_ACTION_RETURN:
-    case FV_ACTION_REJECT:
-    case FV_ACTION_WITHDRAW:
-        return !is_zero(leaf->note_hash);
-    default:
-        return false;
-    }
-}
 
 static bool comes_into_force(const struct fv_moved_version *version,
                              const struct fv_audit_leaf *leaf)
@@ -735,11 +713,11 @@ static int move(struct fv_mover *mover, struct fv_moved_series *series,
     flagver_version_row *row = &version->row;
     int r = comes_into_force(version, leaf) ? supersede(mover, series, leaf, err) : 0;
 
-    if (r == 0 && keeps_note(leaf))
+    if (r == 0 && fv_leaf_keeps_note(leaf))
         r = find_source(mover, series, version, err);
     if (r < 0)
         return r;
-    if (keeps_note(leaf))
+    if (fv_leaf_keeps_note(leaf))
         row->note = version->source.note;
     if (leaf->action == FV_ACTION_SUBMIT)
         row->submitted_at = leaf->time;

@@ -110,13 +110,6 @@ static bool is_same(const uint8_t *a, const uint8_t *b)
     return memcmp(a, b, FV_DIGEST_SIZE) == 0;
 }
 
-static bool is_zero(const uint8_t *hash)
-{
-    static const uint8_t zeros[FV_DIGEST_SIZE];
-
-    return is_same(hash, zeros);
-}
-
 static bool is_author(const struct step *step)
 {
     const struct fv_replayed_author *author = step->version->authors;
@@ -270,28 +263,11 @@ static int add_vote(const struct step *step, flagver_error *err)
     return 0;
 }
 
-/* Of the actions with a note these keep it with the version. */
-static bool keeps_note(const struct fv_audit_leaf *leaf)
-{
-    switch (leaf->action) {
-    case FV_ACTION_CREATE:
-    case FV_ACTION_RECORD:
-    case FV_ACTION_EDIT:
-    case FV_ACTION_SUBMIT:
-    case FV_ACTION_RETURN:
-    case FV_ACTION_REJECT:
-    case FV_ACTION_WITHDRAW:
-        return !is_zero(leaf->note_hash);
-    default:
-        return false;
-    }
-}
-
 static void note(const struct step *step)
 {
     struct fv_replayed_version *version = step->version;
 
-    if (!keeps_note(step->leaf))
+    if (!fv_leaf_keeps_note(step->leaf))
         return;
     memcpy(version->note_hash, step->leaf->note_hash, FV_DIGEST_SIZE);
 }

@@ -172,3 +172,28 @@ bool fv_leaf_peek(const void *data, size_t length, flagver_bytes *ret_tenant, ui
     *ret_leaf_no = get_number(&input, 8);
     return !input.short_of;
 }
+
+/* ---- notes ---- */
+
+bool fv_leaf_has_note(const struct fv_audit_leaf *leaf)
+{
+    static const uint8_t none[sizeof leaf->note_hash];
+
+    return memcmp(leaf->note_hash, none, sizeof none) != 0;
+}
+
+bool fv_leaf_keeps_note(const struct fv_audit_leaf *leaf)
+{
+    switch (leaf->action) {
+    case FV_ACTION_CREATE:
+    case FV_ACTION_RECORD:
+    case FV_ACTION_EDIT:
+    case FV_ACTION_SUBMIT:
+    case FV_ACTION_RETURN:
+    case FV_ACTION_REJECT:
+    case FV_ACTION_WITHDRAW:
+        return fv_leaf_has_note(leaf);
+    default:
+        return false;
+    }
+}

@@ -82,4 +82,8 @@ bool fv_leaf_decode(const void *data, size_t length, struct fv_audit_leaf *ret_l
 bool fv_leaf_peek(const void *data, size_t length, flagver_bytes *ret_tenant,
                   uint64_t *ret_leaf_no);
 
+/* Was something said with it; and does the version keep that as its note? */
+bool fv_leaf_has_note(const struct fv_audit_leaf *leaf);
+bool fv_leaf_keeps_note(const struct fv_audit_leaf *leaf);
+
 #endif
