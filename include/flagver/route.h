@@ -1,0 +1,345 @@
+/**
+ * libflagver: moving data from an old system to a new one while the application runs.
+ *
+ * A route stands between the application and two sides, the old system and the new one. The
+ * stage of a migration says where a read or a write goes, whose answer counts, and which side is
+ * believed (the authority):
+ *
+ *   stage       reads            writes        believed
+ *   off         old              old           old
+ *   dualwrite   old              old, new      old
+ *   backfill    old              old, new      old
+ *   shadow      old, new         old, new      old
+ *   ramp        by key           old, new      old
+ *   live        new, old         new, old      new
+ *   rampdown    new              new, old      new
+ *   complete    new              new           new
+ *
+ * The authority is written first; if that fails the other side is not tried and the call fails.
+ * If the other side fails the call succeeds, and what is to be repaired is known. Where two sides
+ * are read the answer is the believed side's alone, in `ramp` that of the side the key is on; the
+ * other one is compared with it, and what it does never reaches the caller.
+ *
+ * The stage comes from one of two places:
+ *
+ *   a migration  a record of the phase "flagver.migration" in the client's store, which every
+ *                process follows. What is lost by a crash or a failure is remembered and repaired:
+ *                docs/routing.md says what is promised in which arrangement, and what is not.
+ *   a flag       a string flag that serves one of the stages' names, for each context
+ *                its own: routing as LaunchDarkly's migrators do it, and no more. Nothing is
+ *                remembered: a write that fails on one side is reported and then forgotten.
+ *
+ * The functions of a side are the application's. They are called on the thread that asks, or on
+ * the route's workers, any number at once, and must not call the route.
+ */
+#ifndef FLAGVER_ROUTE_H
+#define FLAGVER_ROUTE_H
+
+#include "flagver/base.h"
+#include "flagver/client.h"
+#include "flagver/context.h"
+#include "flagver/txn.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct flagver_route flagver_route;
+
+/** Takes what a side's function has to give; lives until that returns. */
+typedef struct flagver_sink flagver_sink;
+
+/** The longest name of a migration, key of a record and id of an operation, in bytes. */
+#define FLAGVER_MIGRATION_LIMIT 64
+#define FLAGVER_ROUTE_KEY_LIMIT 255
+#define FLAGVER_OPERATION_ID_LIMIT 255
+
+#define FLAGVER_STAGE_OFF 1
+#define FLAGVER_STAGE_DUALWRITE 2
+#define FLAGVER_STAGE_BACKFILL 3
+#define FLAGVER_STAGE_SHADOW 4
+#define FLAGVER_STAGE_RAMP 5
+#define FLAGVER_STAGE_LIVE 6
+#define FLAGVER_STAGE_RAMPDOWN 7
+#define FLAGVER_STAGE_COMPLETE 8
+
+/** "off", "dualwrite" and so on; NULL for a number that is no stage. Static. */
+FLAGVER_API const char *flagver_stage_name(int stage);
+
+/** The stage of this name, 0 when there is none. */
+FLAGVER_API int flagver_stage_parse(const char *name);
+
+#define FLAGVER_SIDE_OLD 0
+#define FLAGVER_SIDE_NEW 1
+
+/** What an operation does. */
+#define FLAGVER_ROUTE_READ 1
+#define FLAGVER_ROUTE_WRITE 2
+#define FLAGVER_ROUTE_REMOVE 3
+
+/* ---- sides ---- */
+
+/**
+ * What a side's function is asked; borrowed until it returns. More members may follow in later
+ * versions of the library.
+ *
+ * operation     FLAGVER_ROUTE_…
+ * side          FLAGVER_SIDE_…
+ * key           of the record; NULL while one is created whose key the side makes itself
+ * operation_id  the same for both sides, and for every try of one operation: a side that
+ *               remembers it can tell a second try from a second operation. "": a read
+ * payload       what the caller of flagver_route_read() passed on, or NULL
+ * deadline      when nobody waits for the answer any more, CLOCK_MONOTONIC in nanoseconds; 0: never
+ * txn           enlisted sides: the transaction in which the side's rows are to be written:
+ *               flagver_txn_connection() has the database's handle. NULL for a detached side
+ */
+typedef struct flagver_side_call {
+    int32_t operation;
+    int32_t side;
+    const char *key;
+    const char *operation_id;
+    const void *payload;
+    size_t payload_length;
+    int64_t deadline;
+    flagver_txn *txn;
+} flagver_side_call;
+
+/**
+ * A side: the functions by which it is reached. Set `size`; `read` and `write` are required, and
+ * `remove` where flagver_route_remove() is called.
+ *
+ * Each returns 0 or a negative FLAGVER_E… code and fills `err`, which is never NULL; an
+ * application's own errors are best said as FLAGVER_EUNAVAILABLE or FLAGVER_EIO, in its words. Any
+ * other number is an error, too: FLAGVER_EINVAL, which names the function. They must not jump or
+ * throw out of the call.
+ *
+ * client   NULL: the side is detached, any system whatsoever. Otherwise it is enlisted: its rows
+ *          live in the database of this client's store, and the functions that write run inside a
+ *          transaction there (call->txn)
+ * read     hand the record's value to flagver_sink_value(), or return FLAGVER_ENOTFOUND
+ * write    make the record's value this one, whether it was there or not. Writing the same twice
+ *          must do no harm. With call->key NULL: create a record, and tell its key with
+ *          flagver_sink_key()
+ * remove   the record is gone; one that is not there is fine
+ */
+typedef struct flagver_side {
+    size_t size;
+    flagver_client *client;
+    void *data;
+    int (*read)(void *data, const flagver_side_call *call, flagver_sink *sink, flagver_error *err);
+    int (*write)(void *data, const flagver_side_call *call, const void *value, size_t length,
+                 flagver_sink *sink, flagver_error *err);
+    int (*remove)(void *data, const flagver_side_call *call, flagver_error *err);
+} flagver_side;
+
+/** The value of the record that was asked for; copied. A second one takes the place of the first. */
+FLAGVER_API int flagver_sink_value(flagver_sink *sink, const void *value, size_t length);
+
+/** The key of a record that was created; copied. */
+FLAGVER_API int flagver_sink_key(flagver_sink *sink, const char *key);
+
+/* ---- events ---- */
+
+/** How far an operation has got on one side. */
+typedef struct flagver_route_side_result {
+    bool invoked;
+    int32_t code;       /**< 0, or the error that the side returned */
+    int64_t latency_ns; /**< 0 when it was not invoked */
+} flagver_route_side_result;
+
+/**
+ * One operation, when it is over; borrowed until the function returns. More members may follow in
+ * later versions of the library.
+ *
+ * route          the name of the migration, or of the flag
+ * operation      FLAGVER_ROUTE_…
+ * key            of the record; NULL: none was told
+ * context        that the flag was evaluated for, or NULL
+ * time           when it began, milliseconds since 1970-01-01T00:00:00Z
+ * stage          by which it was routed; default_stage: what it would have been without an answer
+ * version        of the migration's record or the flag, 0: none
+ * reason, error  how the stage was found, FLAGVER_REASON_… and FLAGVER_ERROR_…
+ * sides          by FLAGVER_SIDE_…
+ * consistent     1 the two answers agree, 0 they differ, -1 they were not compared
+ * check_ratio, sampling_ratio
+ *                one in so many reads is compared, one in so many operations told; 0: none
+ */
+typedef struct flagver_route_event {
+    const char *route;
+    int32_t operation;
+    const char *key;
+    const flagver_context *context;
+    int64_t time;
+    int32_t stage, default_stage;
+    int64_t version;
+    int32_t reason, error;
+    flagver_route_side_result sides[2];
+    int32_t consistent;
+    uint32_t check_ratio, sampling_ratio;
+} flagver_route_event;
+
+/**
+ * An event in the form of LaunchDarkly's `migration_op`: one JSON object, times in milliseconds.
+ * "variation" is the place of the stage among its six stages; a stage that is not one of them has none.
+ *
+ * @param ret_json  freed with flagver_string_free()
+ * @return 0, or
+ *   FLAGVER_EINVAL  what that form does not have: no key, no side was invoked
+ *   FLAGVER_ENOMEM
+ */
+FLAGVER_API int flagver_route_event_json(const flagver_route_event *event, char **ret_json,
+                                         flagver_error *err);
+
+/* ---- the route ---- */
+
+/** In which order two sides are read. Writes are always one after the other. */
+#define FLAGVER_ORDER_CONCURRENT 0 /**< at once, where the route has workers; else as SERIAL */
+#define FLAGVER_ORDER_SERIAL 1     /**< the believed side first */
+#define FLAGVER_ORDER_RANDOM 2     /**< either first, by chance */
+
+/**
+ * Options of a route. Set `size`, the sides and what else is wanted.
+ *
+ * flag           the stage comes from this flag; NULL: from the migration
+ * default_stage  with `flag`: what to go by while the flag has no answer; 0: FLAGVER_STAGE_OFF
+ * old_side, new_side  copied
+ * compare        are these two values of one record equal? 1: yes, 0: no, negative: cannot be told. Always
+ *                called with the old side's value first. NULL: shadow reads are not compared
+ * compare_data
+ * order          FLAGVER_ORDER_…
+ * workers        so many threads of the route's own, 1 to 64, for reads of the other side; 0: none, and all
+ *                happens on the calling thread. All signals are blocked in them
+ * shadow_timeout_ms  how long a read waits for the side that does not answer the caller (1,000). Without
+ *                workers it is only told to the function, as a deadline. -1: for as long as it takes
+ * check_ratio    one in so many reads of two sides is compared: 1 by default, negative: none. Where the
+ *                migration or the flag's metadata ("checkRatio") say something, that counts
+ * sampling_ratio the same of events ("samplingRatio")
+ * event          told of each operation, on the thread that asked; must be quick
+ * event_data
+ * random         gives random numbers for orders and samples; NULL: the library's own
+ * random_data
+ */
+typedef struct flagver_route_options {
+    size_t size;
+    const char *flag;
+    int32_t default_stage;
+    int32_t order;
+    flagver_side old_side, new_side;
+    int (*compare)(void *data, const char *key, const void *old_value, size_t old_length,
+                   const void *new_value, size_t new_length);
+    void *compare_data;
+    int32_t workers;
+    int32_t shadow_timeout_ms;
+    int32_t check_ratio;
+    int32_t sampling_ratio;
+    void (*event)(void *data, const flagver_route_event *event);
+    void *event_data;
+    uint64_t (*random)(void *data);
+    void *random_data;
+} flagver_route_options;
+
+/**
+ * Open a route.
+ *
+ * @param client     has the migration's record, or the flag; it must outlive the route
+ * @param migration  the name of the migration; NULL with options.flag
+ * @return 0, or
+ *   FLAGVER_EINVAL    a side lacks a function that is required, a malformed name or option
+ *   FLAGVER_ENOTFOUND no such migration
+ *   FLAGVER_ENOTSUP   a migration, and the client has no store
+ *   FLAGVER_EIO, FLAGVER_ENOMEM, or any storage error
+ */
+FLAGVER_API int flagver_route_open(flagver_client *client, const char *migration,
+                                   const flagver_route_options *options, flagver_route **ret_route,
+                                   flagver_error *err);
+
+/**
+ * Close a route. No other thread may be inside a call on it, or begin one. Waits up to `wait_ms` for reads
+ * that its workers are still making.
+ *
+ * @return 0, or FLAGVER_EBUSY: a side's function has not returned. The route is still
+ *   open, but does nothing any more: close it again, later. NULL is fine.
+ */
+FLAGVER_API int flagver_route_close(flagver_route *route, int32_t wait_ms, flagver_error *err);
+
+/**
+ * What a call on a route can be told; set `size`, NULL is all defaults.
+ *
+ * context         for whom, where a flag says the stage; NULL: an empty one
+ * payload         passed on to the sides' `read`, payload_length bytes
+ * operation_id    writes: names the operation, 1 to 255 bytes, so that sides can tell a second try from a
+ *                 second operation; NULL: the library makes one
+ * strict          reads: not less than the last write that was acknowledged, whichever side has it
+ * reserved        0
+ */
+typedef struct flagver_route_call {
+    size_t size;
+    flagver_context *context;
+    const void *payload;
+    size_t payload_length;
+    const char *operation_id;
+    int32_t strict;
+    int32_t reserved;
+} flagver_route_call;
+
+/**
+ * What came of an operation. Set `size` before the call; to be cleared with flagver_route_result_clear().
+ *
+ * value       reads: the record's value, `length` bytes and a NUL behind it; NULL after an error
+ * key         a creation: the new record's key, on the authority
+ * stage       by which it was routed
+ * side        whose answer it is, FLAGVER_SIDE_…
+ * sides       by FLAGVER_SIDE_…; errors: their words
+ * consistent  as in flagver_route_event
+ * pending     writes: the other side has not got it yet; it is known, and will be repaired
+ */
+typedef struct flagver_route_result {
+    size_t size;
+    char *value;
+    size_t length;
+    char *key;
+    int32_t stage;
+    int32_t side;
+    flagver_route_side_result sides[2];
+    flagver_error errors[2];
+    int32_t consistent;
+    bool pending;
+} flagver_route_result;
+
+/** Free what a result holds; it may be used again. NULL is fine. */
+FLAGVER_API void flagver_route_result_clear(flagver_route_result *result);
+
+/**
+ * Read a record.
+ *
+ * @param key  1 to 255 bytes of UTF-8 without control characters
+ * @return 0, or
+ *   FLAGVER_ENOTFOUND  the side whose answer it is has no such record
+ *   FLAGVER_EINVAL     a malformed key or call, or a side's function returned what it may not
+ *   what the side returned
+ */
+FLAGVER_API int flagver_route_read(flagver_route *route, const char *key,
+                                   const flagver_route_call *call,
+                                   flagver_route_result *ret_result, flagver_error *err);
+
+/**
+ * Write a record: the authority, and where the stage says so the other side. A failure of the other
+ * side is in the result, and not returned.
+ *
+ * @param key  as for flagver_route_read(); NULL: create a record whose key the authority makes
+ * @return 0, or as flagver_route_read(); then nothing was acknowledged
+ */
+FLAGVER_API int flagver_route_write(flagver_route *route, const char *key, const void *value,
+                                    size_t length, const flagver_route_call *call,
+                                    flagver_route_result *ret_result, flagver_error *err);
+
+/** The same of removing a record. */
+FLAGVER_API int flagver_route_remove(flagver_route *route, const char *key,
+                                     const flagver_route_call *call,
+                                     flagver_route_result *ret_result, flagver_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
