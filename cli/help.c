@@ -9,28 +9,42 @@
 #define COMMAND_WIDTH 40
 #define OPTION_WIDTH 22
 
-static void print_options(const char *title, uint64_t set)
+static void print_option(int option)
 {
+    const struct cli_option_form *form = &cli_options[option];
     char left[64];
+
+    snprintf(left, sizeof left, "--%s %s", form->name, form->value ? form->value : "");
+    cli_print("  %-*s %s\n", OPTION_WIDTH, left, form->summary);
+}
+
+static void print_own_options(const struct cli_command *command)
+{
     int i;
 
-    cli_print("\n%s:\n", title);
-    for (i = 0; i < CLI_OPTION_COUNT; i++) {
-        if (!(set & CLI_BIT(i)))
-            continue;
-        snprintf(left, sizeof left, "--%s %s", cli_options[i].name,
-                 cli_options[i].value ? cli_options[i].value : "");
-        cli_print("  %-*s %s\n", OPTION_WIDTH, left, cli_options[i].summary);
-    }
+    if (!command->options)
+        return;
+    cli_print("\nOptions:\n");
+    for (i = CLI_LAST_EVERYWHERE + 1; i < CLI_OPTION_COUNT; i++)
+        if (cli_command_takes(command, i))
+            print_option(i);
+}
+
+static void print_options_everywhere(void)
+{
+    int i;
+
+    cli_print("\nOptions of every command:\n");
+    for (i = 0; i <= CLI_LAST_EVERYWHERE; i++)
+        print_option(i);
 }
 
 static void command_help(const struct cli_command *command)
 {
     cli_print("usage: flagver %s [OPTION]...%s%s\n\n%s\n", command->name,
               *command->operands ? " " : "", command->operands, command->manual);
-    if (command->options)
-        print_options("Options", command->options);
-    print_options("Options of every command", CLI_EVERYWHERE);
+    print_own_options(command);
+    print_options_everywhere();
 }
 
 static void print_command(const struct cli_command *command)
@@ -57,7 +71,7 @@ void cli_request_help(const struct cli_request *request)
         if (strncmp(command->name, request->group, length) == 0 &&
             (!length || command->name[length] == ' '))
             print_command(command);
-    print_options("Options of every command", CLI_EVERYWHERE);
+    print_options_everywhere();
     cli_print("\n\"flagver help COMMAND\" says which others it takes, and more about it.\n"
               "Environment: FLAGVER_STORE, FLAGVER_TENANT and FLAGVER_ACTOR stand for the\n"
               "options of these names.\n"

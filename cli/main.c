@@ -7,12 +7,11 @@
 #include "request.h"
 
 /* Who asks flags, and who changes something. */
-#define ASKING (CLI_BIT(CLI_DEFINITIONS) | CLI_BIT(CLI_CONTEXT) | CLI_BIT(CLI_AT))
-#define WRITING (CLI_BIT(CLI_NOTE) | CLI_BIT(CLI_EXPECT) | CLI_BIT(CLI_IDEMPOTENCY_KEY))
-#define MOVING (CLI_BIT(CLI_NOTE) | CLI_BIT(CLI_IDEMPOTENCY_KEY))
-#define LISTING \
-    (CLI_BIT(CLI_PREFIX) | CLI_BIT(CLI_AUTHOR) | CLI_BIT(CLI_LIMIT) | CLI_BIT(CLI_AFTER))
-#define APPLYING (CLI_BIT(CLI_NOTE) | CLI_BIT(CLI_IDEMPOTENCY_KEY) | CLI_BIT(CLI_KEEP_OFF))
+#define ASKING CLI_DEFINITIONS, CLI_CONTEXT, CLI_AT
+#define WRITING CLI_NOTE, CLI_EXPECT, CLI_IDEMPOTENCY_KEY
+#define MOVING CLI_NOTE, CLI_IDEMPOTENCY_KEY
+#define LISTING CLI_PREFIX, CLI_AUTHOR, CLI_LIMIT, CLI_AFTER
+#define APPLYING CLI_NOTE, CLI_IDEMPOTENCY_KEY, CLI_KEEP_OFF
 
 /* What flags and segments have in common. */
 #define PUT_MANUAL                                                                     \
@@ -37,7 +36,7 @@ const struct cli_command cli_commands[] = {
         .name = "init",
         .operands = "",
         .summary = "set a store up; again is harmless",
-        .options = CLI_BIT(CLI_LOAD) | CLI_BIT(CLI_ENABLE),
+        .options = CLI_OPTIONS(CLI_LOAD, CLI_ENABLE),
         .manual = "Make the store or upgrade its schema, verify it, load the definitions of\n"
                   "--load that are not there yet, switch on the flag of --enable, and say what\n"
                   "comes next. What people have changed, deleted or switched off since is left\n"
@@ -66,7 +65,7 @@ const struct cli_command cli_commands[] = {
         .name = "schema down",
         .operands = "[VERSION]",
         .summary = "take the schema down",
-        .options = CLI_BIT(CLI_BACKUP) | CLI_BIT(CLI_NO_BACKUP),
+        .options = CLI_OPTIONS(CLI_BACKUP, CLI_NO_BACKUP),
         .manual = "Take the schema down to VERSION, or by one; 0 removes it with all that is in\n"
                   "it. Before that everything is exported into the file of --backup, which must\n"
                   "not be there yet, and the export is checked. One of --backup and --no-backup\n"
@@ -87,7 +86,7 @@ const struct cli_command cli_commands[] = {
         .name = "doctor",
         .operands = "",
         .summary = "checks before a deployment",
-        .options = CLI_BIT(CLI_CHECK),
+        .options = CLI_OPTIONS(CLI_CHECK),
         .manual = "Look the store over: can it be opened and written, is its schema whole, is\n"
                   "there room on the disk, are its flags well-formed, are every tenant's\n"
                   "records what its audit log says. Of a server: its version, rights, settings,\n"
@@ -121,7 +120,7 @@ const struct cli_command cli_commands[] = {
         .name = "import",
         .operands = "SOURCE",
         .summary = "bring in such a file, or a store",
-        .options = CLI_BIT(CLI_FOLLOW),
+        .options = CLI_OPTIONS(CLI_FOLLOW),
         .manual = "Bring an export into a store in which its tenants have no records yet. The\n"
                   "file is checked first; one that is damaged changes nothing. Whose they are\n"
                   "says the file: --tenant is refused, FLAGVER_TENANT does not matter.\n"
@@ -140,7 +139,7 @@ const struct cli_command cli_commands[] = {
         .name = "flag put",
         .operands = "KEY FILE",
         .summary = "create or replace a flag",
-        .options = WRITING,
+        .options = CLI_OPTIONS(WRITING),
         .manual = PUT_MANUAL,
         .run = cli_record_put,
     },
@@ -148,7 +147,7 @@ const struct cli_command cli_commands[] = {
         .name = "flag get",
         .operands = "KEY [NO]",
         .summary = "print its definition",
-        .options = CLI_BIT(CLI_AT),
+        .options = CLI_OPTIONS(CLI_AT),
         .manual = GET_MANUAL,
         .run = cli_record_get,
     },
@@ -156,7 +155,7 @@ const struct cli_command cli_commands[] = {
         .name = "flag list",
         .operands = "",
         .summary = "print all flags",
-        .options = CLI_BIT(CLI_AT) | CLI_BIT(CLI_DELETED),
+        .options = CLI_OPTIONS(CLI_AT, CLI_DELETED),
         .manual = "Print the flags in force, or those of the time --at, in byte order of their\n"
                   "keys. --json prints a line each, with the definition. With --deleted those\n"
                   "that have been deleted, since when and by whom.",
@@ -166,7 +165,7 @@ const struct cli_command cli_commands[] = {
         .name = "flag enable",
         .operands = "KEY",
         .summary = "switch a flag on",
-        .options = WRITING,
+        .options = CLI_OPTIONS(WRITING),
         .manual = "Switch a flag on.",
         .run = cli_flag_enable,
     },
@@ -174,7 +173,7 @@ const struct cli_command cli_commands[] = {
         .name = "flag disable",
         .operands = "KEY",
         .summary = "switch it off for everybody, at once",
-        .options = WRITING | CLI_BIT(CLI_EMERGENCY),
+        .options = CLI_OPTIONS(WRITING, CLI_EMERGENCY),
         .manual = "Switch a flag off: everybody gets its off variant. Applications that refresh\n"
                   "in the background see it within a second. Where flags need approval, so does\n"
                   "this; with --emergency it does not, for actors whom the policy trusts with it.",
@@ -184,7 +183,7 @@ const struct cli_command cli_commands[] = {
         .name = "flag ramp",
         .operands = "KEY PERCENT",
         .summary = "serve it to so many percent",
-        .options = WRITING | CLI_BIT(CLI_EMERGENCY),
+        .options = CLI_OPTIONS(WRITING, CLI_EMERGENCY),
         .manual = "Serve a boolean flag to PERCENT of the users, 0 to 100 with at most three\n"
                   "decimals, in place of its percentage, split or schedule. Beta users stay in,\n"
                   "and while the percentage rises nobody drops out. With --emergency, to fewer\n"
@@ -195,7 +194,7 @@ const struct cli_command cli_commands[] = {
         .name = "flag release",
         .operands = "KEY",
         .summary = "serve it to everybody",
-        .options = WRITING,
+        .options = CLI_OPTIONS(WRITING),
         .manual = "Serve a boolean flag to everybody: 100 percent, no beta list, enabled.",
         .run = cli_flag_release,
     },
@@ -203,7 +202,7 @@ const struct cli_command cli_commands[] = {
         .name = "flag beta add",
         .operands = "KEY USER...",
         .summary = "add users to the beta list",
-        .options = WRITING,
+        .options = CLI_OPTIONS(WRITING),
         .manual = "Add users to the beta list of a boolean flag. Who is on it stays on it.",
         .run = cli_flag_beta_add,
     },
@@ -211,7 +210,7 @@ const struct cli_command cli_commands[] = {
         .name = "flag beta rm",
         .operands = "KEY USER...",
         .summary = "take users off the beta list",
-        .options = WRITING,
+        .options = CLI_OPTIONS(WRITING),
         .manual = "Take users off the beta list of a boolean flag. Who is not on it does no harm.",
         .run = cli_flag_beta_rm,
     },
@@ -219,7 +218,7 @@ const struct cli_command cli_commands[] = {
         .name = "flag schedule",
         .operands = "KEY [FILE]",
         .summary = "let it rise by the calendar",
-        .options = WRITING | CLI_BIT(CLI_CLEAR),
+        .options = CLI_OPTIONS(WRITING, CLI_CLEAR),
         .manual = "Give a boolean flag the schedule in FILE, or on standard input for -, in\n"
                   "place of its percentage, split or schedule:\n"
                   "  {\"steps\": [{\"at\": \"2026-03-01T00:00:00Z\", \"percentage\": 10}, ...]}\n"
@@ -237,7 +236,7 @@ const struct cli_command cli_commands[] = {
         .name = "flag diff",
         .operands = "KEY [FROM [TO]]",
         .summary = "print what changed",
-        .options = CLI_BIT(CLI_MERGE_PATCH),
+        .options = CLI_OPTIONS(CLI_MERGE_PATCH),
         .manual = DIFF_MANUAL,
         .run = cli_record_diff,
     },
@@ -245,7 +244,7 @@ const struct cli_command cli_commands[] = {
         .name = "flag revert",
         .operands = "KEY NO",
         .summary = "put what a version said",
-        .options = WRITING,
+        .options = CLI_OPTIONS(WRITING),
         .manual = REVERT_MANUAL,
         .run = cli_record_revert,
     },
@@ -253,7 +252,7 @@ const struct cli_command cli_commands[] = {
         .name = "flag delete",
         .operands = "KEY",
         .summary = "delete a flag; its history stays",
-        .options = WRITING,
+        .options = CLI_OPTIONS(WRITING),
         .manual = DELETE_MANUAL,
         .run = cli_record_delete,
     },
@@ -271,7 +270,7 @@ const struct cli_command cli_commands[] = {
         .name = "flag plan",
         .operands = "FILE",
         .summary = "what applying a file would change",
-        .options = CLI_BIT(CLI_PRUNE) | CLI_BIT(CLI_KEEP_OFF),
+        .options = CLI_OPTIONS(CLI_PRUNE, CLI_KEEP_OFF),
         .manual = "Print what would change in the store if the definitions in FILE, or on\n"
                   "standard input for -, were applied. With --prune that deletes flags and\n"
                   "segments that the file does not have. Where it switches on a flag that\n"
@@ -284,7 +283,7 @@ const struct cli_command cli_commands[] = {
         .name = "flag apply",
         .operands = "FILE",
         .summary = "change it",
-        .options = APPLYING | CLI_BIT(CLI_PRUNE),
+        .options = CLI_OPTIONS(APPLYING, CLI_PRUNE),
         .manual = "Make the changes that flag plan prints, all of them or none, and print them.\n"
                   "Applying the same file again changes nothing, unless a flag was switched off\n"
                   "since: that is switched on, without --keep-off.",
@@ -294,7 +293,7 @@ const struct cli_command cli_commands[] = {
         .name = "flag import",
         .operands = "FILE",
         .summary = "the same, and never delete",
-        .options = APPLYING,
+        .options = CLI_OPTIONS(APPLYING),
         .manual = "Bring the definitions in FILE, or on standard input for -, into the store:\n"
                   "what is there under the same key is replaced.",
         .run = cli_flag_apply,
@@ -311,7 +310,7 @@ const struct cli_command cli_commands[] = {
         .name = "flag eval",
         .operands = "[KEY]",
         .summary = "what a flag serves to a context",
-        .options = ASKING | CLI_BIT(CLI_TYPE) | CLI_BIT(CLI_DEFAULT) | CLI_BIT(CLI_BATCH),
+        .options = CLI_OPTIONS(ASKING, CLI_TYPE, CLI_DEFAULT, CLI_BATCH),
         .manual =
             "Print what the flag KEY serves to a context, and why. The flags are those in the\n"
             "store, with --at those of that time, or those of --definitions.\n"
@@ -331,7 +330,7 @@ const struct cli_command cli_commands[] = {
         .name = "flag explain",
         .operands = "KEY",
         .summary = "why it serves that, step by step",
-        .options = ASKING,
+        .options = CLI_OPTIONS(ASKING),
         .manual = "Print what the flag KEY serves to a context and the steps that led there. The\n"
                   "flags come from where flag eval takes them.\n"
                   "\n"
@@ -342,7 +341,7 @@ const struct cli_command cli_commands[] = {
         .name = "segment put",
         .operands = "NAME FILE",
         .summary = "create or replace a segment",
-        .options = WRITING,
+        .options = CLI_OPTIONS(WRITING),
         .manual = PUT_MANUAL,
         .run = cli_record_put,
     },
@@ -350,7 +349,7 @@ const struct cli_command cli_commands[] = {
         .name = "segment get",
         .operands = "NAME [NO]",
         .summary = "print its definition",
-        .options = CLI_BIT(CLI_AT),
+        .options = CLI_OPTIONS(CLI_AT),
         .manual = GET_MANUAL,
         .run = cli_record_get,
     },
@@ -358,7 +357,7 @@ const struct cli_command cli_commands[] = {
         .name = "segment list",
         .operands = "",
         .summary = "print all segments",
-        .options = CLI_BIT(CLI_AT) | CLI_BIT(CLI_DELETED),
+        .options = CLI_OPTIONS(CLI_AT, CLI_DELETED),
         .manual = "Print the segments in force, or those of the time --at, in byte order of their\n"
                   "names. --json prints a line each, with the definition. With --deleted those\n"
                   "that have been deleted, since when and by whom.",
@@ -375,7 +374,7 @@ const struct cli_command cli_commands[] = {
         .name = "segment diff",
         .operands = "NAME [FROM [TO]]",
         .summary = "print what changed",
-        .options = CLI_BIT(CLI_MERGE_PATCH),
+        .options = CLI_OPTIONS(CLI_MERGE_PATCH),
         .manual = DIFF_MANUAL,
         .run = cli_record_diff,
     },
@@ -383,7 +382,7 @@ const struct cli_command cli_commands[] = {
         .name = "segment revert",
         .operands = "NAME NO",
         .summary = "put what a version said",
-        .options = WRITING,
+        .options = CLI_OPTIONS(WRITING),
         .manual = REVERT_MANUAL,
         .run = cli_record_revert,
     },
@@ -391,7 +390,7 @@ const struct cli_command cli_commands[] = {
         .name = "segment delete",
         .operands = "NAME",
         .summary = "delete a segment; its history stays",
-        .options = WRITING,
+        .options = CLI_OPTIONS(WRITING),
         .manual = DELETE_MANUAL,
         .run = cli_record_delete,
     },
@@ -399,8 +398,7 @@ const struct cli_command cli_commands[] = {
         .name = "metrics",
         .operands = "[PHASE]",
         .summary = "how many versions, how fast approved",
-        .options = CLI_BIT(CLI_PREFIX) | CLI_BIT(CLI_PARTS) | CLI_BIT(CLI_BY_MONTH) |
-                   CLI_BIT(CLI_SINCE) | CLI_BIT(CLI_UNTIL),
+        .options = CLI_OPTIONS(CLI_PREFIX, CLI_PARTS, CLI_BY_MONTH, CLI_SINCE, CLI_UNTIL),
         .manual = "Print for each phase how many versions were created and in which states they\n"
                   "are now, and how long it took from creation to submission and to approval:\n"
                   "mean, median and 95th percentile. Drafting is part of both. All of it is\n"
@@ -412,7 +410,7 @@ const struct cli_command cli_commands[] = {
         .name = "phase put",
         .operands = "PHASE FILE",
         .summary = "say what a phase asks for",
-        .options = WRITING,
+        .options = CLI_OPTIONS(WRITING),
         .manual =
             "Make a phase, or give it another policy: that in FILE, or on standard input for\n"
             "-, one JSON object. PHASE/PREFIX is for subjects that begin with PREFIX. To\n"
@@ -439,7 +437,7 @@ const struct cli_command cli_commands[] = {
         .name = "assign",
         .operands = "ROLE SUBJECT USER",
         .summary = "give a user a role for subjects",
-        .options = WRITING | CLI_BIT(CLI_REMOVE),
+        .options = CLI_OPTIONS(WRITING, CLI_REMOVE),
         .manual = "Give a user a role for the records of SUBJECT, of which a part may be *; with\n"
                   "--remove take it away. Rules of policies ask for it: {\"assigned\": ROLE}.",
         .run = cli_assign,
@@ -455,7 +453,7 @@ const struct cli_command cli_commands[] = {
         .name = "version create",
         .operands = "PHASE SUBJECT FILE",
         .summary = "make a draft",
-        .options = WRITING | CLI_BIT(CLI_PARENT) | CLI_BIT(CLI_BASELINE) | CLI_BIT(CLI_SUBMIT),
+        .options = CLI_OPTIONS(WRITING, CLI_PARENT, CLI_BASELINE, CLI_SUBMIT),
         .manual = "Make a draft of what is in FILE, or on standard input for -: one JSON value.\n"
                   "With --submit hand it in, too. --expect says what must be in force.",
         .run = cli_version_create,
@@ -464,7 +462,7 @@ const struct cli_command cli_commands[] = {
         .name = "version record",
         .operands = "PHASE SUBJECT FILE",
         .summary = "record it for good",
-        .options = WRITING,
+        .options = CLI_OPTIONS(WRITING),
         .manual = "Record what is in FILE, or on standard input for -, in a phase that only keeps\n"
                   "an audit: it is in force at once, and nobody changes it.",
         .run = cli_version_record,
@@ -473,7 +471,7 @@ const struct cli_command cli_commands[] = {
         .name = "version edit",
         .operands = "PHASE SUBJECT@NO FILE",
         .summary = "give a draft another content",
-        .options = MOVING,
+        .options = CLI_OPTIONS(MOVING),
         .manual = "Replace what a draft says by what is in FILE, or on standard input for -.",
         .run = cli_version_edit,
     },
@@ -481,7 +479,7 @@ const struct cli_command cli_commands[] = {
         .name = "version items",
         .operands = "PHASE SUBJECT@NO [KEY...]",
         .summary = "print or change its items",
-        .options = MOVING | CLI_BIT(CLI_PUT) | CLI_BIT(CLI_REMOVE),
+        .options = CLI_OPTIONS(MOVING, CLI_PUT, CLI_REMOVE),
         .manual =
             "Print the items of a version, or of them these. --put puts into a draft what is\n"
             "in FILE, or on standard input for -: an object with a member for each item.\n"
@@ -492,7 +490,7 @@ const struct cli_command cli_commands[] = {
         .name = "version rebase",
         .operands = "PHASE SUBJECT@NO",
         .summary = "base a draft on what is in force",
-        .options = MOVING,
+        .options = CLI_OPTIONS(MOVING),
         .manual = "Say that the draft was made with what is in force now in mind: without that it\n"
                   "cannot be approved when something else came into force in between.",
         .run = cli_version_rebase,
@@ -501,7 +499,7 @@ const struct cli_command cli_commands[] = {
         .name = "version submit",
         .operands = "PHASE SUBJECT@NO",
         .summary = "hand a draft in",
-        .options = MOVING,
+        .options = CLI_OPTIONS(MOVING),
         .manual = "Hand a draft in: it is frozen, and waits for approval. Where none is asked for\n"
                   "it is in force at once.",
         .run = cli_version_submit,
@@ -510,7 +508,7 @@ const struct cli_command cli_commands[] = {
         .name = "version return",
         .operands = "PHASE SUBJECT@NO",
         .summary = "have it edited once more",
-        .options = MOVING,
+        .options = CLI_OPTIONS(MOVING),
         .manual = "Take a version back that was handed in, or send it back: it is a draft again.",
         .run = cli_version_return,
     },
@@ -518,8 +516,7 @@ const struct cli_command cli_commands[] = {
         .name = "version decide",
         .operands = "PHASE SUBJECT@NO KEY...",
         .summary = "decide about items",
-        .options = MOVING | CLI_BIT(CLI_HASH) | CLI_BIT(CLI_APPROVE) | CLI_BIT(CLI_REJECT) |
-                   CLI_BIT(CLI_PENDING),
+        .options = CLI_OPTIONS(MOVING, CLI_HASH, CLI_APPROVE, CLI_REJECT, CLI_PENDING),
         .manual = "Approve or reject items of a version that was handed in, or take that back.",
         .run = cli_version_decide,
     },
@@ -527,7 +524,7 @@ const struct cli_command cli_commands[] = {
         .name = "version approve",
         .operands = "PHASE SUBJECT@NO",
         .summary = "allow it",
-        .options = MOVING | CLI_BIT(CLI_HASH) | CLI_BIT(CLI_SUBMIT),
+        .options = CLI_OPTIONS(MOVING, CLI_HASH, CLI_SUBMIT),
         .manual =
             "Approve a version that was handed in. With as many approvals as the phase asks\n"
             "for it is in force, and takes the place of the one before. --submit hands it in\n"
@@ -538,7 +535,7 @@ const struct cli_command cli_commands[] = {
         .name = "version reject",
         .operands = "PHASE SUBJECT@NO",
         .summary = "refuse it",
-        .options = MOVING | CLI_BIT(CLI_HASH),
+        .options = CLI_OPTIONS(MOVING, CLI_HASH),
         .manual = "Reject a version that was handed in: it never comes into force.",
         .run = cli_version_reject,
     },
@@ -546,7 +543,7 @@ const struct cli_command cli_commands[] = {
         .name = "version withdraw",
         .operands = "PHASE SUBJECT@NO",
         .summary = "give it up",
-        .options = MOVING,
+        .options = CLI_OPTIONS(MOVING),
         .manual = "Give up a version that is not in force yet.",
         .run = cli_version_withdraw,
     },
@@ -554,7 +551,7 @@ const struct cli_command cli_commands[] = {
         .name = "version review",
         .operands = "PHASE SUBJECT@NO",
         .summary = "say that an emergency was right",
-        .options = MOVING,
+        .options = CLI_OPTIONS(MOVING),
         .manual =
             "Say afterwards that what came into force by emergency was right. doctor lists it\n"
             "until then.",
@@ -564,7 +561,7 @@ const struct cli_command cli_commands[] = {
         .name = "version revert",
         .operands = "PHASE SUBJECT@NO",
         .summary = "put what it said, as a new version",
-        .options = MOVING | CLI_BIT(CLI_EXPECT),
+        .options = CLI_OPTIONS(MOVING, CLI_EXPECT),
         .manual =
             "Make a draft of what an earlier version said; where no approval is asked for it\n"
             "is in force at once.",
@@ -574,7 +571,7 @@ const struct cli_command cli_commands[] = {
         .name = "version remove",
         .operands = "PHASE SUBJECT",
         .summary = "delete a record; its history stays",
-        .options = WRITING,
+        .options = CLI_OPTIONS(WRITING),
         .manual =
             "Delete what is in force, by a version that says so and needs the same approval.\n"
             "The history stays, and creating it again goes on with its numbers.",
@@ -601,7 +598,7 @@ const struct cli_command cli_commands[] = {
         .name = "version as-of",
         .operands = "PHASE SUBJECT",
         .summary = "print what was in force then",
-        .options = CLI_BIT(CLI_AT),
+        .options = CLI_OPTIONS(CLI_AT),
         .manual = "Print what the version says that was in force at the time --at.",
         .run = cli_version_as_of,
     },
@@ -617,7 +614,7 @@ const struct cli_command cli_commands[] = {
         .name = "version diff",
         .operands = "PHASE SUBJECT [FROM [TO]]",
         .summary = "print what changed",
-        .options = CLI_BIT(CLI_MERGE_PATCH),
+        .options = CLI_OPTIONS(CLI_MERGE_PATCH),
         .manual = DIFF_MANUAL,
         .run = cli_record_diff,
     },
@@ -625,7 +622,7 @@ const struct cli_command cli_commands[] = {
         .name = "version list",
         .operands = "[PHASE]",
         .summary = "print what is in force, or waits",
-        .options = LISTING | CLI_BIT(CLI_STATE) | CLI_BIT(CLI_ALL),
+        .options = CLI_OPTIONS(LISTING, CLI_STATE, CLI_ALL),
         .manual =
             "Print the versions in force of a phase, or of all; with --state every version in\n"
             "such a state, several with commas between them.",
@@ -635,7 +632,7 @@ const struct cli_command cli_commands[] = {
         .name = "version due",
         .operands = "[PHASE]",
         .summary = "print what waits for you",
-        .options = LISTING,
+        .options = CLI_OPTIONS(LISTING),
         .manual = "Print what was handed in and the actor, in its roles, may approve and has not.",
         .run = cli_version_due,
     },
@@ -643,7 +640,7 @@ const struct cli_command cli_commands[] = {
         .name = "version shred",
         .operands = "PHASE SUBJECT@NO",
         .summary = "forget what it said, for good",
-        .options = MOVING,
+        .options = CLI_OPTIONS(MOVING),
         .manual = "Forget what a version said, and its items. That there was such a version, who\n"
                   "made and approved it and when stays, and so do the hashes: the audit log is as\n"
                   "good as before. Backups still have it. Of --note nothing but its hash is kept,\n"
@@ -654,7 +651,7 @@ const struct cli_command cli_commands[] = {
         .name = "retain",
         .operands = "PHASE",
         .summary = "forget what old versions said",
-        .options = MOVING | CLI_BIT(CLI_PREFIX) | CLI_BIT(CLI_UNTIL),
+        .options = CLI_OPTIONS(MOVING, CLI_PREFIX, CLI_UNTIL),
         .manual =
             "Forget what the versions of a phase said that are out of force and were created\n"
             "before --until, as version shred does: --until -365d. Of --note nothing but its\n"
@@ -677,7 +674,7 @@ const struct cli_command cli_commands[] = {
         .name = "key rotate",
         .operands = "",
         .summary = "encrypt with new keys from now on",
-        .options = CLI_BIT(CLI_IDEMPOTENCY_KEY),
+        .options = CLI_OPTIONS(CLI_IDEMPOTENCY_KEY),
         .manual = "Make a new data key for what is encrypted from now on, and put all data keys\n"
                   "under the first key-encryption key of FLAGVER_KEYS. The others are not needed\n"
                   "any more then.",
@@ -698,8 +695,7 @@ const struct cli_command cli_commands[] = {
         .name = "audit log",
         .operands = "",
         .summary = "print the audit log",
-        .options = CLI_BIT(CLI_FROM) | CLI_BIT(CLI_LIMIT) | CLI_BIT(CLI_PHASE) |
-                   CLI_BIT(CLI_SUBJECT),
+        .options = CLI_OPTIONS(CLI_FROM, CLI_LIMIT, CLI_PHASE, CLI_SUBJECT),
         .manual = "Print what has happened to records, in order: a leaf for each transition. With\n"
                   "--phase and --subject only of these; --limit is then how many of them.",
         .run = cli_audit_log,
@@ -717,7 +713,7 @@ const struct cli_command cli_commands[] = {
         .name = "audit checkpoint",
         .operands = "",
         .summary = "say how long the log is, and sign it",
-        .options = CLI_BIT(CLI_SIGNER) | CLI_BIT(CLI_ORIGIN),
+        .options = CLI_OPTIONS(CLI_SIGNER, CLI_ORIGIN),
         .manual = "Print size and root of the log as a signed note, a C2SP tlog-checkpoint. Kept\n"
                   "where who has the store cannot change it, it proves later what the log was.\n"
                   "--origin is the first line, by default the signer's name and the tenant.",
@@ -727,7 +723,7 @@ const struct cli_command cli_commands[] = {
         .name = "audit prove",
         .operands = "[LEAF]",
         .summary = "prove that something is in the log",
-        .options = CLI_BIT(CLI_OLD) | CLI_BIT(CLI_SIZE),
+        .options = CLI_OPTIONS(CLI_OLD, CLI_SIZE),
         .manual =
             "Print the proof that leaf LEAF is in the log, or with --old that the log begins\n"
             "with what it was at that size: the hashes of RFC 6962. Without --size the log is\n"
@@ -738,7 +734,7 @@ const struct cli_command cli_commands[] = {
         .name = "audit check",
         .operands = "PROOF CHECKPOINT [OLD]",
         .summary = "check such a proof, without any store",
-        .options = CLI_BIT(CLI_VERIFIER),
+        .options = CLI_OPTIONS(CLI_VERIFIER),
         .manual = "Check a proof that audit prove --json has printed against checkpoints: of the\n"
                   "log that it is about and, where it is about an older one too, of that. With\n"
                   "--verifier they must be signed by that key. Needs no store.\n"
@@ -750,7 +746,7 @@ const struct cli_command cli_commands[] = {
         .name = "audit verify",
         .operands = "[FILE]",
         .summary = "has anybody changed what happened",
-        .options = CLI_BIT(CLI_CHECKPOINT) | CLI_BIT(CLI_VERIFIER) | CLI_BIT(CLI_TREE_ONLY),
+        .options = CLI_OPTIONS(CLI_CHECKPOINT, CLI_VERIFIER, CLI_TREE_ONLY),
         .manual =
             "Compute everything anew: the hash of each leaf, the tree over them, and what the\n"
             "records must be when all leaves are carried out in order. A line for each thing\n"

@@ -177,11 +177,20 @@ static int refuse_command(const struct cli_request *request)
     return cli_request_refuse(request, "no command \"%s\"; see flagver --help", word);
 }
 
-/* Does the command, if it is known, understand this option? */
+bool cli_command_takes(const struct cli_command *command, int option)
+{
+    const unsigned char *own = command->options;
+
+    if (option <= CLI_LAST_EVERYWHERE)
+        return true;
+    while (own && *own && *own != option)
+        own++;
+    return own && *own;
+}
+
 static bool takes(const struct cli_request *request, int option)
 {
-    return !request->command ||
-           ((request->command->options | CLI_EVERYWHERE) & CLI_BIT(option)) != 0;
+    return !request->command || cli_command_takes(request->command, option);
 }
 
 /* The option that a word with its dashes may have meant; NULL: none. */

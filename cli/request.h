@@ -76,21 +76,29 @@ enum cli_option {
     CLI_OPTION_COUNT
 };
 
-#define CLI_BIT(option) (UINT64_C(1) << (option))
+/* The last of those behind every command. */
+#define CLI_LAST_EVERYWHERE CLI_VERSION
 
-/* The options of every command. */
-#define CLI_EVERYWHERE (CLI_BIT(CLI_VERSION + 1) - 1)
+/* A list of options, which one that every command has ends. */
+#define CLI_OPTIONS(...)       \
+    (const unsigned char[])    \
+    {                          \
+        __VA_ARGS__, CLI_STORE \
+    }
 
 struct cli_request;
 
 struct cli_command {
-    const char *name;     /* its words: "flag eval" */
-    const char *operands; /* "KEY [FROM [TO]]", "KEY USER...", "[KEY...]"; "" for none */
-    const char *summary;  /* half a line */
-    const char *manual;   /* what --help says beyond that, lines */
-    uint64_t options;     /* CLI_BIT of each that it understands, beyond CLI_EVERYWHERE */
+    const char *name;             /* its words: "flag eval" */
+    const char *operands;         /* "KEY [FROM [TO]]", "KEY USER...", "[KEY...]"; "" for none */
+    const char *summary;          /* half a line */
+    const char *manual;           /* what --help says beyond that, lines */
+    const unsigned char *options; /* CLI_OPTIONS of its own; NULL: it has none */
     int (*run)(const struct cli_request *request);
 };
+
+/* Does the command understand this option? */
+bool cli_command_takes(const struct cli_command *command, int option);
 
 /* All commands; ends with one without a name. */
 extern const struct cli_command cli_commands[];
