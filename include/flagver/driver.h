@@ -414,7 +414,7 @@ typedef struct flagver_driver_config {
     const flagver_allocator *memory;
 } flagver_driver_config;
 
-/** The application's own open transaction, for `adopt`. */
+/** The application's own open transaction, for `adopt`; or ours, for `connection`. */
 typedef struct flagver_adoption {
     void *connection;    /**< the application's handle, for instance a sqlite3 * */
     const void *library; /**< tells which copy of the database's library made it */
@@ -426,8 +426,8 @@ typedef struct flagver_adoption {
 
 /**
  * A driver: a table of functions, to be registered with flagver_driver_register().
- * All are required but `adopt`, `watch_fd` and `examine`. A later version of the library adds members
- * only at the end; it reads no more than `size` says.
+ * All are required but `adopt`, `watch_fd` and those from `examine` on. A later version of the
+ * library adds members only at the end; it reads no more than `size` says.
  *
  * name  what URIs begin with; 1 to 32 lower-case letters, digits, '+', '-', '.'
  *
@@ -489,7 +489,34 @@ typedef struct flagver_adoption {
  *                 committed, clocks, room. `visit` is called with FLAGVER_FINDING_… and a line;
  *                 one that is not OK says what to do. Also without a schema. What cannot be found
  *                 out is a line, too. Changes nothing; may take seconds.
+ *
+ * hold            in a transaction that writes: make a keyed row the transaction's own until it ends
+ *                 and read it as it is then. `row` has space and key on entry and all of it on
+ *                 return, rev 0: there is no such row; its texts and value may then be the driver's,
+ *                 until the next call for the transaction. With `shared` others may hold it shared
+ *                 at the same time, without nobody else holds it, and those who come later do
+ *                 not pass who waits for that. It keeps away only who holds the row, too. `number`
+ *                 stands for the row: the library has chosen it at random, once for all; a driver
+ *                 may lock it instead. Never called behind lock_log. NULL: with ONE_WRITER and
+ *                 without PROCESSES and `adopt` nobody else is there, and the library scans for
+ *                 the row; for others what needs it is FLAGVER_ENOTSUP.
+ * nest            FLAGVER_NEST_BEGIN: from here on things can be taken back. FLAGVER_NEST_UNDO does
+ *                 so, with our changes and what the application has done on `connection`; the
+ *                 transaction then goes on, also when a change was refused or a statement of
+ *                 the application's has failed since. Locks that were taken since may be gone.
+ *                 FLAGVER_NEST_KEEP: they stay. One level; no cursor is open at any of these calls,
+ *                 and what was begun ends before commit. NULL: FLAGVER_ENOTSUP.
+ * connection      the database library's own handle of the transaction, for statements of the
+ *                 application's in it: `adoption` tells its copy of that library on entry
+ *                 (`library` NULL: it is not compared), and has `connection` on return. Other
+ *                 copies are FLAGVER_EINVAL. Nothing is under way on it then, nor from then on
+ *                 between the library's calls; open cursors go on. What the application must not
+ *                 do there stands at flagver_txn_connection(). NULL: FLAGVER_ENOTSUP.
  */
+#define FLAGVER_NEST_BEGIN 1
+#define FLAGVER_NEST_KEEP 2
+#define FLAGVER_NEST_UNDO 3
+
 typedef struct flagver_driver {
     uint32_t abi;
     uint32_t size;
@@ -532,6 +559,11 @@ typedef struct flagver_driver {
     int (*watch_fd)(flagver_store *store);
     int (*examine)(flagver_store *store, void (*visit)(void *data, int finding, const char *line),
                    void *data, flagver_error *err);
+
+    int (*hold)(flagver_driver_txn *txn, flagver_keyed_row *row, int64_t number, int shared,
+                flagver_error *err);
+    int (*nest)(flagver_driver_txn *txn, int what, flagver_error *err);
+    int (*connection)(flagver_driver_txn *txn, flagver_adoption *adoption, flagver_error *err);
 } flagver_driver;
 
 /**

@@ -58,6 +58,40 @@ static inline int flagver_txn_begin_on_postgres(flagver_client *client, PGconn *
                                 actor, options, ret_txn, err);
 }
 
+/**
+ * The connection of a transaction, for statements on tables of the application's in the same
+ * database: see flagver_txn_connection(), which says what must not be done there.
+ *
+ *     r = flagver_txn_connection_postgres(txn, &connection, &err);
+ *     if (r == 0) {
+ *         result = PQexec(connection, "UPDATE report SET title = …");
+ *         if (PQresultStatus(result) != PGRES_COMMAND_OK)
+ *             r = FLAGVER_EIO;
+ *         PQclear(result);
+ *     }
+ *
+ * - The transaction is READ COMMITTED. A statement that fails ends it, unless it is in a savepoint
+ *   of the application's, which it goes back to.
+ * - The role is that of the client's URI; it needs rights to the application's tables.
+ * - Statements are planned with the settings that the role has there: the planner's settings that
+ *   the library has for its own statements hold no more. Its limits stay: locks are waited
+ *   for as long as the client waits for others, and flagver_statement_ms and flagver_idle_ms
+ *   of the URI hold for the application's statements, too. So does the setting flagver.tenant.
+ * - The connection stays in blocking mode and outside of pipelines between calls of the library.
+ * - Behind a pooler in transaction mode it is good until the transaction ends, like ours.
+ */
+static inline int flagver_txn_connection_postgres(flagver_txn *txn, PGconn **ret_connection,
+                                                  flagver_error *err)
+{
+    void *connection;
+    int r = flagver_txn_connection(txn, PQresStatus(PGRES_COMMAND_OK), PQlibVersion(), &connection,
+                                   err);
+
+    if (r == 0)
+        *ret_connection = (PGconn *)connection;
+    return r;
+}
+
 #ifdef __cplusplus
 }
 #endif

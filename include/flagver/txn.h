@@ -155,6 +155,35 @@ FLAGVER_API int flagver_txn_begin_on(flagver_client *client, void *connection, c
                                      const flagver_txn_options *options, flagver_txn **ret_txn,
                                      flagver_error *err);
 
+/**
+ * The database connection of a transaction: for statements of the application's own in it, so that
+ * its rows and ours are committed together or not at all. Use the typed function of the
+ * database's header (flagver/sqlite.h, flagver/postgres.h), which calls this one.
+ *
+ * The connection is the library's (of an enlisted transaction: the application's own), and lent
+ * until the transaction ends; then it may serve another one at once. What our operations have
+ * changed so far is visible there, and they see what is done there. The application must not
+ *
+ * - end the transaction or go back to a savepoint that it has not set itself
+ * - leave anything that outlasts the transaction: settings, prepared statements, temporary tables,
+ *   functions, handlers of its own
+ * - change rows of the library's
+ * - leave results unread or a statement unfinished when it calls the library again; nor use
+ *   the connection while a call of the library's is under way
+ *
+ * A statement of its own that fails may have ended the transaction (PostgreSQL): then
+ * our calls return FLAGVER_EINVAL, and it can only be freed.
+ *
+ * @param library  tells the caller's copy of the database library from ours; NULL: not compared
+ * @return 0, or
+ *   FLAGVER_EINVAL   another copy of the database library
+ *   FLAGVER_ENOTSUP  this driver has no such thing
+ *   any storage error
+ */
+FLAGVER_API int flagver_txn_connection(flagver_txn *txn, const void *library,
+                                       int32_t library_version, void **ret_connection,
+                                       flagver_error *err);
+
 #ifdef __cplusplus
 }
 #endif

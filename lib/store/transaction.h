@@ -136,6 +136,45 @@ int fv_txn_rest_on(flagver_txn *txn, const char *space, const char *key, struct 
 /* Raise a mark; once in a transaction is enough. */
 int fv_txn_raise(flagver_txn *txn, const char *space, const char *key, flagver_error *err);
 
+/*
+ * Keyed rows. What is read lives as long as the transaction, and has its changes; rev 0: there is
+ * none.
+ */
+int fv_txn_keyed_get(flagver_txn *txn, const char *space, flagver_bytes key,
+                     flagver_keyed_row *ret_row, flagver_error *err);
+
+/*
+ * Write or delete a row that is in the store as `row` says: of this rev, 0: not there. When it is not
+ * any more, that is FLAGVER_EBUSY, now or at the latest at the commit. Copied; put sets rev and time.
+ */
+int fv_txn_keyed_put(flagver_txn *txn, flagver_keyed_row *row, flagver_bytes value,
+                     flagver_error *err);
+int fv_txn_keyed_delete(flagver_txn *txn, const flagver_keyed_row *row, flagver_error *err);
+
+/*
+ * Read a row as it is committed now, and keep others from holding it until the transaction ends; with
+ * `shared` only those who do not hold it shared. `number` as in flagver/driver.h. FLAGVER_ENOTSUP:
+ * this driver cannot.
+ */
+int fv_txn_hold(flagver_txn *txn, const char *space, flagver_bytes key, int64_t number, bool shared,
+                flagver_keyed_row *ret_row, flagver_error *err);
+
+/*
+ * FLAGVER_NEST_BEGIN: what follows can be taken back alone, by FLAGVER_NEST_UNDO, also after an
+ * error; FLAGVER_NEST_KEEP: it stays. Inside of it only keyed rows are read and written (and the
+ * application's own tables): whatever is about records or the log is FLAGVER_EINVAL. Rows that are
+ * held inside of it are not held any more when it is undone. No scan is open at any of the three.
+ * FLAGVER_ENOTSUP: this driver cannot.
+ */
+int fv_txn_nest(flagver_txn *txn, int what, flagver_error *err);
+
+/*
+ * The database library's handle, with everything handed over that was collected; as
+ * flagver_txn_connection(), for which `library` and `version` tell the caller's copy (NULL: any).
+ */
+int fv_txn_connection(flagver_txn *txn, const void *library, int32_t version, void **ret_connection,
+                      flagver_error *err);
+
 /* A fresh UUIDv7. */
 int fv_txn_id(flagver_txn *txn, flagver_id *ret_id, flagver_error *err);
 
