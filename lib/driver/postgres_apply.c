@@ -351,11 +351,9 @@ struct sent {
     bool many;
 };
 
-/* `late` is what was refused behind the call's back: every later one is told. */
 struct fv_pg_sender {
     struct sent list[QUEUED];
     size_t count;
-    flagver_error late;
 };
 
 static void add_text(char *out, size_t size, const char *before, flagver_bytes text)
@@ -621,19 +619,15 @@ static int await_answers(flagver_driver_txn *txn, size_t count, flagver_error *e
 
 int fv_pg_settle(flagver_driver_txn *txn, flagver_error *err)
 {
-    struct fv_pg_sender *sender = txn->sender;
-
     fv_pg_scan_settle(txn);
-    if (txn->behind && take_answers(txn, &sender->late) < 0) {
-        if (sender->late.code == FLAGVER_ECONFLICT)
-            sender->late.code = FLAGVER_EBUSY;
+    if (txn->behind && take_answers(txn, &txn->late) < 0) {
+        if (txn->late.code == FLAGVER_ECONFLICT)
+            txn->late.code = FLAGVER_EBUSY;
         txn->failed = true;
     }
-    if (!sender || !sender->late.code)
-        return 0;
-    if (err)
-        *err = sender->late;
-    return sender->late.code;
+    if (txn->late.code && err)
+        *err = txn->late;
+    return txn->late.code;
 }
 
 int fv_pg_apply(flagver_driver_txn *txn, const flagver_change *changes, size_t count,

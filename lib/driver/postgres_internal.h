@@ -338,6 +338,7 @@ struct flagver_driver_txn {
     bool adopted;
     bool grown;          /* leaves were appended */
     bool failed;         /* the server takes nothing more but ROLLBACK */
+    flagver_error late;  /* what was refused behind a call's back: every later one is told */
     uint32_t savepoint;  /* of an adopted one: its number in this process, and in its name */
     PGresult *before;    /* and what was set before: the tenant, in column 0 */
     struct fv_text copy; /* room for rows on their way into a table */

@@ -653,7 +653,10 @@ void fv_pg_scan_settle(flagver_driver_txn *txn)
         return;
     txn->ahead = NULL;
     cursor->next = fv_pg_receive(txn->conn);
-    txn->failed = txn->failed || PQresultStatus(cursor->next) != PGRES_TUPLES_OK;
+    if (PQresultStatus(cursor->next) != PGRES_TUPLES_OK) {
+        fv_pg_fail(txn->conn, cursor->next, &txn->late);
+        txn->failed = true;
+    }
 }
 
 static int take_ahead(flagver_cursor *cursor, flagver_error *err)

@@ -281,6 +281,42 @@ START_TEST(a_lost_connection_is_not_taken_for_the_end)
 }
 END_TEST
 
+/* What is fetched while the caller does something else is refused: whoever comes next is told why. */
+START_TEST(what_is_refused_ahead_of_its_time_is_told_as_what_it_is)
+{
+    const flagver_query query = all_of("many"), one = { .kind = FLAGVER_QUERY_LOG };
+    flagver_driver_txn *txn;
+    flagver_cursor *cursor, *unused;
+    flagver_row row;
+    int r, seen = 0;
+
+    sql("CREATE FUNCTION public.trap(subject text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN"
+        "  IF subject = 'a01500' THEN RAISE 'it snapped' USING ERRCODE = '57014'; END IF;"
+        "  RETURN true;"
+        "END $$;"
+        "CREATE POLICY trap ON flagver.series AS RESTRICTIVE USING (public.trap(subject))");
+    txn = reading();
+    cursor = scan(txn, &query);
+    do {
+        check_rows(cursor, seen + 1, seen + 1);
+        seen++;
+        r = driver->scan(txn, &one, &unused, &error);
+        if (r == 0)
+            driver->end_scan(unused);
+    } while (r == 0 && seen < 1500);
+    ck_assert_int_eq(r, FLAGVER_EBUSY);
+    ck_assert_ptr_nonnull(strstr(error.message, "it snapped"));
+    ck_assert_str_eq(error.sqlstate, "57014");
+    while ((r = driver->next(cursor, &row, &error)) > 0)
+        seen++;
+    ck_assert_int_lt(seen, 1500);
+    ck_assert_int_eq(r, FLAGVER_EBUSY);
+    ck_assert_ptr_nonnull(strstr(error.message, "it snapped"));
+    driver->end_scan(cursor);
+    driver->rollback(txn);
+}
+END_TEST
+
 /* ---- large payloads ---- */
 
 static void check_body(flagver_bytes body, int i)
@@ -609,6 +645,7 @@ int main(void)
     tcase_add_test(tcase, a_long_scan_goes_on_after_locks_and_changes);
     tcase_add_test(tcase, a_long_scan_goes_on_after_very_many_changes);
     tcase_add_test(tcase, a_lost_connection_is_not_taken_for_the_end);
+    tcase_add_test(tcase, what_is_refused_ahead_of_its_time_is_told_as_what_it_is);
     tcase_add_test(tcase, large_payloads_do_not_fill_the_memory);
     tcase_add_test(tcase, large_payloads_of_items_do_not_fill_the_memory);
     tcase_add_test(tcase, a_large_payload_that_was_shredded_meanwhile_is_none);
