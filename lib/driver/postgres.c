@@ -44,7 +44,9 @@ static int check(flagver_store *store, struct fv_pg *conn, flagver_error *err)
                        store->target.shown, version / 10000);
     if (store->no_upgrade)
         return 0;
-    r = fv_pg_meta_read(conn, &meta, err);
+    r = fv_pg_aside_begin(conn, err);
+    if (r == 0)
+        r = fv_pg_aside_end(conn, fv_pg_meta_read(conn, &meta, err), err);
     return r < 0 ? r : fv_pg_meta_check(&meta, err);
 }
 

@@ -320,6 +320,61 @@ int fv_pg_execute(struct fv_pg *conn, const char *sql, flagver_error *err)
     return finish(conn, PQexec(conn->pq, sql), NULL, err);
 }
 
+/* ---- what is asked outside of a transaction ---- */
+
+/* 0 would be for ever. */
+static int lock_timeout(const struct fv_pg *conn)
+{
+    return conn->store->wait_ms > 0 ? (int)conn->store->wait_ms : 1;
+}
+
+int fv_pg_limit_locks(struct fv_pg *conn, flagver_error *err)
+{
+    char sql[64];
+
+    snprintf(sql, sizeof sql, "SET LOCAL lock_timeout = %d", lock_timeout(conn));
+    return fv_pg_execute(conn, sql, err);
+}
+
+int fv_pg_name_limit(const struct fv_pg *conn, int r, flagver_error *err)
+{
+    flagver_error failure;
+
+    if (r != FLAGVER_EBUSY || !err)
+        return r;
+    failure = *err;
+    if (strcmp(failure.sqlstate, "55P03") == 0)
+        fv_fail(err, r,
+                "what flagver needs is locked, and was not let go of within %d ms (wait_ms)",
+                (int)conn->store->wait_ms);
+    else if (strcmp(failure.sqlstate, "57014") == 0)
+        fv_fail(err, r, "%.600s; it may take %d ms (flagver_statement_ms in the URI)",
+                failure.message, (int)conn->store->target.statement_ms);
+    memcpy(err->sqlstate, failure.sqlstate, sizeof err->sqlstate);
+    return r;
+}
+
+int fv_pg_aside_begin(struct fv_pg *conn, flagver_error *err)
+{
+    int statement_ms = (int)conn->store->target.statement_ms;
+    char sql[200];
+
+    /* "%.0d" of 0 is nothing */
+    snprintf(sql, sizeof sql,
+             "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY; SET LOCAL search_path = pg_catalog; "
+             "SET LOCAL lock_timeout = %d%s%.0d",
+             lock_timeout(conn), statement_ms ? "; SET LOCAL statement_timeout = " : "",
+             statement_ms);
+    return fv_pg_execute(conn, sql, err);
+}
+
+int fv_pg_aside_end(struct fv_pg *conn, int r, flagver_error *err)
+{
+    int end = conn->broken ? r : fv_pg_execute(conn, "ROLLBACK", r < 0 ? NULL : err);
+
+    return r < 0 ? fv_pg_name_limit(conn, r, err) : end;
+}
+
 /* ---- pipelines ---- */
 
 int fv_pg_pipeline_begin(struct fv_pg *conn, flagver_error *err)
@@ -507,11 +562,15 @@ static int look_around(struct fv_pg *conn, flagver_error *err)
         -1, "SELECT pg_catalog.pg_backend_pid()::bigint, rolsuper OR rolbypassrls, "
             "pg_catalog.pg_is_in_recovery() FROM pg_catalog.pg_roles WHERE rolname = current_user"
     };
-    PGresult *result;
-    int r = fv_pg_query(conn, &statement, NULL, &result, err);
+    PGresult *result = NULL;
+    int r = fv_pg_aside_begin(conn, err);
 
-    if (r < 0)
+    if (r == 0)
+        r = fv_pg_aside_end(conn, fv_pg_query(conn, &statement, NULL, &result, err), err);
+    if (r < 0) {
+        PQclear(result);
         return r;
+    }
     conn->pooled = fv_pg_get_number(result, 0, 0) != PQbackendPID(conn->pq);
     conn->bypasses = fv_pg_get_truth(result, 0, 1);
     conn->standby = fv_pg_get_truth(result, 0, 2);

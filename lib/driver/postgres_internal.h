@@ -193,6 +193,19 @@ PGresult *fv_pg_receive(struct fv_pg *conn);
 int fv_pg_execute(struct fv_pg *conn, const char *sql, flagver_error *err);
 
 /*
+ * Around what is asked outside of a store's transactions: a short one, that only reads, with the
+ * limits that those have. fv_pg_aside_end() hands on `r`.
+ */
+int fv_pg_aside_begin(struct fv_pg *conn, flagver_error *err);
+int fv_pg_aside_end(struct fv_pg *conn, int r, flagver_error *err);
+
+/* In a transaction: locks are waited for as long as the store says. */
+int fv_pg_limit_locks(struct fv_pg *conn, flagver_error *err);
+
+/* An error that is about a limit says which one it is; hands on `r`. */
+int fv_pg_name_limit(const struct fv_pg *conn, int r, flagver_error *err);
+
+/*
  * Many statements on one way: queue them, then take their answers in order. After an error the
  * server passes over what is queued behind it; fv_pg_pipeline_end() takes what is still to come,
  * and returns the first error that nobody took. Between begin and end nothing else may be asked.

@@ -8,8 +8,8 @@
 
 #define OLDEST_SERVER 120000
 
-/* Who changes the schema has this lock; the number is "flagver" in ASCII. */
-#define LOCK "SELECT pg_catalog.pg_advisory_xact_lock(28829613227926898)"
+/* Who changes the schema has the lock of this number, which is "flagver" in ASCII. */
+#define LOCK "28829613227926898"
 
 /* ---- what is there ---- */
 
@@ -103,7 +103,9 @@ int fv_pg_schema_version(flagver_store *store, uint32_t *ret_version, flagver_er
 
     if (r < 0)
         return r;
-    r = fv_pg_meta_read(conn, &meta, err);
+    r = fv_pg_aside_begin(conn, err);
+    if (r == 0)
+        r = fv_pg_aside_end(conn, fv_pg_meta_read(conn, &meta, err), err);
     fv_pg_pool_put(conn);
     if (r == 0)
         *ret_version = meta.version;
@@ -272,26 +274,43 @@ static int step(struct fv_pg *conn, uint32_t to, flagver_error *err)
     return r < 0 ? r : to == (below ? below->version : 0);
 }
 
-/*
- * Whoever else changes the schema is waited for as long as that takes; who uses it not longer than
- * for any lock, since those behind us would wait as well.
- */
+/* Whoever else changes the schema is waited for as long as that takes, or not at all. */
+static int lock_schema(struct fv_pg *conn, flagver_error *err)
+{
+    static const struct fv_pg_statement attempt = {
+        -1, "SELECT pg_catalog.pg_try_advisory_xact_lock(" LOCK ")"
+    };
+    PGresult *result;
+    bool locked;
+    int r;
+
+    if (conn->store->wait_ms > 0)
+        return fv_pg_execute(conn, "SELECT pg_catalog.pg_advisory_xact_lock(" LOCK ")", err);
+    r = fv_pg_query(conn, &attempt, NULL, &result, err);
+    if (r < 0)
+        return r;
+    locked = fv_pg_get_truth(result, 0, 0);
+    PQclear(result);
+    return locked ? 0
+                  : fv_fail(err, FLAGVER_EBUSY,
+                            "somebody else is changing the schema, and nobody is waited for "
+                            "(wait_ms is %d)",
+                            (int)conn->store->wait_ms);
+}
+
+/* Who uses it is not waited for longer than for any lock: those behind us would wait as well. */
 static int enter(struct fv_pg *conn, flagver_error *err)
 {
-    struct fv_text limits = FV_TEXT_INIT;
     int r;
 
     r = fv_pg_execute(conn,
                       "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL search_path = "
                       "pg_catalog; SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0; "
-                      "SET LOCAL idle_in_transaction_session_timeout = 0; " LOCK,
+                      "SET LOCAL idle_in_transaction_session_timeout = 0",
                       err);
-    if (r < 0)
-        return r;
-    fv_text_format(&limits, "SET LOCAL lock_timeout = %d", (int)conn->store->wait_ms);
-    r = limits.failed ? fv_fail_memory(err) : fv_pg_execute(conn, limits.data, err);
-    fv_text_clear(&limits);
-    return r;
+    if (r == 0)
+        r = lock_schema(conn, err);
+    return r == 0 ? fv_pg_limit_locks(conn, err) : r;
 }
 
 static int move(struct fv_pg *conn, uint32_t to, flagver_error *err)
@@ -304,6 +323,7 @@ static int move(struct fv_pg *conn, uint32_t to, flagver_error *err)
         r = done < 0 ? done : fv_pg_execute(conn, "COMMIT", err);
         if (r < 0)
             fv_pg_execute(conn, "ROLLBACK", NULL);
+        r = fv_pg_name_limit(conn, r, err);
     } while (r == 0 && !done);
     return r;
 }

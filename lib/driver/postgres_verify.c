@@ -54,7 +54,7 @@ static int forgive(struct check *check, const char *what, int r, const flagver_e
     if (check->conn->broken || r == FLAGVER_ENOMEM || r == FLAGVER_EBUSY) {
         if (err)
             *err = *failure;
-        return r;
+        return fv_pg_name_limit(check->conn, r, err);
     }
     fv_text_reset(&check->line);
     fv_text_format(&check->line, "%s: %s", what, failure->message);
@@ -132,6 +132,8 @@ static int in_transaction(struct check *check, const char *begin, const char *wh
     r = fv_pg_execute(check->conn, begin, &failure);
     if (r == 0)
         r = fv_pg_execute(check->conn, SETTINGS, &failure);
+    if (r == 0)
+        r = fv_pg_limit_locks(check->conn, &failure);
     if (r == 0)
         r = part(check, &failure);
     if (!check->conn->broken)
@@ -827,6 +829,8 @@ static int check_role(struct check *check, const struct role *role, flagver_erro
     } else {
         r = fv_pg_execute(check->conn, WRITING "; " SETTINGS, &failure);
         if (r == 0)
+            r = fv_pg_limit_locks(check->conn, &failure);
+        if (r == 0)
             r = as_role(check, role, &failure);
         if (!check->conn->broken)
             fv_pg_execute(check->conn, "ROLLBACK", NULL);
@@ -868,8 +872,10 @@ static int check_isolation(struct check *check, flagver_error *err)
 static int find_version(struct check *check, bool *ret_there, flagver_error *err)
 {
     struct fv_pg_meta meta = { .version = 0 };
-    int r = fv_pg_meta_read(check->conn, &meta, err);
+    int r = fv_pg_aside_begin(check->conn, err);
 
+    if (r == 0)
+        r = fv_pg_aside_end(check->conn, fv_pg_meta_read(check->conn, &meta, err), err);
     *ret_there = r < 0 || meta.version > 0;
     if (r == FLAGVER_ESCHEMA || r == FLAGVER_ECORRUPT)
         r = 0; /* that will be found */

@@ -691,6 +691,68 @@ START_TEST(ten_processes_at_once_make_it_once)
 }
 END_TEST
 
+static flagver_store *open_waiting(const char *more, int32_t wait_ms, int32_t no_upgrade,
+                                   int expected)
+{
+    flagver_driver_config how = { .size = sizeof how,
+                                  .wait_ms = wait_ms,
+                                  .no_upgrade = no_upgrade };
+    flagver_store *opened = NULL;
+    char path[400];
+
+    snprintf(path, sizeof path, "%s%s",
+             cluster_uri(cluster, database, "owner") + strlen("postgresql:"), more);
+    how.path = path;
+    ck_assert_int_eq(driver->open(&how, &opened, &error), expected);
+    return opened;
+}
+
+/* Whoever waits for nobody is told at once that somebody is there, and is not taken for waiting for ever. */
+START_TEST(who_does_not_wait_tries_once_to_change_the_schema)
+{
+    flagver_store *hasty = open_waiting("", 0, 1, 0);
+    PGconn *other = connect_as(database, "owner");
+
+    PQclear(PQexec(other, "BEGIN; SELECT pg_advisory_xact_lock(28829613227926898)"));
+    assert_fails(FLAGVER_EBUSY, driver->schema_migrate(hasty, 0, &error));
+    assert_words("somebody else is changing the schema");
+    assert_words("wait_ms is 0");
+    PQclear(PQexec(other, "ROLLBACK; BEGIN; SELECT FROM flagver.keyed"));
+    assert_fails(FLAGVER_EBUSY, driver->schema_migrate(hasty, 0, &error));
+    assert_words("not let go of within 0 ms (wait_ms)");
+    ck_assert_uint_eq(version(), FLAGVER_SCHEMA_VERSION);
+    PQclear(PQexec(other, "ROLLBACK"));
+    assert_ok(driver->schema_migrate(hasty, 0, &error));
+    ck_assert_uint_eq(version(), 0);
+    PQfinish(other);
+    driver->close(hasty);
+}
+END_TEST
+
+/* A change of a table that does not end, and a server that is slow with all that is asked. */
+START_TEST(opening_a_store_has_the_limits_that_transactions_have)
+{
+    PGconn *other = connect_as(database, "owner");
+    flagver_store *opened;
+    uint32_t found;
+
+    PQclear(PQexec(other, "BEGIN; ALTER TABLE flagver.meta ADD COLUMN more text"));
+    open_waiting("", 50, 0, FLAGVER_EBUSY);
+    assert_words("not let go of within 50 ms (wait_ms)");
+    opened = open_waiting("", 50, 1, 0);
+    assert_fails(FLAGVER_EBUSY, driver->schema_version(opened, &found, &error));
+    assert_words("50 ms (wait_ms)");
+    assert_fails(FLAGVER_EBUSY,
+                 driver->schema_verify(opened, note_found, note_checked, NULL, &error));
+    assert_words("50 ms (wait_ms)");
+    driver->close(opened);
+    open_waiting("&flagver_statement_ms=50", 20000, 0, FLAGVER_EBUSY);
+    assert_words("it may take 50 ms (flagver_statement_ms in the URI)");
+    PQclear(PQexec(other, "ROLLBACK"));
+    PQfinish(other);
+}
+END_TEST
+
 START_TEST(a_version_that_never_was_is_refused)
 {
     assert_fails(FLAGVER_EINVAL, driver->schema_migrate(store, FLAGVER_SCHEMA_VERSION + 1, &error));
@@ -1109,6 +1171,8 @@ int main(void)
     tcase_add_test(filled, a_role_that_bypasses_policies_is_found);
     tcase_add_test(filled, who_may_not_make_temporary_tables_is_told_what_to_grant);
     tcase_add_test(filled, a_schema_that_is_made_anew_is_another_store);
+    tcase_add_test(filled, who_does_not_wait_tries_once_to_change_the_schema);
+    tcase_add_test(filled, opening_a_store_has_the_limits_that_transactions_have);
     tcase_add_test(filled, a_version_that_never_was_is_refused);
     tcase_add_test(filled, a_role_without_rights_is_told_how_to_get_them);
     tcase_add_test(filled, an_applications_role_takes_nothing_down);
