@@ -424,6 +424,10 @@ typedef struct flagver_adoption {
 #define FLAGVER_MODE_READ 1
 #define FLAGVER_MODE_WRITE 2
 
+#define FLAGVER_NEST_BEGIN 1
+#define FLAGVER_NEST_KEEP 2
+#define FLAGVER_NEST_UNDO 3
+
 /**
  * A driver: a table of functions, to be registered with flagver_driver_register().
  * All are required but `adopt`, `watch_fd` and those from `examine` on. A later version of the
@@ -513,10 +517,6 @@ typedef struct flagver_adoption {
  *                 between the library's calls; open cursors go on. What the application must not
  *                 do there stands at flagver_txn_connection(). NULL: FLAGVER_ENOTSUP.
  */
-#define FLAGVER_NEST_BEGIN 1
-#define FLAGVER_NEST_KEEP 2
-#define FLAGVER_NEST_UNDO 3
-
 typedef struct flagver_driver {
     uint32_t abi;
     uint32_t size;

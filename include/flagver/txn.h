@@ -172,7 +172,9 @@ FLAGVER_API int flagver_txn_begin_on(flagver_client *client, void *connection, c
  *   the connection while a call of the library's is under way
  *
  * A statement of its own that fails may have ended the transaction (PostgreSQL): then
- * our calls return FLAGVER_EINVAL, and it can only be freed.
+ * our calls return FLAGVER_EINVAL, and it can only be freed. Time that runs out is noticed by our
+ * next call; until then others wait. Under an idempotency key that was used before, nothing
+ * that is done there stays: it took place the first time.
  *
  * @param library  tells the caller's copy of the database library from ours; NULL: not compared
  * @return 0, or

@@ -73,6 +73,20 @@ int flagver_txn_begin_on(flagver_client *client, void *connection, const void *l
     return begin(client, &adoption, actor, options, ret_txn, err);
 }
 
+int flagver_txn_connection(flagver_txn *txn, const void *library, int32_t library_version,
+                           void **ret_connection, flagver_error *err)
+{
+    int r;
+
+    if (!txn || !ret_connection)
+        return fv_fail(err, FLAGVER_EINVAL, "%s is NULL", txn ? "ret_connection" : "txn");
+    r = fv_txn_enter(txn, err);
+    if (r < 0)
+        return r;
+    r = fv_txn_connection(txn, library, library_version, ret_connection, err);
+    return fv_txn_leave(txn, r, err);
+}
+
 int flagver_txn_commit(flagver_txn *txn, flagver_error *err)
 {
     return txn ? fv_txn_commit(txn, err) : fv_fail(err, FLAGVER_EINVAL, "txn is NULL");

@@ -6,8 +6,8 @@
 
 #include "util/fail.h"
 
-/* The table as it was first: what came behind it is looked at where `size` has it. */
-#define FIRST_SIZE offsetof(flagver_driver, examine)
+/* The table as it was first, and what it has grown by: looked at where `size` has it. */
+static const size_t sizes[] = { offsetof(flagver_driver, examine), offsetof(flagver_driver, hold) };
 #define DRIVER_LIMIT 32
 #define NAME_LIMIT 32
 
@@ -43,6 +43,16 @@ static bool complete(const flagver_driver *driver)
            driver->changes && !(driver->capabilities & FLAGVER_DRIVER_ENLIST && !driver->adopt);
 }
 
+static bool valid_size(size_t size)
+{
+    size_t i;
+
+    for (i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        if (size == sizes[i])
+            return true;
+    return size >= sizeof(flagver_driver);
+}
+
 static int check(const flagver_driver *driver, flagver_error *err)
 {
     if (!driver)
@@ -50,7 +60,7 @@ static int check(const flagver_driver *driver, flagver_error *err)
     if (driver->abi != FLAGVER_DRIVER_ABI)
         return fv_fail(err, FLAGVER_EINVAL, "the driver was made for ABI %u; this is ABI %u",
                        (unsigned)driver->abi, FLAGVER_DRIVER_ABI);
-    if (driver->size < sizeof *driver && driver->size != FIRST_SIZE)
+    if (!valid_size(driver->size))
         return fv_fail(err, FLAGVER_EINVAL, "the driver's table is %u bytes; %zu are needed",
                        (unsigned)driver->size, sizeof *driver);
     if (!valid_name(driver->name))

@@ -9,8 +9,18 @@
 
 /* ---- changes ---- */
 
+static bool is_keyed(int32_t kind)
+{
+    return kind == FLAGVER_CHANGE_KEYED || kind == FLAGVER_CHANGE_KEYED_DELETE ||
+           kind == FLAGVER_CHANGE_KEYED_EXPIRE;
+}
+
 int fv_txn_change(flagver_txn *txn, const flagver_change *change, flagver_error *err)
 {
+    int r = is_keyed(change->kind) ? 0 : fv_txn_check_flat(txn, err);
+
+    if (r < 0)
+        return r;
     if (!fv_grow(txn->source.memory, (void **)&txn->changes, &txn->change_capacity,
                  txn->change_count, sizeof *txn->changes))
         return fv_fail_memory(err);
@@ -251,10 +261,13 @@ static int find_unlocked(flagver_txn *txn, const struct fv_series_name *names, s
 int fv_txn_lock(flagver_txn *txn, const struct fv_series_name *names, size_t count,
                 flagver_error *err)
 {
-    struct fv_series **list = fv_allocate(txn->source.memory, (count + 1) * sizeof *list);
+    struct fv_series **list;
     size_t unlocked = 0;
-    int r;
+    int r = fv_txn_check_flat(txn, err);
 
+    if (r < 0)
+        return r;
+    list = fv_allocate(txn->source.memory, (count + 1) * sizeof *list);
     if (!list)
         return fv_fail_memory(err);
     r = find_unlocked(txn, names, count, list, &unlocked, err);
@@ -268,10 +281,13 @@ int fv_txn_series(flagver_txn *txn, const char *phase, const char *subject, bool
                   struct fv_series **ret_series, flagver_error *err)
 {
     const struct fv_series_name name = { phase, subject };
-    uint32_t number = number_of(txn, phase, subject);
     struct fv_series *series;
-    int r;
+    uint32_t number;
+    int r = fv_txn_check_flat(txn, err);
 
+    if (r < 0)
+        return r;
+    number = number_of(txn, phase, subject);
     if (number == FV_MAP_NONE)
         return fv_fail_memory(err);
     if (!txn->series[number]) {
@@ -558,7 +574,9 @@ int fv_txn_raise(flagver_txn *txn, const char *space, const char *key, flagver_e
 
     if (!row)
         return fv_fail_memory(err);
-    r = fv_txn_rest_on(txn, space, key, &mark, err);
+    r = fv_txn_check_flat(txn, err);
+    if (r == 0)
+        r = fv_txn_rest_on(txn, space, key, &mark, err);
     if (r < 0 || mark.raised)
         return r;
     *row = (flagver_keyed_row){ .tenant = fv_bytes(txn->source.tenant),
@@ -601,7 +619,10 @@ static int check_rests(flagver_txn *txn, flagver_error *err)
 int fv_txn_leaf(flagver_txn *txn, const struct fv_audit_leaf *leaf, flagver_error *err)
 {
     struct fv_audit_leaf *staged;
+    int r = fv_txn_check_flat(txn, err);
 
+    if (r < 0)
+        return r;
     if (!fv_grow(txn->source.memory, (void **)&txn->leaves, &txn->leaf_capacity, txn->leaf_count,
                  sizeof *txn->leaves))
         return fv_fail_memory(err);

@@ -20,6 +20,12 @@ struct fv_rest {
 };
 #define FV_RESTS 2
 
+/* What a part of a transaction that is taken back leaves behind. */
+struct fv_before {
+    uint64_t staged;
+    bool store_failed, flushed;
+};
+
 struct flagver_txn {
     struct fv_txn_source source;
     struct fv_arena arena;
@@ -66,6 +72,10 @@ struct flagver_txn {
     struct fv_audit_leaf *leaves;
     size_t leaf_count, leaf_capacity;
     bool flushed; /* the driver has got something already */
+
+    bool lent; /* the application has the connection, and may have written */
+    bool nested;
+    struct fv_before before; /* of the nested part */
 };
 
 const flagver_driver *fv_txn_driver(const flagver_txn *txn);
@@ -73,6 +83,9 @@ const flagver_driver *fv_txn_driver(const flagver_txn *txn);
 /* A scan of what the driver has, whatever is staged. */
 int fv_txn_scan_store(flagver_txn *txn, const flagver_query *query, flagver_cursor **ret_cursor,
                       flagver_error *err);
+
+/* FLAGVER_EINVAL inside of a nested part, for what cannot be taken back alone. */
+int fv_txn_check_flat(const flagver_txn *txn, flagver_error *err);
 
 /* Every result of a driver's call in the transaction goes through here. Returns it. */
 int fv_txn_outcome(flagver_txn *txn, int r);

@@ -3,7 +3,6 @@
 #include "store/store.h"
 
 #include <errno.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -223,7 +222,7 @@ int fv_store_examine(const struct fv_store *store,
 {
     const flagver_driver *driver = store->driver;
 
-    if (driver->size <= offsetof(flagver_driver, examine) || !driver->examine)
+    if (!FV_DRIVER_HAS(driver, examine))
         return fv_fail(err, FLAGVER_ENOTSUP, "the driver \"%s\" has nothing to tell", driver->name);
     return driver->examine(store->handle, visit, data, err);
 }

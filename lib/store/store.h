@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stddef.h>
 
 #include "crypto/crypto.h"
 #include "flagver/driver.h"
@@ -17,6 +18,10 @@
 #define FV_TENANT_LIMIT 128
 #define FV_WAIT_MS 5000
 #define FV_ID_RANDOM 10 /* bytes an id takes */
+
+/* Is this member of a driver's table there, which it may be too short for? */
+#define FV_DRIVER_HAS(driver, member) \
+    ((driver)->size > offsetof(flagver_driver, member) && (driver)->member)
 
 struct flagver_txn;
 struct fv_waiter; /* in the queue at the gate */

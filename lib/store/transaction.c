@@ -339,13 +339,14 @@ int fv_txn_leave(flagver_txn *txn, int r, const flagver_error *err)
     return r;
 }
 
+/* Not one whose connection the application has: it may be using that at this moment. */
 bool fv_txn_expire(flagver_txn *txn)
 {
     bool over;
 
     if (pthread_mutex_trylock(&txn->lock) != 0)
         return false;
-    over = txn->state == FV_TXN_OPEN && fv_monotonic_ms() > txn->deadline;
+    over = txn->state == FV_TXN_OPEN && !txn->lent && fv_monotonic_ms() > txn->deadline;
     if (over) {
         txn->at_gate = false;
         time_out(txn);
@@ -417,7 +418,7 @@ static int commit_changes(flagver_txn *txn, flagver_error *err)
 /* Operations that found nothing to do must find nothing to do again under the caller's key. */
 static bool has_something_to_write(const flagver_txn *txn)
 {
-    return txn->change_count || txn->leaf_count || txn->flushed ||
+    return txn->change_count || txn->leaf_count || txn->flushed || txn->lent ||
            (txn->operations.length && !txn->key_is_ours);
 }
 
