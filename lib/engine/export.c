@@ -1,77 +1,34 @@
-#define _POSIX_C_SOURCE 200809L /* open() with O_CLOEXEC, fsync(), clock_gettime() */
+#define _POSIX_C_SOURCE 200809L /* stat() */
 
-#include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
 
+#include "engine/outfile.h"
 #include "engine/rows.h"
 #include "engine/transfer.h"
 #include "store/sealing.h"
 #include "util/fail.h"
 #include "util/map.h"
 
-#define FLUSH_AT 65536u
-
 /* ---- the file ---- */
 
 struct output {
-    const char *path;      /* what it is going to be called */
-    struct fv_text beside; /* what it is called until it is complete */
-    bool replace;          /* what has that name already */
-    int file;
-    struct fv_text buffer;
+    struct fv_outfile file;
+    struct fv_text line;
     struct fv_digest *digest; /* of all lines so far */
     uint64_t records;
 };
 
-static int fail_io(const struct output *output, flagver_error *err)
-{
-    return fv_fail_errno(err, FLAGVER_EIO, errno, "%.500s", output->path);
-}
-
-/* No other export that is under way writes there: not of this moment and process. */
-static int name_beside(struct output *output, flagver_error *err)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    fv_text_format(&output->beside, "%s.%ld-%09ld.part", output->path, (long)getpid(),
-                   (long)now.tv_nsec);
-    return output->beside.failed ? fv_fail_memory(err) : 0;
-}
-
-/* Replacing a device, a pipe, or the store itself by a file is not what anybody wants. */
+/* Replacing the store itself by a file is not what anybody wants. */
 static int check_target(const char *uri, const char *path, flagver_error *err)
 {
     const char *colon = strchr(uri, ':');
     struct stat target, store;
 
-    if (stat(path, &target) < 0)
-        return 0;
-    if (!S_ISREG(target.st_mode))
-        return fv_fail(err, FLAGVER_EIO, "%.500s: not a regular file", path);
-    if (colon && stat(colon + 1, &store) == 0 && store.st_dev == target.st_dev &&
-        store.st_ino == target.st_ino)
+    if (stat(path, &target) == 0 && colon && stat(colon + 1, &store) == 0 &&
+        store.st_dev == target.st_dev && store.st_ino == target.st_ino)
         return fv_fail(err, FLAGVER_EINVAL, "%.500s is the store itself", path);
     return 0;
-}
-
-static int fail_there(const struct output *output, flagver_error *err)
-{
-    return fv_fail(err, FLAGVER_EEXIST, "%.500s is there already", output->path);
-}
-
-static int open_file(struct output *output, flagver_error *err)
-{
-    do
-        output->file = open(output->beside.data, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    while (output->file < 0 && errno == EINTR);
-    return output->file >= 0 ? 0 : fail_io(output, err);
 }
 
 static int open_output(struct output *output, const struct fv_store *store, const char *path,
@@ -79,52 +36,30 @@ static int open_output(struct output *output, const struct fv_store *store, cons
 {
     int r;
 
-    *output =
-        (struct output){ .path = path, .replace = replace, .file = -1, .beside = FV_TEXT_INIT };
-    output->buffer = (struct fv_text)FV_TEXT_INIT;
+    *output = (struct output){ .file = FV_OUTFILE_INIT, .line = FV_TEXT_INIT };
     output->digest = fv_digest_new(store->crypto);
     if (!output->digest)
         return fv_fail_memory(err);
     fv_digest_start(output->digest);
-    r = replace                   ? check_target(store->uri, path, err)
-        : access(path, F_OK) == 0 ? fail_there(output, err)
-                                  : 0;
-    if (r == 0)
-        r = name_beside(output, err);
-    return r == 0 ? open_file(output, err) : r;
-}
-
-static int flush(struct output *output, flagver_error *err)
-{
-    const char *at = output->buffer.data, *end = at + output->buffer.length;
-    ssize_t written;
-
-    while (at < end) {
-        written = write(output->file, at, (size_t)(end - at));
-        if (written >= 0)
-            at += written;
-        else if (errno != EINTR)
-            return fail_io(output, err);
-    }
-    fv_text_reset(&output->buffer);
-    return 0;
+    r = check_target(store->uri, path, err);
+    return r == 0 ? fv_outfile_open(&output->file, path, replace, err) : r;
 }
 
 static int put(struct output *output, const struct fv_transfer *line, flagver_error *err)
 {
-    struct fv_text *buffer = &output->buffer;
-    size_t before = buffer->length;
+    struct fv_text *text = &output->line;
     int r;
 
-    r = fv_transfer_write(buffer, line, err);
+    fv_text_reset(text);
+    r = fv_transfer_write(text, line, err);
     if (r < 0)
         return r;
-    fv_text_add_char(buffer, '\n');
-    if (buffer->failed)
+    fv_text_add_char(text, '\n');
+    if (text->failed)
         return fv_fail_memory(err);
-    fv_digest_add(output->digest, buffer->data + before, buffer->length - before);
+    fv_digest_add(output->digest, text->data, text->length);
     output->records++;
-    return buffer->length >= FLUSH_AT ? flush(output, err) : 0;
+    return fv_outfile_add(&output->file, text->data, text->length, err);
 }
 
 static int put_header(struct output *output, flagver_error *err)
@@ -146,82 +81,11 @@ static int put_end(struct output *output, flagver_error *err)
     return put(output, &line, err);
 }
 
-/* -1 in *ret_directory where directories cannot be opened. */
-static int open_directory(const struct output *output, int *ret_directory, flagver_error *err)
-{
-    const char *slash = strrchr(output->path, '/');
-    struct fv_text name = FV_TEXT_INIT;
-
-    if (slash)
-        fv_text_add_bytes(&name, output->path, (size_t)(slash - output->path) + 1);
-    else
-        fv_text_add(&name, ".");
-    if (name.failed)
-        return fv_fail_memory(err);
-    *ret_directory = open(name.data, O_RDONLY | O_CLOEXEC | O_DIRECTORY);
-    fv_text_clear(&name);
-    return 0;
-}
-
-/* Unlike rename(), link() never replaces anything; but not every file system has it. */
-static int give_new_name(const struct output *output, flagver_error *err)
-{
-    if (link(output->beside.data, output->path) == 0) {
-        unlink(output->beside.data);
-        return 0;
-    }
-    if (errno == EEXIST || access(output->path, F_OK) == 0)
-        return fail_there(output, err);
-    return rename(output->beside.data, output->path) < 0 ? fail_io(output, err) : 0;
-}
-
-static int give_name(const struct output *output, flagver_error *err)
-{
-    if (!output->replace)
-        return give_new_name(output, err);
-    return rename(output->beside.data, output->path) < 0 ? fail_io(output, err) : 0;
-}
-
-/* A power cut undoes a new name as long as the directory is not written. */
-static int put_in_place(const struct output *output, int directory, flagver_error *err)
-{
-    int r = give_name(output, err);
-
-    if (r < 0)
-        return r;
-    if (directory >= 0 && fsync(directory) < 0 && errno != EINVAL)
-        return fail_io(output, err);
-    return 0;
-}
-
-static int complete(struct output *output, flagver_error *err)
-{
-    int directory = -1, file = output->file, r;
-
-    r = flush(output, err);
-    if (r < 0)
-        return r;
-    if (fsync(file) < 0)
-        return fail_io(output, err);
-    output->file = -1;
-    if (close(file) < 0)
-        return fail_io(output, err);
-
-    r = open_directory(output, &directory, err);
-    if (r == 0)
-        r = put_in_place(output, directory, err);
-    if (directory >= 0)
-        close(directory);
-    return r;
-}
-
 static void clear_output(struct output *output)
 {
-    if (output->file >= 0)
-        close(output->file);
+    fv_outfile_clear(&output->file);
     fv_digest_free(output->digest);
-    fv_text_clear(&output->buffer);
-    fv_text_clear(&output->beside);
+    fv_text_clear(&output->line);
 }
 
 /* ---- what is in it ---- */
@@ -363,7 +227,7 @@ static int put_everything(struct output *output, struct fv_store *store,
         r = put_tenant(output, store, tenants->names[i].text, err);
     if (r == 0)
         r = put_end(output, err);
-    return r == 0 ? complete(output, err) : r;
+    return r == 0 ? fv_outfile_complete(&output->file, err) : r;
 }
 
 static int write_file(struct fv_store *store, const struct fv_map *tenants, const char *path,
@@ -373,11 +237,8 @@ static int write_file(struct fv_store *store, const struct fv_map *tenants, cons
     int r;
 
     r = open_output(&output, store, path, replace, err);
-    if (r == 0) {
+    if (r == 0)
         r = put_everything(&output, store, tenants, err);
-        if (r < 0)
-            unlink(output.beside.data);
-    }
     clear_output(&output);
     return r;
 }
