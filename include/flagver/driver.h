@@ -494,16 +494,18 @@ typedef struct flagver_adoption {
  *                 one that is not OK says what to do. Also without a schema. What cannot be found
  *                 out is a line, too. Changes nothing; may take seconds.
  *
- * hold            in a transaction that writes: make a keyed row the transaction's own until it ends
- *                 and read it as it is then. `row` has space and key on entry and all of it on
- *                 return, rev 0: there is no such row; its texts and value may then be the driver's,
- *                 until the next call for the transaction. With `shared` others may hold it shared
- *                 at the same time, without nobody else holds it, and those who come later do
- *                 not pass who waits for that. It keeps away only who holds the row, too. `number`
- *                 stands for the row: the library has chosen it at random, once for all; a driver
- *                 may lock it instead. Never called behind lock_log. NULL: with ONE_WRITER and
- *                 without PROCESSES and `adopt` nobody else is there, and the library scans for
- *                 the row; for others what needs it is FLAGVER_ENOTSUP.
+ * The last three are called in transactions that write, adopted ones included:
+ *
+ * hold            make a keyed row the transaction's own until it ends, and read it as it is then.
+ *                 `row` has space and key on entry and all of it on return, rev 0: there is no
+ *                 such row; its texts and value may then be the driver's, until the next call
+ *                 for the transaction. With `shared` others may hold it shared at the same time,
+ *                 without nobody else holds it, and those who come later do not pass who waits
+ *                 for that. It keeps away only who holds the row, too. `number` stands for the
+ *                 row: the library has chosen it at random, once for all; a driver may lock it
+ *                 instead. Never called behind lock_log. NULL: with ONE_WRITER and without
+ *                 PROCESSES and ENLIST nobody else is there, and the library scans for the row;
+ *                 for others what needs it is FLAGVER_ENOTSUP.
  * nest            FLAGVER_NEST_BEGIN: from here on things can be taken back. FLAGVER_NEST_UNDO does
  *                 so, with our changes and what the application has done on `connection`; the
  *                 transaction then goes on, also when a change was refused or a statement of

@@ -348,4 +348,7 @@ const flagver_driver fv_sqlite_driver = {
     .next = fv_sqlite_next,
     .end_scan = fv_sqlite_end_scan,
     .changes = changes,
+    .hold = fv_sqlite_hold,
+    .nest = fv_sqlite_nest,
+    .connection = fv_sqlite_lend,
 };

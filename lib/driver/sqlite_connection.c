@@ -243,7 +243,7 @@ void fv_sqlite_disconnect(struct fv_sqlite *conn, bool keep_log)
     fv_sqlite_finalize(conn);
     if (conn->db && keep_log)
         sqlite3_db_config(conn->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL);
-    sqlite3_close(conn->db);
+    sqlite3_close_v2(conn->db); /* an application may have left a statement behind */
     fv_release(conn->store->memory, conn);
 }
 

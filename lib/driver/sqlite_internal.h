@@ -15,6 +15,8 @@
  * sqlite_schema.c      the schema: which one is there, up and down
  * sqlite_verify.c      the schema: is it what it should be
  * sqlite_txn.c         transactions, our own and the application's
+ * sqlite_within.c      in them: rows that are held, parts that are taken back, statements of the
+ *                      application's
  * sqlite_apply.c       what a transaction writes
  * sqlite_scan.c        what it reads
  * sqlite.c             the driver's table, and what has no transaction
@@ -47,6 +49,8 @@ enum fv_sql {
     FV_SQL_LOCK_SERIES,
     FV_SQL_LOG_SIZE,
     FV_SQL_REQUEST,
+    FV_SQL_WRITE,
+    FV_SQL_HOLD,
     FV_SQL_SETTLE,
     FV_SQL_SERIES_NEW,
     FV_SQL_SERIES_CHANGE,
@@ -295,9 +299,12 @@ struct flagver_driver_txn {
     flagver_bytes tenant;
     int mode;
     bool adopted;
-    uint32_t savepoint; /* of an adopted one: its number in this process, and in its name */
-    bool shredded;      /* what is gone is not to stay in the log */
-    bool failed;        /* a change could not be made; what was made before it must not stay */
+    uint32_t savepoint;  /* of an adopted one: its number in this process, and in its name */
+    bool shredded;       /* what is gone is not to stay in the log */
+    bool failed;         /* a change could not be made; what was made before it must not stay */
+    bool nested;         /* there are two savepoints more: see fv_sqlite_nest() */
+    bool lent;           /* the application has the connection */
+    struct fv_text held; /* the value of the row that was held last */
 };
 
 int fv_sqlite_begin(flagver_store *store, flagver_bytes tenant, int mode,
@@ -311,6 +318,17 @@ int fv_sqlite_outcome(flagver_store *store, flagver_bytes tenant, flagver_bytes 
 int fv_sqlite_lock(flagver_driver_txn *txn, flagver_series_row *series, size_t count, int try_only,
                    flagver_error *err);
 int fv_sqlite_lock_log(flagver_driver_txn *txn, uint64_t *ret_size, flagver_error *err);
+
+int fv_sqlite_hold(flagver_driver_txn *txn, flagver_keyed_row *row, int64_t number, int shared,
+                   flagver_error *err);
+int fv_sqlite_nest(flagver_driver_txn *txn, int what, flagver_error *err);
+int fv_sqlite_lend(flagver_driver_txn *txn, flagver_adoption *adoption, flagver_error *err);
+
+/* Is the application's SQLite the library's? */
+int fv_sqlite_check_library(const flagver_adoption *adoption, flagver_error *err);
+
+/* Statements for savepoints; `format` has the transaction's number twice, or once. */
+int fv_sqlite_run_savepoints(flagver_driver_txn *txn, const char *format, flagver_error *err);
 
 /* Is the transaction still there? SQLite ends it by itself after some errors. */
 int fv_sqlite_check_open(const flagver_driver_txn *txn, flagver_error *err);

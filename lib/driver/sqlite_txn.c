@@ -20,7 +20,9 @@ static flagver_driver_txn *new_txn(flagver_store *store, flagver_bytes tenant, i
     if (tenant.length)
         memcpy(name, tenant.data, tenant.length);
     name[tenant.length] = 0;
-    *txn = (flagver_driver_txn){ .store = store, .tenant = { name, tenant.length }, .mode = mode };
+    *txn = (flagver_driver_txn){
+        .store = store, .tenant = { name, tenant.length }, .mode = mode, .held = FV_TEXT_INIT
+    };
     return txn;
 }
 
@@ -34,6 +36,7 @@ static void free_txn(flagver_driver_txn *txn)
     } else {
         fv_sqlite_pool_put(store, txn->mode, txn->conn);
     }
+    fv_text_clear(&txn->held);
     fv_release(store->memory, txn);
 }
 
@@ -85,17 +88,18 @@ int fv_sqlite_begin(flagver_store *store, flagver_bytes tenant, int mode,
  * that succeeds the outer one is there too, for the application can only take back or end both. Its
  * changes belong to the outer one's.
  */
-static int run_savepoints(struct fv_sqlite *conn, const char *format, uint32_t number,
-                          flagver_error *err)
+int fv_sqlite_run_savepoints(flagver_driver_txn *txn, const char *format, flagver_error *err)
 {
     char sql[160];
 
-    snprintf(sql, sizeof sql, format, number, number);
-    return fv_sqlite_execute(conn, sql, err);
+    snprintf(sql, sizeof sql, format, txn->savepoint, txn->savepoint);
+    return fv_sqlite_execute(txn->conn, sql, err);
 }
 
 #define SET_BOTH "SAVEPOINT flagver_%" PRIu32 "; SAVEPOINT flagver_%" PRIu32 "_in"
 #define SET_AGAIN "RELEASE flagver_%" PRIu32 "_in; SAVEPOINT flagver_%" PRIu32 "_in"
+#define SET_NESTED_AGAIN \
+    "RELEASE flagver_%" PRIu32 "_nested_in; SAVEPOINT flagver_%" PRIu32 "_nested_in"
 #define UNDO "ROLLBACK TO flagver_%" PRIu32 "; RELEASE flagver_%" PRIu32
 #define RELEASE_BOTH "RELEASE flagver_%" PRIu32
 
@@ -105,9 +109,9 @@ static int join_in(flagver_driver_txn *txn, flagver_error *err)
     int r;
 
     txn->savepoint = (uint32_t)atomic_fetch_add(&count, 1);
-    r = run_savepoints(txn->conn, SET_BOTH, txn->savepoint, err);
+    r = fv_sqlite_run_savepoints(txn, SET_BOTH, err);
     if (r < 0)
-        run_savepoints(txn->conn, UNDO, txn->savepoint, NULL);
+        fv_sqlite_run_savepoints(txn, UNDO, NULL);
     return r;
 }
 
@@ -120,17 +124,16 @@ static int explain_missing(int r, flagver_error *err)
                : r;
 }
 
+/* The one that is right inside of another one, which is our outermost or that of a nested part. */
 int fv_sqlite_check_joined(flagver_driver_txn *txn, flagver_error *err)
 {
-    return txn->adopted
-               ? explain_missing(run_savepoints(txn->conn, SET_AGAIN, txn->savepoint, err), err)
-               : 0;
+    const char *format = txn->nested ? SET_NESTED_AGAIN : SET_AGAIN;
+
+    return txn->adopted ? explain_missing(fv_sqlite_run_savepoints(txn, format, err), err) : 0;
 }
 
-static int check_adoption(const flagver_adoption *adoption, flagver_error *err)
+int fv_sqlite_check_library(const flagver_adoption *adoption, flagver_error *err)
 {
-    if (!adoption->connection)
-        return fv_fail(err, FLAGVER_EINVAL, "the connection is NULL");
     /* Two copies of SQLite in a process undo each other's locks on a file. */
     if (adoption->library != (const void *)sqlite3_sourceid() ||
         adoption->version != sqlite3_libversion_number())
@@ -138,9 +141,19 @@ static int check_adoption(const flagver_adoption *adoption, flagver_error *err)
                        "the connection comes from another copy of SQLite (%d) than this library's "
                        "(%d); both must use one",
                        (int)adoption->version, sqlite3_libversion_number());
-    if (sqlite3_get_autocommit(adoption->connection))
-        return fv_fail(err, FLAGVER_EINVAL, "no transaction is open on the connection");
     return 0;
+}
+
+static int check_adoption(const flagver_adoption *adoption, flagver_error *err)
+{
+    int r;
+
+    if (!adoption->connection)
+        return fv_fail(err, FLAGVER_EINVAL, "the connection is NULL");
+    r = fv_sqlite_check_library(adoption, err);
+    if (r == 0 && sqlite3_get_autocommit(adoption->connection))
+        return fv_fail(err, FLAGVER_EINVAL, "no transaction is open on the connection");
+    return r;
 }
 
 static int check_same_store(struct fv_sqlite *conn, flagver_error *err)
@@ -209,12 +222,12 @@ int fv_sqlite_adopt(flagver_store *store, flagver_bytes tenant, const flagver_ad
 static void undo_adopted(flagver_driver_txn *txn)
 {
     if (!sqlite3_get_autocommit(txn->conn->db))
-        run_savepoints(txn->conn, UNDO, txn->savepoint, NULL);
+        fv_sqlite_run_savepoints(txn, UNDO, NULL);
 }
 
 static int release(flagver_driver_txn *txn, flagver_error *err)
 {
-    return explain_missing(run_savepoints(txn->conn, RELEASE_BOTH, txn->savepoint, err), err);
+    return explain_missing(fv_sqlite_run_savepoints(txn, RELEASE_BOTH, err), err);
 }
 
 /* ---- the end ---- */
@@ -226,10 +239,13 @@ int fv_sqlite_check_open(const flagver_driver_txn *txn, flagver_error *err)
                        "a change of this transaction was refused; it can only be rolled back");
     if (!sqlite3_get_autocommit(txn->conn->db))
         return 0;
-    return txn->adopted
-               ? fv_fail(err, FLAGVER_EINVAL, "the application's transaction is not open any more")
-               : fv_fail(err, FLAGVER_EUNAVAILABLE,
-                         "%.500s: SQLite has rolled the transaction back", txn->store->path);
+    if (txn->adopted)
+        return fv_fail(err, FLAGVER_EINVAL, "the application's transaction is not open any more");
+    return txn->lent ? fv_fail(err, FLAGVER_EINVAL,
+                               "the application has ended the transaction, or a statement of its "
+                               "own has")
+                     : fv_fail(err, FLAGVER_EUNAVAILABLE,
+                               "%.500s: SQLite has rolled the transaction back", txn->store->path);
 }
 
 /*
@@ -280,10 +296,23 @@ static int commit_write(struct fv_sqlite *conn, flagver_error *err)
     return FLAGVER_EUNKNOWN;
 }
 
+/* What the application has left unfinished would keep the connection's state from the next one. */
+static void take_back_connection(flagver_driver_txn *txn)
+{
+    sqlite3_stmt *statement = NULL;
+
+    if (txn->adopted || !txn->lent)
+        return;
+    while ((statement = sqlite3_next_stmt(txn->conn->db, statement)))
+        if (sqlite3_stmt_busy(statement))
+            sqlite3_reset(statement);
+}
+
 int fv_sqlite_commit(flagver_driver_txn *txn, flagver_error *err)
 {
     int r = 0;
 
+    take_back_connection(txn);
     if (txn->mode == FLAGVER_MODE_WRITE)
         r = fv_sqlite_check_open(txn, err);
     if (r < 0) {
@@ -307,6 +336,7 @@ int fv_sqlite_commit(flagver_driver_txn *txn, flagver_error *err)
 
 void fv_sqlite_rollback(flagver_driver_txn *txn)
 {
+    take_back_connection(txn);
     if (txn->adopted)
         undo_adopted(txn);
     else
