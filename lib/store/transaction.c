@@ -47,6 +47,16 @@ bool fv_txn_is_enlisted(const flagver_txn *txn)
     return txn->adopted;
 }
 
+int64_t fv_txn_began(const flagver_txn *txn)
+{
+    return txn->time;
+}
+
+bool fv_txn_is_first_try(const flagver_txn *txn)
+{
+    return txn->key_is_ours && txn->key_is_fresh;
+}
+
 const flagver_actor *fv_txn_who(const flagver_txn *txn)
 {
     return &txn->who;

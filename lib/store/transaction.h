@@ -101,6 +101,12 @@ const flagver_actor *fv_txn_who(const flagver_txn *txn);
 struct fv_arena *fv_txn_arena(flagver_txn *txn); /* lives as long as the transaction */
 const struct fv_txn_source *fv_txn_source(const flagver_txn *txn);
 
+/* When its first operation began, in µs. */
+int64_t fv_txn_began(const flagver_txn *txn);
+
+/* Is another try to follow, for certain, when others turn out to have been faster? */
+bool fv_txn_is_first_try(const flagver_txn *txn);
+
 /* The series, locked; a new one when it is not there and `create`, else FLAGVER_ENOTFOUND. */
 int fv_txn_series(flagver_txn *txn, const char *phase, const char *subject, bool create,
                   struct fv_series **ret_series, flagver_error *err);

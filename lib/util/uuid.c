@@ -32,6 +32,16 @@ flagver_id fv_uuid_next(struct fv_uuid_state *state, int64_t now_ms, const uint8
     return id;
 }
 
+flagver_id fv_uuid_of_hash(int version, const uint8_t *hash)
+{
+    flagver_id id;
+
+    memcpy(id.bytes, hash, sizeof id.bytes);
+    id.bytes[6] = (uint8_t)(version << 4 | (id.bytes[6] & 0xf));
+    id.bytes[8] = (uint8_t)(0x80 | (id.bytes[8] & 0x3f));
+    return id;
+}
+
 static bool dash_at(int digit)
 {
     return digit == 8 || digit == 12 || digit == 16 || digit == 20;

@@ -1,5 +1,5 @@
 /*
- * UUIDs, version 7 (RFC 9562): 48 bits of milliseconds, a 12-bit counter that
+ * UUIDs (RFC 9562). Version 7: 48 bits of milliseconds, a 12-bit counter that
  * begins at a random place below its middle in each millisecond (section 6.2,
  * method 1), 62 random bits. They never go backwards, not even with the clock.
  * Pure: time and randomness come in.
@@ -16,6 +16,9 @@ struct fv_uuid_state {
 
 /* The next id; `random` is fresh for each. */
 flagver_id fv_uuid_next(struct fv_uuid_state *state, int64_t now_ms, const uint8_t random[10]);
+
+/* The first 16 bytes of a hash, with a version from 1 to 15 and the variant put in. */
+flagver_id fv_uuid_of_hash(int version, const uint8_t *hash);
 
 #define FV_UUID_TEXT 37 /* with its NUL */
 void fv_uuid_text(const flagver_id *id, char out[FV_UUID_TEXT]);
