@@ -38,6 +38,7 @@
 #include "flagver/base.h"
 #include "flagver/client.h"
 #include "flagver/context.h"
+#include "flagver/flag.h"
 #include "flagver/txn.h"
 
 #ifdef __cplusplus
@@ -319,8 +320,8 @@ FLAGVER_API void flagver_route_result_clear(flagver_route_result *result);
  *   what the side returned
  */
 FLAGVER_API int flagver_route_read(flagver_route *route, const char *key,
-                                   const flagver_route_call *call,
-                                   flagver_route_result *ret_result, flagver_error *err);
+                                   const flagver_route_call *call, flagver_route_result *ret_result,
+                                   flagver_error *err);
 
 /**
  * Write a record: the authority, and where the stage says so the other side. A failure of the other

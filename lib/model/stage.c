@@ -2,16 +2,7 @@
 
 #include <string.h>
 
-enum {
-    OFF = FLAGVER_STAGE_OFF,
-    DUALWRITE,
-    BACKFILL,
-    SHADOW,
-    RAMP,
-    LIVE,
-    RAMPDOWN,
-    COMPLETE
-};
+enum { OFF = FLAGVER_STAGE_OFF, DUALWRITE, BACKFILL, SHADOW, RAMP, LIVE, RAMPDOWN, COMPLETE };
 
 /* One row a stage; a side that is asked first stands first. */
 struct stage {
@@ -117,9 +108,8 @@ static uint32_t gates_back(int from, bool flip)
 {
     if (!flip)
         return 0;
-    return stages_by_number[from].write.both
-               ? FV_GATE_WHOLE
-               : FV_GATE_WHOLE | FV_GATE_VERIFIED | FV_GATE_REPAIRED;
+    return stages_by_number[from].write.both ? FV_GATE_WHOLE
+                                             : FV_GATE_WHOLE | FV_GATE_VERIFIED | FV_GATE_REPAIRED;
 }
 
 static bool is_next(uint32_t stages, int from, int to)
@@ -146,7 +136,7 @@ int fv_stage_change(uint32_t stages, int from, int to, struct fv_stage_change *r
                                             .flip = before.primary != after.primary,
                                             .starts = !before.both && after.both,
                                             .ends = before.both && !after.both };
-    ret_change->gates =
-        ret_change->back ? gates_back(from, ret_change->flip) : gates_ahead(from, to);
+    ret_change->gates = ret_change->back ? gates_back(from, ret_change->flip)
+                                         : gates_ahead(from, to);
     return 0;
 }

@@ -24,8 +24,9 @@ static inline enum fv_side fv_side_other(enum fv_side side)
 }
 
 struct fv_stage_plan {
-    enum fv_side primary; /* of a read: whose answer it is; of a write: the authority, which comes first */
-    bool both;            /* the other one as well */
+    enum fv_side
+        primary; /* of a read: whose answer it is; of a write: the authority, which comes first */
+    bool both;   /* the other one as well */
 };
 
 /* `moved`: in RAMP, this key is read from the new side (fv_stage_moved). */
@@ -45,7 +46,8 @@ int fv_stage_parse(const char *name, size_t length);
 bool fv_stage_in(int stage, uint32_t stages);
 
 /* What must be true before a migration goes on. */
-#define FV_GATE_WHOLE 1u    /* the side that is not believed has everything: copied, or written all along */
+#define FV_GATE_WHOLE \
+    1u /* the side that is not believed has everything: copied, or written all along */
 #define FV_GATE_VERIFIED 2u /* the sides were compared since both are written, and are equal */
 #define FV_GATE_MATCHING 4u /* shadow reads agree: the lower bound of their rate is high enough */
 #define FV_GATE_REPAIRED 8u /* no key is dirty */

@@ -71,6 +71,12 @@ static void prepare(void)
     prepared_well = pthread_atfork(NULL, NULL, in_child) == 0;
 }
 
+unsigned fv_forks(void)
+{
+    pthread_once(&prepared, prepare);
+    return atomic_load_explicit(&forks, memory_order_relaxed);
+}
+
 /* ---- opening ---- */
 
 static const flagver_driver *find_driver(const char *uri, const char **ret_path)

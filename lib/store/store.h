@@ -59,6 +59,12 @@ struct fv_store_options {
     struct fv_keyring *keys; /* held by the store then; NULL: none */
 };
 
+/*
+ * How often this process is the child of one that has asked this before; it does not know of forks
+ * before the first call.
+ */
+unsigned fv_forks(void);
+
 /* Does this URI name a store? */
 bool fv_store_is_uri(const char *uri);
 

@@ -1,0 +1,80 @@
+/*
+ * Routes: one operation on two sides.
+ *
+ * An operation is decided first (which stage, by whom, fv_decision), then its sides are called as
+ * the stage's plan says (model/stage.h), and last it is told: to the caller in a result, to the
+ * host's hook in an event. What a side does that does not answer the caller, the caller only sees in
+ * the result.
+ */
+#ifndef FV_ENGINE_ROUTE_H
+#define FV_ENGINE_ROUTE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "engine/client.h"
+#include "flagver/route.h"
+#include "model/stage.h"
+#include "util/hash.h"
+
+struct fv_pool;
+
+struct flagver_route {
+    flagver_client *client;
+    const flagver_allocator *memory;
+    char *name; /* of the migration or the flag */
+    bool by_flag;
+    flagver_route_options options; /* `flag` and `size` aside */
+    flagver_side sides[2];
+    struct fv_pool *pool;                     /* NULL: none */
+    unsigned forks;                           /* of the process that has opened it */
+    uint64_t id;                              /* what the ids of its operations begin with */
+    atomic_uint_fast64_t randoms, operations; /* so far */
+    atomic_uint_fast64_t dropped;             /* reads of the other side that found no worker */
+    atomic_bool closed;
+};
+
+/* By what an operation is routed. */
+struct fv_decision {
+    int stage;
+    int64_t version;
+    int32_t reason, error;
+    uint32_t check_ratio, sampling_ratio; /* 0: never */
+};
+
+/* A public call, checked. */
+struct fv_route_asked {
+    int operation;
+    const char *key;   /* NULL: a creation */
+    const void *value; /* of a write */
+    size_t length;
+    flagver_route_call call;
+};
+
+int fv_route_open(flagver_client *client, const char *migration,
+                  const flagver_route_options *options, flagver_route **ret_route,
+                  flagver_error *err);
+int fv_route_close(flagver_route *route, int32_t wait_ms, flagver_error *err);
+
+/* As the public calls; `result` has been cleared and is the caller's or ours. */
+int fv_route_read(flagver_route *route, const struct fv_route_asked *asked,
+                  flagver_route_result *result, flagver_error *err);
+int fv_route_write(flagver_route *route, const struct fv_route_asked *asked,
+                   flagver_route_result *result, flagver_error *err);
+
+/* ---- between the files of a route ---- */
+
+int fv_route_decide(flagver_route *route, const struct fv_route_asked *asked,
+                    struct fv_decision *ret_decision, flagver_error *err);
+
+/* Is this one of the one in `ratio`? 0: never. */
+bool fv_route_sample(flagver_route *route, uint32_t ratio);
+uint64_t fv_route_random(flagver_route *route);
+
+/* Tell the host of an operation that began at `time` (fv_route_now). */
+int64_t fv_route_now(const flagver_route *route);
+void fv_route_tell(flagver_route *route, const struct fv_route_asked *asked,
+                   const struct fv_decision *decision, int64_t time,
+                   const flagver_route_result *result);
+
+#endif

@@ -1,0 +1,157 @@
+#define _POSIX_C_SOURCE 200809L /* clock_gettime(), strdup() */
+#include "engine/side.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "store/store.h"
+#include "util/fail.h"
+
+int64_t fv_monotonic_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+const char *fv_side_name(int side)
+{
+    return side == FLAGVER_SIDE_OLD ? "old" : "new";
+}
+
+static const char *function_name(int operation)
+{
+    switch (operation) {
+    case FLAGVER_ROUTE_READ:
+        return "read";
+    case FLAGVER_ROUTE_WRITE:
+        return "write";
+    default:
+        return "remove";
+    }
+}
+
+/* ---- what a side gives ---- */
+
+/* A function may forget to look at what the sink said; the route does not. */
+static int refuse(flagver_sink *sink, int code)
+{
+    sink->failed = code;
+    return code;
+}
+
+int fv_sink_value(flagver_sink *sink, const void *value, size_t length)
+{
+    char *copy;
+
+    if (!sink)
+        return FLAGVER_EINVAL;
+    if (!value && length > 0)
+        return refuse(sink, FLAGVER_EINVAL);
+    copy = length < SIZE_MAX ? malloc(length + 1) : NULL;
+    if (!copy)
+        return refuse(sink, FLAGVER_ENOMEM);
+
+    if (length > 0)
+        memcpy(copy, value, length);
+    copy[length] = '\0';
+    free(sink->value);
+    sink->value = copy;
+    sink->length = length;
+    return 0;
+}
+
+int fv_sink_key(flagver_sink *sink, const char *key)
+{
+    char *copy;
+
+    if (!sink)
+        return FLAGVER_EINVAL;
+    if (!key || fv_check_text("key", key, FLAGVER_ROUTE_KEY_LIMIT, NULL) < 0)
+        return refuse(sink, FLAGVER_EINVAL);
+    copy = strdup(key);
+    if (!copy)
+        return refuse(sink, FLAGVER_ENOMEM);
+    free(sink->key);
+    sink->key = copy;
+    return 0;
+}
+
+void fv_side_clear(struct fv_side_call *call)
+{
+    free(call->sink.value);
+    free(call->sink.key);
+    call->sink = (flagver_sink){ 0 };
+}
+
+/* ---- calling ---- */
+
+static int call_function(struct fv_side_call *call)
+{
+    const flagver_side *side = call->side;
+
+    switch (call->asked.operation) {
+    case FLAGVER_ROUTE_READ:
+        return side->read(side->data, &call->asked, &call->sink, call->error);
+    case FLAGVER_ROUTE_WRITE:
+        return side->write(side->data, &call->asked, call->value, call->length, &call->sink,
+                           call->error);
+    default:
+        return side->remove(side->data, &call->asked, call->error);
+    }
+}
+
+static int nonsense(struct fv_side_call *call, const char *what)
+{
+    return fv_fail(call->error, FLAGVER_EINVAL, "%s: %s %s", fv_side_name(call->asked.side),
+                   function_name(call->asked.operation), what);
+}
+
+/* What the function should have given, and did not. */
+static int check_gift(struct fv_side_call *call)
+{
+    if (call->sink.failed == FLAGVER_ENOMEM)
+        return fv_fail_memory(call->error);
+    if (call->sink.failed != 0)
+        return nonsense(call, "gave a key or value that is none");
+    if (call->asked.operation == FLAGVER_ROUTE_READ && !call->sink.value)
+        return nonsense(call, "returned 0 without a value");
+    if (call->asked.operation == FLAGVER_ROUTE_WRITE && !call->asked.key && !call->sink.key)
+        return nonsense(call, "returned 0 without the key of what it created");
+    return 0;
+}
+
+/* The function's own words, or ours where it has none. */
+static int check_error(struct fv_side_call *call, int r)
+{
+    char words[64];
+
+    if (!fv_error_name(r)) {
+        snprintf(words, sizeof words, "returned %d, which is no FLAGVER_E... code", r);
+        return nonsense(call, words);
+    }
+    if (call->error->code != r || call->error->message[0] == '\0')
+        return fv_fail(call->error, r, "%s: %s: %s", fv_side_name(call->asked.side),
+                       function_name(call->asked.operation), fv_error_words(r));
+    call->error->message[sizeof call->error->message - 1] = '\0';
+    return r;
+}
+
+void fv_side_run(struct fv_side_call *call)
+{
+    int64_t start = fv_monotonic_ns();
+    int r;
+
+    call->error->code = 0;
+    call->error->native = 0;
+    call->error->sqlstate[0] = '\0';
+    call->error->message[0] = '\0';
+    r = call_function(call);
+    call->latency_ns = fv_monotonic_ns() - start;
+    call->code = r == 0 ? check_gift(call) : check_error(call, r);
+    if (call->code < 0)
+        fv_side_clear(call);
+}

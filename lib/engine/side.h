@@ -1,0 +1,44 @@
+/*
+ * Calling a side's function: how long it took, what it gave, and whether that makes sense.
+ */
+#ifndef FV_ENGINE_SIDE_H
+#define FV_ENGINE_SIDE_H
+
+#include "flagver/route.h"
+
+struct flagver_sink {
+    char *value; /* malloc */
+    size_t length;
+    char *key;  /* malloc */
+    int failed; /* 0, or the error of a call on the sink that the function did not pass on */
+};
+
+/* As flagver_sink_value() and flagver_sink_key(). */
+int fv_sink_value(flagver_sink *sink, const void *value, size_t length);
+int fv_sink_key(flagver_sink *sink, const char *key);
+
+/* One call and what came of it. */
+struct fv_side_call {
+    const flagver_side *side;
+    flagver_side_call asked;
+    const void *value; /* of a write */
+    size_t length;
+
+    int code; /* 0 or the error */
+    int64_t latency_ns;
+    flagver_sink sink;
+    flagver_error *error; /* filled with an error; not NULL */
+};
+
+/* "old" or "new". */
+const char *fv_side_name(int side);
+
+/* Call the function that asked.operation names. */
+void fv_side_run(struct fv_side_call *call);
+
+/* Free what the side has given. */
+void fv_side_clear(struct fv_side_call *call);
+
+int64_t fv_monotonic_ns(void);
+
+#endif
