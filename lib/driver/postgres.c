@@ -237,4 +237,7 @@ const flagver_driver fv_postgres_driver = {
     .changes = changes,
     .watch_fd = fv_pg_watch_fd,
     .examine = fv_pg_examine,
+    .hold = fv_pg_hold,
+    .nest = fv_pg_nest,
+    .connection = fv_pg_lend,
 };

@@ -610,7 +610,7 @@ static int await_answers(flagver_driver_txn *txn, size_t count, flagver_error *e
 {
     size_t i;
 
-    if (txn->adopted || count < MUCH)
+    if (fv_pg_is_shared(txn->conn) || count < MUCH)
         return take_answers(txn, err);
     for (i = 0; i < txn->sender->count; i++)
         txn->sender->list[i].change = NULL;

@@ -223,9 +223,15 @@ bool fv_pg_get_truth(const PGresult *result, int row, int column)
 
 /* ---- statements ---- */
 
+bool fv_pg_is_shared(const struct fv_pg *conn)
+{
+    return conn->adopted || conn->lent;
+}
+
 static bool keeps(const struct fv_pg *conn, const struct fv_pg_statement *statement)
 {
-    return statement->slot >= 0 && statement->slot < FV_PG_KEPT && !conn->pooled && !conn->adopted;
+    return statement->slot >= 0 && statement->slot < FV_PG_KEPT && !conn->pooled &&
+           !fv_pg_is_shared(conn);
 }
 
 static bool is_kept(const struct fv_pg *conn, int slot)
@@ -485,6 +491,46 @@ int fv_pg_pipeline_end(struct fv_pg *conn, flagver_error *err)
     if (!PQexitPipelineMode(conn->pq) && !conn->broken)
         return first ? first : fail_lost(conn, err);
     return first;
+}
+
+static int queue_both(struct fv_pg *conn, const struct fv_pg_statement *first,
+                      const struct fv_pg_parameters *of_first, const struct fv_pg_statement *second,
+                      const struct fv_pg_parameters *of_second, flagver_error *err)
+{
+    int r = fv_pg_queue(conn, first, of_first, err);
+
+    if (r == 0)
+        r = fv_pg_queue(conn, second, of_second, err);
+    if (r == 0)
+        r = fv_pg_flush(conn, err);
+    if (r < 0)
+        conn->broken = true; /* nobody knows how much of it is under way */
+    return r;
+}
+
+int fv_pg_query_both(struct fv_pg *conn, const struct fv_pg_statement *first,
+                     const struct fv_pg_parameters *of_first, const struct fv_pg_statement *second,
+                     const struct fv_pg_parameters *of_second, PGresult **ret_result,
+                     flagver_error *err)
+{
+    PGresult *result = NULL;
+    int r, end;
+
+    r = fv_pg_pipeline_begin(conn, err);
+    if (r < 0)
+        return r;
+    r = queue_both(conn, first, of_first, second, of_second, err);
+    if (r == 0)
+        r = fv_pg_take(conn, NULL, err);
+    if (r == 0)
+        r = fv_pg_take(conn, &result, err);
+    end = fv_pg_pipeline_end(conn, r < 0 ? NULL : err);
+    r = r < 0 ? r : end;
+    if (r < 0)
+        PQclear(result);
+    else
+        *ret_result = result;
+    return r;
 }
 
 /* ---- opening ---- */

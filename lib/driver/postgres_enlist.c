@@ -43,10 +43,8 @@ static int run_numbered(const flagver_driver_txn *txn, const char *format, flagv
 
 /* ---- what there has to be ---- */
 
-static int check_library(const flagver_adoption *adoption, flagver_error *err)
+int fv_pg_check_library(const flagver_adoption *adoption, flagver_error *err)
 {
-    if (!adoption->connection)
-        return fv_fail(err, FLAGVER_EINVAL, "the connection is NULL");
     /* What a PGconn consists of is known to its own copy of libpq only. */
     if (adoption->library != (const void *)PQresStatus(PGRES_COMMAND_OK) ||
         adoption->version != PQlibVersion())
@@ -142,11 +140,14 @@ static int check_store(const flagver_driver_txn *txn, const struct fv_pg_meta *m
 #define COLUMN_STORE 4
 #define COLUMN_VERSION 5
 #define COLUMN_COMPATIBLE 6
+#define COLUMN_ONE_STATE 7
 
 static const struct fv_pg_statement look = {
     -1, "SELECT current_setting('flagver.tenant', true), current_setting('" MARK "', true),"
         " current_setting('transaction_read_only') = 'on', r.rolsuper OR r.rolbypassrls,"
-        " m.store, m.version, m.compatible"
+        " m.store, m.version, m.compatible,"
+        " pg_catalog.current_setting('transaction_isolation') IN ('repeatable read', "
+        "'serializable')"
         " FROM pg_catalog.pg_roles r LEFT JOIN flagver.meta m ON true"
         " WHERE r.rolname = current_user"
 };
@@ -166,6 +167,7 @@ static int check_answer(flagver_driver_txn *txn, const PGresult *answer, flagver
     meta.compatible = (uint32_t)fv_pg_get_number(answer, 0, COLUMN_COMPATIBLE);
     r = check_store(txn, &meta, err);
     txn->conn->bypasses = fv_pg_get_truth(answer, 0, COLUMN_BYPASSES);
+    txn->sees_one_state = fv_pg_get_truth(answer, 0, COLUMN_ONE_STATE);
     return r == 0 ? fv_pg_check_role(txn->conn, txn->tenant, err) : r;
 }
 
@@ -243,7 +245,9 @@ int fv_pg_adopt(flagver_store *store, flagver_bytes tenant, const flagver_adopti
     flagver_driver_txn *txn;
     int r;
 
-    r = check_library(adoption, err);
+    if (!adoption->connection)
+        return fv_fail(err, FLAGVER_EINVAL, "the connection is NULL");
+    r = fv_pg_check_library(adoption, err);
     if (r == 0)
         r = check_state(adoption->connection, err);
     if (r == 0)
@@ -264,36 +268,6 @@ int fv_pg_adopt(flagver_store *store, flagver_bytes tenant, const flagver_adopti
 
 /* ---- each operation ---- */
 
-/* Two statements in one round trip; the answer of the second one. */
-static int ask_both(struct fv_pg *conn, const struct fv_pg_statement *first,
-                    const struct fv_pg_statement *second, PGresult **ret_result, flagver_error *err)
-{
-    PGresult *result = NULL;
-    int r, end;
-
-    r = fv_pg_pipeline_begin(conn, err);
-    if (r < 0)
-        return r;
-    r = fv_pg_queue(conn, first, NULL, err);
-    if (r == 0)
-        r = fv_pg_queue(conn, second, NULL, err);
-    if (r == 0)
-        r = fv_pg_flush(conn, err);
-    if (r < 0)
-        conn->broken = true;
-    if (r == 0)
-        r = fv_pg_take(conn, NULL, err);
-    if (r == 0)
-        r = fv_pg_take(conn, &result, err);
-    end = fv_pg_pipeline_end(conn, r < 0 ? NULL : err);
-    r = r < 0 ? r : end;
-    if (r < 0)
-        PQclear(result);
-    else
-        *ret_result = result;
-    return r;
-}
-
 static bool has_mark(const flagver_driver_txn *txn, const PGresult *result)
 {
     const flagver_bytes mark = fv_pg_get_bytes(result, 0, 0);
@@ -303,26 +277,34 @@ static bool has_mark(const flagver_driver_txn *txn, const PGresult *result)
     return mark.length == strlen(number) && memcmp(mark.data, number, mark.length) == 0;
 }
 
-static const struct fv_pg_statement set_inner = { -1, "SAVEPOINT flagver_in" },
-                                    ask_mark = { -1, "SELECT current_setting('" MARK "', true)" };
+static const struct fv_pg_statement ask_mark = { -1, "SELECT current_setting('" MARK "', true)" };
 
-int fv_pg_enlisted_guard_begin(flagver_driver_txn *txn, flagver_error *err)
+int fv_pg_enlisted_set(flagver_driver_txn *txn, const char *name, flagver_error *err)
 {
+    char set[NAME_SIZE], release[NAME_SIZE];
+    const struct fv_pg_statement setting = { -1, set };
     PGresult *result = NULL;
     bool ours;
     int r = check_state(txn->conn->pq, err);
 
+    snprintf(set, sizeof set, "SAVEPOINT %s", name);
+    snprintf(release, sizeof release, "RELEASE SAVEPOINT %s", name);
     if (r == 0)
-        r = ask_both(txn->conn, &set_inner, &ask_mark, &result, err);
+        r = fv_pg_query_both(txn->conn, &setting, NULL, &ask_mark, NULL, &result, err);
     if (r < 0)
         return r;
     ours = has_mark(txn, result);
     PQclear(result);
     if (ours)
         return 0;
-    fv_pg_execute(txn->conn, "RELEASE SAVEPOINT flagver_in", NULL);
+    fv_pg_execute(txn->conn, release, NULL);
     return fv_fail(err, FLAGVER_EINVAL,
                    "the application ended its transaction before ours, or took it back");
+}
+
+int fv_pg_enlisted_guard_begin(flagver_driver_txn *txn, flagver_error *err)
+{
+    return fv_pg_enlisted_set(txn, "flagver_in", err);
 }
 
 int fv_pg_enlisted_guard_end(flagver_driver_txn *txn, int r, flagver_error *err)

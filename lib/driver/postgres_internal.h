@@ -17,6 +17,8 @@
  * postgres_doctor.c      the server: what may be wrong with it
  * postgres_txn.c         transactions of our own; locks, outcomes
  * postgres_enlist.c      inside the application's transactions
+ * postgres_within.c      rows that are held, parts that are taken back, statements of the
+ *                        application's
  * postgres_apply.c       what a transaction writes, statement by statement
  * postgres_bulk.c        and many rows at once
  * postgres_rows.c        rows as parameters of statements
@@ -88,6 +90,9 @@ enum fv_pg_slot {
     FV_PG_LOCK_SERIES,
     FV_PG_TRY_SERIES,
     FV_PG_LOCK_LOG,
+    FV_PG_HOLD,
+    FV_PG_HOLD_SHARED,
+    FV_PG_HELD,
     FV_PG_REQUEST,
     FV_PG_SERIES_NEW,
     FV_PG_SERIES_CHANGE,
@@ -126,6 +131,7 @@ struct fv_pg {
     bool bypasses; /* the role is not bound by row-level security */
     bool standby;  /* for reading only */
     bool adopted;  /* the application's: nothing is kept, no setting is touched */
+    bool lent;     /* the application may use it between our calls, and nothing is kept */
     bool broken;   /* not to be used again */
     int mode;      /* what the pool has given it out for */
     uint64_t kept[FV_PG_KEPT / 64]; /* slots whose statement is prepared */
@@ -151,6 +157,9 @@ void fv_pg_disconnect(struct fv_pg *conn); /* NULL is fine */
  *   EIO           anything else
  */
 int fv_pg_fail(struct fv_pg *conn, const PGresult *result, flagver_error *err);
+
+/* Is it the application's as well as ours? Then nothing is under way between our calls. */
+bool fv_pg_is_shared(const struct fv_pg *conn);
 
 /* The SQLSTATE of an answer, "" when it has none. */
 const char *fv_pg_state(const PGresult *result);
@@ -180,6 +189,12 @@ void fv_pg_positive(struct fv_pg_parameters *parameters, int64_t number); /* 0: 
 int fv_pg_query(struct fv_pg *conn, const struct fv_pg_statement *statement,
                 const struct fv_pg_parameters *parameters, PGresult **ret_result,
                 flagver_error *err);
+
+/* Two statements on one way; the answer of the second one. */
+int fv_pg_query_both(struct fv_pg *conn, const struct fv_pg_statement *first,
+                     const struct fv_pg_parameters *of_first, const struct fv_pg_statement *second,
+                     const struct fv_pg_parameters *of_second, PGresult **ret_result,
+                     flagver_error *err);
 
 /*
  * A statement without parameters that is not kept, whose answer is taken later, before anything
@@ -353,6 +368,8 @@ struct flagver_driver_txn {
     bool failed;         /* the server takes nothing more but ROLLBACK */
     flagver_error late;  /* what was refused behind a call's back: every later one is told */
     uint32_t savepoint;  /* of an adopted one: its number in this process, and in its name */
+    bool sees_one_state; /* of an adopted one: as it was when the transaction began */
+    PGresult *held;      /* the row that was held last */
     PGresult *before;    /* and what was set before: the tenant, in column 0 */
     struct fv_text copy; /* room for rows on their way into a table */
     struct fv_pg_sender *sender; /* what was sent */
@@ -372,6 +389,17 @@ int fv_pg_lock(flagver_driver_txn *txn, flagver_series_row *series, size_t count
                flagver_error *err);
 int fv_pg_lock_log(flagver_driver_txn *txn, uint64_t *ret_size, flagver_error *err);
 
+int fv_pg_hold(flagver_driver_txn *txn, flagver_keyed_row *row, int64_t number, int shared,
+               flagver_error *err);
+int fv_pg_nest(flagver_driver_txn *txn, int what, flagver_error *err);
+int fv_pg_lend(flagver_driver_txn *txn, flagver_adoption *adoption, flagver_error *err);
+
+/* Between our calls: has the application left its connection as it has to be? */
+int fv_pg_check_lent(const struct fv_pg *conn, flagver_error *err);
+
+/* The transaction is about to end or has ended: the next one will find the connection ours alone. */
+void fv_pg_take_back(struct fv_pg *conn);
+
 /* With `conn` not set yet, and without putting it back. */
 flagver_driver_txn *fv_pg_txn_new(flagver_store *store, flagver_bytes tenant, int mode);
 void fv_pg_txn_free(flagver_driver_txn *txn);
@@ -389,6 +417,12 @@ void fv_pg_forget_id(flagver_store *store);
 int fv_pg_enlisted_commit(flagver_driver_txn *txn, flagver_error *err);
 void fv_pg_enlisted_rollback(flagver_driver_txn *txn);
 int fv_pg_enlisted_guard_begin(flagver_driver_txn *txn, flagver_error *err);
+
+/* The same by a savepoint of this name. */
+int fv_pg_enlisted_set(flagver_driver_txn *txn, const char *name, flagver_error *err);
+
+/* Is the application's libpq the library's? */
+int fv_pg_check_library(const flagver_adoption *adoption, flagver_error *err);
 int fv_pg_enlisted_guard_end(flagver_driver_txn *txn, int r, flagver_error *err);
 
 /*

@@ -636,7 +636,7 @@ static void ask_ahead(flagver_cursor *cursor)
     struct fv_pg_statement statement;
     char sql[COMMAND_SIZE];
 
-    if (!cursor->more || txn->adopted || txn->behind || txn->failed)
+    if (!cursor->more || fv_pg_is_shared(txn->conn) || txn->behind || txn->failed)
         return;
     cursor->asked = chunk_after(cursor);
     statement = fetching(cursor, sql);

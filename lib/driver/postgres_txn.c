@@ -34,6 +34,7 @@ flagver_driver_txn *fv_pg_txn_new(flagver_store *store, flagver_bytes tenant, in
 void fv_pg_txn_free(flagver_driver_txn *txn)
 {
     PQclear(txn->before);
+    PQclear(txn->held);
     fv_text_clear(&txn->copy);
     fv_release(txn->store->memory, txn->sender);
     fv_release(txn->store->memory, txn);
@@ -209,6 +210,7 @@ static void end_own(flagver_driver_txn *txn)
     if (txn->conn) {
         fv_pg_settle(txn, NULL);
         undo(txn->conn);
+        fv_pg_take_back(txn->conn);
         fv_pg_pool_put(txn->conn);
     }
     fv_pg_txn_free(txn);
@@ -253,10 +255,10 @@ static int check_open(flagver_driver_txn *txn, flagver_error *err)
         return r;
     if (fv_pg_is_lost(txn->conn))
         return fail_lost(err);
-    return txn->failed
-               ? fv_fail(err, FLAGVER_EINVAL,
-                         "a change of this transaction was refused; it can only be rolled back")
-               : 0;
+    if (txn->failed)
+        return fv_fail(err, FLAGVER_EINVAL,
+                       "a change of this transaction was refused; it can only be rolled back");
+    return txn->conn->lent ? fv_pg_check_lent(txn->conn, err) : 0;
 }
 
 /* Something to read that nobody has asked for is the end, or a notice. */
