@@ -101,10 +101,10 @@ int fv_entry_decode(const void *data, size_t length, struct fv_entry *ret_entry,
                     flagver_error *err);
 
 /*
- * In what follows *entry is all zeros where the key has none; it is to be stored afterwards, or
- * deleted where the answer is FV_ENTRY_GONE.
+ * In what follows *entry is all zeros where the key has none. It is to be stored afterwards; after
+ * FV_ENTRY_GONE it is to be deleted, and after FV_ENTRY_LATE nothing has changed.
  */
-enum fv_entry_fate { FV_ENTRY_STAYS, FV_ENTRY_GONE };
+enum fv_entry_fate { FV_ENTRY_STAYS, FV_ENTRY_GONE, FV_ENTRY_LATE };
 
 /* The authority has this version, and the other side will have to get it. */
 void fv_entry_owe(struct fv_entry *entry, struct fv_version version, int64_t now);
@@ -121,11 +121,17 @@ int fv_entry_enter(struct fv_entry *entry, const struct fv_entry_operation *oper
                    flagver_error *err);
 
 /*
- * An operation has ended; `ok`: both sides took what it wrote. One that is not in the entry any
- * more has outlived its lease, and may have written after a repair: the key is doubtful again.
+ * An operation has ended; `ok`: both sides took what it wrote. LATE: it is not in the entry any
+ * more, so it has outlived its lease, and a callback of it may have written after a repair. Then
+ * the key is to be doubted, in the home of whoever is the authority by now.
  */
-enum fv_entry_fate fv_entry_leave(struct fv_entry *entry, const flagver_id *id, bool ok,
-                                  int64_t now);
+enum fv_entry_fate fv_entry_leave(struct fv_entry *entry, const flagver_id *id, bool ok);
+
+/*
+ * The sides may differ, for a reason that no entry knows of. Only while the fence of the same
+ * home is that of the AUTHORITY: under a frozen one the backlog may have been found empty.
+ */
+void fv_entry_doubt(struct fv_entry *entry, int64_t now);
 
 /* May a repair begin? Not while an operation is at it whose lease is not over, and not for nothing. */
 bool fv_entry_repairable(const struct fv_entry *entry, int64_t now);
@@ -134,6 +140,8 @@ bool fv_entry_repairable(const struct fv_entry *entry, int64_t now);
  * A repair begins, on an entry that is repairable: operations that died are dropped, and the
  * doubt is the repair's from now on. Then it reads the authority, writes the other side, and
  * leaves. Whoever enters meanwhile makes the entry doubtful anew.
+ *
+ * The authority is the side of this home whose fence is AUTHORITY or, where there is none, FROZEN.
  */
 void fv_entry_repair(struct fv_entry *entry, const struct fv_entry_operation *repair);
 

@@ -151,8 +151,8 @@ int fv_route_step(const struct fv_fence fences[2], const struct fv_route_wish *w
  * by the fence it saw when it last renewed its lease, until the lease runs out. The row is in
  * the authority's home, one a router.
  *
- * `epoch` and `version` are those of the fence that all of its running operations were admitted
- * under, so a lease that has seen a fence proves that nothing older is under way.
+ * `epoch` and `version` are those of the oldest fence that one of its running operations was
+ * admitted under, so a lease that has seen a fence proves that nothing older is under way.
  */
 struct fv_lease {
     int64_t until; /* microseconds since the epoch; all times here */
