@@ -108,7 +108,7 @@ static void abandon(flagver_store *store)
 /* Whoever has locked the whole table is not waited for longer than for any other lock. */
 static const struct fv_pg_statement log_size = {
     FV_PG_LOG_SIZE,
-    "SELECT pg_catalog.set_config('lock_timeout', $2::text, true), flagver.log_size($1)"
+    "SELECT pg_catalog.set_config('lock_timeout', $2::pg_catalog.text, true), flagver.log_size($1)"
 };
 
 static int ask_once(struct fv_pg *conn, flagver_bytes tenant, uint64_t *ret_size,

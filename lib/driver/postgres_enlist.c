@@ -143,9 +143,10 @@ static int check_store(const flagver_driver_txn *txn, const struct fv_pg_meta *m
 #define COLUMN_ONE_STATE 7
 
 static const struct fv_pg_statement look = {
-    -1, "SELECT current_setting('flagver.tenant', true), current_setting('" MARK "', true),"
-        " current_setting('transaction_read_only') = 'on', r.rolsuper OR r.rolbypassrls,"
-        " m.store, m.version, m.compatible,"
+    -1, "SELECT pg_catalog.current_setting('flagver.tenant', true),"
+        " pg_catalog.current_setting('" MARK "', true),"
+        " pg_catalog.current_setting('transaction_read_only') = 'on',"
+        " r.rolsuper OR r.rolbypassrls, m.store, m.version, m.compatible,"
         " pg_catalog.current_setting('transaction_isolation') IN ('repeatable read', "
         "'serializable')"
         " FROM pg_catalog.pg_roles r LEFT JOIN flagver.meta m ON true"
@@ -172,7 +173,8 @@ static int check_answer(flagver_driver_txn *txn, const PGresult *answer, flagver
 }
 
 static const struct fv_pg_statement set_both = {
-    -1, "SELECT set_config('flagver.tenant', $1, true), set_config('" MARK "', $2, true)"
+    -1, "SELECT pg_catalog.set_config('flagver.tenant', $1, true),"
+        " pg_catalog.set_config('" MARK "', $2, true)"
 };
 
 /*
@@ -277,7 +279,8 @@ static bool has_mark(const flagver_driver_txn *txn, const PGresult *result)
     return mark.length == strlen(number) && memcmp(mark.data, number, mark.length) == 0;
 }
 
-static const struct fv_pg_statement ask_mark = { -1, "SELECT current_setting('" MARK "', true)" };
+static const struct fv_pg_statement ask_mark = { -1, "SELECT pg_catalog.current_setting('" MARK
+                                                     "', true)" };
 
 int fv_pg_enlisted_set(flagver_driver_txn *txn, const char *name, flagver_error *err)
 {

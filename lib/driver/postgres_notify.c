@@ -90,9 +90,10 @@ static void take_due(flagver_store *store, struct fv_text *out)
 void fv_pg_notify_rest(struct fv_pg *conn)
 {
     static const struct fv_pg_statement statement = {
-        FV_PG_NOTIFY, "SELECT set_config('synchronous_commit', 'off', true),"
-                      " set_config('lock_timeout', '100', true), pg_notify('flagver', name)"
-                      " FROM unnest(string_to_array($1, ' ')) AS name"
+        FV_PG_NOTIFY, "SELECT pg_catalog.set_config('synchronous_commit', 'off', true),"
+                      " pg_catalog.set_config('lock_timeout', '100', true),"
+                      " pg_catalog.pg_notify('flagver', name)"
+                      " FROM pg_catalog.unnest(pg_catalog.string_to_array($1, ' ')) AS name"
     };
     struct fv_pg_parameters parameters = { .count = 0 };
     struct fv_text names = FV_TEXT_INIT;

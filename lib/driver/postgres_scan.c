@@ -141,8 +141,9 @@ static int shape_of(const flagver_query *query)
 
 /* What is shredded has no body any more. */
 static const char payload_join[] =
-    " LEFT JOIN LATERAL (SELECT CASE WHEN octet_length(q.body) <= " LARGE_BODY " THEN q.body END "
-    "AS body, q.salt, q.key, octet_length(q.body) > " LARGE_BODY " AS large FROM "
+    " LEFT JOIN LATERAL (SELECT CASE WHEN pg_catalog.octet_length(q.body) <= " LARGE_BODY
+    " THEN q.body END "
+    "AS body, q.salt, q.key, pg_catalog.octet_length(q.body) > " LARGE_BODY " AS large FROM "
     "flagver.payload q WHERE q.tenant = $1 AND q.id = v.payload AND q.shredded IS NULL OFFSET 0) "
     "p ON true";
 

@@ -109,16 +109,20 @@ static const struct fv_pg_statement
  */
 static const struct fv_pg_statement enter = {
     FV_PG_ENTER,
-    "SELECT m.store, m.version, m.compatible, set_config('flagver.tenant', $1, true),"
-    " set_config('lock_timeout', $2::text, true),"
-    " set_config('statement_timeout',"
-    "  COALESCE($3::text, current_setting('statement_timeout')), true),"
-    " set_config('idle_in_transaction_session_timeout',"
-    "  COALESCE($4::text, current_setting('idle_in_transaction_session_timeout')), true),"
-    " set_config('synchronous_commit', CASE current_setting('synchronous_commit')"
-    "  WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, true),"
-    " set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true),"
-    " set_config(CASE WHEN current_setting('server_version_num')::integer >= 140000"
+    "SELECT m.store, m.version, m.compatible,"
+    " pg_catalog.set_config('flagver.tenant', $1, true),"
+    " pg_catalog.set_config('lock_timeout', $2::pg_catalog.text, true),"
+    " pg_catalog.set_config('statement_timeout', COALESCE($3::pg_catalog.text,"
+    "  pg_catalog.current_setting('statement_timeout')), true),"
+    " pg_catalog.set_config('idle_in_transaction_session_timeout', COALESCE($4::pg_catalog.text,"
+    "  pg_catalog.current_setting('idle_in_transaction_session_timeout')), true),"
+    " pg_catalog.set_config('synchronous_commit',"
+    "  CASE pg_catalog.current_setting('synchronous_commit')"
+    "  WHEN 'off' THEN 'on' ELSE pg_catalog.current_setting('synchronous_commit') END, true),"
+    " pg_catalog.set_config('enable_seqscan', 'off', true),"
+    " pg_catalog.set_config('jit', 'off', true),"
+    " pg_catalog.set_config("
+    "  CASE WHEN pg_catalog.current_setting('server_version_num')::integer >= 140000"
     "  THEN 'enable_memoize' ELSE 'flagver.memoize' END, 'off', true)"
     " FROM (VALUES (1)) AS one LEFT JOIN flagver.meta m ON m.one = 1"
 };
@@ -372,7 +376,8 @@ int fv_pg_guard_end(flagver_driver_txn *txn, int r, flagver_error *err)
 static int get_patience(struct fv_pg *conn, int64_t wait_ms, int64_t *ret_pid, flagver_error *err)
 {
     static const struct fv_pg_statement statement = {
-        -1, "SELECT pg_backend_pid()::bigint, set_config('lock_timeout', $1::text, true)"
+        -1, "SELECT pg_catalog.pg_backend_pid()::bigint,"
+            " pg_catalog.set_config('lock_timeout', $1::pg_catalog.text, true)"
     };
     struct fv_pg_parameters parameters = { .count = 0 };
     PGresult *result;
@@ -394,8 +399,9 @@ static int get_patience(struct fv_pg *conn, int64_t wait_ms, int64_t *ret_pid, f
 static void end_rivals(flagver_store *store, int64_t pid)
 {
     static const struct fv_pg_statement statement = {
-        -1, "SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a"
-            " WHERE a.pid = ANY (pg_blocking_pids($1::integer)) AND a.usename = current_user"
+        -1, "SELECT pg_catalog.pg_terminate_backend(a.pid) FROM pg_catalog.pg_stat_activity a"
+            " WHERE a.pid = ANY (pg_catalog.pg_blocking_pids($1::integer))"
+            " AND a.usename = current_user"
     };
     struct fv_pg_parameters parameters = { .count = 0 };
     struct fv_pg *conn;
@@ -485,7 +491,7 @@ static int find_outcome(flagver_driver_txn *txn, flagver_bytes key, bool *ret_co
 static int wait_for_standbys(flagver_driver_txn *txn, flagver_error *err)
 {
     static const struct fv_pg_statement statement = {
-        -1, "SELECT pg_catalog.pg_logical_emit_message(true, 'flagver', ''::text)"
+        -1, "SELECT pg_catalog.pg_logical_emit_message(true, 'flagver', ''::pg_catalog.text)"
     };
     int r = fv_pg_query(txn->conn, &statement, NULL, NULL, err);
 
@@ -671,7 +677,8 @@ static int try_many(flagver_driver_txn *txn, const struct names *names, flagver_
         FV_PG_TRY_SERIES,
         "SELECT " SERIES_COLUMNS ", k.place" NAMED_SERIES(" FOR UPDATE SKIP LOCKED")
     };
-    static const struct fv_pg_statement counting = { -1, "SELECT count(*)" NAMED_SERIES("") };
+    static const struct fv_pg_statement counting = { -1, "SELECT pg_catalog.count(*)" NAMED_SERIES(
+                                                             "") };
     PGresult *result;
     int found, r;
 
@@ -748,7 +755,9 @@ static int lock_row(flagver_driver_txn *txn, bool *ret_there, uint64_t *ret_size
  */
 static int lock_name(flagver_driver_txn *txn, flagver_error *err)
 {
-    static const struct fv_pg_statement statement = { -1, "SELECT pg_advisory_xact_lock($1)" };
+    static const struct fv_pg_statement statement = {
+        -1, "SELECT pg_catalog.pg_advisory_xact_lock($1)"
+    };
     const uint64_t space = UINT64_C(0x666c6167) << 32; /* "flag" */
     struct fv_pg_parameters parameters = { .count = 0 };
 

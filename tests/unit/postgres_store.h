@@ -156,4 +156,34 @@ static inline const char *value_on(PGconn *pq, const char *query)
     return value;
 }
 
+/* Functions and a type that stand before the server's own for whoever has such a search_path. */
+static inline void make_deceit(void)
+{
+    static const char *const shapes[] = {
+        "set_config(text, text, boolean) RETURNS text",
+        "current_setting(text) RETURNS text",
+        "current_setting(text, boolean) RETURNS text",
+        "pg_notify(text, text) RETURNS void",
+        "pg_backend_pid() RETURNS integer",
+        "pg_advisory_xact_lock(bigint) RETURNS void",
+        "octet_length(bytea) RETURNS integer",
+        "string_to_array(text, text) RETURNS text[]",
+        "pg_terminate_backend(integer) RETURNS boolean",
+        "sha256(bytea) RETURNS bytea",
+    };
+    char statement[300];
+    size_t i;
+
+    sql("CREATE SCHEMA deceit; GRANT USAGE ON SCHEMA deceit TO PUBLIC;"
+        "CREATE DOMAIN deceit.text AS pg_catalog.text CHECK (VALUE IS NULL)");
+    for (i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        snprintf(statement, sizeof statement,
+                 "CREATE FUNCTION deceit.%s LANGUAGE plpgsql AS 'BEGIN RAISE ''deceived''; END'",
+                 shapes[i]);
+        sql(statement);
+    }
+}
+
+#define DECEIT "deceit,pg_catalog"
+
 #endif

@@ -235,6 +235,24 @@ START_TEST(tables_of_the_application_are_in_nobodys_way)
 }
 END_TEST
 
+START_TEST(functions_of_the_application_are_in_nobodys_way)
+{
+    flagver_driver_txn *txn;
+
+    make_deceit();
+    run("SET search_path = " DECEIT "; BEGIN");
+    txn = adopted();
+    put_in(txn, "a", "2");
+    put_in(txn, "b", "1");
+    assert_ok(driver->commit(txn, &error));
+    txn = adopted();
+    put_in(txn, "a", "3");
+    driver->rollback(txn);
+    run("COMMIT");
+    ck_assert_str_eq(current(store, "a"), "2");
+}
+END_TEST
+
 START_TEST(constraints_may_be_checked_at_once)
 {
     flagver_driver_txn *txn;
@@ -519,6 +537,7 @@ int main(void)
     tcase_add_test(tcase, no_setting_of_the_connection_is_changed);
     tcase_add_test(tcase, the_tenant_that_was_set_is_set_again);
     tcase_add_test(tcase, tables_of_the_application_are_in_nobodys_way);
+    tcase_add_test(tcase, functions_of_the_application_are_in_nobodys_way);
     tcase_add_test(tcase, constraints_may_be_checked_at_once);
     tcase_add_loop_test(tcase, whoever_is_second_in_a_strict_isolation_is_told_to_start_over, 0, 2);
     suite_add_tcase(suite, tcase);

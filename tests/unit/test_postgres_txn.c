@@ -123,6 +123,23 @@ START_TEST(what_is_acknowledged_is_on_the_disk_whatever_the_database_says)
 }
 END_TEST
 
+START_TEST(functions_of_the_databases_are_not_taken_for_the_servers)
+{
+    flagver_driver_txn *txn;
+
+    driver->close(store);
+    make_deceit();
+    store = open_named(database, ROLE, "options=-csearch_path%3D" DECEIT, WAIT_MS);
+    put(store, "a", "1");
+    ck_assert_uint_eq(changes(store), 1);
+    ck_assert_str_eq(current(store, "a"), "1");
+    txn = writing();
+    add_row(txn, "key");
+    assert_ok(driver->commit(txn, &error));
+    ck_assert(outcome(store, "key"));
+}
+END_TEST
+
 START_TEST(a_role_that_no_policy_binds_works_for_the_default_tenant_only)
 {
     flagver_store *superusers = open_as("postgres", WAIT_MS);
@@ -591,6 +608,7 @@ int main(void)
     tcase_add_test(tcase, what_holds_for_a_transaction_is_set_for_it_alone);
     tcase_add_test(tcase, limits_of_the_servers_stay_where_we_have_none);
     tcase_add_test(tcase, what_is_acknowledged_is_on_the_disk_whatever_the_database_says);
+    tcase_add_test(tcase, functions_of_the_databases_are_not_taken_for_the_servers);
     tcase_add_test(tcase, a_role_that_no_policy_binds_works_for_the_default_tenant_only);
     tcase_add_test(tcase, without_a_tenant_there_is_only_reading);
     tcase_add_test(tcase, a_connection_that_has_died_meanwhile_is_replaced);
