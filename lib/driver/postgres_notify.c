@@ -1,7 +1,6 @@
 #define _POSIX_C_SOURCE 200809L /* clock_gettime */
 
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -22,11 +21,11 @@
  * next commit or poll after that while. It may wait for the others' turns, a little, and for the
  * disk not at all.
  *
- * Everybody in the database hears it, so it tells no tenant's name.
+ * Everybody in the database hears it, so it does not say whose log it was: whoever knows how names
+ * are hashed tries those that he can think of.
  */
 #define PAUSE_MS 100
 #define NOTES 256 /* a tenant that shares a place with another one may notify once too often */
-#define NAME_SIZE 9
 
 struct fv_pg_note {
     uint32_t name;
@@ -68,11 +67,12 @@ static void mark_due(flagver_store *store, flagver_bytes tenant)
     pthread_mutex_unlock(&store->lock);
 }
 
-/* The names that it is time for, with blanks between them; they count as told. */
-static void take_due(flagver_store *store, struct fv_text *out)
+/* Is it time for any? Those count as told then. */
+static bool take_due(flagver_store *store)
 {
     int64_t now = now_ms();
     struct fv_pg_note *note;
+    bool any = false;
     size_t i;
 
     pthread_mutex_lock(&store->lock);
@@ -80,11 +80,12 @@ static void take_due(flagver_store *store, struct fv_text *out)
         note = &store->notes[i];
         if (!note->due || (note->told && now - note->told < PAUSE_MS))
             continue;
-        fv_text_format(out, "%s%08" PRIx32, out->length ? " " : "", note->name);
         note->due = false;
         note->told = now;
+        any = true;
     }
     pthread_mutex_unlock(&store->lock);
+    return any;
 }
 
 void fv_pg_notify_rest(struct fv_pg *conn)
@@ -92,20 +93,11 @@ void fv_pg_notify_rest(struct fv_pg *conn)
     static const struct fv_pg_statement statement = {
         FV_PG_NOTIFY, "SELECT pg_catalog.set_config('synchronous_commit', 'off', true),"
                       " pg_catalog.set_config('lock_timeout', '100', true),"
-                      " pg_catalog.pg_notify('flagver', name)"
-                      " FROM pg_catalog.unnest(pg_catalog.string_to_array($1, ' ')) AS name"
+                      " pg_catalog.pg_notify('flagver', '')"
     };
-    struct fv_pg_parameters parameters = { .count = 0 };
-    struct fv_text names = FV_TEXT_INIT;
 
-    if (conn->standby)
-        return;
-    take_due(conn->store, &names);
-    if (names.length) {
-        fv_pg_text(&parameters, (flagver_bytes){ names.data, names.length });
-        fv_pg_query(conn, &statement, &parameters, NULL, NULL);
-    }
-    fv_text_clear(&names);
+    if (!conn->standby && take_due(conn->store))
+        fv_pg_query(conn, &statement, NULL, NULL, NULL);
 }
 
 void fv_pg_notify(struct fv_pg *conn, flagver_bytes tenant)

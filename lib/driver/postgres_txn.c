@@ -7,7 +7,6 @@
 
 #include "driver/postgres_internal.h"
 #include "util/fail.h"
-#include "util/hash.h"
 #include "util/memory.h"
 
 #define OID_TEXT_ARRAY 1009
@@ -750,19 +749,21 @@ static int lock_row(flagver_driver_txn *txn, bool *ret_there, uint64_t *ret_size
 
 /*
  * The row is made with the first leaf; until then a lock on the tenant's name takes its place.
- * Two names may share it, which does no harm: nothing is locked after it, so that nobody waits in
- * a circle.
+ * Everybody on the server can see its number in pg_locks, so that has the store's id in it, too,
+ * which only those know whom its owner has admitted. Two names may share a number, which does no
+ * harm: nothing is locked after it, so that nobody waits in a circle.
  */
 static int lock_name(flagver_driver_txn *txn, flagver_error *err)
 {
     static const struct fv_pg_statement statement = {
-        -1, "SELECT pg_catalog.pg_advisory_xact_lock($1)"
+        -1, "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.concat('x', pg_catalog.substr("
+            "pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to("
+            "pg_catalog.concat(m.store, $1), 'UTF8')), 'hex'), 1, 16))::bit(64)::bigint)"
+            " FROM flagver.meta m"
     };
-    const uint64_t space = UINT64_C(0x666c6167) << 32; /* "flag" */
     struct fv_pg_parameters parameters = { .count = 0 };
 
-    fv_pg_number(&parameters,
-                 (int64_t)(space | fv_murmur3(txn->tenant.data, txn->tenant.length, 0)));
+    fv_pg_text(&parameters, txn->tenant);
     return fv_pg_query(txn->conn, &statement, &parameters, NULL, err);
 }
 

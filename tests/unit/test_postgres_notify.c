@@ -52,15 +52,14 @@ static size_t count_heard(void)
     return n;
 }
 
-START_TEST(a_commit_is_told_without_the_tenants_name)
+START_TEST(a_commit_is_told_without_a_word_of_the_tenant)
 {
     PGnotify *heard;
 
     put(store, "a", "1");
     heard = hear();
     ck_assert_str_eq(heard->relname, "flagver");
-    ck_assert_uint_eq(strlen(heard->extra), 8);
-    ck_assert_uint_eq(strspn(heard->extra, "0123456789abcdef"), 8);
+    ck_assert_str_eq(heard->extra, "");
     PQfreemem(heard);
 }
 END_TEST
@@ -209,7 +208,7 @@ int main(void)
     tcase_set_tags(tcase, "postgres");
     tcase_set_timeout(tcase, 60);
     tcase_add_checked_fixture(tcase, start, end);
-    tcase_add_test(tcase, a_commit_is_told_without_the_tenants_name);
+    tcase_add_test(tcase, a_commit_is_told_without_a_word_of_the_tenant);
     tcase_add_test(tcase, what_leaves_no_leaf_is_not_told);
     tcase_add_test(tcase, nothing_stays_untold);
     tcase_add_test(tcase, another_store_hears_it);

@@ -561,6 +561,35 @@ START_TEST(of_two_who_append_the_first_leaf_one_waits_for_the_other)
 }
 END_TEST
 
+/* What everybody on the server can see. */
+static uint64_t number_of_first_leaf(void)
+{
+    flagver_store *opened = open_as(ROLE, WAIT_MS);
+    flagver_driver_txn *txn = begin(opened, FLAGVER_MODE_WRITE);
+    uint64_t size, number;
+
+    assert_ok(driver->lock_log(txn, &size, &error));
+    number = strtoull(answer("SELECT classid::bigint << 32 | objid::bigint FROM pg_locks"
+                             " WHERE locktype = 'advisory' AND database ="
+                             " (SELECT oid FROM pg_database WHERE datname = current_database())"),
+                      NULL, 10);
+    driver->rollback(txn);
+    driver->close(opened);
+    return number;
+}
+
+START_TEST(from_the_number_of_a_lock_nobody_guesses_the_tenant)
+{
+    uint64_t number = number_of_first_leaf();
+
+    ck_assert_uint_ne(number, 0);
+    ck_assert_uint_eq(number_of_first_leaf(), number);
+    sql("SET session_replication_role = replica; UPDATE flagver.meta SET store = "
+        "gen_random_uuid()");
+    ck_assert_uint_ne(number_of_first_leaf(), number);
+}
+END_TEST
+
 START_TEST(who_locks_a_log_without_leaves_and_leaves_it_so_is_in_nobodys_way)
 {
     flagver_driver_txn *txn = writing();
@@ -648,6 +677,7 @@ int main(void)
     tcase_add_test(tcase, many_series_are_each_found_by_its_own_name);
     tcase_add_test(tcase, of_many_series_those_before_the_one_that_is_waited_for_are_locked_first);
     tcase_add_test(tcase, of_two_who_append_the_first_leaf_one_waits_for_the_other);
+    tcase_add_test(tcase, from_the_number_of_a_lock_nobody_guesses_the_tenant);
     tcase_add_test(tcase, who_locks_a_log_without_leaves_and_leaves_it_so_is_in_nobodys_way);
     tcase_add_test(tcase, who_only_asks_does_not_wait_for_ever_for_a_table_that_is_locked);
     suite_add_tcase(suite, tcase);
