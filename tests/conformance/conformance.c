@@ -59,6 +59,36 @@ START_TEST(is_skipped_for_it_has_not_rules)
 }
 END_TEST
 
+START_TEST(is_skipped_for_it_has_not_hold)
+{
+    say_skipped("hold is not there");
+}
+END_TEST
+
+START_TEST(is_skipped_for_it_has_not_nest)
+{
+    say_skipped("nest is not there");
+}
+END_TEST
+
+START_TEST(is_skipped_for_it_has_not_connection)
+{
+    say_skipped("connection is not there");
+}
+END_TEST
+
+/* Why a case needs functions that are not there. */
+static const TTest *missing(unsigned needs)
+{
+    if (needs & NEEDS_HOLD && !CONFORM_HAS(hold))
+        return is_skipped_for_it_has_not_hold;
+    if (needs & NEEDS_NEST && !CONFORM_HAS(nest))
+        return is_skipped_for_it_has_not_nest;
+    if (needs & NEEDS_CONNECTION && !CONFORM_HAS(connection))
+        return is_skipped_for_it_has_not_connection;
+    return NULL;
+}
+
 /* Why a case with these needs is left out; NULL: it is not. */
 static const TTest *reason(unsigned needs)
 {
@@ -79,7 +109,7 @@ static const TTest *reason(unsigned needs)
         return is_skipped_for_it_has_one_writer;
     if (needs & NEEDS_RULES && !(capabilities & FLAGVER_DRIVER_RULES))
         return is_skipped_for_it_has_not_rules;
-    return NULL;
+    return missing(needs);
 }
 
 void conform_add(TCase *tcase, unsigned needs, const TTest *test)
@@ -131,6 +161,7 @@ Suite *flagver_conformance_suite(const struct flagver_conformance *target)
     conform_log_cases(suite);
     conform_query_cases(suite);
     conform_transaction_cases(suite);
+    conform_within_cases(suite);
     conform_thread_cases(suite);
     conform_process_cases(suite);
     return suite;

@@ -50,7 +50,7 @@ struct flagver_driver_txn {
     flagver_store *store;
     flagver_driver_txn *inner;
     atomic_bool busy, ended;
-    bool writes, adopted, log_locked;
+    bool writes, adopted, log_locked, nested;
     flagver_cursor *cursors; /* that are open */
 };
 
@@ -509,6 +509,8 @@ static int commit(flagver_driver_txn *txn, flagver_error *err)
     if (!enter(txn, "commit"))
         return refused(err);
     end_cursors(txn, "commit");
+    if (txn->nested)
+        misuse(fault, "commit inside of a part that may be taken back");
     r = arrive_nth(fault, FLAGVER_FAULT_COMMIT, &n, err);
     if (r < 0)
         fault->inner->rollback(txn->inner); /* the handle is gone in any case */
@@ -585,6 +587,70 @@ static int lock_log(flagver_driver_txn *txn, uint64_t *ret_size, flagver_error *
     if (r == 0)
         r = fault->inner->lock_log(txn->inner, ret_size, err);
     txn->log_locked |= r == 0;
+    leave(txn);
+    return r;
+}
+
+static int hold(flagver_driver_txn *txn, flagver_keyed_row *row, int64_t number, int shared,
+                flagver_error *err)
+{
+    struct flagver_fault *fault = txn->store->fault;
+    int r;
+
+    if (!enter(txn, "hold"))
+        return refused(err);
+    if (!txn->writes)
+        misuse(fault, "hold in a transaction that reads");
+    if (txn->log_locked)
+        misuse(fault, "hold behind lock_log");
+    r = arrive(fault, FLAGVER_FAULT_HOLD, err);
+    if (r == 0)
+        r = fault->inner->hold(txn->inner, row, number, shared, err);
+    leave(txn);
+    return r;
+}
+
+static void check_nest(const flagver_driver_txn *txn, int what)
+{
+    struct flagver_fault *fault = txn->store->fault;
+
+    if (!txn->writes)
+        misuse(fault, "nest in a transaction that reads");
+    if (txn->cursors)
+        misuse(fault, "nest with a cursor open");
+    if (txn->nested == (what == FLAGVER_NEST_BEGIN))
+        misuse(fault, txn->nested ? "nest inside of another one" : "the end of what did not begin");
+}
+
+static int nest(flagver_driver_txn *txn, int what, flagver_error *err)
+{
+    struct flagver_fault *fault = txn->store->fault;
+    int r;
+
+    if (!enter(txn, "nest"))
+        return refused(err);
+    check_nest(txn, what);
+    r = arrive(fault, FLAGVER_FAULT_NEST, err);
+    if (r == 0)
+        r = fault->inner->nest(txn->inner, what, err);
+    if (r == 0)
+        txn->nested = what == FLAGVER_NEST_BEGIN;
+    leave(txn);
+    return r;
+}
+
+static int connection(flagver_driver_txn *txn, flagver_adoption *adoption, flagver_error *err)
+{
+    struct flagver_fault *fault = txn->store->fault;
+    int r;
+
+    if (!enter(txn, "connection"))
+        return refused(err);
+    if (!txn->writes)
+        misuse(fault, "connection of a transaction that reads");
+    r = arrive(fault, FLAGVER_FAULT_CONNECTION, err);
+    if (r == 0)
+        r = fault->inner->connection(txn->inner, adoption, err);
     leave(txn);
     return r;
 }
@@ -771,10 +837,7 @@ OPEN_OF(6)
 OPEN_OF(7)
 
 /* A table that was compiled before this member came ends before it. */
-static bool can_examine(const flagver_driver *driver)
-{
-    return driver->size > offsetof(flagver_driver, examine) && driver->examine;
-}
+#define HAS(driver, member) ((driver)->size > offsetof(flagver_driver, member) && (driver)->member)
 
 static void make(size_t slot, const flagver_driver *inner)
 {
@@ -812,7 +875,10 @@ static void make(size_t slot, const flagver_driver *inner)
         .end_scan = end_scan,
         .changes = changes,
         .watch_fd = inner->watch_fd ? watch_fd : NULL,
-        .examine = can_examine(inner) ? examine : NULL,
+        .examine = HAS(inner, examine) ? examine : NULL,
+        .hold = HAS(inner, hold) ? hold : NULL,
+        .nest = HAS(inner, nest) ? nest : NULL,
+        .connection = HAS(inner, connection) ? connection : NULL,
     };
 }
 

@@ -38,6 +38,9 @@ enum {
     FLAGVER_FAULT_APPLY,
     FLAGVER_FAULT_SCAN,
     FLAGVER_FAULT_NEXT,
+    FLAGVER_FAULT_HOLD,
+    FLAGVER_FAULT_NEST,
+    FLAGVER_FAULT_CONNECTION,
     FLAGVER_FAULT_CHANGES,
     FLAGVER_FAULT_CLOSE,
     FLAGVER_FAULT_ABANDON,
@@ -82,7 +85,8 @@ uint64_t flagver_fault_failures(const struct flagver_fault *fault); /* lies incl
  * Misuse: a call on a transaction or cursor that has ended, or by two threads at once;
  * a cursor that is open when its transaction ends, a transaction when its store is
  * closed; writing in a transaction that reads; two writers where there may be one;
- * keys out of order; leaves without lock_log, or a lock behind it.
+ * keys out of order; leaves without lock_log, or a lock behind it; a part that may be taken
+ * back with a cursor open, inside of another one, or left open.
  */
 uint64_t flagver_fault_misuses(const struct flagver_fault *fault);
 

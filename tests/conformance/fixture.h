@@ -8,6 +8,7 @@
 #define FLAGVER_CONFORMANCE_FIXTURE_H
 
 #include <check.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,6 +74,13 @@ void conform_check_words(int code, const char *call);
 #define NEEDS_SNAPSHOTS 16u   /* one thread that reads while it writes */
 #define NEEDS_LOSING 32u      /* lose_place */
 #define NEEDS_RULES 64u       /* a driver that knows the rules of a change */
+#define NEEDS_HOLD 128u       /* and these: functions that may be missing */
+#define NEEDS_NEST 256u
+#define NEEDS_CONNECTION 512u
+
+/* Is this member of the driver's table there, which may end before it? */
+#define CONFORM_HAS(member) \
+    (conform.driver->size > offsetof(flagver_driver, member) && conform.driver->member)
 
 /* A case whose tests begin with a store; conform_add() adds one, or says that it is left out. */
 TCase *conform_tcase(Suite *suite, const char *name);
@@ -253,6 +261,7 @@ void conform_review_cases(Suite *suite);
 void conform_log_cases(Suite *suite);
 void conform_query_cases(Suite *suite);
 void conform_transaction_cases(Suite *suite);
+void conform_within_cases(Suite *suite);
 void conform_thread_cases(Suite *suite);
 void conform_process_cases(Suite *suite);
 

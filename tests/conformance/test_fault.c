@@ -64,6 +64,54 @@ static bool has_key(const char *key)
     return committed;
 }
 
+/* ---- a driver that has what may be missing ---- */
+
+static int hold_nothing(flagver_driver_txn *txn, flagver_keyed_row *row, int64_t number, int shared,
+                        flagver_error *err)
+{
+    (void)txn;
+    (void)err;
+    row->rev = number + shared;
+    return 0;
+}
+
+static int nest_nothing(flagver_driver_txn *txn, int what, flagver_error *err)
+{
+    (void)txn;
+    (void)what;
+    (void)err;
+    return 0;
+}
+
+static int lend_nothing(flagver_driver_txn *txn, flagver_adoption *adoption, flagver_error *err)
+{
+    (void)txn;
+    (void)err;
+    adoption->connection = place;
+    return 0;
+}
+
+static flagver_driver grown;
+static struct flagver_fault *bare;
+
+static void set_up_grown(void)
+{
+    grown = jsonfile_driver;
+    grown.name = "grown";
+    grown.hold = hold_nothing;
+    grown.nest = nest_nothing;
+    grown.connection = lend_nothing;
+    bare = fault;
+    fault = flagver_fault_driver(&grown);
+    set_up();
+}
+
+static void tear_down_grown(void)
+{
+    tear_down();
+    fault = bare;
+}
+
 static void check_complaint(const char *wanted)
 {
     const char *complaint = flagver_fault_complaint(fault);
@@ -446,6 +494,118 @@ START_TEST(two_threads_in_one_transaction_are_noticed)
 }
 END_TEST
 
+/* ---- what a driver may be without ---- */
+
+START_TEST(what_a_driver_is_without_its_table_is_without)
+{
+    const flagver_driver *driver = flagver_fault_table(bare);
+    static flagver_driver older;
+
+    ck_assert(!driver->hold && !driver->nest && !driver->connection);
+    older = grown;
+    older.name = "older";
+    older.size = offsetof(flagver_driver, hold);
+    driver = flagver_fault_table(flagver_fault_driver(&older));
+    ck_assert(!driver->hold && !driver->nest && !driver->connection);
+}
+END_TEST
+
+START_TEST(what_is_within_a_transaction_is_passed_on)
+{
+    const flagver_driver *driver = flagver_fault_table(fault);
+    flagver_driver_txn *txn = start(FLAGVER_MODE_WRITE);
+    flagver_adoption adoption = { .connection = NULL };
+    flagver_keyed_row row = conform_keyed("space", "key", 99, "");
+
+    assert_ok(driver->hold(txn, &row, 7, 1, &conform_error));
+    ck_assert_int_eq(row.rev, 8);
+    assert_ok(driver->nest(txn, FLAGVER_NEST_BEGIN, &conform_error));
+    assert_ok(driver->connection(txn, &adoption, &conform_error));
+    ck_assert_ptr_eq(adoption.connection, place);
+    assert_ok(driver->nest(txn, FLAGVER_NEST_UNDO, &conform_error));
+    assert_ok(driver->nest(txn, FLAGVER_NEST_BEGIN, &conform_error));
+    assert_ok(driver->nest(txn, FLAGVER_NEST_KEEP, &conform_error));
+    assert_ok(driver->commit(txn, &conform_error));
+    ck_assert_uint_eq(flagver_fault_misuses(fault), 0);
+    ck_assert_uint_eq(flagver_fault_calls(fault, FLAGVER_FAULT_NEST), 4);
+}
+END_TEST
+
+START_TEST(what_is_within_a_transaction_fails_when_it_is_told_to)
+{
+    const flagver_driver *driver = flagver_fault_table(fault);
+    flagver_driver_txn *txn = start(FLAGVER_MODE_WRITE);
+    flagver_adoption adoption = { .connection = NULL };
+    flagver_keyed_row row = conform_keyed("space", "key", 99, "");
+
+    flagver_fault_fail(fault, FLAGVER_FAULT_HOLD, 1, FLAGVER_EBUSY, false);
+    flagver_fault_fail(fault, FLAGVER_FAULT_NEST, 1, FLAGVER_EIO, false);
+    flagver_fault_fail(fault, FLAGVER_FAULT_CONNECTION, 1, FLAGVER_EUNAVAILABLE, false);
+    assert_fails(FLAGVER_EBUSY, driver->hold(txn, &row, 7, 1, &conform_error));
+    ck_assert_int_eq(row.rev, 99);
+    assert_fails(FLAGVER_EIO, driver->nest(txn, FLAGVER_NEST_BEGIN, &conform_error));
+    assert_fails(FLAGVER_EUNAVAILABLE, driver->connection(txn, &adoption, &conform_error));
+    ck_assert_ptr_null(adoption.connection);
+    driver->rollback(txn);
+    ck_assert_uint_eq(flagver_fault_failures(fault), 3);
+}
+END_TEST
+
+/* Each of these in a transaction of its own. */
+static const char *misuse_within(int way, flagver_driver_txn *txn)
+{
+    static const flagver_query query = { .kind = FLAGVER_QUERY_TENANTS };
+    const flagver_driver *driver = flagver_fault_table(fault);
+    flagver_keyed_row row = conform_keyed("space", "key", 99, "");
+    flagver_cursor *cursor;
+    uint64_t size;
+
+    switch (way) {
+    case 0:
+        assert_ok(driver->lock_log(txn, &size, &conform_error));
+        driver->hold(txn, &row, 7, 1, &conform_error);
+        return "hold behind lock_log";
+    case 1:
+        assert_ok(driver->scan(txn, &query, &cursor, &conform_error));
+        driver->nest(txn, FLAGVER_NEST_BEGIN, &conform_error);
+        driver->end_scan(cursor);
+        return "nest with a cursor open";
+    case 2:
+        driver->nest(txn, FLAGVER_NEST_BEGIN, &conform_error);
+        driver->nest(txn, FLAGVER_NEST_BEGIN, &conform_error);
+        return "nest inside of another one";
+    default:
+        driver->nest(txn, FLAGVER_NEST_UNDO, &conform_error);
+        return "the end of what did not begin";
+    }
+}
+
+START_TEST(misuse_within_a_transaction_is_noticed)
+{
+    const flagver_driver *driver = flagver_fault_table(fault);
+    flagver_adoption adoption = { .connection = NULL };
+    flagver_driver_txn *txn;
+    int way;
+
+    for (way = 0; way < 4; way++) {
+        flagver_fault_reset(fault);
+        txn = start(FLAGVER_MODE_WRITE);
+        check_complaint(misuse_within(way, txn));
+        driver->rollback(txn);
+    }
+    flagver_fault_reset(fault);
+    txn = start(FLAGVER_MODE_WRITE);
+    assert_ok(driver->nest(txn, FLAGVER_NEST_BEGIN, &conform_error));
+    assert_ok(driver->commit(txn, &conform_error));
+    check_complaint("commit inside of a part that may be taken back");
+    flagver_fault_reset(fault);
+    txn = start(FLAGVER_MODE_READ);
+    driver->connection(txn, &adoption, &conform_error);
+    check_complaint("connection of a transaction that reads");
+    driver->rollback(txn);
+}
+END_TEST
+
 static Suite *fault_suite(void)
 {
     Suite *suite = suite_create("the fault driver");
@@ -472,6 +632,14 @@ static Suite *fault_suite(void)
     tcase_add_test(tcase, an_item_before_its_payload_is_noticed);
     tcase_add_test(tcase, a_scan_of_items_that_begins_nowhere_is_noticed);
     tcase_add_test(tcase, two_threads_in_one_transaction_are_noticed);
+    suite_add_tcase(suite, tcase);
+
+    tcase = tcase_create("within a transaction");
+    tcase_add_checked_fixture(tcase, set_up_grown, tear_down_grown);
+    tcase_add_test(tcase, what_a_driver_is_without_its_table_is_without);
+    tcase_add_test(tcase, what_is_within_a_transaction_is_passed_on);
+    tcase_add_test(tcase, what_is_within_a_transaction_fails_when_it_is_told_to);
+    tcase_add_test(tcase, misuse_within_a_transaction_is_noticed);
     suite_add_tcase(suite, tcase);
     return suite;
 }

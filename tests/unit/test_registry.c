@@ -82,14 +82,17 @@ START_TEST(another_abi_is_refused)
 }
 END_TEST
 
-/* A driver that was compiled when the table ended with `watch_fd`. */
-START_TEST(a_table_as_it_was_first_is_fine)
+/* Drivers that were compiled when the table ended with `watch_fd`, and with `examine`. */
+START_TEST(a_table_as_it_was_before_is_fine)
 {
-    static flagver_driver driver;
+    static flagver_driver first, second;
 
-    driver = copy_as("first");
-    driver.size = offsetof(flagver_driver, examine);
-    assert_ok(flagver_driver_register(&driver, &error));
+    first = copy_as("first");
+    first.size = offsetof(flagver_driver, examine);
+    assert_ok(flagver_driver_register(&first, &error));
+    second = copy_as("second");
+    second.size = offsetof(flagver_driver, hold);
+    assert_ok(flagver_driver_register(&second, &error));
 }
 END_TEST
 
@@ -107,7 +110,7 @@ START_TEST(a_longer_table_is_fine)
 }
 END_TEST
 
-/* `adopt` where it is not said to be there, `watch_fd` and `examine` may be missing, nothing else. */
+/* `adopt` where it is not said to be there and `watch_fd` may be missing, and what came later. */
 START_TEST(every_required_function_has_to_be_there)
 {
     static const size_t required[] = {
@@ -138,6 +141,9 @@ START_TEST(every_required_function_has_to_be_there)
     driver.capabilities &= ~(uint64_t)FLAGVER_DRIVER_ENLIST;
     driver.watch_fd = NULL;
     driver.examine = NULL;
+    driver.hold = NULL;
+    driver.nest = NULL;
+    driver.connection = NULL;
     assert_ok(flagver_driver_register(&driver, &error));
 }
 END_TEST
@@ -186,7 +192,7 @@ static Suite *registry_suite(void)
     tcase_set_tags(taken, "slow");
     tcase_add_test(taken, a_driver_is_found_by_its_name);
     tcase_add_test(taken, a_name_is_given_once);
-    tcase_add_test(taken, a_table_as_it_was_first_is_fine);
+    tcase_add_test(taken, a_table_as_it_was_before_is_fine);
     tcase_add_test(taken, a_longer_table_is_fine);
     tcase_add_test(taken, every_required_function_has_to_be_there);
     tcase_add_test(taken, there_is_room_for_32);
