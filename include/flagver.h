@@ -11,6 +11,7 @@
 #include "flagver/base.h"
 #include "flagver/client.h"
 #include "flagver/context.h"
+#include "flagver/dataset.h"
 #include "flagver/driver.h"
 #include "flagver/flag.h"
 #include "flagver/idmap.h"

@@ -34,6 +34,31 @@ int fv_lines_open(struct fv_lines *lines, const char *path, size_t limit, flagve
     return 0;
 }
 
+/* Waits for who writes into a pipe. */
+static int open_input(const char *path)
+{
+    int file;
+
+    if (strcmp(path, "-") == 0)
+        return fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
+    do
+        file = open(path, O_RDONLY | O_CLOEXEC);
+    while (file < 0 && errno == EINTR);
+    return file;
+}
+
+int fv_lines_open_once(struct fv_lines *lines, const char *path, size_t limit, flagver_error *err)
+{
+    int file = open_input(path);
+
+    if (file < 0)
+        return fv_fail_errno(err, FLAGVER_EIO, errno, "%.500s", path);
+    *lines = (struct fv_lines){
+        .path = path, .file = file, .limit = limit, .once = true, .buffer = FV_TEXT_INIT
+    };
+    return 0;
+}
+
 void fv_lines_close(struct fv_lines *lines)
 {
     fv_text_clear(&lines->buffer);
@@ -79,11 +104,18 @@ static int read_piece(struct fv_lines *lines, flagver_error *err)
     return lines->buffer.failed ? fv_fail_memory(err) : 0;
 }
 
-static int refuse(struct fv_lines *lines, const char *words, flagver_error *err)
+static int refuse_long(struct fv_lines *lines, flagver_error *err)
 {
     const struct fv_transfer_place place = { lines->path, lines->number + 1 };
 
-    return fv_transfer_refuse(err, &place, "%s", words);
+    return fv_transfer_refuse(err, &place, "the line is longer than %zu bytes", lines->limit);
+}
+
+static int refuse_end(struct fv_lines *lines, flagver_error *err)
+{
+    const struct fv_transfer_place place = { lines->path, lines->number + 1 };
+
+    return fv_transfer_refuse(err, &place, "the file ends inside this line");
 }
 
 int fv_lines_next(struct fv_lines *lines, const char **ret_line, size_t *ret_length,
@@ -101,17 +133,19 @@ int fv_lines_next(struct fv_lines *lines, const char **ret_line, size_t *ret_len
             break;
         looked = buffer->length - lines->next;
         if (looked > lines->limit)
-            return refuse(lines, "the line is longer than any of an export", err);
+            return refuse_long(lines, err);
         r = read_piece(lines, err);
         if (r < 0)
             return r;
     }
-    if (!end)
-        return buffer->length > lines->next ? refuse(lines, "the file ends inside this line", err)
-                                            : 0;
+    if (!end && buffer->length == lines->next)
+        return 0;
+    if (!end && !lines->once)
+        return refuse_end(lines, err);
+    lines->unended = !end;
     *ret_line = line;
-    *ret_length = (size_t)(end - line);
-    lines->next += *ret_length + 1;
+    *ret_length = end ? (size_t)(end - line) : buffer->length - lines->next;
+    lines->next += *ret_length + !lines->unended;
     lines->number++;
     return 1;
 }

@@ -15,14 +15,20 @@ struct fv_lines {
     uint64_t number;       /* of the line that was read last, from 1 */
     struct fv_text buffer; /* what was read of the file and not yet given out, from `next` on */
     size_t next;
-    bool at_end; /* of the file: the buffer holds the rest */
+    bool at_end;  /* of the file: the buffer holds the rest */
+    bool once;    /* it need not end in "\n" */
+    bool unended; /* the line that was read last does not */
 };
 
 /* `path` is borrowed. FLAGVER_EIO: no regular file that can be read; FLAGVER_ENOMEM. */
 int fv_lines_open(struct fv_lines *lines, const char *path, size_t limit, flagver_error *err);
+
+/* The same for what is read only once: pipes and devices as well, and "-", standard input. A last line
+ * without an end is given out. */
+int fv_lines_open_once(struct fv_lines *lines, const char *path, size_t limit, flagver_error *err);
 void fv_lines_close(struct fv_lines *lines);
 
-/* Back to the first line. */
+/* Back to the first line; not of what is read once. */
 int fv_lines_rewind(struct fv_lines *lines, flagver_error *err);
 
 /*
