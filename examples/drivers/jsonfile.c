@@ -641,15 +641,15 @@ static const struct kind {
     [FLAGVER_CHANGE_KEYED_DELETE] = { "keyed", key_fields, by_key, ANYTHING, EXPECTS | DELETES },
 };
 
-/* A version is stored with the names of its series. */
-static int add_names(const json_t *state, json_t *version, flagver_error *err)
+/* What is of a series is stored with its names, and comes in their order. */
+static int add_names(const json_t *state, json_t *row, flagver_error *err)
 {
-    json_t *series = with_id(state, "series", json_object_get(version, "series"));
+    json_t *series = with_id(state, "series", json_object_get(row, "series"));
 
     if (!series)
         return fail(err, FLAGVER_ECORRUPT, "the series of a version is not there");
-    if (json_object_set(version, "phase", json_object_get(series, "phase")) < 0 ||
-        json_object_set(version, "subject", json_object_get(series, "subject")) < 0)
+    if (json_object_set(row, "phase", json_object_get(series, "phase")) < 0 ||
+        json_object_set(row, "subject", json_object_get(series, "subject")) < 0)
         return no_memory(err);
     return 0;
 }
@@ -689,7 +689,7 @@ static int make_change(json_t *state, json_t *tenant, const flagver_change *chan
     at = find(rows, kind->names, fresh);
     present = json_array_get(rows, at);
     r = check(state, change, fresh, present, err);
-    if (r == 0 && kind->fields == version_fields + 3)
+    if (r == 0 && json_object_get(fresh, "series"))
         r = add_names(state, fresh, err);
     if (r == 0 && kind->does & DELETES)
         json_array_remove(rows, at); /* where nothing is, nothing happens */
@@ -806,10 +806,13 @@ static bool is_id(const json_t *row, const char *name, const flagver_id *wanted)
     return memcmp(&id, wanted, sizeof id) == 0;
 }
 
-/* Does it belong to the version, or to any of the series? */
+/* Does it belong to the version, or to any of the series, or are all series asked for? */
 static bool belongs(const json_t *row, const flagver_query *query)
 {
-    return is_id(row, "series", &query->id) && (query->no == 0 || number(row, "no") == query->no);
+    static const flagver_id all;
+
+    return (memcmp(&query->id, &all, sizeof all) == 0 || is_id(row, "series", &query->id)) &&
+           (query->no == 0 || number(row, "no") == query->no);
 }
 
 static bool wanted(const json_t *state, const json_t *row, const flagver_query *query)

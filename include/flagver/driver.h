@@ -326,6 +326,8 @@ typedef struct flagver_change {
  * VOTES      votes of the series with id `id`, of version `no` (0: of all), in order of version,
  *            time and actor
  * CONTRIBUTORS  the same of contributors, in order of version and actor
+ *            With an `id` of zeros these three are of all of the tenant's series, and those come
+ *            in order of phase and subject; without `after`.
  * NODES      nodes of level `no` from index `from` on, in order
  * LOG        the head of the log; nothing while it has no leaf
  *

@@ -22,7 +22,6 @@
 struct flagver_cursor {
     flagver_driver_txn *txn;
     int32_t kind;
-    flagver_id id;  /* that was asked for */
     bool payload;   /* its rows have payloads */
     bool brief;     /* and little else */
     PGresult *rows; /* or NULL */
@@ -38,15 +37,15 @@ struct flagver_cursor {
 /* ---- shapes: what tells statements apart ---- */
 
 enum {
-    SHAPE_VERSIONS = 0, /* pick, 4; has a phase, 2; backwards, 2; payload, 2 */
-    SHAPE_HISTORY = 32, /* backwards, 2; payload, 2 */
-    SHAPE_OPEN = 36,    /* has a phase, 2; backwards, 2; payload, 2 */
-    SHAPE_VERSION = 44, /* payload, 2 */
-    SHAPE_SERIES = 46,  /* has a phase, 2; backwards, 2 */
-    SHAPE_ITEMS = 50,   /* of one version, 2; payload, 2 */
-    SHAPE_VOTES = 54,
-    SHAPE_CONTRIBUTORS,
-    SHAPE_LEAVES,
+    SHAPE_VERSIONS = 0,      /* pick, 4; has a phase, 2; backwards, 2; payload, 2 */
+    SHAPE_HISTORY = 32,      /* backwards, 2; payload, 2 */
+    SHAPE_OPEN = 36,         /* has a phase, 2; backwards, 2; payload, 2 */
+    SHAPE_VERSION = 44,      /* payload, 2 */
+    SHAPE_SERIES = 46,       /* has a phase, 2; backwards, 2 */
+    SHAPE_ITEMS = 50,        /* of all series, 2; of one version, 2; payload, 2 */
+    SHAPE_VOTES = 58,        /* of all series, 2 */
+    SHAPE_CONTRIBUTORS = 60, /* of all series, 2 */
+    SHAPE_LEAVES = 62,
     SHAPE_NODES,
     SHAPE_LOG,
     SHAPE_KEYED,
@@ -75,7 +74,7 @@ static bool is_brief(const flagver_query *query)
 static int shape_of(const flagver_query *query)
 {
     int named = query->phase.data != NULL, backwards = query->backwards != 0;
-    int payload = query->payload != 0;
+    int payload = query->payload != 0, all = fv_query_is_of_all_series(query);
 
     switch (query->kind) {
     case FLAGVER_QUERY_VERSIONS:
@@ -93,11 +92,11 @@ static int shape_of(const flagver_query *query)
     case FLAGVER_QUERY_SERIES:
         return SHAPE_SERIES + named * 2 + backwards;
     case FLAGVER_QUERY_ITEMS:
-        return SHAPE_ITEMS + (query->no != 0) * 2 + payload;
+        return SHAPE_ITEMS + all * 4 + (query->no != 0) * 2 + payload;
     case FLAGVER_QUERY_VOTES:
-        return SHAPE_VOTES;
+        return SHAPE_VOTES + all;
     case FLAGVER_QUERY_CONTRIBUTORS:
-        return SHAPE_CONTRIBUTORS;
+        return SHAPE_CONTRIBUTORS + all;
     case FLAGVER_QUERY_LEAVES:
         return SHAPE_LEAVES;
     case FLAGVER_QUERY_NODES:
@@ -263,27 +262,47 @@ static void write_series(struct fv_text *sql, const flagver_query *query)
     write_order(sql, query, false);
 }
 
-static void write_items(struct fv_text *sql, const flagver_query *query)
+/* What belongs to versions. */
+static void write_parts(struct fv_text *sql, const flagver_query *query, const char *table,
+                        const char *which, const char *order)
 {
-    fv_text_add(sql, "SELECT v.no, v.key, v.status, v.origin_no, v.decided_at, v.decided_by, "
-                     "v.note, v.payload, v.hash");
-    if (query->payload)
-        fv_text_add(sql, PAYLOAD_COLUMNS);
-    fv_text_add(sql, " FROM flagver.item v");
-    if (query->payload)
+    bool all = fv_query_is_of_all_series(query);
+
+    fv_text_format(sql,
+                   " FROM %s(SELECT * FROM flagver.%s x WHERE x.tenant = $1 AND x.series = %s AND "
+                   "%s%s) v",
+                   all ? "flagver.series s CROSS JOIN LATERAL " : "", table, all ? "s.id" : "$9",
+                   which, all ? " ORDER BY x.no OFFSET 0" : "");
+    if (query->kind == FLAGVER_QUERY_ITEMS && query->payload)
         fv_text_add(sql, payload_join);
-    fv_text_add(sql, " WHERE v.tenant = $1 AND v.series = $9");
-    fv_text_add(sql, query->no ? " AND v.no = $5" : "");
-    fv_text_add(sql, " AND v.key >= $3 AND v.key < $4 ORDER BY v.no, v.key LIMIT $8");
+    fv_text_format(sql, "%s ORDER BY %s%s LIMIT $8", all ? " WHERE s.tenant = $1" : "",
+                   all ? "s.phase, s.subject, " : "", order);
 }
 
-static const char votes[] =
-    "SELECT no, actor, content_hash, time, note FROM flagver.vote WHERE tenant = $1 AND "
-    "series = $9 AND no >= $5 AND no <= $6 ORDER BY no, time, actor, content_hash LIMIT $8";
+static void write_items(struct fv_text *sql, const flagver_query *query)
+{
+    fv_text_add(sql, "SELECT v.series, v.no, v.key, v.status, v.origin_no, v.decided_at, "
+                     "v.decided_by, v.note, v.payload, v.hash");
+    if (query->payload)
+        fv_text_add(sql, PAYLOAD_COLUMNS);
+    write_parts(sql, query, "item",
+                query->no ? "x.no = $5 AND x.key >= $3 AND x.key < $4"
+                          : "x.key >= $3 AND x.key < $4",
+                "v.no, v.key");
+}
 
-static const char contributors[] =
-    "SELECT no, actor FROM flagver.contributor WHERE tenant = $1 AND series = $9 AND no >= $5 AND "
-    "no <= $6 ORDER BY no, actor LIMIT $8";
+static void write_votes(struct fv_text *sql, const flagver_query *query)
+{
+    fv_text_add(sql, "SELECT v.series, v.no, v.actor, v.content_hash, v.time, v.note");
+    write_parts(sql, query, "vote", "x.no >= $5 AND x.no <= $6",
+                "v.no, v.time, v.actor, v.content_hash");
+}
+
+static void write_contributors(struct fv_text *sql, const flagver_query *query)
+{
+    fv_text_add(sql, "SELECT v.series, v.no, v.actor");
+    write_parts(sql, query, "contributor", "x.no >= $5 AND x.no <= $6", "v.no, v.actor");
+}
 
 static const char leaves[] = "SELECT no, leaf, hash FROM flagver.leaf WHERE tenant = $1 AND "
                              "no >= $5 ORDER BY no LIMIT $8";
@@ -319,10 +338,10 @@ static void write_sql(struct fv_text *sql, const flagver_query *query)
         write_items(sql, query);
         break;
     case FLAGVER_QUERY_VOTES:
-        fv_text_add(sql, votes);
+        write_votes(sql, query);
         break;
     case FLAGVER_QUERY_CONTRIBUTORS:
-        fv_text_add(sql, contributors);
+        write_contributors(sql, query);
         break;
     case FLAGVER_QUERY_LEAVES:
         fv_text_add(sql, leaves);
@@ -825,7 +844,6 @@ int fv_pg_scan(flagver_driver_txn *txn, const flagver_query *query, flagver_curs
         return fv_fail_memory(err);
     cursor->txn = txn;
     cursor->kind = query->kind;
-    cursor->id = query->id;
     cursor->payload = query->payload && has_payloads(query->kind);
     cursor->brief = is_brief(query);
     r = ask(cursor, query, shape, err);
@@ -884,12 +902,12 @@ static void get_hash(const flagver_cursor *cursor, int column, uint8_t out[32])
 /* Columns that versions and items have in different places. */
 static int column_of_payload_id(const flagver_cursor *cursor)
 {
-    return cursor->brief ? 2 : cursor->kind == FLAGVER_QUERY_ITEMS ? 7 : 17;
+    return cursor->brief ? 2 : cursor->kind == FLAGVER_QUERY_ITEMS ? 8 : 17;
 }
 
 static int column_of_payload(const flagver_cursor *cursor)
 {
-    return cursor->brief ? 4 : cursor->kind == FLAGVER_QUERY_ITEMS ? 9 : 21;
+    return cursor->brief ? 4 : cursor->kind == FLAGVER_QUERY_ITEMS ? 10 : 21;
 }
 
 static int fetch_body(flagver_cursor *cursor, flagver_error *err)
@@ -972,34 +990,34 @@ static void read_series(const flagver_cursor *cursor, flagver_series_row *row)
 
 static void read_item(const flagver_cursor *cursor, flagver_item_row *row)
 {
-    row->series = cursor->id;
-    row->no = small(cursor, 0);
-    row->key = bytes(cursor, 1);
-    row->status = (int32_t)number(cursor, 2);
-    row->origin_no = small(cursor, 3);
-    row->decided_at = number(cursor, 4);
-    row->decided_by = bytes(cursor, 5);
-    row->note = bytes(cursor, 6);
-    get_id(cursor, 7, &row->payload_id);
-    get_hash(cursor, 8, row->hash);
+    get_id(cursor, 0, &row->series);
+    row->no = small(cursor, 1);
+    row->key = bytes(cursor, 2);
+    row->status = (int32_t)number(cursor, 3);
+    row->origin_no = small(cursor, 4);
+    row->decided_at = number(cursor, 5);
+    row->decided_by = bytes(cursor, 6);
+    row->note = bytes(cursor, 7);
+    get_id(cursor, 8, &row->payload_id);
+    get_hash(cursor, 9, row->hash);
     read_payload(cursor, &row->payload, &row->payload_salt, &row->payload_key);
 }
 
 static void read_vote(const flagver_cursor *cursor, flagver_vote_row *row)
 {
-    row->series = cursor->id;
-    row->no = small(cursor, 0);
-    row->actor = bytes(cursor, 1);
-    get_hash(cursor, 2, row->content_hash);
-    row->time = number(cursor, 3);
-    row->note = bytes(cursor, 4);
+    get_id(cursor, 0, &row->series);
+    row->no = small(cursor, 1);
+    row->actor = bytes(cursor, 2);
+    get_hash(cursor, 3, row->content_hash);
+    row->time = number(cursor, 4);
+    row->note = bytes(cursor, 5);
 }
 
 static void read_contributor(const flagver_cursor *cursor, flagver_contributor_row *row)
 {
-    row->series = cursor->id;
-    row->no = small(cursor, 0);
-    row->actor = bytes(cursor, 1);
+    get_id(cursor, 0, &row->series);
+    row->no = small(cursor, 1);
+    row->actor = bytes(cursor, 2);
 }
 
 static void read_leaf(const flagver_cursor *cursor, flagver_leaf_row *row)

@@ -14,6 +14,13 @@ bool fv_query_is_of_one_series(const flagver_query *query)
     return query->phase.data && query->subject.data && !query->prefix;
 }
 
+bool fv_query_is_of_all_series(const flagver_query *query)
+{
+    static const flagver_id none;
+
+    return memcmp(&query->id, &none, sizeof none) == 0;
+}
+
 bool fv_query_wants_open(const flagver_query *query)
 {
     return query->pick == FLAGVER_PICK_ALL && query->states && !(query->states & ~OPEN_STATES) &&

@@ -10,6 +10,9 @@
 
 bool fv_query_is_of_one_series(const flagver_query *query);
 
+/* Of items, votes and contributors: no series is named by its id. */
+bool fv_query_is_of_all_series(const flagver_query *query);
+
 /* Versions that are open are few, and have an index: better than to look at all of many series. */
 bool fv_query_wants_open(const flagver_query *query);
 int fv_query_lowest_open_state(const flagver_query *query);

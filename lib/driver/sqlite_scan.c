@@ -9,21 +9,20 @@ struct flagver_cursor {
     sqlite3_stmt *statement;
     int shape; /* where the statement goes back to */
     int32_t kind;
-    flagver_id id; /* that was asked for */
     bool payload, done;
 };
 
 /* ---- shapes: what tells statements apart ---- */
 
 enum {
-    SHAPE_VERSIONS = 0, /* pick, 4; has a phase, 2; backwards, 2; payload, 2 */
-    SHAPE_OPEN = 32,    /* has a phase, 2; backwards, 2; payload, 2 */
-    SHAPE_VERSION = 40, /* payload, 2 */
-    SHAPE_SERIES = 42,  /* has a phase, 2; backwards, 2 */
-    SHAPE_ITEMS = 46,   /* of one version, 2; payload, 2 */
-    SHAPE_VOTES = 50,
-    SHAPE_CONTRIBUTORS,
-    SHAPE_LEAVES,
+    SHAPE_VERSIONS = 0,      /* pick, 4; has a phase, 2; backwards, 2; payload, 2 */
+    SHAPE_OPEN = 32,         /* has a phase, 2; backwards, 2; payload, 2 */
+    SHAPE_VERSION = 40,      /* payload, 2 */
+    SHAPE_SERIES = 42,       /* has a phase, 2; backwards, 2 */
+    SHAPE_ITEMS = 46,        /* of all series, 2; of one version, 2; payload, 2 */
+    SHAPE_VOTES = 54,        /* of all series, 2 */
+    SHAPE_CONTRIBUTORS = 56, /* of all series, 2 */
+    SHAPE_LEAVES = 58,
     SHAPE_NODES,
     SHAPE_LOG,
     SHAPE_KEYED,
@@ -36,7 +35,7 @@ _Static_assert(SHAPE_COUNT <= FV_SCAN_SHAPES, "each shape has a place in a conne
 static int shape_of(const flagver_query *query)
 {
     int named = query->phase.data != NULL, backwards = query->backwards != 0;
-    int payload = query->payload != 0;
+    int payload = query->payload != 0, all = fv_query_is_of_all_series(query);
 
     switch (query->kind) {
     case FLAGVER_QUERY_VERSIONS:
@@ -50,11 +49,11 @@ static int shape_of(const flagver_query *query)
     case FLAGVER_QUERY_SERIES:
         return SHAPE_SERIES + named * 2 + backwards;
     case FLAGVER_QUERY_ITEMS:
-        return SHAPE_ITEMS + (query->no != 0) * 2 + payload;
+        return SHAPE_ITEMS + all * 4 + (query->no != 0) * 2 + payload;
     case FLAGVER_QUERY_VOTES:
-        return SHAPE_VOTES;
+        return SHAPE_VOTES + all;
     case FLAGVER_QUERY_CONTRIBUTORS:
-        return SHAPE_CONTRIBUTORS;
+        return SHAPE_CONTRIBUTORS + all;
     case FLAGVER_QUERY_LEAVES:
         return SHAPE_LEAVES;
     case FLAGVER_QUERY_NODES:
@@ -153,39 +152,46 @@ static void write_series(struct fv_text *sql, const flagver_query *query)
     fv_text_format(sql, " ORDER BY s.phase%s, s.subject%s LIMIT ?8", down, down);
 }
 
-/* Series have ids of their own in each tenant: what belongs to one is seen through it. */
-static const char its_series[] = " WHERE s.id = ?9 AND s.tenant = ?1";
+/*
+ * What belongs to versions. Series have ids of their own in each tenant: what belongs to one is seen
+ * through it.
+ */
+static void write_parts(struct fv_text *sql, const flagver_query *query, const char *table,
+                        const char *which, const char *order)
+{
+    bool all = fv_query_is_of_all_series(query);
+
+    fv_text_format(
+        sql, " FROM main.flagver_series s CROSS JOIN main.flagver_%s v ON v.series = s.id", table);
+    if (query->kind == FLAGVER_QUERY_ITEMS && query->payload)
+        fv_text_add(sql, payload_join);
+    fv_text_format(sql, " WHERE s.tenant = ?1%s AND %s ORDER BY %s%s LIMIT ?8",
+                   all ? "" : " AND s.id = ?9", which, all ? "s.phase, s.subject, " : "", order);
+}
 
 static void write_items(struct fv_text *sql, const flagver_query *query)
 {
-    fv_text_add(sql, "SELECT v.no, v.key, v.status, v.origin_no, v.decided_at, v.decided_by, "
-                     "v.note, v.payload, v.hash");
+    fv_text_add(sql, "SELECT v.series, v.no, v.key, v.status, v.origin_no, v.decided_at, "
+                     "v.decided_by, v.note, v.payload, v.hash");
     if (query->payload)
         fv_text_add(sql, payload_columns);
-    fv_text_add(sql, " FROM main.flagver_series s CROSS JOIN main.flagver_item v ON "
-                     "v.series = s.id");
-    if (query->payload)
-        fv_text_add(sql, payload_join);
-    fv_text_add(sql, its_series);
-    fv_text_add(sql, query->no ? " AND v.no = ?5" : " AND v.no > ?5");
-    fv_text_add(sql, " AND v.key >= ?3 AND v.key < ?4 ORDER BY v.no, v.key LIMIT ?8");
+    write_parts(sql, query, "item",
+                query->no ? "v.no = ?5 AND v.key >= ?3 AND v.key < ?4"
+                          : "v.no > ?5 AND v.key >= ?3 AND v.key < ?4",
+                "v.no, v.key");
 }
 
-static void write_votes(struct fv_text *sql)
+static void write_votes(struct fv_text *sql, const flagver_query *query)
 {
-    fv_text_add(sql, "SELECT v.no, v.actor, v.content_hash, v.time, v.note FROM "
-                     "main.flagver_series s CROSS JOIN main.flagver_vote v ON v.series = s.id");
-    fv_text_add(sql, its_series);
-    fv_text_add(sql, " AND v.no BETWEEN ?5 AND ?6 ORDER BY v.no, v.time, v.actor, v.content_hash "
-                     "LIMIT ?8");
+    fv_text_add(sql, "SELECT v.series, v.no, v.actor, v.content_hash, v.time, v.note");
+    write_parts(sql, query, "vote", "v.no BETWEEN ?5 AND ?6",
+                "v.no, v.time, v.actor, v.content_hash");
 }
 
-static void write_contributors(struct fv_text *sql)
+static void write_contributors(struct fv_text *sql, const flagver_query *query)
 {
-    fv_text_add(sql, "SELECT v.no, v.actor FROM main.flagver_series s CROSS JOIN "
-                     "main.flagver_contributor v ON v.series = s.id");
-    fv_text_add(sql, its_series);
-    fv_text_add(sql, " AND v.no BETWEEN ?5 AND ?6 ORDER BY v.no, v.actor LIMIT ?8");
+    fv_text_add(sql, "SELECT v.series, v.no, v.actor");
+    write_parts(sql, query, "contributor", "v.no BETWEEN ?5 AND ?6", "v.no, v.actor");
 }
 
 static const char leaves[] = "SELECT no, leaf, hash FROM main.flagver_leaf WHERE tenant = ?1 AND "
@@ -225,10 +231,10 @@ static void write_sql(struct fv_text *sql, const flagver_query *query)
         write_items(sql, query);
         break;
     case FLAGVER_QUERY_VOTES:
-        write_votes(sql);
+        write_votes(sql, query);
         break;
     case FLAGVER_QUERY_CONTRIBUTORS:
-        write_contributors(sql);
+        write_contributors(sql, query);
         break;
     case FLAGVER_QUERY_LEAVES:
         fv_text_add(sql, leaves);
@@ -417,7 +423,6 @@ int fv_sqlite_scan(flagver_driver_txn *txn, const flagver_query *query, flagver_
     cursor->txn = txn;
     cursor->shape = shape;
     cursor->kind = query->kind;
-    cursor->id = query->id;
     cursor->payload = query->payload != 0;
     r = open_cursor(cursor, query, err);
     if (r < 0) {
@@ -502,35 +507,35 @@ static void read_item(const flagver_cursor *cursor, flagver_item_row *row)
 {
     sqlite3_stmt *statement = cursor->statement;
 
-    row->series = cursor->id;
-    row->no = column_no(statement, 0);
-    row->key = fv_column_bytes(statement, 1);
-    row->status = sqlite3_column_int(statement, 2);
-    row->origin_no = column_no(statement, 3);
-    row->decided_at = sqlite3_column_int64(statement, 4);
-    row->decided_by = fv_column_bytes(statement, 5);
-    row->note = fv_column_bytes(statement, 6);
-    fv_column_id(statement, 7, &row->payload_id);
-    column_hash(statement, 8, row->hash);
+    fv_column_id(statement, 0, &row->series);
+    row->no = column_no(statement, 1);
+    row->key = fv_column_bytes(statement, 2);
+    row->status = sqlite3_column_int(statement, 3);
+    row->origin_no = column_no(statement, 4);
+    row->decided_at = sqlite3_column_int64(statement, 5);
+    row->decided_by = fv_column_bytes(statement, 6);
+    row->note = fv_column_bytes(statement, 7);
+    fv_column_id(statement, 8, &row->payload_id);
+    column_hash(statement, 9, row->hash);
     if (cursor->payload)
-        read_payload(statement, 9, &row->payload, &row->payload_salt, &row->payload_key);
+        read_payload(statement, 10, &row->payload, &row->payload_salt, &row->payload_key);
 }
 
 static void read_vote(const flagver_cursor *cursor, flagver_vote_row *row)
 {
-    row->series = cursor->id;
-    row->no = column_no(cursor->statement, 0);
-    row->actor = fv_column_bytes(cursor->statement, 1);
-    column_hash(cursor->statement, 2, row->content_hash);
-    row->time = sqlite3_column_int64(cursor->statement, 3);
-    row->note = fv_column_bytes(cursor->statement, 4);
+    fv_column_id(cursor->statement, 0, &row->series);
+    row->no = column_no(cursor->statement, 1);
+    row->actor = fv_column_bytes(cursor->statement, 2);
+    column_hash(cursor->statement, 3, row->content_hash);
+    row->time = sqlite3_column_int64(cursor->statement, 4);
+    row->note = fv_column_bytes(cursor->statement, 5);
 }
 
 static void read_contributor(const flagver_cursor *cursor, flagver_contributor_row *row)
 {
-    row->series = cursor->id;
-    row->no = column_no(cursor->statement, 0);
-    row->actor = fv_column_bytes(cursor->statement, 1);
+    fv_column_id(cursor->statement, 0, &row->series);
+    row->no = column_no(cursor->statement, 1);
+    row->actor = fv_column_bytes(cursor->statement, 2);
 }
 
 static void read_leaf(const flagver_cursor *cursor, flagver_leaf_row *row)

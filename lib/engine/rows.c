@@ -34,7 +34,7 @@ static int open_stream(struct stream *stream, const struct fv_read *read,
 {
     int r;
 
-    *stream = (struct stream){ .driver = read->store->driver };
+    stream->driver = read->store->driver;
     r = stream->driver->scan(read->txn, query, &stream->cursor, err);
     return r == 0 ? next_row(stream, err) : r;
 }
@@ -52,24 +52,36 @@ static const struct part {
 
 #define PARTS (sizeof parts / sizeof *parts)
 
-static uint32_t version_of(const struct part *part, const flagver_row *row)
+/* The version that a part is of. */
+static uint32_t version_of(const struct part *part, const flagver_row *row,
+                           const flagver_id **ret_series)
 {
     switch (part->kind) {
     case FV_TRANSFER_ITEM:
+        *ret_series = &row->as.item.series;
         return row->as.item.no;
     case FV_TRANSFER_VOTE:
+        *ret_series = &row->as.vote.series;
         return row->as.vote.no;
     default:
+        *ret_series = &row->as.contributor.series;
         return row->as.contributor.no;
     }
 }
 
-/* The walk through one series. */
+/*
+ * Five scans of one state, in the same order: what belongs to a series are the next rows of the
+ * others. A scan for each series would be a question for each, and the store may be far away.
+ */
 struct walk {
     const struct fv_rows_visitor *visitor;
-    const flagver_series_row *series;
-    struct stream parts[PARTS];
+    struct stream series, versions, parts[PARTS];
 };
+
+static bool is_of(const flagver_series_row *series, const flagver_id *id)
+{
+    return memcmp(&series->id, id, sizeof *id) == 0;
+}
 
 static int take_part(const struct walk *walk, size_t i, flagver_error *err)
 {
@@ -85,30 +97,36 @@ static int take_part(const struct walk *walk, size_t i, flagver_error *err)
     return walk->visitor->take(walk->visitor->data, &line, err);
 }
 
-static int leave_part(const struct walk *walk, size_t i, flagver_error *err)
+static int leave_part(const struct walk *walk, size_t i, uint32_t no, flagver_error *err)
 {
-    const flagver_series_row *series = walk->series;
+    const flagver_series_row *series = &walk->series.row.as.series;
     char words[WORDS_SIZE];
 
-    snprintf(words, sizeof words, "%s of %.*s \"%.*s\" is of no version (%" PRIu32 ")",
-             parts[i].what, (int)series->phase.length, (const char *)series->phase.data,
-             (int)series->subject.length, (const char *)series->subject.data,
-             version_of(&parts[i], &walk->parts[i].row));
+    if (walk->series.more)
+        snprintf(words, sizeof words, "%s of %.*s \"%.*s\" is of no version (%" PRIu32 ")",
+                 parts[i].what, (int)series->phase.length, (const char *)series->phase.data,
+                 (int)series->subject.length, (const char *)series->subject.data, no);
+    else
+        snprintf(words, sizeof words, "%s of a version %" PRIu32 " is of no series", parts[i].what,
+                 no);
     return walk->visitor->stray(walk->visitor->data, words, err);
 }
 
-/* What belongs to version `no`; what comes before it belongs to none. */
+/* What belongs to version `no` of the series; what comes before it belongs to none. */
 static int take_parts(struct walk *walk, uint32_t no, flagver_error *err)
 {
     struct stream *stream;
+    const flagver_id *series;
     uint32_t of;
     size_t i;
     int r = 0;
 
     for (i = 0; i < PARTS; i++) {
         stream = &walk->parts[i];
-        while (r == 0 && stream->more && (of = version_of(&parts[i], &stream->row)) <= no) {
-            r = of == no ? take_part(walk, i, err) : leave_part(walk, i, err);
+        while (r == 0 && stream->more &&
+               (of = version_of(&parts[i], &stream->row, &series)) <= no &&
+               is_of(&walk->series.row.as.series, series)) {
+            r = of == no ? take_part(walk, i, err) : leave_part(walk, i, of, err);
             if (r == 0)
                 r = next_row(stream, err);
         }
@@ -126,86 +144,98 @@ static int take_version(struct walk *walk, const flagver_version_row *row, flagv
     return r == 0 ? take_parts(walk, row->no, err) : r;
 }
 
-/* The versions of a series, the next ones of all, with what belongs to each. */
-static int take_versions(struct walk *walk, struct stream *versions, flagver_error *err)
+static int take_series(struct walk *walk, flagver_error *err)
 {
-    const flagver_version_row *version = &versions->row.as.version;
-    int r = 0;
+    const flagver_series_row *series = &walk->series.row.as.series;
+    const struct fv_transfer line = { .kind = FV_TRANSFER_SERIES, .as.series = *series };
+    struct stream *versions = &walk->versions;
+    int r = walk->visitor->take(walk->visitor->data, &line, err);
 
-    while (r == 0 && versions->more &&
-           memcmp(&version->series, &walk->series->id, sizeof version->series) == 0) {
-        r = take_version(walk, version, err);
+    while (r == 0 && versions->more && is_of(series, &versions->row.as.version.series)) {
+        r = take_version(walk, &versions->row.as.version, err);
         if (r == 0)
             r = next_row(versions, err);
     }
     return r == 0 ? take_parts(walk, UINT32_MAX, err) : r;
 }
 
-static int take_series(const struct fv_read *read, const struct fv_rows_visitor *visitor,
-                       const flagver_series_row *series, struct stream *versions,
-                       flagver_error *err)
-{
-    const struct fv_transfer line = { .kind = FV_TRANSFER_SERIES, .as.series = *series };
-    struct walk walk = { .visitor = visitor, .series = series };
-    flagver_query query = { .id = series->id, .payload = 1 };
-    int r = visitor->take(visitor->data, &line, err);
-    size_t i;
-
-    for (i = 0; r == 0 && i < PARTS; i++) {
-        query.kind = parts[i].query;
-        r = open_stream(&walk.parts[i], read, &query, err);
-    }
-    if (r == 0)
-        r = take_versions(&walk, versions, err);
-    for (i = 0; i < PARTS; i++)
-        close_stream(&walk.parts[i]);
-    return r;
-}
-
 /* Versions that were not the next ones of any series. */
-static int leave_versions(const struct fv_rows_visitor *visitor, struct stream *versions,
-                          flagver_error *err)
+static int leave_versions(struct walk *walk, flagver_error *err)
 {
-    const flagver_version_row *row = &versions->row.as.version;
+    const flagver_version_row *row = &walk->versions.row.as.version;
     char words[WORDS_SIZE];
     int r = 0;
 
-    while (r == 0 && versions->more) {
+    while (r == 0 && walk->versions.more) {
         snprintf(words, sizeof words, "version %" PRIu32 " of %.*s \"%.*s\" is of no series",
                  row->no, (int)row->phase.length, (const char *)row->phase.data,
                  (int)row->subject.length, (const char *)row->subject.data);
-        r = visitor->stray(visitor->data, words, err);
+        r = walk->visitor->stray(walk->visitor->data, words, err);
         if (r == 0)
-            r = next_row(versions, err);
+            r = next_row(&walk->versions, err);
     }
     return r;
 }
 
-/*
- * Series and versions are two scans of one state, in the same order: the versions of a series
- * are the next ones of the other scan.
- */
+static int leave_parts(struct walk *walk, flagver_error *err)
+{
+    const flagver_id *series;
+    size_t i;
+    int r = 0;
+
+    for (i = 0; i < PARTS; i++)
+        while (r == 0 && walk->parts[i].more) {
+            r = leave_part(walk, i, version_of(&parts[i], &walk->parts[i].row, &series), err);
+            if (r == 0)
+                r = next_row(&walk->parts[i], err);
+        }
+    return r;
+}
+
+static int open_all(struct walk *walk, const struct fv_read *read, flagver_error *err)
+{
+    const flagver_query series = { .kind = FLAGVER_QUERY_SERIES };
+    const flagver_query versions = { .kind = FLAGVER_QUERY_VERSIONS,
+                                     .pick = FLAGVER_PICK_ALL,
+                                     .payload = 1 };
+    flagver_query query = { .payload = 1 };
+    int r = open_stream(&walk->series, read, &series, err);
+    size_t i;
+
+    if (r == 0)
+        r = open_stream(&walk->versions, read, &versions, err);
+    for (i = 0; r == 0 && i < PARTS; i++) {
+        query.kind = parts[i].query;
+        r = open_stream(&walk->parts[i], read, &query, err);
+    }
+    return r;
+}
+
+static void close_all(struct walk *walk)
+{
+    size_t i;
+
+    for (i = 0; i < PARTS; i++)
+        close_stream(&walk->parts[i]);
+    close_stream(&walk->versions);
+    close_stream(&walk->series);
+}
+
 int fv_rows_walk(const struct fv_read *read, const struct fv_rows_visitor *visitor,
                  flagver_error *err)
 {
-    const flagver_query all = { .kind = FLAGVER_QUERY_SERIES };
-    const flagver_query all_versions = { .kind = FLAGVER_QUERY_VERSIONS,
-                                         .pick = FLAGVER_PICK_ALL,
-                                         .payload = 1 };
-    struct stream series = { .cursor = NULL }, versions;
-    int r;
+    struct walk walk = { .visitor = visitor };
+    int r = open_all(&walk, read, err);
 
-    r = open_stream(&versions, read, &all_versions, err);
-    if (r == 0)
-        r = open_stream(&series, read, &all, err);
-    while (r == 0 && series.more) {
-        r = take_series(read, visitor, &series.row.as.series, &versions, err);
+    while (r == 0 && walk.series.more) {
+        r = take_series(&walk, err);
         if (r == 0)
-            r = next_row(&series, err);
+            r = next_row(&walk.series, err);
     }
     if (r == 0)
-        r = leave_versions(visitor, &versions, err);
-    close_stream(&series);
-    close_stream(&versions);
+        r = leave_versions(&walk, err);
+    if (r == 0)
+        r = leave_parts(&walk, err);
+    close_all(&walk);
     return r;
 }

@@ -1,7 +1,8 @@
 /*
  * All rows of a tenant's records in one state of the store, in the order of an export: each series
  * with its versions, and behind each version its contributors, items and votes. Payloads are as
- * they are stored, sealed or not.
+ * they are stored, sealed or not. However many records there are, a store is asked a few questions
+ * only; it has to be read further for what has not come yet.
  */
 #ifndef FV_ENGINE_ROWS_H
 #define FV_ENGINE_ROWS_H

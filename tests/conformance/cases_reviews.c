@@ -23,9 +23,12 @@ static void submit(void)
     conform_commit(txn);
 }
 
-/* How many rows of each kind belong to the series. */
+/* How many rows of each kind belong to the series, which is the only one that has any. */
 static void check_counts(flagver_driver_txn *txn, size_t items, size_t votes, size_t contributors)
 {
+    const flagver_query all_items = { .kind = FLAGVER_QUERY_ITEMS },
+                        all_votes = { .kind = FLAGVER_QUERY_VOTES },
+                        all_editors = { .kind = FLAGVER_QUERY_CONTRIBUTORS };
     const flagver_query of_items = conform_parts_of(FLAGVER_QUERY_ITEMS, &version, 0),
                         of_votes = conform_parts_of(FLAGVER_QUERY_VOTES, &version, 0),
                         of_editors = conform_parts_of(FLAGVER_QUERY_CONTRIBUTORS, &version, 0);
@@ -33,6 +36,9 @@ static void check_counts(flagver_driver_txn *txn, size_t items, size_t votes, si
     ck_assert_uint_eq(conform_count(txn, &of_items), items);
     ck_assert_uint_eq(conform_count(txn, &of_votes), votes);
     ck_assert_uint_eq(conform_count(txn, &of_editors), contributors);
+    ck_assert_uint_eq(conform_count(txn, &all_items), items);
+    ck_assert_uint_eq(conform_count(txn, &all_votes), votes);
+    ck_assert_uint_eq(conform_count(txn, &all_editors), contributors);
 }
 
 static void check_all(size_t items, size_t votes, size_t contributors)
@@ -182,6 +188,124 @@ START_TEST(contributors_come_in_order_of_version_and_actor)
     ck_assert_uint_eq(conform_count(txn, &query), 5);
     query.no = 2;
     ck_assert_uint_eq(conform_count(txn, &query), 1);
+    conform_rollback(txn);
+}
+END_TEST
+
+/* ---- of all series ---- */
+
+/* In order, and made in another one. */
+static const char *const names[][2] = { { "a", "\xc3\xa9" }, { "b", "a" },    { "b", "a b" },
+                                        { "b", "a%" },       { "b", "a/b" },  { "b", "aa" },
+                                        { "b a", "A" },      { "b/a", "zzz" } };
+#define NAMED (sizeof names / sizeof *names)
+#define OF_EACH 4 /* two of each of two versions */
+
+/* Two versions, and two of everything of each. */
+static void make_parts(unsigned number, const char *phase, const char *subject)
+{
+    static const char *const texts[] = { "z", "x" };
+    struct conform_batch batch = { .count = 0 }, votes = { .count = 0 };
+    flagver_version_row versions[2];
+    flagver_series_row of;
+    flagver_driver_txn *txn;
+    flagver_vote_row vote;
+    size_t v, i;
+
+    of = conform_draft(number, phase, subject, &versions[0]);
+    txn = conform_write();
+    versions[1] = conform_next_version(txn, &of, FLAGVER_STATE_DRAFT, "{}");
+    for (v = 0; v < 2; v++)
+        for (i = 0; i < 2; i++) {
+            conform_add_new_item(&batch, conform_item(&versions[v], texts[i]), texts[i]);
+            conform_add_contributor(&batch, conform_contributor(&versions[v], texts[i]));
+            vote = conform_vote(&versions[v], texts[i]);
+            vote.time += (int64_t)i;
+            conform_add_vote(&votes, vote);
+        }
+    assert_ok(conform_apply(txn, &batch));
+    for (v = 0; v < 2; v++)
+        assert_ok(conform_move(txn, &versions[v], FLAGVER_STATE_SUBMITTED, 0));
+    assert_ok(conform_apply(txn, &votes));
+    conform_commit(txn);
+}
+
+/* The key or actor of a row; whose it is, and of which version. */
+static flagver_bytes text_of(int32_t kind, const flagver_row *row, flagver_id *ret_series,
+                             uint32_t *ret_no)
+{
+    switch (kind) {
+    case FLAGVER_QUERY_ITEMS:
+        *ret_series = row->as.item.series;
+        *ret_no = row->as.item.no;
+        return row->as.item.key;
+    case FLAGVER_QUERY_VOTES:
+        *ret_series = row->as.vote.series;
+        *ret_no = row->as.vote.no;
+        return row->as.vote.actor;
+    default:
+        *ret_series = row->as.contributor.series;
+        *ret_no = row->as.contributor.no;
+        return row->as.contributor.actor;
+    }
+}
+
+static void check_part(int32_t kind, const flagver_row *row, const flagver_id *of, uint32_t no,
+                       size_t i)
+{
+    static const char *const by_text[] = { "x", "z" }, *const by_time[] = { "z", "x" };
+    const char *wanted = (kind == FLAGVER_QUERY_VOTES ? by_time : by_text)[i];
+    flagver_bytes text;
+    flagver_id id;
+    uint32_t found;
+
+    text = text_of(kind, row, &id, &found);
+    ck_assert_msg(memcmp(&id, of, sizeof id) == 0, "it is of another series");
+    ck_assert_uint_eq(found, no);
+    ck_assert(conform_same(text, conform_text(wanted)));
+    if (kind == FLAGVER_QUERY_ITEMS)
+        ck_assert(conform_same(row->as.item.payload, text));
+}
+
+static void check_parts_of_all(flagver_driver_txn *txn, int32_t kind, const struct conform_rows *of)
+{
+    flagver_query query = { .kind = kind, .payload = 1 };
+    struct conform_rows rows;
+    size_t i;
+
+    conform_scan(txn, &query, &rows);
+    ck_assert_uint_eq(rows.count, NAMED * OF_EACH);
+    for (i = 0; i < rows.count; i++)
+        check_part(kind, &rows.rows[i], &of->rows[i / OF_EACH].as.series.id, i / 2 % 2 ? 2 : 1,
+                   i % 2);
+    conform_free(&rows);
+
+    query.no = 2;
+    conform_scan(txn, &query, &rows);
+    ck_assert_uint_eq(rows.count, NAMED * OF_EACH / 2);
+    for (i = 0; i < rows.count; i++)
+        check_part(kind, &rows.rows[i], &of->rows[i / 2].as.series.id, 2, i % 2);
+    conform_free(&rows);
+    query.limit = 3;
+    ck_assert_uint_eq(conform_count(txn, &query), 3);
+}
+
+START_TEST(what_belongs_to_all_series_comes_in_order_of_their_names)
+{
+    const flagver_query all = conform_all_series();
+    struct conform_rows of;
+    flagver_driver_txn *txn;
+    size_t i;
+
+    for (i = 0; i < NAMED; i++)
+        make_parts((unsigned)i + 1, names[i * 5 % NAMED][0], names[i * 5 % NAMED][1]);
+    txn = conform_read();
+    conform_scan(txn, &all, &of);
+    ck_assert_uint_eq(of.count, NAMED);
+    check_parts_of_all(txn, FLAGVER_QUERY_ITEMS, &of);
+    check_parts_of_all(txn, FLAGVER_QUERY_VOTES, &of);
+    check_parts_of_all(txn, FLAGVER_QUERY_CONTRIBUTORS, &of);
+    conform_free(&of);
     conform_rollback(txn);
 }
 END_TEST
@@ -715,6 +839,7 @@ void conform_review_cases(Suite *suite)
     conform_add(tcase, 0, every_column_of_a_vote_comes_back);
     conform_add(tcase, 0, votes_come_in_order_of_version_time_and_actor);
     conform_add(tcase, 0, contributors_come_in_order_of_version_and_actor);
+    conform_add(tcase, 0, what_belongs_to_all_series_comes_in_order_of_their_names);
     conform_add(tcase, 0, a_vote_and_a_contributor_are_added_once);
 
     tcase = conform_tcase(suite, "transactions of reviews");
