@@ -50,6 +50,7 @@ extern "C" {
 #define FLAGVER_PHASE_SEGMENT "flagver.segment"
 #define FLAGVER_PHASE_PHASE "flagver.phase"
 #define FLAGVER_PHASE_ASSIGNMENT "flagver.assignment"
+#define FLAGVER_PHASE_MIGRATION "flagver.migration"
 
 /** The longest phase, subject and payload, in bytes. */
 #define FLAGVER_PHASE_LIMIT 64

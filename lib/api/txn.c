@@ -5,39 +5,6 @@
 #include "store/transaction.h"
 #include "util/fail.h"
 
-static int64_t host_time(void *data)
-{
-    const flagver_client *client = data;
-
-    return client->catalog->clock(client->catalog->clock_data) * 1000;
-}
-
-/* Where a client's transactions go; its store is held. */
-static int source_of(flagver_client *client, struct fv_txn_source *ret_source, flagver_error *err)
-{
-    struct fv_store *store;
-    int r;
-
-    if (!client)
-        return fv_fail(err, FLAGVER_EINVAL, "client is NULL");
-    if (!client->stored)
-        return fv_client_has_no_store(err);
-    r = fv_stored_hold(client->stored, &store, err);
-    if (r < 0)
-        return r;
-    *ret_source = (struct fv_txn_source){ .store = store,
-                                          .memory = store->memory,
-                                          .tenant = client->stored->tenant,
-                                          .clock = client->host_clock ? host_time : NULL,
-                                          .clock_data = client,
-                                          .authorize = client->stored->authorize,
-                                          .authorize_data = client->stored->authorize_data,
-                                          .policies = &client->stored->policies,
-                                          .committed = fv_stored_hurry,
-                                          .data = client->stored };
-    return 0;
-}
-
 static int begin(flagver_client *client, const flagver_adoption *adoption,
                  const flagver_actor *actor, const flagver_txn_options *options,
                  flagver_txn **ret_txn, flagver_error *err)
@@ -47,7 +14,7 @@ static int begin(flagver_client *client, const flagver_adoption *adoption,
 
     if (!ret_txn)
         return fv_fail(err, FLAGVER_EINVAL, "ret_txn is NULL");
-    r = source_of(client, &source, err);
+    r = fv_client_source(client, &source, err);
     if (r < 0)
         return r;
     r = fv_txn_begin(&source, actor, options, adoption, ret_txn, err);
@@ -149,7 +116,7 @@ int flagver_txn_run(flagver_client *client, const flagver_actor *actor,
 
     if (!run)
         return fv_fail(err, FLAGVER_EINVAL, "run is NULL");
-    r = source_of(client, &source, err);
+    r = fv_client_source(client, &source, err);
     if (r < 0)
         return r;
     r = fv_txn_run(&source, actor, options, run, data, err);

@@ -252,7 +252,7 @@ static void write_spoiled(struct fv_text *out, const struct fv_flag *flag)
     add_string(out, "why", flag->body->why);
 }
 
-static bool says_whether(enum fv_step step)
+static bool says_whether(enum fv_trace_step step)
 {
     return step == FV_STEP_REQUIRES || step == FV_STEP_TARGETS || step == FV_STEP_RULE ||
            step == FV_STEP_LEAF || step == FV_STEP_SEGMENT;

@@ -360,7 +360,8 @@ void fv_policy_clear(struct fv_policy *policy)
 static bool is_ours(const char *phase, size_t length)
 {
     static const char *const ours[] = { FLAGVER_PHASE_FLAG, FLAGVER_PHASE_SEGMENT,
-                                        FLAGVER_PHASE_PHASE, FLAGVER_PHASE_ASSIGNMENT };
+                                        FLAGVER_PHASE_PHASE, FLAGVER_PHASE_ASSIGNMENT,
+                                        FLAGVER_PHASE_MIGRATION };
     size_t i;
 
     for (i = 0; i < sizeof ours / sizeof ours[0]; i++)

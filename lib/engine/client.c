@@ -517,8 +517,8 @@ static int refuse_uri(const char *uri, flagver_error *err)
     struct fv_uri_brief brief;
 
     return fv_fail(err, FLAGVER_ENOTSUP,
-                   "\"%.200s\" is no URI this version knows; known are sqlite:PATH, memory:, "
-                   "file:PATH, definitions: and registered drivers",
+                   "\"%.200s\" is no URI this version knows; known are sqlite:PATH, "
+                   "postgresql://…, memory:, file:PATH, definitions: and registered drivers",
                    fv_uri_brief(uri, &brief));
 }
 
@@ -700,6 +700,34 @@ int fv_client_tenancy(flagver_client *client, struct fv_tenancy *ret_tenancy, fl
         return fv_client_has_no_store(err);
     ret_tenancy->tenant = client->stored->tenant;
     return fv_stored_hold(client->stored, &ret_tenancy->store, err);
+}
+
+static int64_t host_time(void *data)
+{
+    const flagver_client *client = data;
+
+    return client->catalog->clock(client->catalog->clock_data) * 1000;
+}
+
+int fv_client_source(flagver_client *client, struct fv_txn_source *ret_source, flagver_error *err)
+{
+    struct fv_tenancy tenancy;
+    int r;
+
+    r = fv_client_tenancy(client, &tenancy, err);
+    if (r < 0)
+        return r;
+    *ret_source = (struct fv_txn_source){ .store = tenancy.store,
+                                          .memory = tenancy.store->memory,
+                                          .tenant = tenancy.tenant,
+                                          .clock = client->host_clock ? host_time : NULL,
+                                          .clock_data = client,
+                                          .authorize = client->stored->authorize,
+                                          .authorize_data = client->stored->authorize_data,
+                                          .policies = &client->stored->policies,
+                                          .committed = fv_stored_hurry,
+                                          .data = client->stored };
+    return 0;
 }
 
 int fv_client_reopen(flagver_client *client, flagver_error *err)

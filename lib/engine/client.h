@@ -16,6 +16,7 @@
 #include "engine/listener.h"
 #include "engine/snapshot.h"
 #include "engine/stored.h"
+#include "store/transaction.h"
 
 struct fv_reader;
 
@@ -83,6 +84,9 @@ int fv_client_has_no_store(flagver_error *err);
 
 /* Whose records a client reads, and where; the store is held and to be released. */
 int fv_client_tenancy(flagver_client *client, struct fv_tenancy *ret_tenancy, flagver_error *err);
+
+/* Where a client's transactions go; its store is held and to be released. */
+int fv_client_source(flagver_client *client, struct fv_txn_source *ret_source, flagver_error *err);
 
 /* As flagver_snapshot_at() and flagver_client_health(). */
 int fv_client_snapshot_at(flagver_client *client, int64_t time, flagver_snapshot **ret_snapshot,

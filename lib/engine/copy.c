@@ -187,6 +187,14 @@ static int add_tenant(struct copy *copy, const char *name, flagver_error *err)
     return 0;
 }
 
+/* Of two stores it has to be said which one does not tell its tenants. */
+static int fail_hidden(const struct copy *copy, flagver_error *err)
+{
+    flagver_error why = *err;
+
+    return fv_fail(err, why.code, "%.250s: %.700s", copy->from->shown, why.message);
+}
+
 static int add_tenants(struct copy *copy, flagver_error *err)
 {
     struct fv_map names;
@@ -195,6 +203,8 @@ static int add_tenants(struct copy *copy, flagver_error *err)
 
     fv_map_init(&names, NULL);
     r = fv_tenants_list(copy->from, &names, err);
+    if (r == FLAGVER_EDENIED && err)
+        r = fail_hidden(copy, err);
     for (i = 0; r == 0 && i < names.count; i++)
         r = add_tenant(copy, names.names[i].text, err);
     fv_map_clear(&names);

@@ -85,6 +85,7 @@ static const char *advice(const struct doctor *doctor, int code)
     switch (code) {
     case FLAGVER_ENOTSUP:
     case FLAGVER_ESCHEMA:
+    case FLAGVER_EDENIED:
         return NULL;
     case FLAGVER_EINVAL:
         return remote ? NULL : "use sqlite:PATH or the name of a registered driver";
@@ -273,7 +274,8 @@ static void check_schema(struct doctor *doctor)
     else if (summary.wrong)
         say(doctor, BAD,
             "%d of %d parts of the schema are not what they should be, the first: %s; flagver "
-            "schema verify lists them, an export imported into a new store mends them",
+            "schema verify lists them; what somebody has altered, an export imported into a new "
+            "store mends",
             summary.wrong, summary.wrong + summary.fine, summary.first);
     else
         say(doctor, OK, "the schema is whole: %d parts of it were looked at", summary.fine);
@@ -464,7 +466,8 @@ static void say_agreed(struct doctor *doctor, const flagver_verify_result *sums)
         doctor->tenants.count, sums->versions, sums->leaves, sums->payloads, rest);
 }
 
-static void check_logs(struct doctor *doctor)
+/* False: this role may not look into a tenant, and would be told so by each further check. */
+static bool check_logs(struct doctor *doctor)
 {
     flagver_verify_result sums = { .leaves = 0 };
     flagver_error error = { .code = 0 };
@@ -480,9 +483,12 @@ static void check_logs(struct doctor *doctor)
             say_error(doctor, what, &error);
             fine = false;
         }
+        if (error.code == FLAGVER_EDENIED)
+            return false;
     }
     if (fine && !sums.findings)
         say_agreed(doctor, &sums);
+    return true;
 }
 
 /* ---- keys ---- */
@@ -820,8 +826,7 @@ static void check_contents(struct doctor *doctor)
     fv_map_init(&doctor->tenants, NULL);
     if (find_tenants(doctor, &error) < 0) {
         say_error(doctor, "the records cannot be read", &error);
-    } else {
-        check_logs(doctor);
+    } else if (check_logs(doctor)) {
         check_keys(doctor);
         check_emergencies(doctor);
         check_flags(doctor);

@@ -86,7 +86,7 @@ struct import {
     flagver_version_row last; /* that one, as it is going to be */
 
     int64_t
-        changed[FV_FORM_ASSIGNMENT + 1]; /* when records of a form did last; 0: there are none */
+        changed[FV_FORMS]; /* when records of a form did last; 0: there are none */
 
     struct fv_digest *digest;
     struct fv_frontier frontier; /* of the log so far */

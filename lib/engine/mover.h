@@ -68,7 +68,7 @@ struct fv_mover {
     flagver_change *changes;
     size_t change_count, change_capacity;
     struct fv_text name;                  /* for making them */
-    bool changed[FV_FORM_ASSIGNMENT + 1]; /* has a record of this form come into force? */
+    bool changed[FV_FORMS]; /* has a record of this form come into force? */
 };
 
 /* FLAGVER_ENOMEM. `source` and `target` leave payloads sealed. */

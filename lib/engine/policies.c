@@ -40,6 +40,8 @@ static const struct {
       { .subject = "", .form = FV_FORM_POLICY, .write = { .kind = FV_PERMIT_ANYONE } } },
     { FLAGVER_PHASE_ASSIGNMENT,
       { .subject = "", .form = FV_FORM_ASSIGNMENT, .write = { .kind = FV_PERMIT_ANYONE } } },
+    { FLAGVER_PHASE_MIGRATION,
+      { .subject = "", .form = FV_FORM_MIGRATION, .write = { .kind = FV_PERMIT_ANYONE } } },
 };
 #define BUILT_IN (sizeof built_in / sizeof *built_in)
 

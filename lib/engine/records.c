@@ -6,9 +6,11 @@
 #include "codec/policy.h"
 #include "engine/acting.h"
 #include "engine/items.h"
+#include "engine/migrations.h"
 #include "engine/policies.h"
 #include "engine/references.h"
 #include "engine/votes.h"
+#include "flagver/route.h"
 #include "model/flag.h"
 #include "store/sealing.h"
 #include "util/fail.h"
@@ -52,6 +54,7 @@ static const struct {
     [FV_FORM_SEGMENT] = { "segment name", FV_FLAG_KEY_LIMIT },
     [FV_FORM_POLICY] = { "phase", FLAGVER_SUBJECT_LIMIT },
     [FV_FORM_ASSIGNMENT] = { "assignment", FLAGVER_SUBJECT_LIMIT },
+    [FV_FORM_MIGRATION] = { "migration", FLAGVER_MIGRATION_LIMIT },
 };
 
 int fv_record_target(const char *phase, const char *subject, const flagver_write_options *options,
@@ -165,6 +168,9 @@ static int check_content(flagver_txn *txn, const struct fv_target *target, const
         break;
     case FV_FORM_ASSIGNMENT:
         r = fv_assignment_check(target->subject, json, length, err);
+        break;
+    case FV_FORM_MIGRATION:
+        r = fv_migrations_check(txn, target, json, length, err);
         break;
     case FV_FORM_JSON:
         break;

@@ -85,6 +85,10 @@ static void set_defaults(flagver_route_options *options)
 
 static void release(flagver_route *route)
 {
+    if (route->ledger.steering)
+        fv_ledger_close(&route->ledger);
+    if (route->steering.name)
+        fv_steering_close(&route->steering);
     fv_release(route->memory, route->name);
     fv_release(route->memory, route);
 }
@@ -98,6 +102,15 @@ static int keep_name(flagver_route *route, const char *name, flagver_error *err)
         return fv_fail_memory(err);
     memcpy(route->name, name, size);
     return 0;
+}
+
+static int open_migration(flagver_route *route, flagver_error *err)
+{
+    flagver_client *const homes[2] = { route->sides[FV_OLD].client, route->sides[FV_NEW].client };
+    int r;
+
+    r = fv_steering_open(&route->steering, route->name, route->client, homes, err);
+    return r < 0 ? r : fv_ledger_open(&route->ledger, &route->steering, route->memory, err);
 }
 
 static int fill(flagver_route *route, const char *migration, const flagver_route_options *options,
@@ -114,6 +127,8 @@ static int fill(flagver_route *route, const char *migration, const flagver_route
         return fv_fail(err, FLAGVER_EUNAVAILABLE, "the system has no random bytes");
     route->by_flag = !migration;
     r = keep_name(route, migration ? migration : route->options.flag, err);
+    if (r == 0 && migration)
+        r = open_migration(route, err);
     if (r == 0 && route->options.workers > 0)
         r = fv_pool_new(route->memory, (uint32_t)route->options.workers, &route->pool, err);
     return r;
@@ -199,11 +214,52 @@ static void decide_by_flag(flagver_route *route, const struct fv_route_asked *as
     }
 }
 
+int fv_route_view(flagver_route *route, struct fv_view *ret_view, flagver_error *err)
+{
+    int r;
+
+    r = fv_steering_view(&route->steering, route->client->stored->poll_ms, ret_view, err);
+    if (r == 0)
+        fv_ledger_follow(&route->ledger, ret_view, NULL);
+    return r == 0 || fv_error_class(r) == FLAGVER_CLASS_RETRY ? 0 : r;
+}
+
+/* Reads go on by what was seen last when the store is away. */
+static int decide_by_migration(flagver_route *route, const struct fv_route_asked *asked,
+                               struct fv_decision *ret_decision, flagver_error *err)
+{
+    const flagver_route_options *options = &route->options;
+    const struct fv_fence *fence;
+    struct fv_view view;
+    int r;
+
+    r = fv_route_view(route, &view, err);
+    if (r < 0)
+        return r;
+    fence = &view.fences[fv_view_authority(&view)];
+    *ret_decision = (struct fv_decision){
+        .stage = fence->stage,
+        .version = (int64_t)fence->version,
+        .reason = FLAGVER_REASON_STATIC,
+        .moved = fence->stage == FLAGVER_STAGE_RAMP &&
+                 fv_stage_moved(fv_murmur3(asked->key, strlen(asked->key), view.record.salt),
+                                fence->bound),
+        .check_ratio = view.record.has_check_ratio ? view.record.check_ratio
+                                                   : ratio_of(NULL, NULL, options->check_ratio),
+        .sampling_ratio = view.record.has_sampling_ratio
+                              ? view.record.sampling_ratio
+                              : ratio_of(NULL, NULL, options->sampling_ratio)
+    };
+    return 0;
+}
+
 int fv_route_decide(flagver_route *route, const struct fv_route_asked *asked,
                     struct fv_decision *ret_decision, flagver_error *err)
 {
     if (atomic_load_explicit(&route->closed, memory_order_relaxed))
         return fv_fail(err, FLAGVER_ESTATE, "%s: the route is closed", route->name);
+    if (!route->by_flag)
+        return decide_by_migration(route, asked, ret_decision, err);
     decide_by_flag(route, asked, ret_decision);
     return 0;
 }

@@ -13,6 +13,8 @@
 #include <stdatomic.h>
 
 #include "engine/client.h"
+#include "engine/ledger.h"
+#include "engine/steering.h"
 #include "flagver/route.h"
 #include "model/stage.h"
 #include "util/hash.h"
@@ -26,7 +28,9 @@ struct flagver_route {
     bool by_flag;
     flagver_route_options options; /* `flag` and `size` aside */
     flagver_side sides[2];
-    struct fv_pool *pool;                     /* NULL: none */
+    struct fv_pool *pool;        /* NULL: none */
+    struct fv_steering steering; /* of a migration, like the next */
+    struct fv_ledger ledger;
     unsigned forks;                           /* of the process that has opened it */
     uint64_t id;                              /* what the ids of its operations begin with */
     atomic_uint_fast64_t randoms, operations; /* so far */
@@ -37,6 +41,7 @@ struct flagver_route {
 /* By what an operation is routed. */
 struct fv_decision {
     int stage;
+    bool moved; /* in `ramp`, this key is read from the new side */
     int64_t version;
     int32_t reason, error;
     uint32_t check_ratio, sampling_ratio; /* 0: never */
@@ -63,6 +68,9 @@ int fv_route_write(flagver_route *route, const struct fv_route_asked *asked,
                    flagver_route_result *result, flagver_error *err);
 
 /* ---- between the files of a route ---- */
+
+/* Where the migration stands, as of at most a poll interval ago when its store can be asked. */
+int fv_route_view(flagver_route *route, struct fv_view *ret_view, flagver_error *err);
 
 int fv_route_decide(flagver_route *route, const struct fv_route_asked *asked,
                     struct fv_decision *ret_decision, flagver_error *err);

@@ -211,7 +211,7 @@ int fv_route_read(flagver_route *route, const struct fv_route_asked *asked,
     r = fv_route_decide(route, asked, &reading.decision, err);
     if (r < 0)
         return r;
-    reading.plan = fv_stage_read(reading.decision.stage, false);
+    reading.plan = fv_stage_read(reading.decision.stage, reading.decision.moved);
     result->stage = reading.decision.stage;
 
     if (reading.plan.both) {

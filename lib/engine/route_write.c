@@ -1,35 +1,28 @@
-#include <stdlib.h>
+#define _POSIX_C_SOURCE 200809L /* nanosleep() */
+
+#include "engine/route_write.h"
+
 #include <string.h>
+#include <time.h>
 
 #include "crypto/crypto.h"
-#include "engine/route.h"
-#include "engine/side.h"
 #include "store/store.h"
 #include "util/fail.h"
 
-#define ID_SIZE 40 /* of an operation: a route's id, a dash, a number */
+/* ---- calling a side ---- */
 
-/* A write or a removal under way. */
-struct writing {
-    flagver_route *route;
-    const struct fv_route_asked *asked;
-    struct fv_decision decision;
-    struct fv_stage_plan plan;
-    const char *operation_id;
-    char own_id[ID_SIZE];
-    struct fv_side_call calls[2]; /* by side */
-    flagver_route_result *result;
-};
-
-static int write_side(struct writing *writing, enum fv_side side, const char *key)
+int fv_write_side(struct fv_writing *writing, enum fv_side side, const char *key, flagver_txn *txn)
 {
     struct fv_side_call *call = &writing->calls[side];
 
+    fv_side_clear(call);
     *call = (struct fv_side_call){ .side = &writing->route->sides[side],
                                    .asked = { .operation = writing->asked->operation,
-                                              .side = side,
+                                              .side = (int32_t)side,
                                               .key = key,
-                                              .operation_id = writing->operation_id },
+                                              .operation_id = writing->operation_id,
+                                              .deadline = writing->deadline,
+                                              .txn = txn },
                                    .value = writing->asked->value,
                                    .length = writing->asked->length,
                                    .error = &writing->result->errors[side] };
@@ -39,31 +32,86 @@ static int write_side(struct writing *writing, enum fv_side side, const char *ke
     return call->code;
 }
 
-/* The key by which the other side gets a record that the authority has created. */
-static const char *key_of(const struct writing *writing)
+int fv_write_failed(struct fv_writing *writing, enum fv_side side, flagver_error *err)
 {
-    const char *created = writing->calls[writing->plan.primary].sink.key;
-
-    return writing->asked->key ? writing->asked->key : created;
+    if (err)
+        *err = *writing->calls[side].error;
+    return writing->calls[side].code;
 }
+
+int fv_write_refused(struct fv_writing *writing, enum fv_side side, flagver_error *err)
+{
+    int r = fv_write_failed(writing, side, err);
+
+    return r == FLAGVER_EBUSY ? r : FLAGVER_ESTATE;
+}
+
+const char *fv_written_key(const struct fv_writing *writing, enum fv_side authority)
+{
+    return writing->asked->key ? writing->asked->key : writing->calls[authority].sink.key;
+}
+
+void fv_write_plan(struct fv_writing *writing, int stage)
+{
+    writing->decision.stage = stage;
+    writing->plan = fv_stage_write(stage);
+    writing->result->stage = stage;
+    writing->result->side = (int32_t)writing->plan.primary;
+}
+
+/* ---- by a flag ---- */
 
 /* The authority first; when that fails nothing else is tried. */
-static int write_sides(struct writing *writing, flagver_error *err)
+static int write_by_flag(struct fv_writing *writing, flagver_error *err)
 {
-    enum fv_side authority = writing->plan.primary;
+    enum fv_side authority;
     int r;
 
-    r = write_side(writing, authority, writing->asked->key);
-    if (r < 0) {
-        if (err)
-            *err = *writing->calls[authority].error;
+    r = fv_route_decide(writing->route, writing->asked, &writing->decision, err);
+    if (r < 0)
         return r;
-    }
+    fv_write_plan(writing, writing->decision.stage);
+    authority = writing->plan.primary;
+    r = fv_write_side(writing, authority, writing->asked->key, NULL);
+    if (r < 0)
+        return fv_write_failed(writing, authority, err);
     if (writing->plan.both)
-        writing->result->pending = write_side(writing, fv_side_other(authority), key_of(writing)) <
-                                   0;
+        writing->result->pending = fv_write_side(writing, fv_side_other(authority),
+                                                 fv_written_key(writing, authority), NULL) < 0;
     return 0;
 }
+
+/* ---- by a migration ---- */
+
+#define PAUSE_NS 5000000
+
+/* The authority as far as is known may not be it any more, or may not be it just now. */
+static int write_by_migration(struct fv_writing *writing, flagver_error *err)
+{
+    flagver_route *route = writing->route;
+    int64_t deadline = fv_monotonic_ms() + FV_WAIT_MS;
+    struct fv_view view;
+    int r;
+
+    r = fv_route_view(route, &view, err);
+    while (r == 0) {
+        enum fv_side authority = fv_view_authority(&view);
+
+        r = route->steering.enlisted[authority] ? fv_write_enlisted(writing, authority, err)
+                                                : fv_write_detached(writing, authority, &view, err);
+        if (r <= 0)
+            break;
+        if (fv_monotonic_ms() > deadline)
+            return fv_fail(err, FLAGVER_EBUSY, "%s: a flip is under way, for more than %d ms",
+                           route->name, FV_WAIT_MS);
+        if (r == FV_ADMIT_WAIT)
+            nanosleep(&(struct timespec){ 0, PAUSE_NS }, NULL);
+        r = fv_steering_look(&route->steering, &view, err);
+    }
+    return r;
+}
+
+/* ---- the frame ---- */
 
 /* Before `end`; returns where it begins. */
 static char *put_hex(char *end, uint64_t number)
@@ -75,10 +123,10 @@ static char *put_hex(char *end, uint64_t number)
 }
 
 /* An id that no other operation of any process has; NULL: the system has no random bytes. */
-static const char *name_operation(struct writing *writing)
+static const char *name_operation(struct fv_writing *writing)
 {
     flagver_route *route = writing->route;
-    char *at = writing->own_id + ID_SIZE - 1;
+    char *at = writing->own_id + FV_OPERATION_ID_SIZE - 1;
     uint64_t id = route->id;
 
     if (fv_forks() != route->forks && !fv_random(&id, sizeof id))
@@ -90,41 +138,43 @@ static const char *name_operation(struct writing *writing)
     return put_hex(at, id);
 }
 
-static int check_functions(const flagver_route *route, const struct fv_route_asked *asked,
-                           flagver_error *err)
+static int check(struct fv_writing *writing, flagver_error *err)
 {
+    flagver_route *route = writing->route;
+
+    if (atomic_load_explicit(&route->closed, memory_order_relaxed))
+        return fv_fail(err, FLAGVER_ESTATE, "%s: the route is closed", route->name);
     for (int side = FV_OLD; side <= FV_NEW; side++) {
-        if (asked->operation == FLAGVER_ROUTE_REMOVE && !route->sides[side].remove)
+        if (writing->asked->operation == FLAGVER_ROUTE_REMOVE && !route->sides[side].remove)
             return fv_fail(err, FLAGVER_EINVAL, "options.%s_side.remove is NULL",
                            fv_side_name(side));
     }
+    writing->operation_id = writing->asked->call.operation_id;
+    if (!writing->operation_id)
+        writing->operation_id = name_operation(writing);
+    if (!writing->operation_id)
+        return fv_fail(err, FLAGVER_EUNAVAILABLE, "the system has no random bytes");
     return 0;
 }
 
 int fv_route_write(flagver_route *route, const struct fv_route_asked *asked,
                    flagver_route_result *result, flagver_error *err)
 {
-    struct writing writing = { .route = route, .asked = asked, .result = result };
+    struct fv_writing writing = { .route = route, .asked = asked, .result = result };
     int64_t time = fv_route_now(route);
+    struct fv_side_call *authority;
     int r;
 
-    r = check_functions(route, asked, err);
+    r = check(&writing, err);
     if (r == 0)
-        r = fv_route_decide(route, asked, &writing.decision, err);
-    if (r < 0)
-        return r;
-    writing.operation_id = asked->call.operation_id ? asked->call.operation_id
-                                                    : name_operation(&writing);
-    if (!writing.operation_id)
-        return fv_fail(err, FLAGVER_EUNAVAILABLE, "the system has no random bytes");
-    writing.plan = fv_stage_write(writing.decision.stage);
-    result->stage = writing.decision.stage;
-    result->side = (int32_t)writing.plan.primary;
+        r = route->by_flag ? write_by_flag(&writing, err) : write_by_migration(&writing, err);
 
-    r = write_sides(&writing, err);
-    result->key = writing.calls[writing.plan.primary].sink.key;
-    writing.calls[writing.plan.primary].sink.key = NULL;
-    fv_route_tell(route, asked, &writing.decision, time, result);
+    authority = &writing.calls[writing.plan.primary];
+    result->key = r == 0 ? authority->sink.key : NULL;
+    if (r == 0)
+        authority->sink.key = NULL;
+    if (result->sides[FV_OLD].invoked || result->sides[FV_NEW].invoked)
+        fv_route_tell(route, asked, &writing.decision, time, result);
     fv_side_clear(&writing.calls[FV_OLD]);
     fv_side_clear(&writing.calls[FV_NEW]);
     return r;

@@ -90,7 +90,7 @@ static bool same_keys(const flagver_snapshot *snapshot, const flagver_snapshot *
 
 static bool copy_tables(flagver_snapshot *snapshot, const flagver_snapshot *previous)
 {
-    struct fv_entry *entries = snapshot->table.entries;
+    struct fv_table_entry *entries = snapshot->table.entries;
     size_t i;
 
     memcpy(entries, previous->table.entries, (snapshot->table.mask + 1) * sizeof *entries);
@@ -141,8 +141,8 @@ static void fill_entries(flagver_snapshot *snapshot)
         at = names[i].hash & snapshot->table.mask;
         while (snapshot->table.entries[at].flag)
             at = (at + 1) & snapshot->table.mask;
-        snapshot->table.entries[at] = (struct fv_entry){ names[i].hash, i,
-                                                         snapshot->world.flags[i] };
+        snapshot->table.entries[at] = (struct fv_table_entry){ names[i].hash, i,
+                                                               snapshot->world.flags[i] };
     }
 }
 

@@ -55,7 +55,7 @@ void fv_catalog_release(struct fv_catalog *catalog);
 /* Gives every flag that has none its counters. 0 or FLAGVER_ENOMEM. */
 int fv_catalog_count(struct fv_catalog *catalog, const struct fv_definitions *definitions);
 
-struct fv_entry {
+struct fv_table_entry {
     uint32_t hash;
     uint32_t slot;
     struct fv_flag *flag; /* NULL: free */
@@ -63,7 +63,7 @@ struct fv_entry {
 
 /* Flags by key: open addressing, a power of two of entries. */
 struct fv_table {
-    struct fv_entry *entries;
+    struct fv_table_entry *entries;
     size_t mask;
 };
 
@@ -102,7 +102,7 @@ FV_INLINE const struct fv_flag *fv_table_find(const struct fv_table *table, cons
 {
     uint32_t hash = (uint32_t)fv_hash(key, length);
     size_t at = hash & table->mask;
-    const struct fv_entry *entry;
+    const struct fv_table_entry *entry;
 
     for (; (entry = &table->entries[at])->flag; at = (at + 1) & table->mask)
         if (entry->hash == hash && entry->flag->key_length == length &&

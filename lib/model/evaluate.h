@@ -25,7 +25,7 @@ static inline const struct fv_segment *fv_world_segment(const struct fv_world *w
     return slot < world->segment_count ? world->segments[slot] : NULL;
 }
 
-enum fv_step {
+enum fv_trace_step {
     FV_STEP_FLAG,     /* the evaluation of `flag` begins */
     FV_STEP_SETTLED,  /* forced, disabled, or nothing to decide: see the outcome */
     FV_STEP_SPOILED,  /* `flag` cannot be evaluated: its body says why */
@@ -41,7 +41,7 @@ enum fv_step {
 
 /* One step of an evaluation, for explaining it. */
 struct fv_trace_event {
-    enum fv_step step;
+    enum fv_trace_step step;
     bool holds;
     const struct fv_flag *flag;
     const char *name;

@@ -13,8 +13,10 @@ enum fv_form {
     FV_FORM_FLAG,
     FV_FORM_SEGMENT,
     FV_FORM_POLICY,
-    FV_FORM_ASSIGNMENT
+    FV_FORM_ASSIGNMENT,
+    FV_FORM_MIGRATION
 };
+#define FV_FORMS (FV_FORM_MIGRATION + 1)
 
 enum fv_permit_kind {
     FV_PERMIT_NOBODY, /* zero: what is not said is not allowed */

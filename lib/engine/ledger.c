@@ -1,0 +1,535 @@
+#define _POSIX_C_SOURCE 200809L /* clock_gettime() */
+
+#include "engine/ledger.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "util/fail.h"
+
+#define LEASE_MS 10000
+#define MARGIN_US 1000000 /* what clocks may differ by */
+#define NOTED_BEFORE_FLUSH 64
+
+static int64_t now_us(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* ---- entries ---- */
+
+int fv_entry_get(flagver_txn *txn, const char *name, const char *key, flagver_keyed_row *ret_row,
+                 struct fv_entry *ret_entry, flagver_error *err)
+{
+    struct fv_row_key row_key;
+    int r;
+
+    fv_row_key(name, key, strlen(key), &row_key);
+    *ret_entry = (struct fv_entry){ 0 };
+    r = fv_txn_keyed_get(txn, FV_SPACE_DIRTY, fv_row_key_bytes(&row_key), ret_row, err);
+    if (r < 0 || ret_row->rev == 0)
+        return r;
+    return fv_entry_decode(ret_row->value.data, ret_row->value.length, ret_entry, err);
+}
+
+int fv_entry_put(flagver_txn *txn, flagver_keyed_row *row, const struct fv_entry *entry,
+                 flagver_error *err)
+{
+    uint8_t bytes[FV_ENTRY_BYTES];
+
+    return fv_txn_keyed_put(txn, row, (flagver_bytes){ bytes, fv_entry_encode(entry, bytes) }, err);
+}
+
+static int end_entry(flagver_txn *txn, flagver_keyed_row *row, const struct fv_entry *entry,
+                     enum fv_entry_fate fate, flagver_error *err)
+{
+    if (fate == FV_ENTRY_STAYS)
+        return fv_entry_put(txn, row, entry, err);
+    return row->rev ? fv_txn_keyed_delete(txn, row, err) : 0;
+}
+
+/* ---- acts ---- */
+
+/* Without an entry nothing is owed, and nothing is to be repaired. */
+static int carry_out(struct fv_ledger *ledger, flagver_txn *txn, struct fv_act *act,
+                     flagver_error *err)
+{
+    enum fv_entry_fate fate = FV_ENTRY_STAYS;
+    struct fv_entry entry;
+    flagver_keyed_row row;
+    int r;
+
+    r = fv_entry_get(txn, ledger->steering->name, act->key, &row, &entry, err);
+    if (r < 0)
+        return r;
+    switch (act->kind) {
+    case FV_ACT_ENTER:
+        act->code = fv_entry_enter(&entry, &act->operation, now_us(), act->err);
+        if (act->code < 0)
+            return 0;
+        break;
+    case FV_ACT_LEAVE:
+        fate = fv_entry_leave(&entry, &act->operation.id, act->ok);
+        break;
+    case FV_ACT_SETTLE:
+        if (row.rev == 0)
+            return 0;
+        fate = fv_entry_settle(&entry, act->version);
+        break;
+    case FV_ACT_REPAIR:
+        act->done = row.rev == 0 || !fv_entry_repairable(&entry, now_us());
+        if (act->done)
+            return 0;
+        fv_entry_repair(&entry, &act->operation);
+        break;
+    }
+    return end_entry(txn, &row, &entry, fate, err);
+}
+
+/* ---- the lease ---- */
+
+static int write_lease(struct fv_ledger *ledger, flagver_txn *txn, const struct fv_lease *lease,
+                       flagver_error *err)
+{
+    uint8_t bytes[FV_LEASE_BYTES];
+    char router[FV_UUID_TEXT];
+    struct fv_row_key key;
+    flagver_keyed_row row;
+    int r;
+
+    fv_uuid_text(&ledger->router, router);
+    fv_row_key(ledger->steering->name, router, strlen(router), &key);
+    r = fv_txn_keyed_get(txn, FV_SPACE_LEASE, fv_row_key_bytes(&key), &row, err);
+    if (r < 0)
+        return r;
+    return fv_txn_keyed_put(txn, &row, (flagver_bytes){ bytes, fv_lease_encode(lease, bytes) },
+                            err);
+}
+
+static bool has_detached(const struct fv_ledger *ledger)
+{
+    return !ledger->steering->enlisted[FV_OLD] || !ledger->steering->enlisted[FV_NEW];
+}
+
+/* ---- one transaction for all that was posted ---- */
+
+struct batch {
+    struct fv_ledger *ledger;
+    enum fv_side side;
+    struct fv_act *acts, *noted;
+    struct fv_fence fence; /* as read in the transaction */
+    struct fv_lease lease; /* written there */
+    bool renewed, admits;
+};
+
+static bool is_for(const struct batch *batch, const struct fv_act *act)
+{
+    return act->side == batch->side;
+}
+
+/* A fence that others than an authority have admits nobody, but entries may be ended and repaired. */
+static int carry_out_all(struct batch *batch, flagver_txn *txn, struct fv_act *acts,
+                         flagver_error *err)
+{
+    int r = 0;
+
+    for (struct fv_act *act = acts; r == 0 && act; act = act->next) {
+        if (!is_for(batch, act))
+            continue;
+        act->code = 0;
+        act->fence = batch->fence;
+        if (act->kind == FV_ACT_ENTER &&
+            (!batch->admits || !fv_stage_write(batch->fence.stage).both))
+            continue;
+        r = carry_out(batch->ledger, txn, act, err);
+    }
+    return r;
+}
+
+/*
+ * Operations may begin under the fence of the last renewal while this transaction is under way. So
+ * only a fence that was that one already can be said to be seen: by the next renewal at the latest.
+ */
+static struct fv_lease renew_lease(const struct fv_ledger *ledger, const struct batch *batch)
+{
+    bool same = ledger->has_lease && ledger->side == batch->side;
+    bool idle = !ledger->has_lease || (same && ledger->running_before == 0 &&
+                                       fv_fence_equal(&ledger->fence, &batch->fence));
+
+    return fv_lease_renew(same ? &ledger->lease : NULL, &batch->fence, idle,
+                          now_us() + (int64_t)ledger->lease_ms * 1000);
+}
+
+static int run_batch(void *data, flagver_txn *txn, flagver_error *err)
+{
+    struct batch *batch = data;
+    struct fv_ledger *ledger = batch->ledger;
+    flagver_keyed_row row;
+    int r;
+
+    r = fv_steering_hold(ledger->steering, txn, batch->side, true, &row, &batch->fence, err);
+    if (r < 0)
+        return r;
+    batch->admits = fv_fence_admit(&batch->fence, batch->fence.version) == FV_ADMIT_GO;
+
+    batch->renewed = has_detached(ledger) && (batch->fence.role == FV_ROLE_AUTHORITY ||
+                                              batch->fence.role == FV_ROLE_FROZEN);
+    if (batch->renewed) {
+        batch->lease = renew_lease(ledger, batch);
+        r = write_lease(ledger, txn, &batch->lease, err);
+    }
+    if (r == 0)
+        r = carry_out_all(batch, txn, batch->noted, err);
+    return r < 0 ? r : carry_out_all(batch, txn, batch->acts, err);
+}
+
+/* With the lock held. */
+static void take_lease(struct fv_ledger *ledger, const struct batch *batch)
+{
+    if (!fv_fence_equal(&ledger->fence, &batch->fence) || ledger->side != batch->side) {
+        ledger->generation++;
+        ledger->running_before += ledger->running;
+        ledger->running = 0;
+    }
+    ledger->has_lease = true;
+    ledger->lease = batch->lease;
+    ledger->side = batch->side;
+    ledger->fence = batch->fence;
+}
+
+/* Those of a list for this side, taken out of it. */
+static struct fv_act *take_for(struct fv_act **list, enum fv_side side)
+{
+    struct fv_act *taken = NULL, **end = &taken;
+
+    while (*list) {
+        struct fv_act *act = *list;
+
+        if (act->side != side) {
+            list = &act->next;
+            continue;
+        }
+        *list = act->next;
+        act->next = NULL;
+        *end = act;
+        end = &act->next;
+    }
+    return taken;
+}
+
+static void finish(struct fv_act *acts, int r, const flagver_error *why)
+{
+    struct fv_act *next;
+
+    for (struct fv_act *act = acts; act; act = next) {
+        next = act->next; /* its owner may be gone as soon as it is finished */
+        if (r < 0) {
+            act->code = r;
+            if (act->err)
+                *act->err = *why;
+        }
+        act->finished = true;
+    }
+}
+
+/* What could not be written stays noted: the entry is there, and will be repaired at the latest. */
+static void end_noted(struct fv_ledger *ledger, struct fv_act *noted, int r)
+{
+    struct fv_act *next;
+
+    for (struct fv_act *act = noted; act; act = next) {
+        next = act->next;
+        if (r < 0) {
+            act->next = ledger->noted;
+            ledger->noted = act;
+        } else {
+            ledger->noted_count--;
+            fv_release(ledger->memory, act);
+        }
+    }
+}
+
+/* With the lock held, which is let go meanwhile. */
+static int lead(struct fv_ledger *ledger, enum fv_side side, struct fv_fence *ret_fence,
+                flagver_error *err)
+{
+    struct batch batch = { .ledger = ledger, .side = side };
+    flagver_error why;
+    int r;
+
+    ledger->leading = true;
+    batch.acts = take_for(&ledger->first, side);
+    ledger->last = ledger->first;
+    while (ledger->last && ledger->last->next)
+        ledger->last = ledger->last->next;
+    batch.noted = take_for(&ledger->noted, side);
+    pthread_mutex_unlock(&ledger->lock);
+
+    r = fv_steering_run(ledger->steering, side, run_batch, &batch, &why);
+
+    pthread_mutex_lock(&ledger->lock);
+    ledger->leading = false;
+    if (r == 0 && batch.renewed)
+        take_lease(ledger, &batch);
+    end_noted(ledger, batch.noted, r);
+    finish(batch.acts, r, &why);
+    pthread_cond_broadcast(&ledger->changed);
+    if (r < 0 && err)
+        *err = why;
+    if (r == 0 && ret_fence)
+        *ret_fence = batch.fence;
+    return r;
+}
+
+int fv_ledger_post(struct fv_ledger *ledger, struct fv_act *act, flagver_error *err)
+{
+    flagver_error why;
+
+    act->finished = false;
+    act->err = &why;
+    act->next = NULL;
+    pthread_mutex_lock(&ledger->lock);
+    if (ledger->last)
+        ledger->last->next = act;
+    else
+        ledger->first = act;
+    ledger->last = act;
+    while (!act->finished) {
+        if (ledger->leading)
+            pthread_cond_wait(&ledger->changed, &ledger->lock);
+        else
+            lead(ledger, act->side, NULL, NULL);
+    }
+    pthread_mutex_unlock(&ledger->lock);
+    if (act->code < 0 && err)
+        *err = why;
+    return act->code;
+}
+
+int fv_ledger_flush(struct fv_ledger *ledger, flagver_error *err)
+{
+    int r = 0;
+
+    pthread_mutex_lock(&ledger->lock);
+    while (ledger->leading)
+        pthread_cond_wait(&ledger->changed, &ledger->lock);
+    for (int side = FV_OLD; r == 0 && side <= FV_NEW; side++) {
+        for (struct fv_act *act = ledger->noted; act; act = act->next) {
+            if (act->side != (enum fv_side)side)
+                continue;
+            r = lead(ledger, (enum fv_side)side, NULL, err);
+            break;
+        }
+    }
+    pthread_mutex_unlock(&ledger->lock);
+    return r;
+}
+
+void fv_ledger_note(struct fv_ledger *ledger, const struct fv_act *act)
+{
+    struct fv_act *copy = fv_allocate(ledger->memory, sizeof *copy);
+    bool full;
+
+    if (!copy)
+        return;
+    *copy = *act;
+    copy->err = NULL;
+    pthread_mutex_lock(&ledger->lock);
+    copy->next = ledger->noted;
+    ledger->noted = copy;
+    full = ++ledger->noted_count >= NOTED_BEFORE_FLUSH && !ledger->leading;
+    pthread_mutex_unlock(&ledger->lock);
+    if (full)
+        fv_ledger_flush(ledger, NULL);
+}
+
+/* ---- operations on a detached authority ---- */
+
+int fv_ledger_operation(struct fv_ledger *ledger, struct fv_entry_operation *ret_operation,
+                        flagver_error *err)
+{
+    struct fv_tenancy tenancy;
+    int64_t now = now_us();
+    int r;
+
+    r = fv_client_tenancy(ledger->steering->control, &tenancy, err);
+    if (r < 0)
+        return r;
+    r = fv_store_id(tenancy.store, now / 1000, &ret_operation->id, err);
+    ret_operation->until = now + (int64_t)ledger->lease_ms * 1000;
+    fv_store_release(tenancy.store);
+    return r;
+}
+
+/* Has the lease to be renewed before anything else? A little early: others wait for what it has seen. */
+static bool is_due(const struct fv_ledger *ledger, enum fv_side authority, uint64_t seen_version,
+                   int64_t now)
+{
+    bool unseen = ledger->lease.version != ledger->fence.version ||
+                  ledger->lease.epoch != ledger->fence.epoch;
+
+    return !ledger->has_lease || ledger->side != authority ||
+           ledger->fence.version < seen_version || (unseen && ledger->running_before == 0) ||
+           ledger->lease.until - now < (int64_t)ledger->lease_ms * 500;
+}
+
+/* By the lease that is held, however late it is. */
+static enum fv_admission admit(struct fv_ledger *ledger, enum fv_side authority,
+                               struct fv_admitted *admitted)
+{
+    enum fv_admission admission;
+
+    if (!ledger->has_lease || ledger->side != authority)
+        return FV_ADMIT_RENEW;
+    admission = fv_lease_admit(&ledger->lease, &ledger->fence, ledger->fence.version, MARGIN_US,
+                               now_us(), &admitted->until);
+    if (admission == FV_ADMIT_GO) {
+        admitted->fence = ledger->fence;
+        admitted->generation = ledger->generation;
+        ledger->running++;
+    }
+    return admission;
+}
+
+/* A lease that cannot be renewed is good until it runs out. */
+static int admit_by_lease(struct fv_ledger *ledger, enum fv_side authority, uint64_t seen_version,
+                          struct fv_admitted *admitted, flagver_error *err)
+{
+    enum fv_admission admission;
+    struct fv_fence fence = { 0 };
+    int r = 0;
+
+    pthread_mutex_lock(&ledger->lock);
+    while (ledger->leading && is_due(ledger, authority, seen_version, now_us()))
+        pthread_cond_wait(&ledger->changed, &ledger->lock);
+    if (is_due(ledger, authority, seen_version, now_us()))
+        r = lead(ledger, authority, &fence, err);
+    admission = admit(ledger, authority, admitted);
+    pthread_mutex_unlock(&ledger->lock);
+
+    if (admission != FV_ADMIT_RENEW)
+        return (int)admission;
+    return r < 0 ? r : (int)fv_fence_admit(&fence, fence.version);
+}
+
+int fv_ledger_follow(struct fv_ledger *ledger, const struct fv_view *view, flagver_error *err)
+{
+    enum fv_side authority = fv_view_authority(view);
+    int r = 0;
+
+    pthread_mutex_lock(&ledger->lock);
+    if (ledger->has_lease && !ledger->leading &&
+        is_due(ledger, authority, view->fences[authority].version, now_us()))
+        r = lead(ledger, authority, NULL, err);
+    pthread_mutex_unlock(&ledger->lock);
+    return r;
+}
+
+static int enter(struct fv_ledger *ledger, enum fv_side authority, const char *key,
+                 struct fv_admitted *admitted, flagver_error *err)
+{
+    struct fv_act act = { .kind = FV_ACT_ENTER, .side = authority };
+    enum fv_admission admission;
+    int r;
+
+    r = fv_ledger_operation(ledger, &act.operation, err);
+    if (r < 0)
+        return r;
+    act.operation.until = admitted->until;
+    memcpy(act.key, key, strlen(key) + 1);
+    r = fv_ledger_post(ledger, &act, err);
+    if (r < 0)
+        return r;
+    admission = fv_fence_admit(&act.fence, act.fence.version);
+    admitted->id = act.operation.id;
+    admitted->entered = admission == FV_ADMIT_GO && fv_stage_write(act.fence.stage).both;
+    if (admission == FV_ADMIT_GO)
+        admitted->fence = act.fence;
+    return (int)admission;
+}
+
+int fv_ledger_admit(struct fv_ledger *ledger, enum fv_side authority, const char *key,
+                    uint64_t seen_version, struct fv_admitted *ret_admitted, flagver_error *err)
+{
+    int admission;
+
+    *ret_admitted = (struct fv_admitted){ 0 };
+    admission = admit_by_lease(ledger, authority, seen_version, ret_admitted, err);
+    if (admission != FV_ADMIT_GO || !key || !fv_stage_write(ret_admitted->fence.stage).both)
+        return admission;
+
+    admission = enter(ledger, authority, key, ret_admitted, err);
+    if (admission != FV_ADMIT_GO)
+        fv_ledger_dismiss(ledger, authority, key, ret_admitted, false);
+    return admission;
+}
+
+void fv_ledger_dismiss(struct fv_ledger *ledger, enum fv_side authority, const char *key,
+                       const struct fv_admitted *admitted, bool ok)
+{
+    struct fv_act act = { .kind = FV_ACT_LEAVE, .side = authority, .ok = ok };
+
+    pthread_mutex_lock(&ledger->lock);
+    if (admitted->generation == ledger->generation)
+        ledger->running--;
+    else
+        ledger->running_before--;
+    pthread_mutex_unlock(&ledger->lock);
+    if (!admitted->entered)
+        return;
+    act.operation.id = admitted->id;
+    memcpy(act.key, key, strlen(key) + 1);
+    fv_ledger_note(ledger, &act);
+}
+
+/* ---- the whole ---- */
+
+int fv_ledger_open(struct fv_ledger *ledger, struct fv_steering *steering,
+                   const flagver_allocator *memory, flagver_error *err)
+{
+    struct fv_entry_operation operation;
+    int r;
+
+    *ledger = (struct fv_ledger){ .steering = steering, .memory = memory, .lease_ms = LEASE_MS };
+    r = fv_ledger_operation(ledger, &operation, err);
+    if (r < 0)
+        return r;
+    ledger->router = operation.id;
+    pthread_mutex_init(&ledger->lock, NULL);
+    pthread_cond_init(&ledger->changed, NULL);
+    return 0;
+}
+
+/* A lease that nobody holds any more is waited for until it runs out: better not. */
+static int delete_lease(void *data, flagver_txn *txn, flagver_error *err)
+{
+    struct fv_ledger *ledger = data;
+    char router[FV_UUID_TEXT];
+    struct fv_row_key key;
+    flagver_keyed_row row;
+    int r;
+
+    fv_uuid_text(&ledger->router, router);
+    fv_row_key(ledger->steering->name, router, strlen(router), &key);
+    r = fv_txn_keyed_get(txn, FV_SPACE_LEASE, fv_row_key_bytes(&key), &row, err);
+    return r < 0 || row.rev == 0 ? r : fv_txn_keyed_delete(txn, &row, err);
+}
+
+void fv_ledger_close(struct fv_ledger *ledger)
+{
+    struct fv_act *next;
+
+    fv_ledger_flush(ledger, NULL);
+    if (ledger->has_lease && ledger->running + ledger->running_before == 0)
+        fv_steering_run(ledger->steering, ledger->side, delete_lease, ledger, NULL);
+    for (struct fv_act *act = ledger->noted; act; act = next) {
+        next = act->next;
+        fv_release(ledger->memory, act);
+    }
+    pthread_cond_destroy(&ledger->changed);
+    pthread_mutex_destroy(&ledger->lock);
+}

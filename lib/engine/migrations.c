@@ -1,0 +1,89 @@
+#include "engine/migrations.h"
+
+#include "engine/steering.h"
+#include "util/fail.h"
+
+/* What is to change: from what stands in the store to what is asked for. */
+struct change {
+    const char *name;
+    struct fv_migration to;
+    int from; /* stage */
+    uint32_t from_no;
+    bool is_new;
+    struct fv_evidence evidence;
+};
+
+/* A new migration begins where the one of its name has ended, if there was one. */
+static int find_before(flagver_txn *txn, const struct fv_target *target, struct change *change,
+                       flagver_error *err)
+{
+    struct fv_migration before;
+    struct fv_staged *version;
+    flagver_keyed_row row;
+    int r;
+
+    r = fv_evidence_in(txn, target->subject, &row, &change->evidence, err);
+    if (r < 0)
+        return r;
+    r = fv_record_current(txn, target, &version, err);
+    change->is_new = r == FLAGVER_ENOTFOUND;
+    if (change->is_new) {
+        change->from = row.rev ? change->evidence.authority.stage : FLAGVER_STAGE_OFF;
+        return 0;
+    }
+    if (r == 0)
+        r = fv_migration_read(target->subject, version->row.payload.data,
+                              version->row.payload.length, &before, err);
+    if (r < 0)
+        return r;
+    change->from = before.stage;
+    change->from_no = version->row.no;
+    return 0;
+}
+
+static int refuse_order(const struct change *change, int r, flagver_error *err)
+{
+    if (r == FLAGVER_EINVAL)
+        return fv_fail(err, FLAGVER_ESTATE, "%s: it is in stage %s, which %u stages do not have",
+                       change->name, fv_stage_name(change->from), change->to.stages);
+    return fv_fail(err, FLAGVER_ESTATE, "%s: %s does not follow %s: one step at a time",
+                   change->name, fv_stage_name(change->to.stage), fv_stage_name(change->from));
+}
+
+/* Forward only from where it has arrived: what was shown is about that. */
+static int check_gates(const struct change *change, uint32_t gates, int64_t now, flagver_error *err)
+{
+    uint32_t shut;
+
+    if (change->to.forced)
+        return 0;
+    if (!change->is_new && change->evidence.authority.version != change->from_no)
+        return fv_fail(err, FLAGVER_ESTATE, "%s: version %u of it is not carried out yet",
+                       change->name, change->from_no);
+    shut = fv_gates_shut(gates, &change->evidence, &change->to.gates, now);
+    if (shut == 0)
+        return 0;
+    return fv_fail(err, FLAGVER_ESTATE, "%s: not to %s yet: %s", change->name,
+                   fv_stage_name(change->to.stage), fv_gate_words(shut));
+}
+
+int fv_migrations_check(flagver_txn *txn, const struct fv_target *target, const char *json,
+                        size_t length, flagver_error *err)
+{
+    struct change change = { .name = target->subject };
+    struct fv_stage_change step;
+    int r;
+
+    r = fv_migration_read(change.name, json, length, &change.to, err);
+    if (r == 0)
+        r = find_before(txn, target, &change, err);
+    if (r < 0)
+        return r;
+
+    r = fv_stage_change(change.to.stages, change.from, change.to.stage, &step);
+    if (r < 0)
+        return refuse_order(&change, r, err);
+    if (change.from == change.to.stage || (step.back && step.gates == 0))
+        return 0;
+    return check_gates(&change, step.gates, fv_txn_began(txn), err);
+}

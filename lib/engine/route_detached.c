@@ -1,0 +1,86 @@
+#define _POSIX_C_SOURCE 200809L /* clock_gettime() */
+
+#include <time.h>
+
+#include "engine/route_write.h"
+#include "util/fail.h"
+
+static int64_t monotonic_of(int64_t until_us)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return fv_monotonic_ns() +
+           (until_us - ((int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000)) * 1000;
+}
+
+struct enlisted_call {
+    struct fv_writing *writing;
+    enum fv_side side;
+    const char *key;
+};
+
+static int call_in(void *data, flagver_txn *txn, flagver_error *err)
+{
+    const struct enlisted_call *call = data;
+
+    return fv_write_side(call->writing, call->side, call->key, txn) < 0
+               ? fv_write_refused(call->writing, call->side, err)
+               : 0;
+}
+
+/* The other side of a detached authority; its transaction is its own. */
+static int reach(struct fv_writing *writing, enum fv_side side, const char *key)
+{
+    struct fv_steering *steering = &writing->route->steering;
+    struct enlisted_call call = { writing, side, key };
+    int r;
+
+    if (!steering->enlisted[side])
+        return fv_write_side(writing, side, key, NULL);
+    r = fv_steering_run(steering, side, call_in, &call, &writing->result->errors[side]);
+    if (r < 0 && writing->calls[side].code == 0)
+        writing->result->sides[side].code = r; /* its function was fine, its store was not */
+    return r;
+}
+
+static int write_admitted(struct fv_writing *writing, enum fv_side authority, bool *ret_ok,
+                          flagver_error *err)
+{
+    int r;
+
+    *ret_ok = false;
+    r = fv_write_side(writing, authority, writing->asked->key, NULL);
+    if (r < 0)
+        return fv_write_failed(writing, authority, err);
+    *ret_ok = true;
+    if (!writing->plan.both)
+        return 0;
+    *ret_ok = reach(writing, fv_side_other(authority), fv_written_key(writing, authority)) == 0;
+    writing->result->pending = !*ret_ok;
+    return 0;
+}
+
+int fv_write_detached(struct fv_writing *writing, enum fv_side authority,
+                      const struct fv_view *view, flagver_error *err)
+{
+    flagver_route *route = writing->route;
+    struct fv_admitted admitted;
+    bool ok;
+    int r;
+
+    if (!writing->asked->key && fv_stage_write(view->fences[authority].stage).both)
+        return fv_fail(err, FLAGVER_ENOTSUP,
+                       "%s: a detached side cannot make keys while both sides are written",
+                       route->name);
+    r = fv_ledger_admit(&route->ledger, authority, writing->asked->key,
+                        view->fences[authority].version, &admitted, err);
+    if (r != FV_ADMIT_GO)
+        return r;
+    writing->decision.version = (int64_t)admitted.fence.version;
+    fv_write_plan(writing, admitted.fence.stage);
+    writing->deadline = monotonic_of(admitted.until);
+    r = write_admitted(writing, authority, &ok, err);
+    fv_ledger_dismiss(&route->ledger, authority, writing->asked->key, &admitted, ok);
+    return r;
+}

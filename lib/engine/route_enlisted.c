@@ -1,0 +1,223 @@
+#include <string.h>
+
+#include "engine/route_write.h"
+#include "util/fail.h"
+
+/* ---- rows of keys ---- */
+
+int fv_key_row_get(const struct fv_steering *steering, flagver_txn *txn, enum fv_side side,
+                   const char *key, struct fv_keyed_version *ret_version, flagver_error *err)
+{
+    char text[2 + FLAGVER_ROUTE_KEY_LIMIT] = { side == FV_OLD ? 'o' : 'n', '\x1f' };
+    size_t length = strlen(key);
+    struct fv_row_key row_key;
+    int r;
+
+    memcpy(text + 2, key, length);
+    fv_row_key(steering->name, text, 2 + length, &row_key);
+    ret_version->key = (struct fv_key_row){ 0 };
+    r = fv_txn_keyed_get(txn, FV_SPACE_KEY, fv_row_key_bytes(&row_key), &ret_version->row, err);
+    if (r < 0 || ret_version->row.rev == 0)
+        return r;
+    return fv_key_row_decode(ret_version->row.value.data, ret_version->row.value.length,
+                             &ret_version->key, err);
+}
+
+int fv_key_row_put(flagver_txn *txn, struct fv_keyed_version *version, flagver_error *err)
+{
+    uint8_t bytes[FV_KEY_ROW_BYTES];
+    size_t length = fv_key_row_encode(&version->key, bytes);
+
+    return fv_txn_keyed_put(txn, &version->row, (flagver_bytes){ bytes, length }, err);
+}
+
+/* ---- the authority ---- */
+
+/* A write whose authority is enlisted, and what it has led to so far. */
+struct passage {
+    struct fv_writing *writing;
+    enum fv_side authority;
+    enum fv_admission admission;
+    struct fv_version version;
+    struct fv_entry_operation operation; /* where the other side is detached */
+    bool reached;                        /* the other side, in the same transaction */
+};
+
+static bool removes(const struct passage *passage)
+{
+    return passage->writing->asked->operation == FLAGVER_ROUTE_REMOVE;
+}
+
+static int admit(struct passage *passage, flagver_txn *txn, flagver_error *err)
+{
+    struct fv_writing *writing = passage->writing;
+    flagver_keyed_row row;
+    struct fv_fence fence;
+    int r;
+
+    r = fv_steering_hold(&writing->route->steering, txn, passage->authority, true, &row, &fence,
+                         err);
+    if (r < 0)
+        return r;
+    passage->admission = fv_fence_admit(&fence, fence.version);
+    if (passage->admission != FV_ADMIT_GO)
+        return fv_fail(err, FLAGVER_ESTATE, "%s: %s is not the authority now", writing->route->name,
+                       fv_side_name((int)passage->authority));
+    writing->decision.version = (int64_t)fence.version;
+    fv_write_plan(writing, fence.stage);
+    passage->version = (struct fv_version){ fence.epoch, 0 };
+    return 0;
+}
+
+/* A key that has no row needs none while only this side is written. */
+static int write_authority(struct passage *passage, flagver_txn *txn, flagver_error *err)
+{
+    struct fv_writing *writing = passage->writing;
+    const struct fv_fence fence = { .epoch = passage->version.epoch };
+    struct fv_keyed_version stored;
+    int r;
+
+    r = fv_write_side(writing, passage->authority, writing->asked->key, txn);
+    if (r < 0)
+        return fv_write_refused(writing, passage->authority, err);
+    r = fv_key_row_get(&writing->route->steering, txn, passage->authority,
+                       fv_written_key(writing, passage->authority), &stored, err);
+    if (r == 0)
+        r = fv_version_next(stored.key.version, &fence, &passage->version, err);
+    if (r < 0 || (!writing->plan.both && stored.row.rev == 0))
+        return r;
+    stored.key = (struct fv_key_row){ passage->version, removes(passage) };
+    return fv_key_row_put(txn, &stored, err);
+}
+
+/* The other side will have to get this: so says the entry, committed together with the write. */
+static int remember(struct passage *passage, flagver_txn *txn, flagver_error *err)
+{
+    struct fv_writing *writing = passage->writing;
+    flagver_route *route = writing->route;
+    struct fv_entry entry;
+    flagver_keyed_row row;
+    int r;
+
+    r = fv_entry_get(txn, route->name, fv_written_key(writing, passage->authority), &row, &entry,
+                     err);
+    if (r < 0)
+        return r;
+    if (route->steering.enlisted[fv_side_other(passage->authority)]) {
+        fv_entry_owe(&entry, passage->version, fv_txn_began(txn));
+        return fv_entry_put(txn, &row, &entry, err);
+    }
+    r = fv_ledger_operation(&route->ledger, &passage->operation, err);
+    if (r == 0)
+        r = fv_entry_enter(&entry, &passage->operation, fv_txn_began(txn), err);
+    return r < 0 ? r : fv_entry_put(txn, &row, &entry, err);
+}
+
+/* ---- the other side ---- */
+
+/* Only what is newer than what it has. */
+static int write_other(struct passage *passage, flagver_txn *txn, flagver_error *err)
+{
+    struct fv_writing *writing = passage->writing;
+    enum fv_side other = fv_side_other(passage->authority);
+    const char *key = fv_written_key(writing, passage->authority);
+    struct fv_keyed_version stored;
+    int r;
+
+    r = fv_key_row_get(&writing->route->steering, txn, other, key, &stored, err);
+    if (r < 0 || !fv_version_applies(passage->version, stored.key.version))
+        return r;
+    r = fv_write_side(writing, other, key, txn);
+    if (r < 0)
+        return fv_write_refused(writing, other, err);
+    stored.key = (struct fv_key_row){ passage->version, removes(passage) };
+    return fv_key_row_put(txn, &stored, err);
+}
+
+/* Both sides in one transaction; when the other one fails, its part is taken back. */
+static int write_together(struct passage *passage, flagver_txn *txn, flagver_error *err)
+{
+    int written, r;
+
+    r = fv_txn_nest(txn, FLAGVER_NEST_BEGIN, err);
+    if (r < 0)
+        return r;
+    written = write_other(passage, txn, NULL);
+    passage->reached = written == 0;
+    r = fv_txn_nest(txn, passage->reached ? FLAGVER_NEST_KEEP : FLAGVER_NEST_UNDO, err);
+    return r < 0 || passage->reached ? r : remember(passage, txn, err);
+}
+
+static int pass(void *data, flagver_txn *txn, flagver_error *err)
+{
+    struct passage *passage = data;
+    struct fv_writing *writing = passage->writing;
+    const struct fv_steering *steering = &writing->route->steering;
+    int r;
+
+    r = admit(passage, txn, err);
+    if (r == 0)
+        r = write_authority(passage, txn, err);
+    if (r < 0 || !writing->plan.both)
+        return r;
+    return steering->together && steering->enlisted[fv_side_other(passage->authority)]
+               ? write_together(passage, txn, err)
+               : remember(passage, txn, err);
+}
+
+static int apply(void *data, flagver_txn *txn, flagver_error *err)
+{
+    return write_other(data, txn, err);
+}
+
+static void follow(struct passage *passage)
+{
+    struct fv_writing *writing = passage->writing;
+    flagver_route *route = writing->route;
+    enum fv_side other = fv_side_other(passage->authority);
+    const char *key = fv_written_key(writing, passage->authority);
+    struct fv_act act = { .side = passage->authority };
+    flagver_error *why = &writing->result->errors[other];
+    int r;
+
+    memcpy(act.key, key, strlen(key) + 1);
+    if (route->steering.enlisted[other]) {
+        r = fv_steering_run(&route->steering, other, apply, passage, why);
+        act.kind = FV_ACT_SETTLE;
+        act.version = passage->version;
+    } else {
+        r = fv_write_side(writing, other, key, NULL);
+        act.kind = FV_ACT_LEAVE;
+        act.operation = passage->operation;
+        act.ok = r == 0;
+    }
+    writing->result->pending = r < 0;
+    if (r < 0 && writing->calls[other].code == 0)
+        writing->result->sides[other].code = r; /* its function was fine, its store was not */
+    if (r == 0 || act.kind == FV_ACT_LEAVE)
+        fv_ledger_note(&route->ledger, &act);
+}
+
+/* ---- the whole ---- */
+
+int fv_write_enlisted(struct fv_writing *writing, enum fv_side authority, flagver_error *err)
+{
+    struct passage passage = { .writing = writing,
+                               .authority = authority,
+                               .admission = FV_ADMIT_GO };
+    int r;
+
+    r = fv_steering_run(&writing->route->steering, authority, pass, &passage, err);
+    if (r < 0 && passage.admission != FV_ADMIT_GO)
+        return (int)passage.admission;
+    if (r < 0)
+        return writing->calls[authority].code < 0 ? writing->calls[authority].code : r;
+    if (writing->plan.both && !passage.reached) {
+        if (writing->route->steering.together &&
+            writing->route->steering.enlisted[fv_side_other(authority)])
+            writing->result->pending = true; /* tried, and taken back */
+        else
+            follow(&passage);
+    }
+    return 0;
+}

@@ -1,0 +1,122 @@
+/*
+ * Where a migration stands: what its record wishes, what the fences say, and the steps from one to the
+ * other (model/route.h).
+ *
+ * Rows of the keyed tables, in the home of a side (its client's store; the control store of a
+ * detached side), by name of the migration:
+ *
+ *     space           key                 value
+ *     route.fence     name 0x1f old|new   a fence
+ *     route.key       name 0x1f key       the version of a record of an enlisted side
+ *     route.dirty     name 0x1f key       an entry of the ledger, in the authority's home
+ *     route.lease     name 0x1f router    of a router that has a detached side
+ *     route.evidence  name                what was shown, in the control store
+ */
+#ifndef FV_ENGINE_STEERING_H
+#define FV_ENGINE_STEERING_H
+
+#include <pthread.h>
+
+#include "codec/migration.h"
+#include "engine/client.h"
+#include "model/gate.h"
+#include "model/ledger.h"
+#include "model/route.h"
+
+#define FV_SPACE_FENCE "route.fence"
+#define FV_SPACE_KEY "route.key"
+#define FV_SPACE_DIRTY "route.dirty"
+#define FV_SPACE_LEASE "route.lease"
+#define FV_SPACE_EVIDENCE "route.evidence"
+
+/* The key of a row: the migration's name, and behind 0x1f what else there is. */
+#define FV_ROUTE_ROW_KEY (FLAGVER_MIGRATION_LIMIT + 1 + FLAGVER_ROUTE_KEY_LIMIT + 1)
+
+struct fv_row_key {
+    char text[FV_ROUTE_ROW_KEY];
+    size_t length;
+};
+
+void fv_row_key(const char *name, const char *rest, size_t length, struct fv_row_key *ret_key);
+flagver_bytes fv_row_key_bytes(const struct fv_row_key *key);
+
+/* As of one look. */
+struct fv_view {
+    struct fv_migration record;
+    uint64_t version; /* of the record */
+    struct fv_fence fences[2];
+};
+
+/* Which side is believed, by the fences; a frozen one still is until the other one has got its place. */
+enum fv_side fv_view_authority(const struct fv_view *view);
+
+struct fv_steering {
+    const char *name;
+    flagver_client *control;
+    flagver_client *homes[2];
+    bool enlisted[2];
+    bool together;      /* both homes are one store and tenant */
+    int64_t numbers[2]; /* of the fences, for who holds them */
+
+    pthread_mutex_t lock; /* over what follows */
+    struct fv_view view;  /* as of the last look */
+    int64_t looked_ms;    /* fv_monotonic_ms */
+};
+
+/*
+ * Sides without a client are at home in the control store. Brings fences up where there are
+ * none. FLAGVER_ENOTFOUND: no such migration.
+ */
+int fv_steering_open(struct fv_steering *steering, const char *name, flagver_client *control,
+                     flagver_client *const sides[2], flagver_error *err);
+void fv_steering_close(struct fv_steering *steering);
+
+/* Look anew. */
+int fv_steering_look(struct fv_steering *steering, struct fv_view *ret_view, flagver_error *err);
+
+/* The last look, which is not older than `age_ms` when the stores can be asked. */
+int fv_steering_view(struct fv_steering *steering, int64_t age_ms, struct fv_view *ret_view,
+                     flagver_error *err);
+
+/*
+ * One step towards the record, if there is one to take.
+ *
+ * @return 1: a step was taken, or another one has taken it; 0: all is as wished;
+ *   FLAGVER_EBUSY: a flip waits, for repairs or for routers; any storage error
+ */
+int fv_steering_step(struct fv_steering *steering, bool give_up, flagver_error *err);
+
+/* Steps until all is as wished, or FLAGVER_EBUSY for `wait_ms`. `work` is called while a flip waits. */
+int fv_steering_settle(struct fv_steering *steering, int64_t wait_ms,
+                       int (*work)(void *data, flagver_error *err), void *data, flagver_error *err);
+
+/* ---- in transactions on a side's home ---- */
+
+/* Run in a transaction of the library's own on the home of a side. */
+int fv_steering_run(struct fv_steering *steering, enum fv_side side,
+                    int (*run)(void *data, flagver_txn *txn, flagver_error *err), void *data,
+                    flagver_error *err);
+
+/* The fence of a side, held until the transaction ends. */
+int fv_steering_hold(const struct fv_steering *steering, flagver_txn *txn, enum fv_side side,
+                     bool shared, flagver_keyed_row *ret_row, struct fv_fence *ret_fence,
+                     flagver_error *err);
+
+/* Entries of the ledger in the home of the authority: is there any? 1 or 0. */
+int fv_steering_backlog(struct fv_steering *steering, enum fv_side side, flagver_error *err);
+
+/* ---- evidence ---- */
+
+int fv_steering_evidence(struct fv_steering *steering, struct fv_evidence *ret_evidence,
+                         flagver_error *err);
+
+/* Change it: `change` gets it as it is. */
+int fv_steering_note(struct fv_steering *steering,
+                     void (*change)(void *data, struct fv_evidence *evidence), void *data,
+                     flagver_error *err);
+
+/* The evidence of a migration in a transaction on the control store; without a row it is all zeros. */
+int fv_evidence_in(flagver_txn *txn, const char *name, flagver_keyed_row *ret_row,
+                   struct fv_evidence *ret_evidence, flagver_error *err);
+
+#endif

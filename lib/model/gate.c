@@ -1,0 +1,115 @@
+#include "model/gate.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "util/fail.h"
+
+/* ---- bytes ---- */
+
+#define FORM 1 /* of the bytes; what stands in its word beside it */
+#define BELIEVED (1u << 8)
+#define ORIGIN (1u << 9)
+
+static uint8_t *put(uint8_t *at, uint64_t number)
+{
+    for (int shift = 56; shift >= 0; shift -= 8)
+        *at++ = (uint8_t)(number >> shift);
+    return at;
+}
+
+static const uint8_t *get(const uint8_t *at, uint64_t *ret_number)
+{
+    *ret_number = 0;
+    for (int i = 0; i < 8; i++)
+        *ret_number = *ret_number << 8 | *at++;
+    return at;
+}
+
+size_t fv_evidence_encode(const struct fv_evidence *evidence, uint8_t out[FV_EVIDENCE_BYTES])
+{
+    uint8_t *at = put(out, FORM | (evidence->believed == FV_NEW ? BELIEVED : 0) |
+                               (evidence->origin == FV_NEW ? ORIGIN : 0));
+
+    at = put(at, (uint64_t)evidence->since);
+    at = put(at, evidence->whole_epoch);
+    at = put(at, evidence->verified_epoch);
+    at = put(at, evidence->compared);
+    at = put(at, evidence->matched);
+    return (size_t)(at - out) + fv_fence_encode(&evidence->authority, at);
+}
+
+int fv_evidence_decode(const void *data, size_t length, struct fv_evidence *ret_evidence,
+                       flagver_error *err)
+{
+    const uint8_t *at = data, *start = data;
+    struct fv_evidence evidence;
+    uint64_t form, since;
+    int r;
+
+    if (length < 6 * 8)
+        return fv_fail(err, FLAGVER_ECORRUPT, "a migration's evidence is %zu bytes", length);
+    at = get(at, &form);
+    at = get(at, &since);
+    at = get(at, &evidence.whole_epoch);
+    at = get(at, &evidence.verified_epoch);
+    at = get(at, &evidence.compared);
+    at = get(at, &evidence.matched);
+    evidence.since = (int64_t)since;
+    evidence.believed = form & BELIEVED ? FV_NEW : FV_OLD;
+    evidence.origin = form & ORIGIN ? FV_NEW : FV_OLD;
+    if ((form & ~(uint64_t)(BELIEVED | ORIGIN)) != FORM || evidence.matched > evidence.compared)
+        return fv_fail(err, FLAGVER_ECORRUPT, "a migration's evidence cannot be read");
+    r = fv_fence_decode(at, length - (size_t)(at - start), &evidence.authority, err);
+    if (r == 0)
+        *ret_evidence = evidence;
+    return r;
+}
+
+/* ---- gates ---- */
+
+/* The quantile of the normal distribution below which 97.5 % lie. */
+#define Z 1.959963984540054
+
+double fv_lower_bound(uint64_t matched, uint64_t compared)
+{
+    double n = (double)compared, rate, centre, width;
+
+    if (compared == 0)
+        return 0;
+    rate = (double)matched / n;
+    centre = rate + Z * Z / (2 * n);
+    width = Z * sqrt((rate * (1 - rate) + Z * Z / (4 * n)) / n);
+    return fmax(0, (centre - width) / (1 + Z * Z / n));
+}
+
+uint32_t fv_gates_shut(uint32_t gates, const struct fv_evidence *evidence,
+                       const struct fv_gate_limits *limits, int64_t now)
+{
+    uint32_t open = FV_GATE_REPAIRED;
+
+    if (fv_fence_gate_holds(&evidence->authority, evidence->whole_epoch) ||
+        (evidence->authority.period != 0 && evidence->believed != evidence->origin))
+        open |= FV_GATE_WHOLE;
+    if (fv_fence_gate_holds(&evidence->authority, evidence->verified_epoch))
+        open |= FV_GATE_VERIFIED;
+    if (evidence->compared >= limits->samples &&
+        fv_lower_bound(evidence->matched, evidence->compared) >= limits->match_rate)
+        open |= FV_GATE_MATCHING;
+    if (now - evidence->since >= limits->soak)
+        open |= FV_GATE_SOAKED;
+    return gates & ~open;
+}
+
+const char *fv_gate_words(uint32_t gates)
+{
+    if (gates & FV_GATE_WHOLE)
+        return "not everything has been copied: run a backfill";
+    if (gates & FV_GATE_VERIFIED)
+        return "the sides have not been found equal: run a verification";
+    if (gates & FV_GATE_MATCHING)
+        return "too few reads of both sides agree";
+    if (gates & FV_GATE_SOAKED)
+        return "it has not been in its stage for long enough";
+    return "keys are waiting to be repaired";
+}

@@ -1,0 +1,51 @@
+/*
+ * Gates: what a migration has shown so far, and whether that is enough to go on.
+ */
+#ifndef FV_MODEL_GATE_H
+#define FV_MODEL_GATE_H
+
+#include "model/route.h"
+
+/*
+ * What is known of a migration, as of the last look. `believed` is the authority, and `authority` its
+ * fence; `origin` was the authority when both sides began to be written, so it has everything all the
+ * same. whole_epoch and verified_epoch are epochs in which the other side was found to have
+ * everything, and to be equal (0: never). Times are microseconds since the epoch.
+ */
+struct fv_evidence {
+    struct fv_fence authority;
+    enum fv_side believed, origin;
+    int64_t since; /* it is in its stage */
+    uint64_t whole_epoch, verified_epoch;
+    uint64_t compared, matched; /* shadow reads in this stage */
+};
+
+#define FV_EVIDENCE_BYTES (8 + 5 * 8 + FV_FENCE_BYTES)
+
+size_t fv_evidence_encode(const struct fv_evidence *evidence, uint8_t out[FV_EVIDENCE_BYTES]);
+
+/* FLAGVER_ECORRUPT: the bytes are no evidence. */
+int fv_evidence_decode(const void *data, size_t length, struct fv_evidence *ret_evidence,
+                       flagver_error *err);
+
+/* What a migration asks for. */
+struct fv_gate_limits {
+    double match_rate; /* 0 … 1: the lower bound of the rate of shadow reads that agree */
+    uint64_t samples;  /* at least so many of them */
+    int64_t soak;      /* microseconds */
+};
+
+/* Those of `gates` that are shut; the backlog is not known here, so FV_GATE_REPAIRED never is. */
+uint32_t fv_gates_shut(uint32_t gates, const struct fv_evidence *evidence,
+                       const struct fv_gate_limits *limits, int64_t now);
+
+/* Words for the first of them: "not everything has been copied". Static. */
+const char *fv_gate_words(uint32_t gates);
+
+/*
+ * The lower end of the interval that the true rate lies in with 95 % probability, by Wilson's
+ * score (E. B. Wilson 1927); 0 for no samples.
+ */
+double fv_lower_bound(uint64_t matched, uint64_t compared);
+
+#endif
