@@ -1,8 +1,13 @@
 #define _POSIX_C_SOURCE 200809L
 
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <time.h>
 
 #include "driver/postgres_internal.h"
 #include "util/fail.h"
@@ -545,12 +550,12 @@ static void note(void *data, const PGresult *result)
         conn->broken = true;
 }
 
-static bool says(const PQconninfoOption *options, const char *keyword)
+static const char *value_of(const PQconninfoOption *options, const char *keyword)
 {
     for (; options && options->keyword; options++)
         if (strcmp(options->keyword, keyword) == 0)
-            return options->val != NULL;
-    return false;
+            return options->val;
+    return NULL;
 }
 
 /* What libpq would not ask for, and the URI does not mention: a peer that is gone is noticed. */
@@ -562,26 +567,95 @@ static const char *const habits[][2] = {
 
 #define HABITS (sizeof habits / sizeof *habits)
 
-static PGconn *connect_to(const flagver_store *store, bool standby)
+static PGconn *start_connecting(const flagver_store *store, bool standby)
 {
     const char *keywords[HABITS + 4] = { "dbname", "client_encoding" };
     const char *values[HABITS + 4] = { store->target.uri, "UTF8" };
     PQconninfoOption *options = PQconninfoParse(store->target.uri, NULL);
     size_t count = 2, i;
-    PGconn *pq;
 
     for (i = 0; i < HABITS; i++)
-        if (!says(options, habits[i][0])) {
+        if (!value_of(options, habits[i][0])) {
             keywords[count] = habits[i][0];
             values[count++] = habits[i][1];
         }
-    if (!says(options, "target_session_attrs")) {
+    if (!value_of(options, "target_session_attrs")) {
         keywords[count] = "target_session_attrs";
         values[count++] = standby ? "prefer-standby" : store->read_only ? "any" : "read-write";
     }
     PQconninfoFree(options);
-    pq = PQconnectdbParams(keywords, values, 1);
-    return pq;
+    return PQconnectStartParams(keywords, values, 1);
+}
+
+/* How long each address has, in ms; -1: for ever. And is there more than one host? */
+static int patience_of(PGconn *pq, bool *ret_several)
+{
+    PQconninfoOption *options = PQconninfo(pq);
+    const char *timeout = value_of(options, "connect_timeout");
+    const char *host = value_of(options, "host"), *address = value_of(options, "hostaddr");
+    long seconds = timeout ? strtol(timeout, NULL, 10) : 0;
+
+    *ret_several = (host && strchr(host, ',')) || (address && strchr(address, ','));
+    PQconninfoFree(options);
+    if (seconds <= 0)
+        return -1;
+    return seconds > INT_MAX / 1000 ? INT_MAX : seconds > 1 ? (int)seconds * 1000 : 2000;
+}
+
+static int64_t now_ms(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}
+
+/* Is it so far before that time? Negative: there is all the time. */
+static bool is_ready(const PGconn *pq, short events, int64_t until)
+{
+    struct pollfd socket = { .fd = PQsocket(pq), .events = events };
+    int64_t left;
+    int r;
+
+    do {
+        left = until < 0 ? -1 : until - now_ms();
+        r = poll(&socket, 1, until < 0 ? -1 : left < 0 ? 0 : (int)left);
+    } while (r < 0 && errno == EINTR);
+    return r != 0;
+}
+
+/*
+ * As PQconnectdbParams() would wait, which prints whatever the server remarks before anybody can
+ * ask it not to. An address whose time is over is given up by ending what is under way there, as if
+ * it had been refused: libpq goes on to the next one. That does not help with a host that has
+ * taken the connection and says nothing more: of several, libpq's own waiting knows to pass it.
+ *
+ * Returns what was waited for in vain, in ms, or 0.
+ */
+static int go_on_connecting(PGconn *pq)
+{
+    PostgresPollingStatusType state = PGRES_POLLING_WRITING;
+    bool several, late = false;
+    int patience = patience_of(pq, &several), socket = -1;
+    int64_t until = -1;
+
+    while (state == PGRES_POLLING_READING || state == PGRES_POLLING_WRITING) {
+        if (PQsocket(pq) != socket && patience >= 0)
+            until = now_ms() + patience;
+        socket = PQsocket(pq);
+        if (!is_ready(pq, state == PGRES_POLLING_READING ? POLLIN : POLLOUT, until)) {
+            shutdown(socket, SHUT_RDWR);
+            late = true;
+            socket = -1;
+        }
+        state = PQconnectPoll(pq);
+    }
+    if (state != PGRES_POLLING_FAILED || !late)
+        return 0;
+    if (!several)
+        return patience;
+    PQreset(pq);
+    return 0;
 }
 
 static void note_facts(struct fv_pg *conn)
@@ -625,29 +699,41 @@ static int look_around(struct fv_pg *conn, flagver_error *err)
     return 0;
 }
 
-static int fail_connect(const struct fv_pg *conn, flagver_error *err)
+static int fail_connect(const struct fv_pg *conn, int waited_ms, flagver_error *err)
 {
     char words[FV_PG_WORDS];
 
+    if (waited_ms)
+        return fv_fail(err, FLAGVER_EUNAVAILABLE,
+                       "%.250s: no answer within %d s (connect_timeout in the URI)",
+                       conn->store->target.shown, waited_ms / 1000);
     copy_words(words, sizeof words, PQerrorMessage(conn->pq));
     return fv_fail(err, FLAGVER_EUNAVAILABLE, "%.250s: %s", conn->store->target.shown, words);
+}
+
+/* Notices are taken from the start on. */
+static int start_session(struct fv_pg *conn, bool standby, flagver_error *err)
+{
+    int waited_ms = 0;
+
+    conn->pq = start_connecting(conn->store, standby);
+    if (!conn->pq)
+        return fv_fail_memory(err);
+    PQsetNoticeReceiver(conn->pq, note, conn);
+    if (PQstatus(conn->pq) != CONNECTION_BAD)
+        waited_ms = go_on_connecting(conn->pq);
+    return PQstatus(conn->pq) == CONNECTION_OK ? 0 : fail_connect(conn, waited_ms, err);
 }
 
 int fv_pg_connect(flagver_store *store, bool standby, struct fv_pg **ret_conn, flagver_error *err)
 {
     struct fv_pg *conn = fv_allocate_zeroed(store->memory, 1, sizeof *conn);
-    int r = 0;
+    int r;
 
     if (!conn)
         return fv_fail_memory(err);
     conn->store = store;
-    conn->pq = connect_to(store, standby);
-    if (!conn->pq)
-        r = fv_fail_memory(err);
-    else if (PQstatus(conn->pq) != CONNECTION_OK)
-        r = fail_connect(conn, err);
-    else
-        PQsetNoticeReceiver(conn->pq, note, conn);
+    r = start_session(conn, standby, err);
     if (r == 0)
         r = look_around(conn, err);
     if (r < 0) {

@@ -2,7 +2,9 @@
  * The PostgreSQL driver: how transactions begin and end, what they lock, and what is said of
  * those whose end nobody saw.
  */
-#define _POSIX_C_SOURCE 200809L /* nanosleep() */
+#define _GNU_SOURCE /* nanosleep(), SOCK_NONBLOCK */
+#include <errno.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -58,6 +60,88 @@ static bool outcome(flagver_store *in, const char *key)
     assert_ok(driver->outcome(in, text("default"), text(key), &committed, &error));
     return committed;
 }
+
+/* ---- connecting ---- */
+
+/* What the server remarks at the start of a session is for nobody's terminal. */
+START_TEST(connecting_prints_nothing)
+{
+    char line[200];
+    FILE *said = tmpfile();
+    int before = dup(STDERR_FILENO);
+
+    snprintf(line, sizeof line, "ALTER DATABASE %s SET default_tablespace = 'nowhere'", database);
+    sql(line);
+    ck_assert_int_ge(dup2(fileno(said), STDERR_FILENO), 0);
+    driver->close(store);
+    store = open_as(ROLE, WAIT_MS);
+    changes(store);
+    ck_assert_int_ge(dup2(before, STDERR_FILENO), 0);
+    close(before);
+    rewind(said);
+    ck_assert_msg(!fgets(line, sizeof line, said), "%s", line);
+    fclose(said);
+}
+END_TEST
+
+/* A place that takes connections into its queue, as a server does that has stopped. */
+static int listen_silently(int backlog, char port[8])
+{
+    struct sockaddr_in address = { .sin_family = AF_INET };
+    socklen_t size = sizeof address;
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    ck_assert_int_eq(bind(listener, (struct sockaddr *)&address, size), 0);
+    ck_assert_int_eq(listen(listener, backlog), 0);
+    ck_assert_int_eq(getsockname(listener, (struct sockaddr *)&address, &size), 0);
+    snprintf(port, 8, "%d", ntohs(address.sin_port));
+    return listener;
+}
+
+/* Connections beyond these two stay without an answer, as if the machine was not there. */
+static void fill_queue(int listener, int fillers[2])
+{
+    struct sockaddr_in address;
+    socklen_t size = sizeof address;
+    int i;
+
+    ck_assert_int_eq(getsockname(listener, (struct sockaddr *)&address, &size), 0);
+    for (i = 0; i < 2; i++) {
+        fillers[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        if (connect(fillers[i], (struct sockaddr *)&address, size) < 0)
+            ck_assert_int_eq(errno, EINPROGRESS);
+    }
+}
+
+/* Number 0 takes connections and says nothing, 1 does not even take them. */
+START_TEST(a_host_that_says_nothing_is_given_up_and_passed_over)
+{
+    flagver_driver_config how = { .size = sizeof how, .wait_ms = WAIT_MS };
+    int listener, fillers[2] = { -1, -1 };
+    flagver_store *opened;
+    char path[400], port[8];
+
+    listener = listen_silently(_i ? 0 : 5, port);
+    if (_i)
+        fill_queue(listener, fillers);
+    snprintf(path, sizeof path, "//app@127.0.0.1:%s/%s?connect_timeout=2&sslmode=disable", port,
+             database);
+    how.path = path;
+    assert_fails(FLAGVER_EUNAVAILABLE, driver->open(&how, &opened, &error));
+    ck_assert_msg(strstr(error.message, "no answer within 2 s (connect_timeout"), "%s",
+                  error.message);
+
+    snprintf(path, sizeof path,
+             "//app@/%s?host=127.0.0.1,%s&port=%s,%d&connect_timeout=2&sslmode=disable", database,
+             cluster_directory(cluster_shared()), port, cluster_port(cluster_shared()));
+    assert_ok(driver->open(&how, &opened, &error));
+    driver->close(opened);
+    close(listener);
+    close(fillers[0]);
+    close(fillers[1]);
+}
+END_TEST
 
 /* ---- begin ---- */
 
@@ -634,6 +718,8 @@ int main(void)
     tcase_set_tags(tcase, "postgres");
     tcase_set_timeout(tcase, 60);
     tcase_add_checked_fixture(tcase, set_up, tear_down);
+    tcase_add_test(tcase, connecting_prints_nothing);
+    tcase_add_loop_test(tcase, a_host_that_says_nothing_is_given_up_and_passed_over, 0, 2);
     tcase_add_test(tcase, what_holds_for_a_transaction_is_set_for_it_alone);
     tcase_add_test(tcase, limits_of_the_servers_stay_where_we_have_none);
     tcase_add_test(tcase, what_is_acknowledged_is_on_the_disk_whatever_the_database_says);
