@@ -434,20 +434,36 @@ static bool brings(const struct setup *setup, size_t first, size_t count)
            has_kind(setup->kept, first, count);
 }
 
+/* " --store URI" as it is typed, without passwords; "" where none was given. */
+static char *store_option(const struct setup *setup)
+{
+    const char *given = setup->request->values[CLI_STORE], *uri, *quote;
+    size_t size;
+    char *option;
+
+    if (!given)
+        return cli_copy("", 0);
+    uri = cli_shown(given);
+    /* A path with such a quote in it is left to who chose it. */
+    quote = uri[strcspn(uri, " \t\"\\$`&;|<>()*?[]#~!{}")] ? "'" : "";
+    size = strlen(uri) + sizeof " --store ''";
+    option = cli_allocate(size);
+    snprintf(option, size, " --store %s%s%s", quote, uri, quote);
+    return option;
+}
+
 static void tell_next(const struct setup *setup)
 {
     bool only_phases = brings(setup, FLAG_KINDS, KIND_COUNT - FLAG_KINDS) &&
                        !brings(setup, 0, FLAG_KINDS);
-    const char *store = setup->request->values[CLI_STORE];
-    const char *option = store ? " --store " : "";
+    char *option = store_option(setup);
 
-    if (!store)
-        store = "";
-    tell(setup, "next", "flagver%s%s %s list", option, store, only_phases ? "phase" : "flag");
-    tell(setup, "", "flagver%s%s %s", option, store,
+    tell(setup, "next", "flagver%s %s list", option, only_phases ? "phase" : "flag");
+    tell(setup, "", "flagver%s %s", option,
          only_phases ? "version create PHASE SUBJECT FILE, version due"
                      : "flag put KEY FILE, flag ramp KEY PERCENT");
     tell(setup, "", "in the application: flagver_open(\"%s\", ...)", cli_shown(setup->uri));
+    free(option);
 }
 
 static int set_up(struct setup *setup)

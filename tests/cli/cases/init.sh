@@ -31,6 +31,12 @@ prints_like 'store   sqlite:other.db is not there yet: it will be made
 *'
 holds test -e other.db
 
+it "says what comes next as a shell takes it"
+run init --store 'sqlite:one & two.db'
+exits 0
+prints_like "*next    flagver --store 'sqlite:one & two.db' flag list
+*"
+
 it "loads definitions and switches a flag on"
 run --store sqlite:app.db init --load flags.json --enable retired
 exits 0

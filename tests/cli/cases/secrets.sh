@@ -31,6 +31,12 @@ it "shows the rest of the URI"
 run schema status --store "none://ann:$secret@host/db"
 says_like '*none://ann:\*\*\*@host/db*'
 
+it "hides it in what comes next"
+mkdir store:
+run init --store "sqlite:store://ann:$secret@host.db" --actor ann
+exits 0
+keeps_it
+
 it "hides it where no URI belongs"
 for command in "$server" "flag list $server" "flag get $server $server" "flag put $server $server" \
     "import $server" "export $server" "flag plan $server" "audit verify $server" \
