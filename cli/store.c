@@ -145,8 +145,10 @@ int cli_store_open(const struct cli_request *request, const char *uri, bool crea
 
     if (lacks_directory(uri, err))
         return FLAGVER_EUNAVAILABLE;
-    /* What is no store, or cannot be looked at, opening it finds out with better words. */
-    if (!create && cli_store_version(uri, &version, &wanted, err) == 0 && version == 0)
+    /* What is no store, or cannot be looked at, opening it finds out with better words; and so it
+     * does of a server, where not everybody may make one. */
+    if (!create && path_of(uri) && cli_store_version(uri, &version, &wanted, err) == 0 &&
+        version == 0)
         return missing(err);
 
     if (options)
