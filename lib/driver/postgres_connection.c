@@ -33,13 +33,13 @@ const char *fv_pg_state(const PGresult *result)
     return state ? state : "";
 }
 
-/* The first line, without what the server says for its own log. */
+/* In one line: libpq breaks its words and indents them. */
 static void copy_words(char *out, size_t size, const char *words)
 {
     size_t length = 0;
 
     for (; words && *words && length + 1 < size; words++)
-        if (*words != '\n')
+        if (*words != '\n' && *words != '\t')
             out[length++] = *words;
         else if (words[1] && length > 0 && out[length - 1] != ' ')
             out[length++] = ' ';

@@ -146,8 +146,9 @@ static int check_place(const struct fv_pg *conn, const PGresult *place, flagver_
     if (fv_pg_get_truth(place, 0, 2))
         return 0;
     return fv_fail(err, FLAGVER_EUNAVAILABLE,
-                   "role %.128s may not create %s: GRANT CREATE%s ON %s %.128s TO %.128s", role,
-                   there ? "tables in schema flagver" : "a schema in this database",
+                   "role %.128s may not create %s: use the role that is to own the tables, or, if "
+                   "that is this one, GRANT CREATE%s ON %s %.128s TO %.128s",
+                   role, there ? "tables in schema flagver" : "a schema in this database",
                    there ? ", USAGE" : "", there ? "SCHEMA" : "DATABASE",
                    there ? "flagver" : database, role);
 }
