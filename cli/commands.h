@@ -83,6 +83,11 @@ int cli_audit_prove(const struct cli_request *request);
 int cli_audit_check(const struct cli_request *request);
 int cli_audit_verify(const struct cli_request *request);
 
+/* dataset.c, dataset_audit.c */
+int cli_snapshot(const struct cli_request *request);
+int cli_compare(const struct cli_request *request);
+int cli_audit_values(const struct cli_request *request);
+
 /* plan.c */
 int cli_flag_plan(const struct cli_request *request);
 int cli_flag_apply(const struct cli_request *request);
@@ -108,5 +113,13 @@ void cli_serve_default(flagver_detail *detail, const char *json, size_t length);
 
 /* flag eval --batch: answers the lines of standard input. */
 int cli_batch_run(const struct cli_asking *asking);
+
+/* idmap.c */
+int cli_idmap_put(const struct cli_request *request);
+int cli_idmap_get(const struct cli_request *request);
+int cli_idmap_get_old(const struct cli_request *request);
+int cli_idmap_remove(const struct cli_request *request);
+int cli_idmap_import(const struct cli_request *request);
+int cli_idmap_export(const struct cli_request *request);
 
 #endif

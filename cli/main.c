@@ -692,6 +692,64 @@ const struct cli_command cli_commands[] = {
         .run = cli_key_fernet,
     },
     {
+        .name = "idmap put",
+        .operands = "ENTITY ID [NEW]",
+        .summary = "map an old id to a new one",
+        .options = CLI_OPTIONS(CLI_IDEMPOTENCY_KEY),
+        .manual = "Map the id of something in an old system to the one in a new system, and print\n"
+                  "that. Where it is mapped to NEW already nothing happens; that one of them is\n"
+                  "mapped elsewhere is exit status 5. Without NEW it is mapped to a UUID that is\n"
+                  "made of its name, the same wherever that is done, unless it is mapped already.",
+        .run = cli_idmap_put,
+    },
+    {
+        .name = "idmap get",
+        .operands = "ENTITY ID",
+        .summary = "what an old id is mapped to",
+        .manual = "Print what an old id is mapped to.",
+        .run = cli_idmap_get,
+    },
+    {
+        .name = "idmap get-old",
+        .operands = "ENTITY NEW",
+        .summary = "what is mapped to a new id",
+        .manual = "Print which old id is mapped to a new one.",
+        .run = cli_idmap_get_old,
+    },
+    {
+        .name = "idmap remove",
+        .operands = "ENTITY ID",
+        .summary = "forget a mapping",
+        .options = CLI_OPTIONS(CLI_IDEMPOTENCY_KEY),
+        .manual = "Forget what an old id is mapped to: both ids are free then.",
+        .run = cli_idmap_remove,
+    },
+    {
+        .name = "idmap import",
+        .operands = "FILE",
+        .summary = "bring in a file of mappings",
+        .manual =
+            "Put the mappings in FILE, or on standard input for -, one a line: entity, old id\n"
+            "and new id with tabs or commas between them, or\n"
+            "  {\"entity\": ENTITY, \"old\": ID, \"new\": ID}\n"
+            "A first line with the words entity, old, new is skipped. A thousand lines are\n"
+            "written at a time; after an error the same file can be imported again.\n"
+            "\n"
+            "Exit status: 5 when an id is mapped elsewhere, 6 when a line is malformed; which\n"
+            "line is said.",
+        .run = cli_idmap_import,
+    },
+    {
+        .name = "idmap export",
+        .operands = "[ENTITY]",
+        .summary = "print all mappings",
+        .manual =
+            "Print the mappings, of one entity or of all, in byte order of entity and old id:\n"
+            "three fields with tabs between them, or with --json objects, as idmap import\n"
+            "reads them.",
+        .run = cli_idmap_export,
+    },
+    {
         .name = "audit log",
         .operands = "",
         .summary = "print the audit log",
@@ -755,6 +813,52 @@ const struct cli_command cli_commands[] = {
             "\n"
             "Exit status: 1 when something was found.",
         .run = cli_audit_verify,
+    },
+    {
+        .name = "snapshot",
+        .operands = "[PHASE [PREFIX]]",
+        .summary = "save what records say now",
+        .options = CLI_OPTIONS(CLI_INPUT, CLI_OUTPUT, CLI_AT),
+        .manual = "Write what the records of a phase say, those whose subjects begin with PREFIX,\n"
+                  "into the file of --output, in order of their subjects and with digests: now or\n"
+                  "at the time --at. Without PHASE the records come from --input: JSON lines of\n"
+                  "any system, in any order,\n"
+                  "  {\"key\": KEY, \"value\": JSON}\n"
+                  "A file that is there is replaced at the end, all at once.",
+        .run = cli_snapshot,
+    },
+    {
+        .name = "compare",
+        .operands = "BEFORE AFTER",
+        .summary = "compare two such snapshots",
+        .options = CLI_OPTIONS(CLI_TOLERANCE, CLI_FIELD, CLI_STRICT, CLI_LIMIT),
+        .manual =
+            "Print how the records in two files of snapshot differ, and whether that is an\n"
+            "error: a record that is missing or extra, a number that differs by more than\n"
+            "--tolerance (5% unless it says otherwise, or abs:0.01, or 5%,abs:0.01), a number\n"
+            "in the place of something else. Other differences are warnings, which --strict\n"
+            "makes errors. --field /lines/*/price=0.1% says what holds for a field and all in\n"
+            "it, * being any part: a tolerance, exact (any difference is an error) or ignore.\n"
+            "--limit is for what is printed; everything is counted.\n"
+            "\n"
+            "Exit status: 1 when there are errors, 6 when a file was cut off or edited.",
+        .run = cli_compare,
+    },
+    {
+        .name = "audit-values",
+        .operands = "[PHASE [PREFIX]]",
+        .summary = "look over what records say",
+        .options = CLI_OPTIONS(CLI_INPUT, CLI_AT, CLI_FIELD),
+        .manual =
+            "Print what stands in each field of the records of a phase, or of --input: nulls,\n"
+            "what is missing or empty, types, the distribution of numbers, what comes often;\n"
+            "a health score from 0 to 100, and what to do. Records are held against the\n"
+            "schema of their phase, and --field email=string against types: null, boolean,\n"
+            "integer, number, string, array, object, datetime, uuid, any; several with |\n"
+            "between them.\n"
+            "\n"
+            "Exit status: 1 when something is invalid, or the score is below 80.",
+        .run = cli_audit_values,
     },
     { .name = NULL },
 };

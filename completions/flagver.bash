@@ -72,6 +72,12 @@ retain|PHASE|--note --idempotency-key --prefix --until
 key list||
 key rotate||--idempotency-key
 key fernet|KEYS FILE|
+idmap put|ENTITY ID [NEW]|--idempotency-key
+idmap get|ENTITY ID|
+idmap get-old|ENTITY NEW|
+idmap remove|ENTITY ID|--idempotency-key
+idmap import|FILE|
+idmap export|[ENTITY]|
 audit log||--limit --from --phase --subject
 audit keygen|SIGNER FILE|
 audit checkpoint||--signer --origin
