@@ -110,6 +110,8 @@ typedef struct flagver_options {
  *   "sqlite:PATH"  a store in an SQLite file, which may be the application's own database:
  *                  ours are the tables that begin with "flagver_". File and tables are made
  *                  when they are not there.
+ *   "postgresql://USER@HOST/DATABASE"  a store on a PostgreSQL server, in a URI of libpq's with
+ *                  parameters of ours (docs/postgres.md). Its schema is made by its owner before.
  *   "memory:"      a store in memory, of this client alone
  *   "NAME:PATH"    a store of a registered driver (flagver/driver.h)
  *   "file:PATH"    no store: a definitions file (docs/flags.md), read-only, read again by
@@ -126,9 +128,12 @@ typedef struct flagver_options {
  *   FLAGVER_ENOTSUP  no such kind of URI
  *   FLAGVER_EIO      the file cannot be read; `native` is errno
  *   FLAGVER_EPARSE   the definitions are malformed: "FILE:LINE:COLUMN: /pointer: why"
- *   FLAGVER_EUNAVAILABLE, FLAGVER_EBUSY  the store cannot be used, and there is no usable
- *                    cache file
- *   FLAGVER_ESCHEMA  the store was made by a newer version of the library
+ *   FLAGVER_EUNAVAILABLE, FLAGVER_EBUSY  the store cannot be used: the server does not answer, the
+ *                    role has no rights on it; and there is no usable cache file
+ *   FLAGVER_ESCHEMA  the store was made by a newer version of the library; a server's has no schema
+ *                    yet, or an older one: its owner runs `flagver schema up`
+ *   FLAGVER_EDENIED  a server's role that row-level security does not bind, for another tenant than
+ *                    "default"
  *   FLAGVER_ECORRUPT it is damaged, or no store at all
  *   FLAGVER_ENOMEM
  */
