@@ -13,37 +13,10 @@
 
 struct check {
     struct fv_pg *conn;
-    void (*found)(void *data, const char *line);
-    void (*checked)(void *data, const char *line);
-    void *data;
-    struct fv_text line;
+    struct fv_saying saying;
     uint32_t version;    /* that it should be */
     const char *subject; /* what is being looked at, for words */
-    bool fine;           /* nothing was found in it */
 };
-
-/* ---- saying it ---- */
-
-static int say(struct check *check, void (*to)(void *data, const char *line), flagver_error *err)
-{
-    if (check->line.failed)
-        return fv_fail_memory(err);
-    if (to)
-        to(check->data, check->line.data);
-    fv_text_reset(&check->line);
-    return 0;
-}
-
-static int say_found(struct check *check, flagver_error *err)
-{
-    check->fine = false;
-    return say(check, check->found, err);
-}
-
-static int say_fine(struct check *check, flagver_error *err)
-{
-    return say(check, check->checked, err);
-}
 
 /* What the server refuses to look at is something that was found. */
 static int forgive(struct check *check, const char *what, int r, const flagver_error *failure,
@@ -56,9 +29,9 @@ static int forgive(struct check *check, const char *what, int r, const flagver_e
             *err = *failure;
         return fv_pg_name_limit(check->conn, r, err);
     }
-    fv_text_reset(&check->line);
-    fv_text_format(&check->line, "%s: %s", what, failure->message);
-    return say_found(check, err);
+    fv_text_reset(&check->saying.line);
+    fv_text_format(&check->saying.line, "%s: %s", what, failure->message);
+    return fv_say_found(&check->saying, err);
 }
 
 /* ---- asking ---- */
@@ -128,7 +101,7 @@ static int in_transaction(struct check *check, const char *begin, const char *wh
     int r;
 
     check->subject = what;
-    check->fine = true;
+    check->saying.fine = true;
     r = fv_pg_execute(check->conn, begin, &failure);
     if (r == 0)
         r = fv_pg_execute(check->conn, SETTINGS, &failure);
@@ -324,18 +297,18 @@ static int visit_object(struct check *check, const PGresult *rows, int row, flag
     const char *name = column(rows, row, 0), *expected = column(rows, row, 1),
                *actual = column(rows, row, 2);
 
-    fv_text_add(&check->line, name);
+    fv_text_add(&check->saying.line, name);
     if (expected && actual && strcmp(expected, actual) == 0)
-        return say_fine(check, err);
+        return fv_say_fine(&check->saying, err);
     if (!actual)
-        fv_text_add(&check->line, ": missing");
+        fv_text_add(&check->saying.line, ": missing");
     else if (!expected)
-        fv_text_add(&check->line, ": does not belong there");
+        fv_text_add(&check->saying.line, ": does not belong there");
     else if (is_short(expected) && is_short(actual))
-        fv_text_format(&check->line, ": is %s; should be %s", actual, expected);
+        fv_text_format(&check->saying.line, ": is %s; should be %s", actual, expected);
     else
-        fv_text_add(&check->line, ": is different");
-    return say_found(check, err);
+        fv_text_add(&check->saying.line, ": is different");
+    return fv_say_found(&check->saying, err);
 }
 
 static int check_objects(struct check *check, flagver_error *err)
@@ -406,29 +379,29 @@ static int visit_right(struct check *check, const PGresult *rows, int row, flagv
                *object = column(rows, row, 4);
     bool owner = fv_pg_get_truth(rows, row, 1), missing = fv_pg_get_truth(rows, row, 2);
 
-    fv_text_format(&check->line, "rights of %s: %s on %s: ", role, privilege, object);
+    fv_text_format(&check->saying.line, "rights of %s: %s on %s: ", role, privilege, object);
     if (!missing)
-        fv_text_add(&check->line, "too much; REVOKE takes it away");
+        fv_text_add(&check->saying.line, "too much; REVOKE takes it away");
     else if (owner)
-        fv_text_format(&check->line, "missing; GRANT %s ON %s TO %s gives it", privilege, object,
-                       role);
+        fv_text_format(&check->saying.line, "missing; GRANT %s ON %s TO %s gives it", privilege,
+                       object, role);
     else
-        fv_text_format(&check->line,
+        fv_text_format(&check->saying.line,
                        "missing; flagver.admit() gives what an application's role needs, "
                        "flagver.expel() takes all away");
-    return say_found(check, err);
+    return fv_say_found(&check->saying, err);
 }
 
 static int check_rights(struct check *check, flagver_error *err)
 {
     int r;
 
-    check->fine = true;
+    check->saying.fine = true;
     r = for_each(check, compare_rights, NULL, visit_right, err);
-    if (r < 0 || !check->fine)
+    if (r < 0 || !check->saying.fine)
         return r;
-    fv_text_add(&check->line, "rights of the owner and of the roles that were admitted");
-    return say_fine(check, err);
+    fv_text_add(&check->saying.line, "rights of the owner and of the roles that were admitted");
+    return fv_say_fine(&check->saying, err);
 }
 
 /* ---- both, beside what should be there ---- */
@@ -441,11 +414,11 @@ static int visit_place(struct check *check, const PGresult *rows, int row, flagv
 {
     if (fv_pg_get_truth(rows, row, 0))
         return 0;
-    fv_text_format(&check->line,
+    fv_text_format(&check->saying.line,
                    "the schema was not looked at, as the role may not make temporary tables to "
                    "compare it with: GRANT TEMPORARY ON DATABASE %s TO %s",
                    column(rows, row, 2), column(rows, row, 1));
-    return say_found(check, err);
+    return fv_say_found(&check->saying, err);
 }
 
 static int compare(struct check *check, flagver_error *err)
@@ -453,7 +426,7 @@ static int compare(struct check *check, flagver_error *err)
     int r;
 
     r = for_each(check, may_compare, NULL, visit_place, err);
-    if (r < 0 || !check->fine)
+    if (r < 0 || !check->saying.fine)
         return r;
     r = make_expected(check, err);
     if (r == 0)
@@ -466,8 +439,8 @@ static int compare(struct check *check, flagver_error *err)
 static int visit_contradiction(struct check *check, const PGresult *rows, int row,
                                flagver_error *err)
 {
-    fv_text_add(&check->line, column(rows, row, 0));
-    return say_found(check, err);
+    fv_text_add(&check->saying.line, column(rows, row, 0));
+    return fv_say_found(&check->saying, err);
 }
 
 #define OF_VERSION(table)                                                                          \
@@ -546,8 +519,8 @@ static int check_tenant(struct check *check, const char *sql, const char *tenant
         return r;
     for (row = 0; r == 0 && row < PQntuples(rows); row++) {
         broken[fv_pg_get_number(rows, row, 0)] = true;
-        fv_text_add(&check->line, column(rows, row, 1));
-        r = say_found(check, err);
+        fv_text_add(&check->saying.line, column(rows, row, 1));
+        r = fv_say_found(&check->saying, err);
     }
     PQclear(rows);
     return r;
@@ -575,8 +548,8 @@ static int check_tenants(struct check *check, flagver_error *err)
         r = check_tenant(check, sql.data, column(tenants, row, 0), broken, err);
     for (i = 0; r == 0 && i < RULES; i++)
         if (!broken[i]) {
-            fv_text_add(&check->line, rules[i].name);
-            r = say_fine(check, err);
+            fv_text_add(&check->saying.line, rules[i].name);
+            r = fv_say_fine(&check->saying, err);
         }
     PQclear(tenants);
     fv_text_clear(&sql);
@@ -606,8 +579,9 @@ static int check_rows(struct check *check, flagver_error *err)
         return r;
     if (sees_names || check->conn->bypasses)
         return check_tenants(check, err);
-    fv_text_add(&check->line, "rows: only the owner sees whose there are, and was not asked");
-    return say_fine(check, err);
+    fv_text_add(&check->saying.line,
+                "rows: only the owner sees whose there are, and was not asked");
+    return fv_say_fine(&check->saying, err);
 }
 
 /* ---- isolation ---- */
@@ -717,20 +691,20 @@ static int visit_as_ours(struct check *check, const PGresult *rows, int row, fla
 
     if (ours && !others)
         return 0;
-    fv_text_format(&check->line,
+    fv_text_format(&check->saying.line,
                    others ? "%s: sees rows of another tenant in %s"
                           : "%s: does not see its own rows in %s",
                    check->subject, name);
-    return say_found(check, err);
+    return fv_say_found(&check->saying, err);
 }
 
 static int visit_as_nobody(struct check *check, const PGresult *rows, int row, flagver_error *err)
 {
     if (!fv_pg_get_truth(rows, row, 1) && !fv_pg_get_truth(rows, row, 2))
         return 0;
-    fv_text_format(&check->line, "%s: sees rows in %s while no tenant is set", check->subject,
-                   column(rows, row, 0));
-    return say_found(check, err);
+    fv_text_format(&check->saying.line, "%s: sees rows in %s while no tenant is set",
+                   check->subject, column(rows, row, 0));
+    return fv_say_found(&check->saying, err);
 }
 
 /* The same for the owner, who may see whose series and logs there are. */
@@ -754,9 +728,9 @@ static int try_to_write(struct check *check, flagver_error *err)
             continue;
         r = fv_pg_execute(check->conn, "SAVEPOINT row", err);
         if (r == 0 && fv_pg_execute(check->conn, canary[i].sql, err) == 0) {
-            fv_text_format(&check->line, "%s: writes rows of another tenant into %s",
+            fv_text_format(&check->saying.line, "%s: writes rows of another tenant into %s",
                            check->subject, canary[i].table);
-            r = say_found(check, err);
+            r = fv_say_found(&check->saying, err);
         }
         if (r == 0)
             r = fv_pg_execute(check->conn, "ROLLBACK TO SAVEPOINT row", err);
@@ -781,10 +755,10 @@ static int keep_apart(struct check *check, flagver_error *err)
         r = ask_truth(check, SEES_NAMES, &sees_names, err);
     if (r == 0)
         r = look(check, sees_names ? visit_as_owner : visit_as_nobody, err);
-    if (r < 0 || !check->fine)
+    if (r < 0 || !check->saying.fine)
         return r;
-    fv_text_add(&check->line, check->subject);
-    return say_fine(check, err);
+    fv_text_add(&check->saying.line, check->subject);
+    return fv_say_fine(&check->saying, err);
 }
 
 struct role {
@@ -804,9 +778,9 @@ static int as_role(struct check *check, const struct role *role, flagver_error *
             *err = failure;
         return r;
     }
-    fv_text_format(&check->line, "%s: not tried, as only a member may SET ROLE %s", check->subject,
-                   role->name);
-    return say_fine(check, err);
+    fv_text_format(&check->saying.line, "%s: not tried, as only a member may SET ROLE %s",
+                   check->subject, role->name);
+    return fv_say_fine(&check->saying, err);
 }
 
 static int check_role(struct check *check, const struct role *role, flagver_error *err)
@@ -819,13 +793,13 @@ static int check_role(struct check *check, const struct role *role, flagver_erro
     if (subject.failed)
         return fv_fail_memory(err);
     check->subject = subject.data;
-    check->fine = true;
+    check->saying.fine = true;
     if (role->bypasses) {
-        fv_text_format(&check->line,
+        fv_text_format(&check->saying.line,
                        "%s: none, row-level security does not bind it; use a role that is neither "
                        "SUPERUSER nor BYPASSRLS",
                        subject.data);
-        r = say_found(check, err);
+        r = fv_say_found(&check->saying, err);
     } else {
         r = fv_pg_execute(check->conn, WRITING "; " SETTINGS, &failure);
         if (r == 0)
@@ -888,10 +862,10 @@ static int find_version(struct check *check, bool *ret_there, flagver_error *err
 
 static int on_standby(struct check *check, flagver_error *err)
 {
-    fv_text_add(&check->line,
+    fv_text_add(&check->saying.line,
                 "the schema and the isolation of tenants were not looked at, as this is a standby: "
                 "verify on the server that it follows");
-    return say_found(check, err);
+    return fv_say_found(&check->saying, err);
 }
 
 static int verify(struct check *check, flagver_error *err)
@@ -915,7 +889,7 @@ int fv_pg_schema_verify(flagver_store *store, void (*found)(void *data, const ch
                         void (*checked)(void *data, const char *line), void *data,
                         flagver_error *err)
 {
-    struct check check = { .found = found, .checked = checked, .data = data, .line = FV_TEXT_INIT };
+    struct check check = { .saying = { found, checked, data, FV_TEXT_INIT, false } };
     int r;
 
     r = fv_pg_pool_take(store, FLAGVER_MODE_WRITE, &check.conn, NULL, err);
@@ -923,6 +897,6 @@ int fv_pg_schema_verify(flagver_store *store, void (*found)(void *data, const ch
         return r;
     r = verify(&check, err);
     fv_pg_pool_put(check.conn);
-    fv_text_clear(&check.line);
+    fv_text_clear(&check.saying.line);
     return r;
 }

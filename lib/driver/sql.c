@@ -96,3 +96,27 @@ int fv_description_give(struct fv_text *text, char *buffer, size_t size, flagver
     fv_text_clear(text);
     return r;
 }
+
+/* ---- what is wrong with a schema ---- */
+
+static int say(struct fv_saying *saying, void (*to)(void *data, const char *line),
+               flagver_error *err)
+{
+    if (saying->line.failed)
+        return fv_fail_memory(err);
+    if (to)
+        to(saying->data, saying->line.data);
+    fv_text_reset(&saying->line);
+    return 0;
+}
+
+int fv_say_found(struct fv_saying *saying, flagver_error *err)
+{
+    saying->fine = false;
+    return say(saying, saying->found, err);
+}
+
+int fv_say_fine(struct fv_saying *saying, flagver_error *err)
+{
+    return say(saying, saying->checked, err);
+}

@@ -1,6 +1,6 @@
 /*
- * What drivers over SQL databases share: what a query asks for in numbers, and how a store
- * describes itself.
+ * What drivers over SQL databases share: what a query asks for in numbers, how a store describes
+ * itself, and how what is wrong with its schema is said.
  */
 #ifndef FV_DRIVER_SQL_H
 #define FV_DRIVER_SQL_H
@@ -25,5 +25,18 @@ void fv_description_add(struct fv_text *text, const char *name, const char *valu
 
 /* The text as the answer of describe(); it is cleared. */
 int fv_description_give(struct fv_text *text, char *buffer, size_t size, flagver_error *err);
+
+/* What schema_verify() says, a line at a time: who hears it, and the line that is being written. */
+struct fv_saying {
+    void (*found)(void *data, const char *line);
+    void (*checked)(void *data, const char *line);
+    void *data;
+    struct fv_text line;
+    bool fine; /* nothing was found in what is being looked at */
+};
+
+/* The line is about something wrong, or something that is fine; then it is empty again. */
+int fv_say_found(struct fv_saying *saying, flagver_error *err);
+int fv_say_fine(struct fv_saying *saying, flagver_error *err);
 
 #endif

@@ -13,43 +13,16 @@
 struct check {
     struct fv_sqlite *conn;     /* what is there */
     struct fv_sqlite *expected; /* what should be */
-    void (*found)(void *data, const char *line);
-    void (*checked)(void *data, const char *line);
-    void *data;
-    struct fv_text line;
-    bool fine; /* nothing was found in what is being looked at */
+    struct fv_saying saying;
 };
-
-/* ---- saying it ---- */
-
-static int say(struct check *check, void (*to)(void *data, const char *line), flagver_error *err)
-{
-    if (check->line.failed)
-        return fv_fail_memory(err);
-    if (to)
-        to(check->data, check->line.data);
-    fv_text_reset(&check->line);
-    return 0;
-}
-
-static int say_found(struct check *check, flagver_error *err)
-{
-    check->fine = false;
-    return say(check, check->found, err);
-}
-
-static int say_fine(struct check *check, flagver_error *err)
-{
-    return say(check, check->checked, err);
-}
 
 /* What cannot be looked at because the database is damaged is something that was found. */
 static int forgive(struct check *check, const char *what, int r, const flagver_error *failure,
                    flagver_error *err)
 {
     if (r == FLAGVER_ECORRUPT || r == FLAGVER_ESCHEMA) {
-        fv_text_format(&check->line, "%s: %s", what, failure->message);
-        return say_found(check, err);
+        fv_text_format(&check->saying.line, "%s: %s", what, failure->message);
+        return fv_say_found(&check->saying, err);
     }
     if (r < 0 && err)
         *err = *failure;
@@ -157,20 +130,20 @@ static int compare_tables(struct check *check, const char *name, const char *exp
 
     for (at = first_part(expected); r == 0 && next_part(&at, &part);) {
         there = has_part(actual, part);
-        fv_text_format(&check->line, "table %s: %.*s%s", name, (int)part.length, part.at,
+        fv_text_format(&check->saying.line, "table %s: %.*s%s", name, (int)part.length, part.at,
                        there ? "" : ": missing or different");
-        r = there ? say_fine(check, err) : say_found(check, err);
+        r = there ? fv_say_fine(&check->saying, err) : fv_say_found(&check->saying, err);
     }
     for (at = first_part(actual); r == 0 && next_part(&at, &part);) {
         if (has_part(expected, part))
             continue;
-        fv_text_format(&check->line, "table %s: %.*s: does not belong there", name,
+        fv_text_format(&check->saying.line, "table %s: %.*s: does not belong there", name,
                        (int)part.length, part.at);
-        r = say_found(check, err);
+        r = fv_say_found(&check->saying, err);
     }
-    if (r == 0 && check->fine && strcmp(expected, actual) != 0) {
-        fv_text_format(&check->line, "table %s: its columns are in another order", name);
-        r = say_found(check, err);
+    if (r == 0 && check->saying.fine && strcmp(expected, actual) != 0) {
+        fv_text_format(&check->saying.line, "table %s: its columns are in another order", name);
+        r = fv_say_found(&check->saying, err);
     }
     return r;
 }
@@ -182,8 +155,8 @@ static int compare_texts(struct check *check, const char *type, const char *name
 
     if (strcmp(type, "table") == 0)
         return compare_tables(check, name, expected, actual, err);
-    fv_text_format(&check->line, "%s %s%s", type, name, same ? "" : ": is different");
-    return same ? say_fine(check, err) : say_found(check, err);
+    fv_text_format(&check->saying.line, "%s %s%s", type, name, same ? "" : ": is different");
+    return same ? fv_say_fine(&check->saying, err) : fv_say_found(&check->saying, err);
 }
 
 /* ---- objects ---- */
@@ -217,14 +190,14 @@ static int check_object(struct check *check, const char *type, const char *name,
     struct fv_text expected = FV_TEXT_INIT, actual = FV_TEXT_INIT;
     int r;
 
-    check->fine = true;
+    check->saying.fine = true;
     normalise(&expected, sql);
     r = find_definition(check->conn, type, name, &actual, err);
     if (r == 0 && expected.failed)
         r = fv_fail_memory(err);
     if (r == 0 && !actual.length) {
-        fv_text_format(&check->line, "%s %s: missing", type, name);
-        r = say_found(check, err);
+        fv_text_format(&check->saying.line, "%s %s: missing", type, name);
+        r = fv_say_found(&check->saying, err);
     } else if (r == 0) {
         r = compare_texts(check, type, name, expected.data, actual.data, err);
     }
@@ -271,9 +244,9 @@ static int visit_actual(struct check *check, sqlite3_stmt *row, flagver_error *e
 
     r = find_definition(check->expected, type, name, &expected, err);
     if (r == 0 && !expected.length) {
-        fv_text_format(&check->line, "%s %s%s%s: does not belong there", type, name,
+        fv_text_format(&check->saying.line, "%s %s%s%s: does not belong there", type, name,
                        strcmp(on, name) == 0 ? "" : " on ", strcmp(on, name) == 0 ? "" : on);
-        r = say_found(check, err);
+        r = fv_say_found(&check->saying, err);
     }
     fv_text_clear(&expected);
     return r;
@@ -303,21 +276,21 @@ static int visit_damage(struct check *check, sqlite3_stmt *row, flagver_error *e
 {
     if (strcmp(column(row, 0), "ok") == 0)
         return 0;
-    fv_text_format(&check->line, "damaged: %s", column(row, 0));
-    return say_found(check, err);
+    fv_text_format(&check->saying.line, "damaged: %s", column(row, 0));
+    return fv_say_found(&check->saying, err);
 }
 
 static int visit_orphan(struct check *check, sqlite3_stmt *row, flagver_error *err)
 {
-    fv_text_format(&check->line, "table %s: a row refers to one of %s that is not there",
+    fv_text_format(&check->saying.line, "table %s: a row refers to one of %s that is not there",
                    column(row, 0), column(row, 2));
-    return say_found(check, err);
+    return fv_say_found(&check->saying, err);
 }
 
 static int visit_contradiction(struct check *check, sqlite3_stmt *row, flagver_error *err)
 {
-    fv_text_add(&check->line, column(row, 0));
-    return say_found(check, err);
+    fv_text_add(&check->saying.line, column(row, 0));
+    return fv_say_found(&check->saying, err);
 }
 
 struct rule {
@@ -384,13 +357,13 @@ static int check_rule(struct check *check, const struct rule *rule, flagver_erro
     flagver_error failure;
     int r;
 
-    check->fine = true;
+    check->saying.fine = true;
     r = for_each(check, check->conn, rule->sql, rule->visit, &failure);
     r = forgive(check, rule->name, r, &failure, err);
-    if (r < 0 || !check->fine)
+    if (r < 0 || !check->saying.fine)
         return r;
-    fv_text_add(&check->line, rule->name);
-    return say_fine(check, err);
+    fv_text_add(&check->saying.line, rule->name);
+    return fv_say_fine(&check->saying, err);
 }
 
 /* ---- all of it ---- */
@@ -469,7 +442,7 @@ int fv_sqlite_schema_verify(flagver_store *store, void (*found)(void *data, cons
                             void (*checked)(void *data, const char *line), void *data,
                             flagver_error *err)
 {
-    struct check check = { .found = found, .checked = checked, .data = data, .line = FV_TEXT_INIT };
+    struct check check = { .saying = { found, checked, data, FV_TEXT_INIT, false } };
     int r;
 
     r = fv_sqlite_pool_take(store, FLAGVER_MODE_READ, &check.conn, err);
@@ -480,6 +453,6 @@ int fv_sqlite_schema_verify(flagver_store *store, void (*found)(void *data, cons
         r = verify(&check, err);
     sqlite3_exec(check.conn->db, "ROLLBACK", NULL, NULL, NULL);
     fv_sqlite_pool_put(store, FLAGVER_MODE_READ, check.conn);
-    fv_text_clear(&check.line);
+    fv_text_clear(&check.saying.line);
     return r;
 }
