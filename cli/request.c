@@ -10,7 +10,7 @@
 #include "similar.h"
 
 const struct cli_option_form cli_options[CLI_OPTION_COUNT] = {
-    [CLI_STORE] = { "store", "URI", "the store, such as sqlite:flagver.db" },
+    [CLI_STORE] = { "store", "URI", "the store, sqlite:FILE or postgresql://..." },
     [CLI_TENANT] = { "tenant", "TENANT", "whose records" },
     [CLI_ACTOR] = { "actor", "ID", "who acts" },
     [CLI_ROLE] = { "role", "ROLE", "a role of the actor; once more for each further one" },
@@ -67,6 +67,11 @@ const struct cli_option_form cli_options[CLI_OPTION_COUNT] = {
     [CLI_SUBJECT] = { "subject", "SUBJECT", "only of this subject, all of it" },
     [CLI_FOLLOW] = { "follow", NULL, "keep up with the source until it is interrupted" },
     [CLI_CHECK] = { "check", "COMMAND", "a check of your own; once more for each further one" },
+    [CLI_INPUT] = { "input", "FILE", "JSON lines, or a snapshot; - is standard input" },
+    [CLI_OUTPUT] = { "output", "FILE", "the file to write" },
+    [CLI_TOLERANCE] = { "tolerance", "5%|abs:N", "how far numbers may differ" },
+    [CLI_FIELD] = { "field", "FIELD=RULE", "what holds for a field; once more for others" },
+    [CLI_STRICT] = { "strict", NULL, "take every difference for an error" },
 };
 
 /* How many of the words spell the command's name; `whole` when all of the name is there. */
@@ -283,6 +288,8 @@ static int take_option(struct cli_request *request, char **argv, struct mistake 
         request->roles[request->role_count++] = value;
     if (option == CLI_CHECK)
         request->checks[request->check_count++] = value;
+    if (option == CLI_FIELD)
+        request->fields[request->field_count++] = value;
     return cli_options[option].value && !equals ? 2 : 1;
 }
 
@@ -340,6 +347,7 @@ int cli_request_parse(struct cli_request *request, int argc, char **argv)
     *request = (struct cli_request){ .operands = argv + 1 };
     request->roles = cli_allocate((size_t)argc * sizeof *request->roles);
     request->checks = cli_allocate((size_t)argc * sizeof *request->checks);
+    request->fields = cli_allocate((size_t)argc * sizeof *request->fields);
     while (i < argc) {
         if (only_operands || !is_option(argv[i]))
             request->operands[request->operand_count++] = argv[i++];
@@ -370,7 +378,8 @@ void cli_request_clear(struct cli_request *request)
 {
     free(request->roles);
     free(request->checks);
-    request->roles = request->checks = NULL;
+    free(request->fields);
+    request->roles = request->checks = request->fields = NULL;
 }
 
 const char *cli_request_operand(const struct cli_request *request, int index)

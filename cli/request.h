@@ -4,7 +4,7 @@
  * Options may stand anywhere, as --name=value or --name value; after "--" all
  * words are operands. A word that begins with "--" is taken as a value only
  * behind "=", so that a forgotten value is noticed. Given twice, the last counts,
- * except for --role and --check.
+ * except for --role, --check and --field.
  */
 #ifndef CLI_REQUEST_H
 #define CLI_REQUEST_H
@@ -73,6 +73,11 @@ enum cli_option {
     CLI_SUBJECT,
     CLI_FOLLOW,
     CLI_CHECK,
+    CLI_INPUT,
+    CLI_OUTPUT,
+    CLI_TOLERANCE,
+    CLI_FIELD,
+    CLI_STRICT,
     CLI_OPTION_COUNT
 };
 
@@ -119,6 +124,8 @@ struct cli_request {
     size_t role_count;
     const char **checks; /* each --check */
     size_t check_count;
+    const char **fields; /* each --field */
+    size_t field_count;
     char **operands;
     int operand_count;
 };
