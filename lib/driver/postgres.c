@@ -97,7 +97,10 @@ static int open_store(const flagver_driver_config *config, flagver_store **ret_s
     return 0;
 }
 
-/* Nothing: the connections are the parent's, and closing one would say so to the server. */
+/*
+ * Nothing: the connections are the parent's, and closing one would say so to the server. The child
+ * has let go of its sockets already.
+ */
 static void abandon(flagver_store *store)
 {
     (void)store;

@@ -632,8 +632,9 @@ static bool is_ready(const PGconn *pq, short events, int64_t until)
  *
  * Returns what was waited for in vain, in ms, or 0.
  */
-static int go_on_connecting(PGconn *pq)
+static int go_on_connecting(struct fv_pg *conn)
 {
+    PGconn *pq = conn->pq;
     PostgresPollingStatusType state = PGRES_POLLING_WRITING;
     bool several, late = false;
     int patience = patience_of(pq, &several), socket = -1;
@@ -643,6 +644,7 @@ static int go_on_connecting(PGconn *pq)
         if (PQsocket(pq) != socket && patience >= 0)
             until = now_ms() + patience;
         socket = PQsocket(pq);
+        fv_pg_note_socket(conn);
         if (!is_ready(pq, state == PGRES_POLLING_READING ? POLLIN : POLLOUT, until)) {
             shutdown(socket, SHUT_RDWR);
             late = true;
@@ -721,8 +723,11 @@ static int start_session(struct fv_pg *conn, bool standby, flagver_error *err)
         return fv_fail_memory(err);
     PQsetNoticeReceiver(conn->pq, note, conn);
     if (PQstatus(conn->pq) != CONNECTION_BAD)
-        waited_ms = go_on_connecting(conn->pq);
-    return PQstatus(conn->pq) == CONNECTION_OK ? 0 : fail_connect(conn, waited_ms, err);
+        waited_ms = go_on_connecting(conn);
+    if (PQstatus(conn->pq) != CONNECTION_OK)
+        return fail_connect(conn, waited_ms, err);
+    fv_pg_note_socket(conn);
+    return 0;
 }
 
 int fv_pg_connect(flagver_store *store, bool standby, struct fv_pg **ret_conn, flagver_error *err)
@@ -733,6 +738,7 @@ int fv_pg_connect(flagver_store *store, bool standby, struct fv_pg **ret_conn, f
     if (!conn)
         return fv_fail_memory(err);
     conn->store = store;
+    fv_pg_count_in(conn);
     r = start_session(conn, standby, err);
     if (r == 0)
         r = look_around(conn, err);
@@ -748,8 +754,10 @@ void fv_pg_disconnect(struct fv_pg *conn)
 {
     if (!conn)
         return;
-    if (!conn->adopted)
+    if (!conn->adopted) {
+        fv_pg_count_out(conn);
         PQfinish(conn->pq);
+    }
     fv_release(conn->store->memory, conn->awaited);
     fv_release(conn->store->memory, conn);
 }

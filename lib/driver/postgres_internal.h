@@ -9,7 +9,8 @@
  *
  * postgres_uri.c         what stands in a URI for us, and what is libpq's
  * postgres_connection.c  one connection: opening, statements, errors
- * postgres_pool.c        the connections of a store; fork
+ * postgres_pool.c        the connections of a store
+ * postgres_fork.c        what becomes of them in a child of the process
  * postgres_notify.c      telling others that a log has grown, and hearing it
  * postgres_steps.c       the schema: what it is, step by step
  * postgres_schema.c      the schema: which one is there, up and down
@@ -37,6 +38,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "driver/postgres.h"
 #include "driver/sql.h"
@@ -139,11 +141,21 @@ struct fv_pg {
     int *awaited;                   /* in a pipeline: what each answer will be to */
     size_t awaited_count, awaited_capacity, awaited_at;
     struct fv_pg *next_idle;
+
+    _Atomic(struct fv_pg *) next_ours; /* of all of this process, for its children */
+    dev_t device;                      /* which file its socket is */
+    ino_t inode;
+    atomic_int socket, ear; /* descriptors of that; -1: none */
 };
 
 /* Connect; `standby`: to a server that only reads, if there is one. */
 int fv_pg_connect(flagver_store *store, bool standby, struct fv_pg **ret_conn, flagver_error *err);
 void fv_pg_disconnect(struct fv_pg *conn); /* NULL is fine */
+
+/* Which connections there are, and what they are connected by: for children of this process. */
+void fv_pg_count_in(struct fv_pg *conn);
+void fv_pg_count_out(const struct fv_pg *conn);
+void fv_pg_note_socket(struct fv_pg *conn);
 
 /*
  * What the server has just refused, as our error; `result` NULL: the connection itself failed,
@@ -281,7 +293,6 @@ struct flagver_store {
 
     pthread_mutex_t hearing; /* over what follows; before `lock` */
     struct fv_pg *listener;
-    int ear;              /* its socket once more */
     int watch;            /* an epoll descriptor that has the listener's socket; -1: none */
     int alarm;            /* in it, too: a timer that wakes those who watch */
     int64_t listen_again; /* on the monotonic clock, in ms: not before */

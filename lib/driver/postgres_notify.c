@@ -146,8 +146,10 @@ static bool watch(const flagver_store *store, int descriptor)
  */
 static bool watch_listener(flagver_store *store)
 {
-    store->ear = fcntl(PQsocket(store->listener->pq), F_DUPFD_CLOEXEC, 0);
-    return store->ear >= 0 && watch(store, store->ear);
+    struct fv_pg *listener = store->listener;
+
+    listener->ear = fcntl(PQsocket(listener->pq), F_DUPFD_CLOEXEC, 0);
+    return listener->ear >= 0 && watch(store, listener->ear);
 }
 
 static void drop_listener(flagver_store *store)
@@ -156,9 +158,10 @@ static void drop_listener(flagver_store *store)
 
     if (!store->listener)
         return;
-    if (store->ear >= 0) {
-        epoll_ctl(store->watch, EPOLL_CTL_DEL, store->ear, &unused);
-        close(store->ear);
+    if (store->listener->ear >= 0) {
+        epoll_ctl(store->watch, EPOLL_CTL_DEL, store->listener->ear, &unused);
+        close(store->listener->ear);
+        store->listener->ear = -1;
     }
     fv_pg_disconnect(store->listener);
     store->listener = NULL;

@@ -5,8 +5,11 @@
 #define _GNU_SOURCE /* nanosleep(), SOCK_NONBLOCK */
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include "cluster.h"
@@ -441,6 +444,93 @@ START_TEST(after_a_refusal_there_is_only_rolling_back)
 }
 END_TEST
 
+/* ---- fork ---- */
+
+static flagver_series_row series_a(void)
+{
+    return (flagver_series_row){ .tenant = text("default"),
+                                 .phase = text("phase"),
+                                 .subject = text("a") };
+}
+
+/* Locks the series and forks a child that does nothing, whose number it tells. */
+static void lock_and_fork(int said)
+{
+    flagver_series_row series = series_a();
+    flagver_driver_txn *txn = begin(open_as(ROLE, WAIT_MS), FLAGVER_MODE_WRITE);
+    pid_t child;
+
+    assert_ok(driver->lock(txn, &series, 1, 0, &error));
+    add_row(txn, "key");
+    child = fork();
+    if (child == 0)
+        for (;;)
+            pause();
+    if (write(said, &child, sizeof child) != (ssize_t)sizeof child)
+        _exit(EXIT_FAILURE);
+}
+
+/* Else what it had locked would be locked for as long as its child lives. */
+START_TEST(a_process_that_is_killed_is_gone_for_the_server_though_its_child_lives)
+{
+    flagver_series_row series = series_a();
+    flagver_driver_txn *txn;
+    pid_t parent, child;
+    int ends[2], status;
+
+    put(store, "a", "1");
+    ck_assert_int_eq(pipe(ends), 0);
+    parent = fork();
+    if (parent == 0) {
+        lock_and_fork(ends[1]);
+        for (;;)
+            pause();
+    }
+    ck_assert_int_eq(read(ends[0], &child, sizeof child), sizeof child);
+    kill(parent, SIGKILL);
+    ck_assert_int_eq(waitpid(parent, &status, 0), parent);
+    txn = writing();
+    assert_ok(driver->lock(txn, &series, 1, 0, &error));
+    assert_ok(driver->commit(txn, &error));
+    ck_assert(!has_row("key"));
+    kill(child, SIGKILL);
+    close(ends[0]);
+    close(ends[1]);
+}
+END_TEST
+
+/* And its own end is none for the parent. */
+START_TEST(a_child_that_ends_leaves_the_parents_sessions_alone)
+{
+    flagver_store *listening = open_as(ROLE, WAIT_MS);
+    struct pollfd watched = { .fd = driver->watch_fd(listening), .events = POLLIN };
+    flagver_driver_txn *txn = writing();
+    int status, pid = PQbackendPID(connection_of(txn));
+    pid_t child;
+
+    do
+        changes(listening);
+    while (poll(&watched, 1, 0) > 0);
+    add_row(txn, "key");
+    child = fork();
+    if (child == 0) {
+        driver->abandon(store);
+        _exit(EXIT_SUCCESS);
+    }
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+    put_in(txn, "a", "1");
+    assert_ok(driver->commit(txn, &error));
+    ck_assert(has_row("key"));
+    txn = writing();
+    ck_assert_int_eq(PQbackendPID(connection_of(txn)), pid);
+    driver->rollback(txn);
+    ck_assert_int_eq(poll(&watched, 1, -1), 1); /* it hears, too */
+    ck_assert_uint_eq(changes(listening), 1);
+    driver->close(listening);
+}
+END_TEST
+
 /* ---- outcomes ---- */
 
 START_TEST(an_outcome_is_that_of_the_row)
@@ -743,6 +833,14 @@ int main(void)
     tcase_add_test(tcase, what_ended_before_the_commit_was_not_committed);
     tcase_add_test(tcase, after_a_loss_that_was_noticed_nothing_is_unknown);
     tcase_add_test(tcase, after_a_refusal_there_is_only_rolling_back);
+    suite_add_tcase(suite, tcase);
+
+    tcase = tcase_create("fork");
+    tcase_set_tags(tcase, "postgres");
+    tcase_set_timeout(tcase, 60);
+    tcase_add_checked_fixture(tcase, set_up, tear_down);
+    tcase_add_test(tcase, a_process_that_is_killed_is_gone_for_the_server_though_its_child_lives);
+    tcase_add_test(tcase, a_child_that_ends_leaves_the_parents_sessions_alone);
     suite_add_tcase(suite, tcase);
 
     tcase = tcase_create("outcome");
