@@ -435,6 +435,8 @@ static void recommend(flagver_dataset_health *health, const char *worst, uint32_
     char *words = health->recommendation;
     size_t size = sizeof health->recommendation;
 
+    if (!*worst)
+        worst = "(root)";
     if (!health->records)
         snprintf(words, size,
                  "there are no records: find out why before anything is built upon them");
