@@ -614,6 +614,51 @@ static int check_rests(flagver_txn *txn, flagver_error *err)
     return r;
 }
 
+/* Those that were asked for, were not there, and were not made in this transaction either. */
+static size_t find_absent(const flagver_txn *txn, flagver_series_row *rows)
+{
+    const struct fv_series *series;
+    size_t count = 0, i;
+
+    for (i = 0; i < txn->series_numbers.count; i++) {
+        series = txn->series[i];
+        if (series && series->row.rev == 0)
+            rows[count++] = series->row;
+    }
+    return count;
+}
+
+static int lock_absent(flagver_txn *txn, flagver_series_row *rows, flagver_error *err)
+{
+    size_t count = find_absent(txn, rows), i;
+    int r = 0;
+
+    if (count)
+        r = fv_txn_outcome(txn, fv_txn_driver(txn)->lock(txn->driver, rows, count, true, err));
+    for (i = 0; r == 0 && i < count; i++)
+        if (rows[i].rev)
+            r = fv_fail(err, FLAGVER_EBUSY,
+                        "what was not there has been made meanwhile; run it again");
+    return r;
+}
+
+/* The same of series: one that is not there cannot be locked, and what was done may rest on that. */
+static int check_absent(flagver_txn *txn, flagver_error *err)
+{
+    size_t count = txn->series_numbers.count;
+    flagver_series_row *rows;
+    int r;
+
+    if (!count || fv_txn_driver(txn)->capabilities & FLAGVER_DRIVER_ONE_WRITER)
+        return 0;
+    rows = fv_allocate(txn->source.memory, count * sizeof *rows);
+    if (!rows)
+        return fv_fail_memory(err);
+    r = lock_absent(txn, rows, err);
+    fv_release(txn->source.memory, rows);
+    return r;
+}
+
 /* ---- leaves ---- */
 
 int fv_txn_leaf(flagver_txn *txn, const struct fv_audit_leaf *leaf, flagver_error *err)
@@ -646,5 +691,7 @@ int fv_staging_number_leaves(flagver_txn *txn, flagver_error *err)
     r = fv_txn_outcome(txn, fv_txn_driver(txn)->lock_log(txn->driver, &size, err));
     if (r == 0)
         r = check_rests(txn, err);
+    if (r == 0)
+        r = check_absent(txn, err);
     return r < 0 ? r : fv_staging_append_leaves(txn, size, err);
 }
