@@ -118,8 +118,9 @@ FLAGVER_API int flagver_txn_lock(flagver_txn *txn, const char *phase, const char
 
 /**
  * Run `run` in a transaction and commit it; both again, up to 10 times in all with
- * growing pauses of 1 to 64 ms, after errors of class RETRY. An unknown
- * outcome is found out: nothing is applied twice.
+ * growing pauses of 1 to 64 ms, after errors of class RETRY. Where others had locked
+ * what it asked for, that is all locked first, in order, before `run` is called again: so it
+ * waits for its turn. An unknown outcome is found out: nothing is applied twice.
  *
  * @param run  makes its operations and returns 0, or the error that ends it all.
  *             It may be called several times and must not end the transaction.

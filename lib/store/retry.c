@@ -47,8 +47,64 @@ static int make_own_key(struct fv_store *store, char out[FV_UUID_TEXT], flagver_
     return r;
 }
 
+/* ---- what others have locked ---- */
+
+/* The series of a try that others were in the way of. */
+struct wanted {
+    struct fv_arena arena;
+    struct fv_series_name *names;
+    size_t count;
+};
+
+static bool read_name(struct wanted *wanted, const struct fv_name *name,
+                      struct fv_series_name *ret_name)
+{
+    const char *end = strchr(name->text, '\n');
+    size_t length = (size_t)(end - name->text);
+
+    ret_name->phase = fv_arena_string(&wanted->arena, name->text, length);
+    ret_name->subject = fv_arena_string(&wanted->arena, end + 1, name->length - length - 1);
+    return ret_name->phase && ret_name->subject;
+}
+
+/* Those that it has locked, and the one that it could not. Without memory for it: none. */
+static void note_wanted(struct wanted *wanted, const flagver_txn *txn)
+{
+    size_t count = txn->series_numbers.count, i;
+
+    wanted->count = 0;
+    fv_arena_reset(&wanted->arena);
+    wanted->names = fv_arena_allocate_zeroed(&wanted->arena, count, sizeof *wanted->names);
+    if (!wanted->names)
+        return;
+    for (i = 0; i < count; i++)
+        if (!read_name(wanted, &txn->series_numbers.names[i], &wanted->names[i]))
+            return;
+    wanted->count = count;
+}
+
+/*
+ * A transaction asks for series as its operations come, and those that come out of order are only
+ * tried: among many who want the same few it may be turned away each time. So the next try asks for
+ * all of them first, and waits for its turn.
+ */
+static int lock_wanted(const struct wanted *wanted, flagver_txn *txn, flagver_error *err)
+{
+    int r;
+
+    if (!wanted->count)
+        return 0;
+    r = fv_txn_enter(txn, err);
+    if (r == 0)
+        r = fv_txn_leave(txn, fv_txn_lock(txn, wanted->names, wanted->count, err), err);
+    return r;
+}
+
+/* ---- trying ---- */
+
 static int try_once(const struct fv_txn_source *source, const flagver_actor *actor,
                     const flagver_txn_options *options, const struct fv_try *try,
+                    struct wanted *wanted,
                     int (*run)(void *data, flagver_txn *txn, flagver_error *err), void *data,
                     flagver_error *err)
 {
@@ -58,9 +114,13 @@ static int try_once(const struct fv_txn_source *source, const flagver_actor *act
     r = fv_txn_begin_try(source, actor, options, try, &txn, err);
     if (r < 0)
         return r;
-    r = run(data, txn, err);
+    r = lock_wanted(wanted, txn, err);
+    if (r == 0)
+        r = run(data, txn, err);
     if (r >= 0)
         r = fv_txn_commit(txn, err);
+    if (r == FLAGVER_EBUSY)
+        note_wanted(wanted, txn);
     fv_txn_free(txn);
     return r;
 }
@@ -94,6 +154,7 @@ int fv_txn_run(const struct fv_txn_source *source, const flagver_actor *actor,
 {
     char own_key[FV_UUID_TEXT];
     struct fv_try try = { own_key, 1 };
+    struct wanted wanted = { .count = 0 };
     bool unknown = false, refused = false, again;
     int r;
 
@@ -102,14 +163,17 @@ int fv_txn_run(const struct fv_txn_source *source, const flagver_actor *actor,
         r = make_own_key(source->store, own_key, err);
     if (r < 0)
         return r;
+    fv_arena_init(&wanted.arena, source->memory, 256);
     for (;;) {
-        r = try_once(source, actor, options, &try, run, data, err);
+        r = try_once(source, actor, options, &try, &wanted, run, data, err);
         unknown = unknown || r == FLAGVER_EUNKNOWN;
         again = worth_another_try(r) || (unknown && !refused && is_refusal(r));
         refused = refused || is_refusal(r);
         if (r >= 0 || try.number == TRIES || !again)
-            return r < 0 && unknown ? doubt(r, err) : r;
+            break;
         rest(try.number);
         try.number++;
     }
+    fv_arena_clear(&wanted.arena);
+    return r < 0 && unknown ? doubt(r, err) : r;
 }

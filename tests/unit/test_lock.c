@@ -4,6 +4,7 @@
  */
 #define _POSIX_C_SOURCE 200809L /* mkdtemp */
 #include "stores.h"
+#include "util/fail.h"
 
 /* ---- a driver that remembers what it is asked to lock ---- */
 
@@ -11,7 +12,7 @@
 #define SPY_TEXT 256
 
 static struct {
-    unsigned calls;
+    unsigned calls, busy;            /* so many of those to come find them locked */
     bool tried[SPY_CALLS];           /* try_only */
     char names[SPY_CALLS][SPY_TEXT]; /* "phase/subject phase/subject" */
 } spied;
@@ -38,6 +39,10 @@ static int spy_lock(flagver_driver_txn *txn, flagver_series_row *series, size_t 
     for (i = 0; i < count; i++)
         note_name(spied.names[spied.calls], &series[i]);
     spied.calls++;
+    if (try_only && spied.busy > 0) {
+        spied.busy--;
+        return fv_fail(err, FLAGVER_EBUSY, "another one has locked it");
+    }
     return fv_sqlite_driver.lock(txn, series, count, try_only, err);
 }
 
@@ -122,6 +127,38 @@ START_TEST(what_comes_before_something_locked_is_only_tried)
     put_flag_in(txn, "zz", SIMPLE);
     ask(5, true, "flagver.flag/zz");
     flagver_txn_free(txn);
+    flagver_close(client);
+}
+END_TEST
+
+static int put_m_a_b(void *data, flagver_txn *txn, flagver_error *err)
+{
+    static const char plain[] = "{\"type\":\"boolean\"}";
+    int *runs = data, r;
+
+    ++*runs;
+    r = flagver_flag_put(txn, "m", plain, strlen(plain), NULL, NULL, err);
+    if (r == 0)
+        r = flagver_flag_put(txn, "a", plain, strlen(plain), NULL, NULL, err);
+    if (r == 0)
+        r = flagver_flag_put(txn, "b", plain, strlen(plain), NULL, NULL, err);
+    return r;
+}
+
+START_TEST(who_was_turned_away_asks_for_all_of_it_first)
+{
+    flagver_client *client = open_spy();
+    int runs = 0;
+
+    spied.busy = 2;
+    assert_ok(flagver_txn_run(client, &alice, NULL, put_m_a_b, &runs, &error));
+    ask(0, false, "flagver.flag/m");
+    ask(1, true, "flagver.flag/a");
+    ask(2, false, "flagver.flag/a flagver.flag/m");
+    ask(3, true, "flagver.flag/b");
+    ask(4, false, "flagver.flag/a flagver.flag/b flagver.flag/m");
+    ck_assert_uint_eq(spied.calls, 5);
+    ck_assert_int_eq(runs, 3);
     flagver_close(client);
 }
 END_TEST
@@ -238,6 +275,43 @@ START_TEST(a_thousand_records_are_locked_at_once)
 }
 END_TEST
 
+/* ---- what is not there ---- */
+
+/* Where others can write meanwhile, which PostgreSQL lets them. */
+START_TEST(what_was_not_there_is_not_made_meanwhile)
+{
+    flagver_client *client = open_store(_i), *other = open_store(_i);
+    flagver_txn *txn = begin(client);
+
+    assert_fails(FLAGVER_ENOTFOUND, flagver_flag_enable(txn, "a", NULL, NULL, &error));
+    put_flag_in(txn, "b", SIMPLE);
+    put_flag(other, "a", SIMPLE);
+    assert_fails(FLAGVER_EBUSY, flagver_txn_commit(txn, &error));
+    assert_words("meanwhile");
+    flagver_txn_free(txn);
+    ck_assert_uint_eq(flag_no(client, "b"), 0);
+    flagver_close(other);
+    flagver_close(client);
+}
+END_TEST
+
+START_TEST(what_is_still_not_there_is_in_nobodys_way)
+{
+    flagver_client *client = open_store(_i);
+    flagver_txn *txn = begin(client);
+
+    assert_fails(FLAGVER_ENOTFOUND, flagver_flag_enable(txn, "a", NULL, NULL, &error));
+    assert_fails(FLAGVER_ENOTFOUND, flagver_flag_enable(txn, "c", NULL, NULL, &error));
+    put_flag_in(txn, "b", SIMPLE);
+    put_flag_in(txn, "c", SIMPLE);
+    commit(txn);
+    ck_assert_uint_eq(flag_no(client, "a"), 0);
+    ck_assert_uint_eq(flag_no(client, "b"), 1);
+    ck_assert_uint_eq(flag_no(client, "c"), 1);
+    flagver_close(client);
+}
+END_TEST
+
 /* ---- what is refused ---- */
 
 START_TEST(malformed_names_are_refused_and_lock_nothing)
@@ -301,6 +375,7 @@ static Suite *lock_suite(void)
     tcase_add_test(tcase, many_are_locked_in_one_call_and_in_order);
     tcase_add_test(tcase, what_is_named_twice_or_locked_already_is_asked_for_once);
     tcase_add_test(tcase, what_comes_before_something_locked_is_only_tried);
+    tcase_add_test(tcase, who_was_turned_away_asks_for_all_of_it_first);
     tcase_add_test(tcase, nothing_to_lock_asks_for_nothing);
     tcase_add_test(tcase, a_file_of_flags_is_applied_with_one_lock);
 
@@ -309,6 +384,11 @@ static Suite *lock_suite(void)
     tcase_add_loop_test(tcase, locking_alone_changes_nothing, 0, STORE_KINDS);
     tcase_add_loop_test(tcase, a_key_is_found_again_whatever_is_locked, 0, STORE_KINDS);
     tcase_add_loop_test(tcase, a_thousand_records_are_locked_at_once, 0, STORE_KINDS);
+
+    tcase = add_store_tcase(suite, "absence");
+    tcase_add_loop_test(tcase, what_was_not_there_is_not_made_meanwhile, POSTGRES_KIND,
+                        STORE_KINDS);
+    tcase_add_loop_test(tcase, what_is_still_not_there_is_in_nobodys_way, 0, STORE_KINDS);
 
     tcase = add_store_tcase(suite, "refusals");
     tcase_add_test(tcase, malformed_names_are_refused_and_lock_nothing);

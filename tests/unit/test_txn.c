@@ -1249,7 +1249,7 @@ static const struct mishap mishaps[] = {
     { "no room for it", FLAGVER_FAULT_COMMIT, FLAGVER_EIO, 0, 3, false, 4 },
     { "somebody was faster", FLAGVER_FAULT_APPLY, FLAGVER_ECONFLICT, 0, 2, false, 3 },
     { "the store was away", FLAGVER_FAULT_BEGIN, FLAGVER_EUNAVAILABLE, 0, 4, false, 5 },
-    { "the series was locked", FLAGVER_FAULT_LOCK, FLAGVER_EBUSY, 0, 2, false, 3 },
+    { "the series was locked", FLAGVER_FAULT_LOCK, FLAGVER_EBUSY, 0, 1, false, 2 },
     { "the log was locked", FLAGVER_FAULT_LOCK_LOG, FLAGVER_EBUSY, 0, 9, false, 10 },
     { "a read failed", FLAGVER_FAULT_SCAN, FLAGVER_EIO, 0, 1, false, 2 },
     { "memory was short", FLAGVER_FAULT_NEXT, FLAGVER_ENOMEM, 0, 1, false, 2 },
