@@ -77,6 +77,7 @@ FLAGVER_API int flagver_stage_parse(const char *name);
 #define FLAGVER_ROUTE_READ 1
 #define FLAGVER_ROUTE_WRITE 2
 #define FLAGVER_ROUTE_REMOVE 3
+#define FLAGVER_ROUTE_SCAN 4 /**< asked of a side only */
 
 /* ---- sides ---- */
 
@@ -122,6 +123,12 @@ typedef struct flagver_side_call {
  *          must do no harm. With call->key NULL: create a record, and tell its key with
  *          flagver_sink_key()
  * remove   the record is gone; one that is not there is fine
+ * scan     hand records whose keys come after `after` ("": from the first) to flagver_sink_row(), in byte
+ *          order of their keys, about `limit` of them; and call flagver_sink_end() when there are no more
+ *          behind them. Only that says so, not that few came. NULL: nothing can be copied or compared
+ *
+ * A function of an enlisted side may return FLAGVER_EBUSY for "again, in another transaction" (a
+ * serialization failure, a deadlock).
  */
 typedef struct flagver_side {
     size_t size;
@@ -131,10 +138,19 @@ typedef struct flagver_side {
     int (*write)(void *data, const flagver_side_call *call, const void *value, size_t length,
                  flagver_sink *sink, flagver_error *err);
     int (*remove)(void *data, const flagver_side_call *call, flagver_error *err);
+    int (*scan)(void *data, const flagver_side_call *call, const char *after, uint32_t limit,
+                flagver_sink *sink, flagver_error *err);
 } flagver_side;
 
 /** The value of the record that was asked for; copied. A second one takes the place of the first. */
 FLAGVER_API int flagver_sink_value(flagver_sink *sink, const void *value, size_t length);
+
+/** A record that a scan has found; copied. Keys rise. */
+FLAGVER_API int flagver_sink_row(flagver_sink *sink, const char *key, const void *value,
+                                 size_t length);
+
+/** There is nothing behind what a scan has handed over. */
+FLAGVER_API void flagver_sink_end(flagver_sink *sink);
 
 /** The key of a record that was created; copied. */
 FLAGVER_API int flagver_sink_key(flagver_sink *sink, const char *key);
@@ -338,6 +354,132 @@ FLAGVER_API int flagver_route_write(flagver_route *route, const char *key, const
 FLAGVER_API int flagver_route_remove(flagver_route *route, const char *key,
                                      const flagver_route_call *call,
                                      flagver_route_result *ret_result, flagver_error *err);
+
+/* ---- going on, and back ---- */
+
+/**
+ * How a change of stage is asked for; set `size`, NULL is all defaults.
+ *
+ * percentage  into `ramp`, or in it: the share of keys that are read from the new side, 0 to 100
+ * forced      why the gates do not matter; it stands in the record. NULL: they do
+ * note        of the version, as in flagver_write_options
+ * wait_ms     how long to wait until the change is carried out (5,000); -1: do not wait
+ */
+typedef struct flagver_route_change {
+    size_t size;
+    double percentage;
+    const char *forced;
+    const char *note;
+    int32_t wait_ms;
+    int32_t reserved;
+} flagver_route_change;
+
+/**
+ * Take the migration to another stage: a new version of its record, which every process follows.
+ *
+ * Forward one stage at a time, and only through gates: into `shadow` when everything was copied, into
+ * `ramp` when the sides were found equal and reads agree, into `live` when nothing waits to be
+ * repaired, into `complete` when it was live for long enough and the sides are equal. Back any
+ * distance at once; where the other side has not been written meanwhile, behind gates, too.
+ *
+ * Where the believed side changes, writes wait while what is still to be repaired is brought over. When
+ * that takes longer than `wait_ms`, the change is under way and goes on with flagver_route_step().
+ *
+ * @return 0, or
+ *   FLAGVER_EINVAL  no such stage, or a share that is none
+ *   FLAGVER_ESTATE  it does not follow, the one before is not carried out yet, or a gate is shut: the
+ *                   message says what to do
+ *   FLAGVER_EDENIED the policy of "flagver.migration" does not allow it
+ *   FLAGVER_EBUSY   the record says so now, but it is not carried out yet
+ *   any storage error
+ */
+FLAGVER_API int flagver_route_stage(flagver_route *route, const flagver_actor *actor, int stage,
+                                    const flagver_route_change *change, flagver_error *err);
+
+/**
+ * Take it all back: reads to the old side at once, then the old side is believed again, then nothing
+ * but it is written. Each step is a version of the record; steps that are done are not done again, so
+ * it can be called until it returns 0.
+ *
+ * @return as flagver_route_stage()
+ */
+FLAGVER_API int flagver_route_rollback(flagver_route *route, const flagver_actor *actor,
+                                       const char *note, flagver_error *err);
+
+/**
+ * What flagver_route_step() has done and found; set `size`.
+ *
+ * stage      that is carried out
+ * settled    it is the one that the record says
+ * repaired, unrepaired  keys, in this call
+ * waiting    keys whose sides may differ, up to 10,000 of them counted
+ * oldest_ms  since when the oldest of them has been
+ * copied     records, in this call; copied_all: the other side has everything
+ */
+typedef struct flagver_route_progress {
+    size_t size;
+    int32_t stage;
+    bool settled, copied_all;
+    uint64_t repaired, unrepaired, waiting, copied;
+    int64_t oldest_ms;
+} flagver_route_progress;
+
+/**
+ * Do some of the work that there is: carry out what the record says, repair keys, and in a stage that
+ * writes both sides copy what was there before. Any process may, several at once.
+ *
+ * @param budget_ms  begin nothing new after that
+ * @return 0, or
+ *   FLAGVER_ENOTSUP  the route goes by a flag
+ *   any storage error
+ */
+FLAGVER_API int flagver_route_step(flagver_route *route, int32_t budget_ms,
+                                   flagver_route_progress *ret_progress, flagver_error *err);
+
+/** Kinds of differences. */
+#define FLAGVER_DIFFERENCE_MISSING_IN_NEW 1
+#define FLAGVER_DIFFERENCE_EXTRA_IN_NEW 2
+#define FLAGVER_DIFFERENCE_VALUE 3
+
+/** A record whose sides differ; borrowed. A side that has none has NULL. */
+typedef struct flagver_difference {
+    int32_t kind;
+    const char *key;
+    const void *old_value, *new_value;
+    size_t old_length, new_length;
+} flagver_difference;
+
+/**
+ * How two sides are compared; set `size`.
+ *
+ * chunk       records asked of a side at once (1,000); so many of each are in memory
+ * confirm_ms  how long to wait before a difference is looked at again (100): a write may be on its way
+ * repair      non-zero: make the side that is not believed equal, where they differ (routes of a migration)
+ */
+typedef struct flagver_compare_options {
+    size_t size;
+    uint32_t chunk;
+    int32_t confirm_ms;
+    int32_t repair;
+    int32_t reserved;
+} flagver_compare_options;
+
+/**
+ * Compare all records of both sides, by `scan`. Values are equal when their bytes are, or when the route's
+ * `compare` says so. What differs is looked at again, one by one, before it is reported; keys that wait to
+ * be repaired are not reported. A comparison without differences opens the gate that asks for it.
+ *
+ * @param visit  told of each difference, in byte order of keys; false ends the comparison. NULL: they are
+ *               only counted
+ * @param ret_compared, ret_differences  how many keys; may be NULL
+ * @return 0, or
+ *   FLAGVER_EINVAL  a side has no `scan`, or its keys do not rise
+ *   what a side returned; then nothing is known
+ */
+FLAGVER_API int
+flagver_route_verify(flagver_route *route, const flagver_compare_options *options,
+                     bool (*visit)(void *data, const flagver_difference *difference), void *data,
+                     uint64_t *ret_compared, uint64_t *ret_differences, flagver_error *err);
 
 #ifdef __cplusplus
 }

@@ -32,6 +32,17 @@ int flagver_sink_key(flagver_sink *sink, const char *key)
     return sink ? fv_sink_key(sink, key) : FLAGVER_EINVAL;
 }
 
+int flagver_sink_row(flagver_sink *sink, const char *key, const void *value, size_t length)
+{
+    return sink ? fv_sink_row(sink, key, value, length) : FLAGVER_EINVAL;
+}
+
+void flagver_sink_end(flagver_sink *sink)
+{
+    if (sink)
+        sink->ended = true;
+}
+
 int flagver_route_event_json(const flagver_route_event *event, char **ret_json, flagver_error *err)
 {
     if (!event || !ret_json)
@@ -162,4 +173,66 @@ int flagver_route_remove(flagver_route *route, const char *key, const flagver_ro
     if (!key)
         return fv_fail(err, FLAGVER_EINVAL, "key is NULL");
     return run(route, &asked, call, fv_route_write, ret_result, err);
+}
+
+/* ---- going on, and back ---- */
+
+int flagver_route_stage(flagver_route *route, const flagver_actor *actor, int stage,
+                        const flagver_route_change *change, flagver_error *err)
+{
+    flagver_route_change own;
+    int r;
+
+    if (!route)
+        return fv_fail(err, FLAGVER_EINVAL, "route is NULL");
+    r = fv_options_copy("change", change, &own, sizeof own, err);
+    return r < 0 ? r : fv_route_stage(route, actor, stage, &own, err);
+}
+
+int flagver_route_rollback(flagver_route *route, const flagver_actor *actor, const char *note,
+                           flagver_error *err)
+{
+    if (!route)
+        return fv_fail(err, FLAGVER_EINVAL, "route is NULL");
+    return fv_route_rollback(route, actor, note, err);
+}
+
+int flagver_route_step(flagver_route *route, int32_t budget_ms,
+                       flagver_route_progress *ret_progress, flagver_error *err)
+{
+    flagver_route_progress progress = { .size = sizeof progress };
+    int r;
+
+    if (!route)
+        return fv_fail(err, FLAGVER_EINVAL, "route is NULL");
+    if (ret_progress && ret_progress->size < sizeof progress)
+        return fv_fail(err, FLAGVER_EINVAL, "ret_progress->size is %zu; %zu in this version",
+                       ret_progress->size, sizeof progress);
+    r = fv_route_step_once(route, budget_ms, &progress, err);
+    if (r == 0 && ret_progress)
+        *ret_progress = progress;
+    return r;
+}
+
+int flagver_route_verify(flagver_route *route, const flagver_compare_options *options,
+                         bool (*visit)(void *data, const flagver_difference *difference),
+                         void *data, uint64_t *ret_compared, uint64_t *ret_differences,
+                         flagver_error *err)
+{
+    uint64_t compared, differences;
+    flagver_compare_options own;
+    int r;
+
+    if (!route)
+        return fv_fail(err, FLAGVER_EINVAL, "route is NULL");
+    r = fv_options_copy("options", options, &own, sizeof own, err);
+    if (r == 0)
+        r = fv_route_verify(route, &own, visit, data, &compared, &differences, err);
+    if (r < 0)
+        return r;
+    if (ret_compared)
+        *ret_compared = compared;
+    if (ret_differences)
+        *ret_differences = differences;
+    return 0;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "crypto/crypto.h"
+#include "engine/idmap.h"
 #include "flagver/version.h"
 #include "model/version.h"
 #include "store/sealing.h"
@@ -16,7 +17,7 @@
 #define LINE_CHUNK 4096
 
 /* What an id stands for; one of each kind may have the same bytes. */
-enum id_kind { ID_SERIES = 's', ID_VERSION = 'v', ID_PAYLOAD = 'p' };
+enum id_kind { ID_SERIES = 's', ID_VERSION = 'v', ID_PAYLOAD = 'p', ID_MAPPED = 'm' };
 
 /* The version that is being read, with what belongs to it. */
 struct version {
@@ -59,6 +60,7 @@ struct fv_examiner {
 
     char tenant[FV_TENANT_LIMIT + 1];
     uint32_t last_key;
+    struct fv_idmap_text last_mapping;
     bool in_series;
     struct series series;
     struct version version;
@@ -628,6 +630,44 @@ static int check_key(struct fv_examiner *examiner, const flagver_keyed_row *row)
                : 0;
 }
 
+/* So that two of them are found: what the id and its entity hash to. */
+static int check_mapped(struct fv_examiner *examiner, const struct fv_transfer_mapping *mapping)
+{
+    uint8_t hash[FV_DIGEST_SIZE];
+    flagver_id id;
+
+    fv_digest_start(examiner->part);
+    fv_digest_add(examiner->part, examiner->tenant, strlen(examiner->tenant) + 1);
+    fv_digest_add(examiner->part, mapping->entity.data, mapping->entity.length + 1);
+    fv_digest_add(examiner->part, mapping->new_id.data, mapping->new_id.length);
+    if (!fv_digest_end(examiner->part, hash))
+        return fv_fail_memory(examiner->err);
+    memcpy(id.bytes, hash, sizeof id.bytes);
+    return check_id(examiner, ID_MAPPED, "new id", &id);
+}
+
+static int check_mapping(struct fv_examiner *examiner, const struct fv_transfer_mapping *mapping)
+{
+    struct fv_idmap_text *last = &examiner->last_mapping, text;
+    int r, order;
+
+    if (examiner->last != FV_TRANSFER_TENANT && examiner->last != FV_TRANSFER_KEY &&
+        examiner->last != FV_TRANSFER_MAPPING)
+        return refuse(examiner, "a mapping stands where none belongs");
+    r = check_name(examiner, "entity", mapping->entity, FLAGVER_IDMAP_ENTITY_LIMIT, text.entity);
+    if (r == 0)
+        r = check_name(examiner, "old", mapping->old_id, FLAGVER_IDMAP_ID_LIMIT, text.id);
+    if (r == 0)
+        r = check_name(examiner, "new", mapping->new_id, FLAGVER_IDMAP_ID_LIMIT, text.other);
+    if (r < 0)
+        return r;
+    order = strcmp(last->entity, text.entity);
+    if (order > 0 || (order == 0 && strcmp(last->id, text.id) >= 0))
+        return refuse(examiner, "the mapping is not in order of entity and old id");
+    *last = text;
+    return check_mapped(examiner, mapping);
+}
+
 static bool is_text(flagver_bytes bytes, const char *text)
 {
     return bytes.length == strlen(text) && memcmp(bytes.data, text, bytes.length) == 0;
@@ -677,6 +717,7 @@ static int check_tenant(struct fv_examiner *examiner, flagver_bytes name)
     examiner->series = (struct series){ .last_no = 0 };
     examiner->leaf_count = 0;
     examiner->last_key = 0;
+    examiner->last_mapping = (struct fv_idmap_text){ .entity = "" };
     fv_map_clear(&examiner->keys);
     return 0;
 }
@@ -720,6 +761,8 @@ static int check_line(struct fv_examiner *examiner, const struct fv_transfer *li
         return check_tenant(examiner, line->as.tenant.name);
     case FV_TRANSFER_KEY:
         return check_key(examiner, &line->as.key);
+    case FV_TRANSFER_MAPPING:
+        return check_mapping(examiner, &line->as.mapping);
     case FV_TRANSFER_SERIES:
         return check_series(examiner, &line->as.series);
     case FV_TRANSFER_VERSION:

@@ -9,7 +9,7 @@
  * believed. A version's hash can be checked only when all its items are known: an error about
  * that comes with a later line, and names the version's.
  *
- * Memory: one line, and 17 bytes and some for every id in the file.
+ * Memory: one line, and 17 bytes and some for every id and mapping in the file.
  */
 #ifndef FV_ENGINE_EXAMINE_H
 #define FV_ENGINE_EXAMINE_H

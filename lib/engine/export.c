@@ -3,12 +3,15 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "engine/idmap.h"
 #include "engine/outfile.h"
 #include "engine/rows.h"
 #include "engine/transfer.h"
 #include "store/sealing.h"
 #include "util/fail.h"
 #include "util/map.h"
+
+#define DEFAULT_TENANT "default"
 
 /* ---- the file ---- */
 
@@ -123,6 +126,26 @@ static int put_keys(struct output *output, struct fv_read *read, flagver_error *
     return r;
 }
 
+static int put_mappings(struct output *output, struct fv_read *read, flagver_error *err)
+{
+    const flagver_query mappings = { .kind = FLAGVER_QUERY_KEYED,
+                                     .space = fv_idmap_space(FV_IDMAP_OLD) };
+    struct fv_transfer line = { .kind = FV_TRANSFER_MAPPING };
+    struct fv_idmap_text text;
+    flagver_row row;
+    int r;
+
+    r = fv_read_scan(read, &mappings, err);
+    while (r >= 0 && (r = fv_read_next(read, &row, err)) > 0) {
+        r = fv_idmap_read(&row.as.keyed, &text, err);
+        line.as.mapping = (struct fv_transfer_mapping){ fv_bytes(text.entity), fv_bytes(text.id),
+                                                        fv_bytes(text.other), row.as.keyed.time };
+        if (r == 0)
+            r = put(output, &line, err);
+    }
+    return r;
+}
+
 static int put_leaves(struct output *output, struct fv_read *read, flagver_error *err)
 {
     const flagver_query leaves = { .kind = FLAGVER_QUERY_LEAVES };
@@ -154,6 +177,8 @@ static int put_tenant(struct output *output, struct fv_store *store, const char 
     if (r == 0)
         r = put_keys(output, &read, err);
     if (r == 0)
+        r = put_mappings(output, &read, err);
+    if (r == 0)
         r = put_all_series(output, &read, err);
     if (r == 0)
         r = put_leaves(output, &read, err);
@@ -163,29 +188,67 @@ static int put_tenant(struct output *output, struct fv_store *store, const char 
 
 /* ---- the whole ---- */
 
+static int has_ids(struct fv_store *store, const char *tenant, bool *ret_ids, flagver_error *err)
+{
+    struct fv_read read;
+    int r = fv_read_begin(&read, store, tenant, err);
+
+    if (r == 0)
+        r = fv_idmap_is_there(&read, err);
+    fv_read_end(&read);
+    *ret_ids = r > 0;
+    return r < 0 ? r : 0;
+}
+
+static int add_name(struct fv_map *names, flagver_bytes name, flagver_error *err)
+{
+    return fv_map_add(names, name.data, name.length) == FV_MAP_NONE ? fv_fail_memory(err) : 0;
+}
+
+static bool is_behind(flagver_bytes name, const char *other)
+{
+    size_t length = strlen(other);
+    int order = memcmp(name.data, other, name.length < length ? name.length : length);
+
+    return order ? order > 0 : name.length > length;
+}
+
+/* No store lists a tenant of whom it has but ids; whether the default one is such is asked for. */
 int fv_tenants_list(struct fv_store *store, struct fv_map *names, flagver_error *err)
 {
     const flagver_query query = { .kind = FLAGVER_QUERY_TENANTS };
     struct fv_read read;
     flagver_row row;
+    bool missing;
     int r;
 
-    r = fv_read_begin(&read, store, NULL, err);
+    r = has_ids(store, DEFAULT_TENANT, &missing, err);
+    if (r == 0)
+        r = fv_read_begin(&read, store, NULL, err);
     if (r < 0)
         return r;
     r = fv_read_scan(&read, &query, err);
-    while (r >= 0 && (r = fv_read_next(&read, &row, err)) > 0)
-        if (fv_map_add(names, row.as.tenant.data, row.as.tenant.length) == FV_MAP_NONE)
-            r = fv_fail_memory(err);
+    while (r >= 0 && (r = fv_read_next(&read, &row, err)) > 0) {
+        r = 0;
+        if (missing && is_behind(row.as.tenant, DEFAULT_TENANT)) {
+            r = add_name(names, fv_bytes(DEFAULT_TENANT), err);
+            missing = false;
+        }
+        if (r == 0)
+            r = add_name(names, row.as.tenant, err);
+    }
     fv_read_end(&read);
-    return r;
+    return r == 0 && missing ? add_name(names, fv_bytes(DEFAULT_TENANT), err) : r;
 }
 
 /* Has this tenant anything? */
 static int check_tenant(struct fv_store *store, const char *tenant, flagver_error *err)
 {
-    static const flagver_query queries[] = { { .kind = FLAGVER_QUERY_SERIES, .limit = 1 },
-                                             { .kind = FLAGVER_QUERY_LEAVES, .limit = 1 } };
+    const flagver_query queries[] = {
+        { .kind = FLAGVER_QUERY_SERIES, .limit = 1 },
+        { .kind = FLAGVER_QUERY_LEAVES, .limit = 1 },
+        { .kind = FLAGVER_QUERY_KEYED, .space = fv_idmap_space(FV_IDMAP_OLD), .limit = 1 }
+    };
     struct fv_read read;
     flagver_row row;
     size_t i;

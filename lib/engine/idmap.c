@@ -58,21 +58,23 @@ static bool take_text(const char *from, size_t length, size_t limit, char *out)
     return true;
 }
 
-bool fv_idmap_read(const flagver_keyed_row *row, struct fv_idmap_text *ret_text)
-{
-    const char *key = row->key.data, *between = memchr(key, BETWEEN, row->key.length);
-    size_t length = between ? (size_t)(between - key) : 0;
-
-    return take_text(key, length, FLAGVER_IDMAP_ENTITY_LIMIT, ret_text->entity) &&
-           take_text(between + 1, row->key.length - length - 1, FLAGVER_IDMAP_ID_LIMIT,
-                     ret_text->id) &&
-           take_text(row->value.data, row->value.length, FLAGVER_IDMAP_ID_LIMIT, ret_text->other);
-}
-
 static int refuse_row(const flagver_keyed_row *row, flagver_error *err)
 {
     return fv_fail(err, FLAGVER_ECORRUPT, "row \"%.*s\" of the id map is malformed",
                    (int)row->key.length, (const char *)row->key.data);
+}
+
+int fv_idmap_read(const flagver_keyed_row *row, struct fv_idmap_text *ret_text, flagver_error *err)
+{
+    const char *key = row->key.data, *between = memchr(key, BETWEEN, row->key.length);
+    size_t length = between ? (size_t)(between - key) : 0;
+    bool fine = take_text(key, length, FLAGVER_IDMAP_ENTITY_LIMIT, ret_text->entity) &&
+                take_text(between + 1, row->key.length - length - 1, FLAGVER_IDMAP_ID_LIMIT,
+                          ret_text->id) &&
+                take_text(row->value.data, row->value.length, FLAGVER_IDMAP_ID_LIMIT,
+                          ret_text->other);
+
+    return fine ? 0 : refuse_row(row, err);
 }
 
 /* ---- rows ---- */
@@ -114,20 +116,16 @@ static flagver_keyed_row *make_row(struct fv_arena *arena, enum fv_idmap_side si
     return row->key.data && row->value.data ? row : NULL;
 }
 
-int fv_idmap_rows(struct fv_arena *arena, struct fv_digest *digest, const char *tenant,
-                  const flagver_idmap_entry *entry, flagver_keyed_row *ret_rows[2],
-                  flagver_error *err)
+int fv_idmap_row(struct fv_arena *arena, struct fv_digest *digest, enum fv_idmap_side side,
+                 const char *tenant, const flagver_idmap_entry *entry, flagver_keyed_row **ret_row,
+                 flagver_error *err)
 {
-    enum fv_idmap_side side;
-    int r = 0;
+    flagver_keyed_row *row = make_row(arena, side, tenant, entry);
 
-    for (side = FV_IDMAP_OLD; r == 0 && side <= FV_IDMAP_NEW; side++) {
-        ret_rows[side] = make_row(arena, side, tenant, entry);
-        r = ret_rows[side]
-                ? fingerprint(digest, ret_rows[side]->value.data, &ret_rows[side]->rev, err)
-                : fv_fail_memory(err);
-    }
-    return r;
+    if (!row)
+        return fv_fail_memory(err);
+    *ret_row = row;
+    return fingerprint(digest, row->value.data, &row->rev, err);
 }
 
 static int make_rows(flagver_txn *txn, const flagver_idmap_entry *entry,
@@ -136,10 +134,13 @@ static int make_rows(flagver_txn *txn, const flagver_idmap_entry *entry,
     const flagver_idmap_entry now = { entry->entity, entry->old_id, entry->new_id,
                                       fv_txn_began(txn) };
     struct fv_digest *digest = fv_txn_digester(txn);
+    enum fv_idmap_side side;
+    int r = digest ? 0 : fv_fail_memory(err);
 
-    return digest ? fv_idmap_rows(fv_txn_arena(txn), digest, fv_txn_source(txn)->tenant, &now,
-                                  ret_rows, err)
-                  : fv_fail_memory(err);
+    for (side = FV_IDMAP_OLD; r == 0 && side <= FV_IDMAP_NEW; side++)
+        r = fv_idmap_row(fv_txn_arena(txn), digest, side, fv_txn_source(txn)->tenant, &now,
+                         &ret_rows[side], err);
+    return r;
 }
 
 /* ---- one id ---- */
@@ -160,11 +161,12 @@ static int find(flagver_txn *txn, enum fv_idmap_side side, flagver_bytes key,
         return r;
     *ret_value = NULL;
     r = fv_txn_next(txn, cursor, &row, err);
-    if (r > 0 && !fv_idmap_read(&row.as.keyed, &text)) {
-        r = refuse_row(&row.as.keyed, err);
-    } else if (r > 0) {
-        *ret_value = fv_arena_string(fv_txn_arena(txn), text.other, strlen(text.other));
-        r = *ret_value ? 0 : fv_fail_memory(err);
+    if (r > 0) {
+        r = fv_idmap_read(&row.as.keyed, &text, err);
+        if (r == 0)
+            *ret_value = fv_arena_string(fv_txn_arena(txn), text.other, strlen(text.other));
+        if (r == 0 && !*ret_value)
+            r = fv_fail_memory(err);
     }
     fv_txn_end_scan(txn, cursor);
     return r;
@@ -535,6 +537,7 @@ int fv_idmap_remove(flagver_txn *txn, const char *entity, const char *old_id, fl
 
 /* ---- reading ---- */
 
+/* The other id, or "" where there is none. */
 static int read_one(struct fv_read *read, const flagver_query *query,
                     struct fv_idmap_text *ret_text, flagver_error *err)
 {
@@ -543,9 +546,9 @@ static int read_one(struct fv_read *read, const flagver_query *query,
 
     if (r == 0)
         r = fv_read_next(read, &row, err);
-    if (r > 0 && !fv_idmap_read(&row.as.keyed, ret_text))
-        return refuse_row(&row.as.keyed, err);
-    return r;
+    if (r == 0)
+        ret_text->other[0] = 0;
+    return r > 0 ? fv_idmap_read(&row.as.keyed, ret_text, err) : r;
 }
 
 int fv_idmap_get(const struct fv_tenancy *tenancy, enum fv_idmap_side side, const char *entity,
@@ -565,7 +568,7 @@ int fv_idmap_get(const struct fv_tenancy *tenancy, enum fv_idmap_side side, cons
     fv_read_end(&read);
     if (r < 0)
         return r;
-    if (r == 0)
+    if (!text.other[0])
         return refuse_absent(side, entity, id, err);
     strcpy(ret_id, text.other);
     return 0;
@@ -592,8 +595,9 @@ static int visit_rows(struct fv_read *read, const flagver_query *query,
     int r = fv_read_scan(read, query, err);
 
     while (r >= 0 && (r = fv_read_next(read, &row, err)) > 0) {
-        if (!fv_idmap_read(&row.as.keyed, &text))
-            return refuse_row(&row.as.keyed, err);
+        r = fv_idmap_read(&row.as.keyed, &text, err);
+        if (r < 0)
+            return r;
         entry.time = row.as.keyed.time;
         if (!visit(data, &entry))
             return 0;

@@ -59,13 +59,13 @@ struct fv_idmap_text {
     char id[FLAGVER_IDMAP_ID_SIZE], other[FLAGVER_IDMAP_ID_SIZE];
 };
 
-/* What a row of either side says; false: it is malformed. */
-bool fv_idmap_read(const flagver_keyed_row *row, struct fv_idmap_text *ret_text);
+/* What a row of either side says; FLAGVER_ECORRUPT: it is malformed. */
+int fv_idmap_read(const flagver_keyed_row *row, struct fv_idmap_text *ret_text, flagver_error *err);
 
-/* The two rows of a mapping, of the tenant; what they point to is in the arena. FLAGVER_ENOMEM. */
-int fv_idmap_rows(struct fv_arena *arena, struct fv_digest *digest, const char *tenant,
-                  const flagver_idmap_entry *entry, flagver_keyed_row *ret_rows[2],
-                  flagver_error *err);
+/* One of a mapping's two rows, of the tenant; what it points to is in the arena. FLAGVER_ENOMEM. */
+int fv_idmap_row(struct fv_arena *arena, struct fv_digest *digest, enum fv_idmap_side side,
+                 const char *tenant, const flagver_idmap_entry *entry, flagver_keyed_row **ret_row,
+                 flagver_error *err);
 
 /* Has the tenant any mapping? 1, 0, or an error. */
 int fv_idmap_is_there(struct fv_read *read, flagver_error *err);

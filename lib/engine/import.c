@@ -5,6 +5,7 @@
 
 #include "crypto/merkle.h"
 #include "engine/examine.h"
+#include "engine/idmap.h"
 #include "engine/lines.h"
 #include "engine/policies.h"
 #include "engine/transfer.h"
@@ -85,8 +86,7 @@ struct import {
     uint32_t in_force;        /* of the versions before; 0: none */
     flagver_version_row last; /* that one, as it is going to be */
 
-    int64_t
-        changed[FV_FORMS]; /* when records of a form did last; 0: there are none */
+    int64_t changed[FV_FORMS]; /* when records of a form did last; 0: there are none */
 
     struct fv_digest *digest;
     struct fv_frontier frontier; /* of the log so far */
@@ -164,6 +164,9 @@ static int begin(struct import *import, int mode, flagver_error *err)
     const flagver_query keys = { .kind = FLAGVER_QUERY_KEYED,
                                  .space = fv_bytes(FV_KEY_SPACE),
                                  .limit = 1 };
+    const flagver_query mappings = { .kind = FLAGVER_QUERY_KEYED,
+                                     .space = fv_idmap_space(FV_IDMAP_OLD),
+                                     .limit = 1 };
     struct fv_store *store = import->store;
     int r = FLAGVER_EBUSY, try;
 
@@ -175,6 +178,8 @@ static int begin(struct import *import, int mode, flagver_error *err)
         r = check_empty(import, &leaves, "records", err);
     if (r == 0)
         r = check_empty(import, &keys, "keys", err);
+    if (r == 0)
+        r = check_empty(import, &mappings, "mapped ids", err);
     return r;
 }
 
@@ -556,6 +561,25 @@ static int take_key(struct import *import, const flagver_keyed_row *key, flagver
     return add(import, &change, err);
 }
 
+static int take_mapping(struct import *import, const struct fv_transfer_mapping *mapping,
+                        flagver_error *err)
+{
+    const flagver_idmap_entry entry = { mapping->entity.data, mapping->old_id.data,
+                                        mapping->new_id.data, mapping->time };
+    flagver_change change = { .kind = FLAGVER_CHANGE_KEYED };
+    enum fv_idmap_side side;
+    flagver_keyed_row *row;
+    int r = 0;
+
+    for (side = FV_IDMAP_OLD; r == 0 && side <= FV_IDMAP_NEW; side++) {
+        r = fv_idmap_row(&import->batch, import->digest, side, import->tenant, &entry, &row, err);
+        change.row.keyed = row;
+        if (r == 0)
+            r = add(import, &change, err);
+    }
+    return r;
+}
+
 static int lock_log(struct import *import, flagver_error *err)
 {
     uint64_t size;
@@ -709,6 +733,8 @@ static int take(void *data, const struct fv_transfer *line, flagver_error *err)
         return take_tenant(import, line->as.tenant.name, err);
     case FV_TRANSFER_KEY:
         return take_key(import, &line->as.key, err);
+    case FV_TRANSFER_MAPPING:
+        return take_mapping(import, &line->as.mapping, err);
     case FV_TRANSFER_SERIES:
         return take_series(import, &line->as.series, err);
     case FV_TRANSFER_VERSION:

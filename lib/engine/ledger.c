@@ -285,29 +285,56 @@ static int lead(struct fv_ledger *ledger, enum fv_side side, struct fv_fence *re
     return r;
 }
 
-int fv_ledger_post(struct fv_ledger *ledger, struct fv_act *act, flagver_error *err)
+/* With the lock held. */
+static void append(struct fv_ledger *ledger, struct fv_act *act)
 {
-    flagver_error why;
-
     act->finished = false;
-    act->err = &why;
     act->next = NULL;
-    pthread_mutex_lock(&ledger->lock);
     if (ledger->last)
         ledger->last->next = act;
     else
         ledger->first = act;
     ledger->last = act;
-    while (!act->finished) {
-        if (ledger->leading)
+}
+
+static int first_failure(const struct fv_act *acts, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (acts[i].code < 0)
+            return acts[i].code;
+    }
+    return 0;
+}
+
+int fv_ledger_post_all(struct fv_ledger *ledger, struct fv_act *acts, size_t count,
+                       flagver_error *err)
+{
+    flagver_error why = { 0 };
+    int r;
+
+    pthread_mutex_lock(&ledger->lock);
+    for (size_t i = 0; i < count; i++) {
+        acts[i].err = &why;
+        append(ledger, &acts[i]);
+    }
+    for (size_t i = 0; i < count;) {
+        if (acts[i].finished)
+            i++;
+        else if (ledger->leading)
             pthread_cond_wait(&ledger->changed, &ledger->lock);
         else
-            lead(ledger, act->side, NULL, NULL);
+            lead(ledger, acts[i].side, NULL, NULL);
     }
     pthread_mutex_unlock(&ledger->lock);
-    if (act->code < 0 && err)
+    r = first_failure(acts, count);
+    if (r < 0 && err)
         *err = why;
-    return act->code;
+    return r;
+}
+
+int fv_ledger_post(struct fv_ledger *ledger, struct fv_act *act, flagver_error *err)
+{
+    return fv_ledger_post_all(ledger, act, 1, err);
 }
 
 int fv_ledger_flush(struct fv_ledger *ledger, flagver_error *err)

@@ -32,7 +32,7 @@ struct fv_act {
     int code;
     struct fv_fence fence; /* the authority's, as it was then */
     bool finished;         /* the ledger's own, like what follows */
-    flagver_error *err;
+    flagver_error *err;    /* or NULL */
     struct fv_act *next;
 };
 
@@ -89,6 +89,10 @@ void fv_ledger_dismiss(struct fv_ledger *ledger, enum fv_side authority, const c
 
 /* Carry out an act, in a transaction shared with others. Returns its code. */
 int fv_ledger_post(struct fv_ledger *ledger, struct fv_act *act, flagver_error *err);
+
+/* The same of several at once; the first error that there is. Each has its own code. */
+int fv_ledger_post_all(struct fv_ledger *ledger, struct fv_act *acts, size_t count,
+                       flagver_error *err);
 
 /* Remember one that nobody waits for. Without memory the entry stays, and is repaired. */
 void fv_ledger_note(struct fv_ledger *ledger, const struct fv_act *act);

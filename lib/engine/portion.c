@@ -9,6 +9,7 @@
 #include "engine/audit.h"
 #include "engine/mover.h"
 #include "engine/policies.h"
+#include "store/log.h"
 #include "store/request.h"
 #include "util/fail.h"
 
@@ -276,31 +277,19 @@ static int add_node(void *data, unsigned level, uint64_t number, const uint8_t h
                     flagver_error *err)
 {
     struct portion *portion = data;
-    flagver_change change = { .kind = FLAGVER_CHANGE_NODE };
-    flagver_node_row *row = fv_arena_allocate(&portion->mover.arena, sizeof *row);
+    flagver_change change;
 
-    if (!row)
+    if (!fv_log_node(&portion->mover.arena, portion->passage->tenant, level, number, hash, &change))
         return fv_fail_memory(err);
-    *row = (flagver_node_row){ .tenant = fv_bytes(portion->passage->tenant),
-                               .level = level,
-                               .index = number };
-    memcpy(row->hash, hash, sizeof row->hash);
-    change.row.node = row;
     return fv_mover_stage(&portion->mover, &change, err);
 }
 
 static int add_head(struct portion *portion, flagver_error *err)
 {
-    flagver_change change = { .kind = FLAGVER_CHANGE_HEAD };
-    flagver_log_row *row = fv_arena_allocate_zeroed(&portion->mover.arena, 1, sizeof *row);
-    uint8_t *bytes = fv_arena_allocate(&portion->mover.arena, FV_FRONTIER_BYTES);
+    flagver_change change;
 
-    if (!row || !bytes)
+    if (!fv_log_head(&portion->mover.arena, portion->passage->tenant, &portion->frontier, &change))
         return fv_fail_memory(err);
-    row->tenant = fv_bytes(portion->passage->tenant);
-    row->size = portion->frontier.size;
-    row->frontier = (flagver_bytes){ bytes, fv_frontier_encode(&portion->frontier, bytes) };
-    change.row.head = row;
     return fv_mover_stage(&portion->mover, &change, err);
 }
 

@@ -89,6 +89,7 @@ static void release(flagver_route *route)
         fv_ledger_close(&route->ledger);
     if (route->steering.name)
         fv_steering_close(&route->steering);
+    pthread_mutex_destroy(&route->working);
     fv_release(route->memory, route->name);
     fv_release(route->memory, route);
 }
@@ -144,6 +145,7 @@ int fv_route_open(flagver_client *client, const char *migration,
 
     if (!route)
         return fv_fail_memory(err);
+    pthread_mutex_init(&route->working, NULL);
     route->client = client;
     route->memory = memory;
     r = fill(route, migration, options, err);

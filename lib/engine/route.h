@@ -31,6 +31,9 @@ struct flagver_route {
     struct fv_pool *pool;        /* NULL: none */
     struct fv_steering steering; /* of a migration, like the next */
     struct fv_ledger ledger;
+    pthread_mutex_t working; /* one thread at a time takes steps */
+    char repaired_last[FLAGVER_ROUTE_KEY_LIMIT +
+                       1];                    /* under it: the search goes on behind this key */
     unsigned forks;                           /* of the process that has opened it */
     uint64_t id;                              /* what the ids of its operations begin with */
     atomic_uint_fast64_t randoms, operations; /* so far */
@@ -66,6 +69,17 @@ int fv_route_read(flagver_route *route, const struct fv_route_asked *asked,
                   flagver_route_result *result, flagver_error *err);
 int fv_route_write(flagver_route *route, const struct fv_route_asked *asked,
                    flagver_route_result *result, flagver_error *err);
+
+/* As flagver_route_step(), flagver_route_stage() and so on; checked, and with defaults. */
+int fv_route_step_once(flagver_route *route, int32_t budget_ms, flagver_route_progress *progress,
+                       flagver_error *err);
+int fv_route_stage(flagver_route *route, const flagver_actor *actor, int stage,
+                   const flagver_route_change *change, flagver_error *err);
+int fv_route_rollback(flagver_route *route, const flagver_actor *actor, const char *note,
+                      flagver_error *err);
+int fv_route_verify(flagver_route *route, const flagver_compare_options *options,
+                    bool (*visit)(void *data, const flagver_difference *difference), void *data,
+                    uint64_t *ret_compared, uint64_t *ret_differences, flagver_error *err);
 
 /* ---- between the files of a route ---- */
 

@@ -29,6 +29,8 @@ static const char *function_name(int operation)
         return "read";
     case FLAGVER_ROUTE_WRITE:
         return "write";
+    case FLAGVER_ROUTE_SCAN:
+        return "scan";
     default:
         return "remove";
     }
@@ -80,8 +82,53 @@ int fv_sink_key(flagver_sink *sink, const char *key)
     return 0;
 }
 
+static struct fv_found *next_found(flagver_sink *sink)
+{
+    size_t capacity = sink->found_capacity ? sink->found_capacity * 2 : 64;
+    struct fv_found *found;
+
+    if (sink->found_count < sink->found_capacity)
+        return &sink->found[sink->found_count];
+    found = realloc(sink->found, capacity * sizeof *found);
+    if (!found)
+        return NULL;
+    sink->found = found;
+    sink->found_capacity = capacity;
+    return &found[sink->found_count];
+}
+
+int fv_sink_row(flagver_sink *sink, const char *key, const void *value, size_t length)
+{
+    struct fv_found *found;
+    size_t key_size;
+
+    if (!key || fv_check_text("key", key, FLAGVER_ROUTE_KEY_LIMIT, NULL) < 0 ||
+        (!value && length > 0) || length > SIZE_MAX / 2)
+        return refuse(sink, FLAGVER_EINVAL);
+    if (sink->found_count > 0 && strcmp(sink->found[sink->found_count - 1].key, key) >= 0)
+        return refuse(sink, FLAGVER_EINVAL);
+    key_size = strlen(key) + 1;
+    found = next_found(sink);
+    if (found)
+        found->key = malloc(key_size + length + 1);
+    if (!found || !found->key)
+        return refuse(sink, FLAGVER_ENOMEM);
+
+    memcpy(found->key, key, key_size);
+    found->value = found->key + key_size;
+    found->length = length;
+    if (length > 0)
+        memcpy(found->value, value, length);
+    found->value[length] = '\0';
+    sink->found_count++;
+    return 0;
+}
+
 void fv_side_clear(struct fv_side_call *call)
 {
+    for (size_t i = 0; i < call->sink.found_count; i++)
+        free(call->sink.found[i].key);
+    free(call->sink.found);
     free(call->sink.value);
     free(call->sink.key);
     call->sink = (flagver_sink){ 0 };
@@ -99,6 +146,9 @@ static int call_function(struct fv_side_call *call)
     case FLAGVER_ROUTE_WRITE:
         return side->write(side->data, &call->asked, call->value, call->length, &call->sink,
                            call->error);
+    case FLAGVER_ROUTE_SCAN:
+        return side->scan(side->data, &call->asked, call->after, call->limit, &call->sink,
+                          call->error);
     default:
         return side->remove(side->data, &call->asked, call->error);
     }
@@ -110,13 +160,24 @@ static int nonsense(struct fv_side_call *call, const char *what)
                    function_name(call->asked.operation), what);
 }
 
+static bool goes_back(const struct fv_side_call *call)
+{
+    return call->sink.found_count > 0 && strcmp(call->sink.found[0].key, call->after) <= 0;
+}
+
 /* What the function should have given, and did not. */
 static int check_gift(struct fv_side_call *call)
 {
+    bool scans = call->asked.operation == FLAGVER_ROUTE_SCAN;
+
     if (call->sink.failed == FLAGVER_ENOMEM)
         return fv_fail_memory(call->error);
     if (call->sink.failed != 0)
-        return nonsense(call, "gave a key or value that is none");
+        return nonsense(call, "gave a key or value that is none, or keys that do not rise");
+    if (scans && goes_back(call))
+        return nonsense(call, "gave a key that does not come after the one it was to go on from");
+    if (scans && call->sink.found_count == 0 && !call->sink.ended)
+        return nonsense(call, "gave no record, and did not say that there are no more");
     if (call->asked.operation == FLAGVER_ROUTE_READ && !call->sink.value)
         return nonsense(call, "returned 0 without a value");
     if (call->asked.operation == FLAGVER_ROUTE_WRITE && !call->asked.key && !call->sink.key)

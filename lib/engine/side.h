@@ -6,16 +6,27 @@
 
 #include "flagver/route.h"
 
+/* A record that a scan has found; key and value lie behind one another, each with a NUL. */
+struct fv_found {
+    char *key; /* malloc, with the value in it */
+    char *value;
+    size_t length;
+};
+
 struct flagver_sink {
     char *value; /* malloc */
     size_t length;
-    char *key;  /* malloc */
+    char *key;              /* malloc */
+    struct fv_found *found; /* malloc */
+    size_t found_count, found_capacity;
+    bool ended; /* there is nothing behind them */
     int failed; /* 0, or the error of a call on the sink that the function did not pass on */
 };
 
 /* As flagver_sink_value() and flagver_sink_key(). */
 int fv_sink_value(flagver_sink *sink, const void *value, size_t length);
 int fv_sink_key(flagver_sink *sink, const char *key);
+int fv_sink_row(flagver_sink *sink, const char *key, const void *value, size_t length);
 
 /* One call and what came of it. */
 struct fv_side_call {
@@ -23,6 +34,8 @@ struct fv_side_call {
     flagver_side_call asked;
     const void *value; /* of a write */
     size_t length;
+    const char *after; /* of a scan, like the next */
+    uint32_t limit;
 
     int code; /* 0 or the error */
     int64_t latency_ns;

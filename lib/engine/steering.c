@@ -255,6 +255,29 @@ int fv_steering_backlog(struct fv_steering *steering, enum fv_side side, flagver
     return find_row(steering, side, FV_SPACE_DIRTY, any_row, NULL, err);
 }
 
+int fv_steering_waits(struct fv_steering *steering, const char *key, flagver_error *err)
+{
+    struct fv_tenancy tenancy;
+    struct fv_row_key row_key;
+    flagver_keyed_row row;
+    struct fv_read read;
+    struct fv_view view;
+    int r;
+
+    r = fv_steering_look(steering, &view, err);
+    if (r == 0)
+        r = fv_client_tenancy(steering->homes[fv_view_authority(&view)], &tenancy, err);
+    if (r < 0)
+        return r;
+    fv_row_key(steering->name, key, strlen(key), &row_key);
+    r = fv_read_begin(&read, tenancy.store, tenancy.tenant, err);
+    if (r == 0)
+        r = read_row(&read, FV_SPACE_DIRTY, &row_key, &row, err);
+    fv_read_end(&read);
+    fv_store_release(tenancy.store);
+    return r < 0 ? r : row.rev != 0;
+}
+
 /* A lease that cannot be read is waited for. */
 static bool waits(const flagver_keyed_row *row, const struct fv_fence *fence)
 {
@@ -264,6 +287,18 @@ static bool waits(const flagver_keyed_row *row, const struct fv_fence *fence)
            fv_lease_waits(&lease, fence, now_us());
 }
 
+int fv_steering_wait_for_routers(struct fv_steering *steering, enum fv_side authority,
+                                 const struct fv_fence *fence, flagver_error *err)
+{
+    int r;
+
+    r = find_row(steering, authority, FV_SPACE_LEASE, waits, fence, err);
+    if (r > 0)
+        return fv_fail(err, FLAGVER_EBUSY, "%s: a router has not seen the change yet",
+                       steering->name);
+    return r;
+}
+
 /* What must be over before a side becomes the authority, seen after the fences. */
 static int check_grant(struct fv_steering *steering, const struct fv_view *view,
                        const struct fv_step *step, flagver_error *err)
@@ -271,12 +306,9 @@ static int check_grant(struct fv_steering *steering, const struct fv_view *view,
     enum fv_side frozen = fv_side_other(step->side);
     int r;
 
-    r = find_row(steering, frozen, FV_SPACE_LEASE, waits, &view->fences[frozen], err);
+    r = fv_steering_wait_for_routers(steering, frozen, &view->fences[frozen], err);
     if (r < 0)
         return r;
-    if (r > 0)
-        return fv_fail(err, FLAGVER_EBUSY, "%s: a router has not seen the change yet",
-                       steering->name);
     r = fv_steering_backlog(steering, frozen, err);
     if (r > 0)
         return fv_fail(err, FLAGVER_EBUSY, "%s: keys are waiting to be repaired", steering->name);

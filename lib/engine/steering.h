@@ -102,8 +102,15 @@ int fv_steering_hold(const struct fv_steering *steering, flagver_txn *txn, enum 
                      bool shared, flagver_keyed_row *ret_row, struct fv_fence *ret_fence,
                      flagver_error *err);
 
+/* FLAGVER_EBUSY: a router with a lease in the home of the authority has not seen this fence of its. */
+int fv_steering_wait_for_routers(struct fv_steering *steering, enum fv_side authority,
+                                 const struct fv_fence *fence, flagver_error *err);
+
 /* Entries of the ledger in the home of the authority: is there any? 1 or 0. */
 int fv_steering_backlog(struct fv_steering *steering, enum fv_side side, flagver_error *err);
+
+/* Does this key wait to be repaired? 1 or 0. */
+int fv_steering_waits(struct fv_steering *steering, const char *key, flagver_error *err);
 
 /* ---- evidence ---- */
 

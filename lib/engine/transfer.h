@@ -22,7 +22,10 @@ int fv_export_store(struct fv_store *store, const char *tenant, const char *path
 /* Is the file a sound and complete export? As fv_import(), which asks this first. */
 int fv_export_check(const char *path, flagver_error *err);
 
-/* Adds the names of all tenants that have a series or a leaf, in their order. */
+/*
+ * Adds the names of all tenants that have a series or a leaf, in their order; also the default tenant
+ * of which there are but ids.
+ */
 int fv_tenants_list(struct fv_store *store, struct fv_map *names, flagver_error *err);
 
 #endif

@@ -1,0 +1,354 @@
+#define _POSIX_C_SOURCE 200809L /* clock_gettime() */
+
+#include "engine/route_copy.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "engine/route_write.h"
+#include "util/fail.h"
+
+/*
+ * How far the copying has come, in a keyed row of the control store ("route.copy", by the name of the
+ * migration), so that it goes on after a crash, and one process at a time is at it.
+ */
+#define SPACE_COPY "route.copy"
+#define LEASE_US 30000000
+#define ROWS_AT_ONCE 500
+
+struct progress {
+    uint64_t epoch; /* of the authority when it began; 0: never */
+    bool done;
+    flagver_id holder;
+    int64_t until; /* the holder's for so long, µs */
+    char after[FLAGVER_ROUTE_KEY_LIMIT + 1];
+};
+
+static int64_t now_us(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* ---- the row ---- */
+
+/* One format of this library alone: the struct's members in this order, in big-endian bytes. */
+#define HEAD_BYTES (1 + 8 + 1 + 16 + 8)
+#define FORM 1
+
+static void put64(uint8_t *at, uint64_t number)
+{
+    for (int i = 7; i >= 0; i--, number >>= 8)
+        at[i] = (uint8_t)number;
+}
+
+static uint64_t get64(const uint8_t *at)
+{
+    uint64_t number = 0;
+
+    for (int i = 0; i < 8; i++)
+        number = number << 8 | at[i];
+    return number;
+}
+
+static size_t encode(const struct progress *progress, uint8_t *out)
+{
+    size_t length = strlen(progress->after);
+
+    out[0] = FORM;
+    put64(out + 1, progress->epoch);
+    out[9] = progress->done;
+    memcpy(out + 10, progress->holder.bytes, 16);
+    put64(out + 26, (uint64_t)progress->until);
+    memcpy(out + HEAD_BYTES, progress->after, length);
+    return HEAD_BYTES + length;
+}
+
+static int decode(const flagver_bytes *value, struct progress *ret_progress, flagver_error *err)
+{
+    const uint8_t *in = value->data;
+    size_t length = value->length - HEAD_BYTES;
+
+    if (value->length < HEAD_BYTES || in[0] != FORM || length > FLAGVER_ROUTE_KEY_LIMIT)
+        return fv_fail(err, FLAGVER_ECORRUPT, "the progress of a copy cannot be read");
+    *ret_progress = (struct progress){ .epoch = get64(in + 1),
+                                       .done = in[9] != 0,
+                                       .until = (int64_t)get64(in + 26) };
+    memcpy(ret_progress->holder.bytes, in + 10, 16);
+    memcpy(ret_progress->after, in + HEAD_BYTES, length);
+    return 0;
+}
+
+struct turn {
+    flagver_route *route;
+    const struct fv_fence *authority;
+    struct progress progress;
+    bool taken;
+    bool done; /* with `taken`: the chunk was the last */
+    const char *after;
+};
+
+static int get_progress(struct turn *turn, flagver_txn *txn, flagver_keyed_row *ret_row,
+                        flagver_error *err)
+{
+    struct fv_row_key key;
+    int r;
+
+    fv_row_key(turn->route->name, NULL, 0, &key);
+    turn->progress = (struct progress){ 0 };
+    r = fv_txn_keyed_get(txn, SPACE_COPY, fv_row_key_bytes(&key), ret_row, err);
+    if (r < 0 || ret_row->rev == 0)
+        return r;
+    return decode(&ret_row->value, &turn->progress, err);
+}
+
+static int put_progress(struct turn *turn, flagver_txn *txn, flagver_keyed_row *row,
+                        flagver_error *err)
+{
+    uint8_t bytes[HEAD_BYTES + FLAGVER_ROUTE_KEY_LIMIT];
+
+    return fv_txn_keyed_put(txn, row, (flagver_bytes){ bytes, encode(&turn->progress, bytes) },
+                            err);
+}
+
+static bool is_mine(const struct turn *turn)
+{
+    return memcmp(&turn->progress.holder, &turn->route->ledger.router, sizeof(flagver_id)) == 0;
+}
+
+/* What was copied in an earlier period does not count. */
+static int take_turn(void *data, flagver_txn *txn, flagver_error *err)
+{
+    struct turn *turn = data;
+    flagver_keyed_row row;
+    int r;
+
+    r = get_progress(turn, txn, &row, err);
+    if (r < 0)
+        return r;
+    if (!fv_fence_gate_holds(turn->authority, turn->progress.epoch))
+        turn->progress = (struct progress){ .epoch = turn->authority->epoch };
+    turn->taken = !turn->progress.done && (is_mine(turn) || turn->progress.until < now_us());
+    if (!turn->taken)
+        return 0;
+    turn->progress.holder = turn->route->ledger.router;
+    turn->progress.until = now_us() + LEASE_US;
+    return put_progress(turn, txn, &row, err);
+}
+
+/* Only who still has the turn: another one may have begun anew. */
+static int end_turn(void *data, flagver_txn *txn, flagver_error *err)
+{
+    struct turn *turn = data;
+    uint64_t epoch = turn->progress.epoch;
+    flagver_keyed_row row;
+    int r;
+
+    r = get_progress(turn, txn, &row, err);
+    if (r < 0)
+        return r;
+    if (!is_mine(turn) || turn->progress.epoch != epoch)
+        return fv_fail(err, FLAGVER_ESTATE, "%s: another process is copying", turn->route->name);
+    turn->progress.done = turn->done;
+    turn->progress.until = now_us() + LEASE_US;
+    memcpy(turn->progress.after, turn->after, strlen(turn->after) + 1);
+    return put_progress(turn, txn, &row, err);
+}
+
+static int on_control(flagver_route *route,
+                      int (*run)(void *data, flagver_txn *txn, flagver_error *err), void *data,
+                      flagver_error *err)
+{
+    const flagver_actor actor = { .size = sizeof actor, .id = "flagver.route" };
+    struct fv_txn_source source;
+    int r;
+
+    r = fv_client_source(route->client, &source, err);
+    if (r < 0)
+        return r;
+    r = fv_txn_run(&source, &actor, NULL, run, data, err);
+    fv_store_release(source.store);
+    return r;
+}
+
+/* ---- a chunk ---- */
+
+struct chunk {
+    flagver_route *route;
+    enum fv_side authority;
+    const char *after;
+    struct fv_side_call call;    /* the scan, with what it has found */
+    struct fv_version *versions; /* of enlisted sides: by place in that */
+};
+
+static int scan(struct chunk *chunk, flagver_txn *txn, flagver_error *err)
+{
+    fv_side_clear(&chunk->call);
+    chunk->call = (struct fv_side_call){ .asked = { .operation = FLAGVER_ROUTE_SCAN },
+                                         .after = chunk->after,
+                                         .limit = ROWS_AT_ONCE };
+    return fv_route_call(chunk->route, chunk->authority, &chunk->call, txn, err);
+}
+
+/* Records and the versions of their keys, of one moment. */
+static int scan_versioned(void *data, flagver_txn *txn, flagver_error *err)
+{
+    struct chunk *chunk = data;
+    struct fv_keyed_version stored;
+    flagver_keyed_row row;
+    struct fv_fence fence;
+    int r;
+
+    r = fv_steering_hold(&chunk->route->steering, txn, chunk->authority, true, &row, &fence, err);
+    if (r == 0)
+        r = scan(chunk, txn, err);
+    if (r < 0)
+        return r;
+    free(chunk->versions);
+    chunk->versions = calloc(chunk->call.sink.found_count + 1, sizeof *chunk->versions);
+    if (!chunk->versions)
+        return fv_fail_memory(err);
+    for (size_t i = 0; r == 0 && i < chunk->call.sink.found_count; i++) {
+        r = fv_key_row_get(&chunk->route->steering, txn, chunk->authority,
+                           chunk->call.sink.found[i].key, &stored, err);
+        chunk->versions[i] = fv_version_since(stored.key.version, &fence);
+    }
+    return r;
+}
+
+static int write_row(struct chunk *chunk, size_t i, flagver_txn *txn, flagver_error *err)
+{
+    enum fv_side other = fv_side_other(chunk->authority);
+    const struct fv_found *found = &chunk->call.sink.found[i];
+    struct fv_side_call call = { .asked = { .operation = FLAGVER_ROUTE_WRITE, .key = found->key },
+                                 .value = found->value,
+                                 .length = found->length };
+    struct fv_keyed_version stored;
+    int r;
+
+    r = fv_key_row_get(&chunk->route->steering, txn, other, found->key, &stored, err);
+    if (r < 0 || !fv_version_applies(chunk->versions[i], stored.key.version))
+        return r;
+    r = fv_route_call(chunk->route, other, &call, txn, err);
+    fv_side_clear(&call);
+    if (r < 0)
+        return r;
+    stored.key = (struct fv_key_row){ chunk->versions[i], false };
+    return fv_key_row_put(txn, &stored, err);
+}
+
+static int write_rows(void *data, flagver_txn *txn, flagver_error *err)
+{
+    struct chunk *chunk = data;
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < chunk->call.sink.found_count; i++)
+        r = write_row(chunk, i, txn, err);
+    return r;
+}
+
+static int copy_guarded(struct chunk *chunk, flagver_error *err)
+{
+    struct fv_steering *steering = &chunk->route->steering;
+    int r;
+
+    r = fv_steering_run(steering, chunk->authority, scan_versioned, chunk, err);
+    return r < 0
+               ? r
+               : fv_steering_run(steering, fv_side_other(chunk->authority), write_rows, chunk, err);
+}
+
+/* Nothing guards the other side: each record is an operation of its own, which reads it anew. */
+static int copy_entered(struct chunk *chunk, struct fv_act *acts, flagver_error *err)
+{
+    size_t count = chunk->call.sink.found_count;
+    struct fv_ledger *ledger = &chunk->route->ledger;
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        const char *key = chunk->call.sink.found[i].key;
+
+        acts[i] = (struct fv_act){ .kind = FV_ACT_ENTER, .side = chunk->authority };
+        memcpy(acts[i].key, key, strlen(key) + 1);
+        r = fv_ledger_operation(ledger, &acts[i].operation, err);
+    }
+    if (r == 0)
+        r = fv_ledger_post_all(ledger, acts, count, err);
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        acts[i].ok = fv_route_carry(chunk->route, chunk->authority, acts[i].key, err) == 0;
+        acts[i].kind = FV_ACT_LEAVE;
+        fv_ledger_note(ledger, &acts[i]);
+    }
+    return r;
+}
+
+static int copy_alone(struct chunk *chunk, flagver_error *err)
+{
+    struct fv_act *acts;
+    int r;
+
+    r = scan(chunk, NULL, err);
+    if (r < 0)
+        return r;
+    acts = calloc(chunk->call.sink.found_count + 1, sizeof *acts);
+    r = acts ? copy_entered(chunk, acts, err) : fv_fail_memory(err);
+    free(acts);
+    return r;
+}
+
+/* ---- the whole ---- */
+
+static void note_whole(void *data, struct fv_evidence *evidence)
+{
+    const struct turn *turn = data;
+
+    if (evidence->whole_epoch < turn->progress.epoch)
+        evidence->whole_epoch = turn->progress.epoch;
+}
+
+static int copy_chunk(struct turn *turn, struct chunk *chunk, flagver_error *err)
+{
+    const flagver_sink *found = &chunk->call.sink;
+    char after[FLAGVER_ROUTE_KEY_LIMIT + 1];
+    int r;
+
+    chunk->after = memcpy(after, turn->progress.after, sizeof after);
+    r = fv_route_is_guarded(turn->route) ? copy_guarded(chunk, err) : copy_alone(chunk, err);
+    if (r < 0)
+        return r;
+    turn->after = found->found_count ? found->found[found->found_count - 1].key : after;
+    turn->done = found->ended;
+    r = on_control(turn->route, end_turn, turn, err);
+    if (r == 0 && turn->done)
+        r = fv_steering_note(&turn->route->steering, note_whole, turn, err);
+    return r;
+}
+
+int fv_route_copy(flagver_route *route, const struct fv_view *view, uint64_t *copied,
+                  flagver_error *err)
+{
+    enum fv_side authority = fv_view_authority(view);
+    struct turn turn = { .route = route, .authority = &view->fences[authority] };
+    struct chunk chunk = { .route = route, .authority = authority };
+    int r;
+
+    if (!route->sides[authority].scan)
+        return fv_fail(err, FLAGVER_EINVAL, "options.%s_side.scan is NULL",
+                       fv_side_name((int)authority));
+    r = fv_steering_wait_for_routers(&route->steering, authority, turn.authority, err);
+    if (r == 0)
+        r = on_control(route, take_turn, &turn, err);
+    if (r < 0 || turn.progress.done)
+        return r;
+    if (!turn.taken)
+        return fv_fail(err, FLAGVER_EBUSY, "%s: another process is copying", route->name);
+
+    r = copy_chunk(&turn, &chunk, err);
+    *copied += r == 0 ? chunk.call.sink.found_count : 0;
+    fv_side_clear(&chunk.call);
+    free(chunk.versions);
+    return r < 0 ? r : !turn.done;
+}

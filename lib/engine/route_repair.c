@@ -1,0 +1,436 @@
+#define _POSIX_C_SOURCE 200809L /* strdup(), clock_gettime() */
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "engine/route_copy.h"
+#include "engine/route_write.h"
+#include "util/fail.h"
+
+/* ---- what a side has ---- */
+
+void fv_side_record_clear(struct fv_side_record *record)
+{
+    free(record->key);
+    free(record->value);
+    *record = (struct fv_side_record){ 0 };
+}
+
+int fv_route_call(flagver_route *route, enum fv_side side, struct fv_side_call *call,
+                  flagver_txn *txn, flagver_error *err)
+{
+    flagver_error why;
+
+    call->side = &route->sides[side];
+    call->asked.side = (int32_t)side;
+    call->asked.txn = txn;
+    if (!call->asked.operation_id)
+        call->asked.operation_id = "";
+    call->error = err ? err : &why;
+    fv_side_run(call);
+    return call->code;
+}
+
+struct fetching {
+    flagver_route *route;
+    enum fv_side side;
+    const char *key;
+    struct fv_side_record *record;
+    int code; /* of the side's function */
+};
+
+static int fetch(struct fetching *fetching, flagver_txn *txn, flagver_error *err)
+{
+    struct fv_side_call call = { .asked = { .operation = FLAGVER_ROUTE_READ,
+                                            .key = fetching->key } };
+    int r;
+
+    r = fv_route_call(fetching->route, fetching->side, &call, txn, err);
+    fetching->code = r;
+    if (r < 0)
+        return r == FLAGVER_ENOTFOUND ? 0 : r;
+    fetching->record->value = call.sink.value;
+    fetching->record->length = call.sink.length;
+    call.sink.value = NULL;
+    fv_side_clear(&call);
+    return 0;
+}
+
+/* The record and the version of its key, of one moment. */
+static int fetch_versioned(void *data, flagver_txn *txn, flagver_error *err)
+{
+    struct fetching *fetching = data;
+    struct fv_keyed_version stored;
+    flagver_keyed_row row;
+    struct fv_fence fence;
+    int r;
+
+    free(fetching->record->value);
+    fetching->record->value = NULL;
+    r = fv_steering_hold(&fetching->route->steering, txn, fetching->side, true, &row, &fence, err);
+    if (r == 0)
+        r = fetch(fetching, txn, err);
+    if (r == 0)
+        r = fv_key_row_get(&fetching->route->steering, txn, fetching->side, fetching->key, &stored,
+                           err);
+    if (r == 0)
+        fetching->record->version = fv_version_since(stored.key.version, &fence);
+    return r;
+}
+
+int fv_route_fetch(flagver_route *route, enum fv_side side, const char *key,
+                   struct fv_side_record *ret_record, flagver_error *err)
+{
+    struct fetching fetching = { .route = route, .side = side, .key = key, .record = ret_record };
+    int r;
+
+    *ret_record = (struct fv_side_record){ .key = strdup(key) };
+    if (!ret_record->key)
+        return fv_fail_memory(err);
+    r = !route->by_flag && route->steering.enlisted[side]
+            ? fv_steering_run(&route->steering, side, fetch_versioned, &fetching, err)
+            : fetch(&fetching, NULL, err);
+    if (r < 0)
+        fv_side_record_clear(ret_record);
+    return r;
+}
+
+/* ---- what a side gets ---- */
+
+struct bringing {
+    flagver_route *route;
+    enum fv_side side;
+    const struct fv_side_record *record;
+    bool versioned; /* only what is newer than what is there */
+    const char *operation_id;
+};
+
+static int bring(void *data, flagver_txn *txn, flagver_error *err)
+{
+    const struct bringing *bringing = data;
+    const struct fv_side_record *record = bringing->record;
+    struct fv_side_call call = { .asked = { .operation = record->value ? FLAGVER_ROUTE_WRITE
+                                                                       : FLAGVER_ROUTE_REMOVE,
+                                            .key = record->key,
+                                            .operation_id = bringing->operation_id },
+                                 .value = record->value,
+                                 .length = record->length };
+    struct fv_keyed_version stored;
+    int r;
+
+    if (!record->value && !bringing->route->sides[bringing->side].remove)
+        return fv_fail(err, FLAGVER_EINVAL, "options.%s_side.remove is NULL",
+                       fv_side_name((int)bringing->side));
+    if (bringing->versioned) {
+        r = fv_key_row_get(&bringing->route->steering, txn, bringing->side, record->key, &stored,
+                           err);
+        if (r < 0 || !fv_version_applies(record->version, stored.key.version))
+            return r;
+    }
+    r = fv_route_call(bringing->route, bringing->side, &call, txn, err);
+    fv_side_clear(&call);
+    if (r < 0 || !bringing->versioned)
+        return r;
+    stored.key = (struct fv_key_row){ record->version, record->value == NULL };
+    return fv_key_row_put(txn, &stored, err);
+}
+
+static int bring_over(struct bringing *bringing, flagver_error *err)
+{
+    const struct fv_steering *steering = &bringing->route->steering;
+
+    return steering->enlisted[bringing->side]
+               ? fv_steering_run(&bringing->route->steering, bringing->side, bring, bringing, err)
+               : bring(bringing, NULL, err);
+}
+
+/* ---- a key ---- */
+
+bool fv_route_is_guarded(const flagver_route *route)
+{
+    return route->steering.enlisted[FV_OLD] && route->steering.enlisted[FV_NEW];
+}
+
+static int copy_key(flagver_route *route, enum fv_side authority, const char *key,
+                    struct fv_version *ret_version, flagver_error *err)
+{
+    struct fv_side_record record;
+    struct bringing bringing = { .route = route,
+                                 .side = fv_side_other(authority),
+                                 .record = &record,
+                                 .versioned = fv_route_is_guarded(route) };
+    int r;
+
+    r = fv_route_fetch(route, authority, key, &record, err);
+    if (r < 0)
+        return r;
+    r = bring_over(&bringing, err);
+    *ret_version = record.version;
+    fv_side_record_clear(&record);
+    return r;
+}
+
+int fv_route_carry(flagver_route *route, enum fv_side authority, const char *key,
+                   flagver_error *err)
+{
+    struct fv_version version;
+
+    return copy_key(route, authority, key, &version, err);
+}
+
+/* Nothing guards the other side: the repair is an operation like others, that others may overlap. */
+static int repair_alone(flagver_route *route, struct fv_act *act, flagver_error *err)
+{
+    struct fv_version version;
+    int r;
+
+    act->kind = FV_ACT_REPAIR;
+    r = fv_ledger_operation(&route->ledger, &act->operation, err);
+    if (r == 0)
+        r = fv_ledger_post(&route->ledger, act, err);
+    if (r < 0 || act->done)
+        return r;
+
+    r = copy_key(route, act->side, act->key, &version, err);
+    act->kind = FV_ACT_LEAVE;
+    act->ok = r == 0;
+    fv_ledger_note(&route->ledger, act);
+    return r < 0 ? r : 1;
+}
+
+int fv_route_repair(flagver_route *route, enum fv_side authority, const char *key,
+                    flagver_error *err)
+{
+    struct fv_act act = { .side = authority };
+    int r;
+
+    memcpy(act.key, key, strlen(key) + 1);
+    if (!fv_route_is_guarded(route))
+        return repair_alone(route, &act, err);
+
+    r = copy_key(route, authority, key, &act.version, err);
+    if (r < 0)
+        return r;
+    act.kind = FV_ACT_SETTLE;
+    fv_ledger_note(&route->ledger, &act);
+    return 1;
+}
+
+/* ---- a key whose sides differ, and nobody knows why ---- */
+
+struct amending {
+    flagver_route *route;
+    enum fv_side authority;
+    const char *key;
+};
+
+/* A new version of what the authority has, which is owed: then it is newer than what is there. */
+static int owe_again(void *data, flagver_txn *txn, flagver_error *err)
+{
+    const struct amending *amending = data;
+    flagver_route *route = amending->route;
+    struct fv_keyed_version stored;
+    struct fv_entry entry;
+    flagver_keyed_row row;
+    struct fv_fence fence;
+    int r;
+
+    r = fv_steering_hold(&route->steering, txn, amending->authority, true, &row, &fence, err);
+    if (r == 0)
+        r = fv_key_row_get(&route->steering, txn, amending->authority, amending->key, &stored, err);
+    if (r == 0)
+        r = fv_version_next(fv_version_since(stored.key.version, &fence), &fence,
+                            &stored.key.version, err);
+    if (r == 0)
+        r = fv_key_row_put(txn, &stored, err);
+    if (r == 0)
+        r = fv_entry_get(txn, route->name, amending->key, &row, &entry, err);
+    if (r < 0)
+        return r;
+    fv_entry_owe(&entry, stored.key.version, fv_txn_began(txn));
+    return fv_entry_put(txn, &row, &entry, err);
+}
+
+static int amend_alone(flagver_route *route, enum fv_side authority, const char *key,
+                       flagver_error *err)
+{
+    struct fv_act act = { .kind = FV_ACT_ENTER, .side = authority };
+    int r;
+
+    memcpy(act.key, key, strlen(key) + 1);
+    r = fv_ledger_operation(&route->ledger, &act.operation, err);
+    if (r == 0)
+        r = fv_ledger_post(&route->ledger, &act, err);
+    if (r < 0)
+        return r;
+    r = fv_route_carry(route, authority, key, err);
+    act.kind = FV_ACT_LEAVE;
+    act.ok = r == 0;
+    fv_ledger_note(&route->ledger, &act);
+    return r;
+}
+
+int fv_route_amend(flagver_route *route, const char *key, flagver_error *err)
+{
+    struct amending amending = { .route = route, .key = key };
+    struct fv_view view;
+    int r;
+
+    r = fv_steering_look(&route->steering, &view, err);
+    if (r < 0)
+        return r;
+    amending.authority = fv_view_authority(&view);
+    if (!fv_stage_write(view.fences[amending.authority].stage).both)
+        return fv_fail(err, FLAGVER_ESTATE, "%s: only one side is written in stage %s", route->name,
+                       fv_stage_name(view.fences[amending.authority].stage));
+    if (!fv_route_is_guarded(route))
+        return amend_alone(route, amending.authority, key, err);
+    r = fv_steering_run(&route->steering, amending.authority, owe_again, &amending, err);
+    if (r == 0)
+        r = fv_route_repair(route, amending.authority, key, err);
+    return r < 0 ? r : 0;
+}
+
+/* ---- all keys that wait ---- */
+
+#define KEYS_AT_ONCE 64
+#define COUNTED 10000
+#define PAUSE_US 100000 /* before a key that has failed is tried again, doubled each time */
+#define LONGEST_PAUSE_US 60000000
+
+static int64_t now_us(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* Where the search for keys to repair goes on, so that those which fail are not in the way of others. */
+static void go_on_after(flagver_route *route, const char *key)
+{
+    memcpy(route->repaired_last, key, strlen(key) + 1);
+}
+
+struct waiting {
+    char keys[KEYS_AT_ONCE][FLAGVER_ROUTE_KEY_LIMIT + 1]; /* to be repaired now */
+    size_t key_count;
+    uint64_t count;
+    int64_t oldest; /* µs; 0: none */
+};
+
+static bool is_ripe(const struct fv_entry *entry, int64_t changed, int64_t now)
+{
+    int64_t pause = entry->failures > 9 ? LONGEST_PAUSE_US : (int64_t)PAUSE_US << entry->failures;
+
+    return fv_entry_repairable(entry, now) && (entry->failures == 0 || now - changed >= pause);
+}
+
+static void look_at(struct waiting *waiting, const flagver_keyed_row *row, size_t prefix,
+                    int64_t now)
+{
+    struct fv_entry entry;
+    size_t length = row->key.length - prefix;
+
+    waiting->count++;
+    if (fv_entry_decode(row->value.data, row->value.length, &entry, NULL) < 0)
+        return;
+    if (waiting->oldest == 0 || entry.since < waiting->oldest)
+        waiting->oldest = entry.since;
+    if (waiting->key_count < KEYS_AT_ONCE && length <= FLAGVER_ROUTE_KEY_LIMIT &&
+        is_ripe(&entry, row->time, now)) {
+        memcpy(waiting->keys[waiting->key_count], (const char *)row->key.data + prefix, length);
+        waiting->keys[waiting->key_count++][length] = '\0';
+    }
+}
+
+static int search(struct fv_read *read, const flagver_query *query, struct waiting *waiting,
+                  size_t prefix, flagver_error *err)
+{
+    int64_t now = now_us();
+    flagver_row row;
+    int r;
+
+    r = fv_read_scan(read, query, err);
+    while (r == 0 && (r = fv_read_next(read, &row, err)) > 0) {
+        look_at(waiting, &row.as.keyed, prefix, now);
+        r = 0;
+    }
+    return r;
+}
+
+static int find_waiting(flagver_route *route, enum fv_side authority, struct waiting *waiting,
+                        flagver_error *err)
+{
+    struct fv_row_key prefix, after;
+    flagver_query query = { .kind = FLAGVER_QUERY_KEYED,
+                            .space = fv_bytes(FV_SPACE_DIRTY),
+                            .prefix = 1,
+                            .limit = COUNTED };
+    struct fv_tenancy tenancy;
+    struct fv_read read;
+    int r;
+
+    *waiting = (struct waiting){ 0 };
+    fv_row_key(route->name, "", 0, &prefix);
+    query.subject = fv_row_key_bytes(&prefix);
+    fv_row_key(route->name, route->repaired_last, strlen(route->repaired_last), &after);
+    query.after = fv_row_key_bytes(&after);
+    r = fv_client_tenancy(route->steering.homes[authority], &tenancy, err);
+    if (r < 0)
+        return r;
+    r = fv_read_begin(&read, tenancy.store, tenancy.tenant, err);
+    if (r == 0)
+        r = search(&read, &query, waiting, prefix.length, err);
+    if (r == 0 && route->repaired_last[0] && waiting->count < COUNTED) {
+        waiting->count = 0; /* once more, from the first on */
+        query.after = fv_bytes(NULL);
+        r = search(&read, &query, waiting, prefix.length, err);
+    }
+    fv_read_end(&read);
+    fv_store_release(tenancy.store);
+    return r;
+}
+
+/* One key that cannot be repaired does not keep the others from it. */
+static int repair_found(flagver_route *route, enum fv_side authority, const struct waiting *waiting,
+                        int64_t deadline, flagver_route_progress *progress)
+{
+    int done = 0;
+
+    for (size_t i = 0; i < waiting->key_count && fv_monotonic_ms() < deadline; i++) {
+        int r = fv_route_repair(route, authority, waiting->keys[i], NULL);
+
+        go_on_after(route, waiting->keys[i]);
+        if (r > 0)
+            progress->repaired++;
+        else if (r < 0)
+            progress->unrepaired++;
+        done += r > 0;
+    }
+    return done;
+}
+
+int fv_route_repair_all(flagver_route *route, const struct fv_view *view, int64_t deadline,
+                        flagver_route_progress *progress, flagver_error *err)
+{
+    enum fv_side authority = fv_view_authority(view);
+    struct waiting *waiting = malloc(sizeof *waiting);
+    int done, r;
+
+    if (!waiting)
+        return fv_fail_memory(err);
+    do {
+        r = fv_ledger_flush(&route->ledger, err);
+        if (r == 0)
+            r = find_waiting(route, authority, waiting, err);
+        if (r < 0)
+            break;
+        done = repair_found(route, authority, waiting, deadline, progress);
+        progress->waiting = waiting->count;
+        progress->oldest_ms = waiting->oldest ? (now_us() - waiting->oldest) / 1000 : 0;
+    } while (done > 0 && fv_monotonic_ms() < deadline);
+    free(waiting);
+    return r;
+}

@@ -1,0 +1,249 @@
+#include <string.h>
+
+#include "engine/records.h"
+#include "engine/route_copy.h"
+#include "util/fail.h"
+
+/* ---- a step ---- */
+
+static int check_migration(const flagver_route *route, flagver_error *err)
+{
+    if (route->by_flag)
+        return fv_fail(err, FLAGVER_ENOTSUP, "%s: a flag says the stage; there is no migration",
+                       route->name);
+    return 0;
+}
+
+/* What others are doing just now is no failure. */
+static int unless_busy(int r)
+{
+    return r == FLAGVER_EBUSY ? 0 : r;
+}
+
+/* Towards what the record says, as far as nothing has to be waited for. */
+static int carry_out(flagver_route *route, int64_t deadline, struct fv_view *view,
+                     flagver_error *err)
+{
+    int r;
+
+    do
+        r = fv_steering_step(&route->steering, false, err);
+    while (r > 0 && fv_monotonic_ms() < deadline);
+    r = unless_busy(r);
+    if (r == 0)
+        r = fv_steering_look(&route->steering, view, err);
+    if (r == 0)
+        r = fv_ledger_follow(&route->ledger, view, err);
+    return r < 0 ? r : 0;
+}
+
+static int copy(flagver_route *route, const struct fv_view *view, int64_t deadline,
+                flagver_route_progress *progress, flagver_error *err)
+{
+    enum fv_side authority = fv_view_authority(view);
+    int r;
+
+    if (!fv_stage_write(view->fences[authority].stage).both || !route->sides[authority].scan)
+        return 0;
+    do
+        r = fv_route_copy(route, view, &progress->copied, err);
+    while (r > 0 && fv_monotonic_ms() < deadline);
+    progress->copied_all = r == 0;
+    return r < 0 ? unless_busy(r) : 0;
+}
+
+static int work(flagver_route *route, int64_t deadline, flagver_route_progress *progress,
+                flagver_error *err)
+{
+    struct fv_view view;
+    const struct fv_fence *authority;
+    int r;
+
+    r = carry_out(route, deadline, &view, err);
+    if (r == 0)
+        r = fv_route_repair_all(route, &view, deadline, progress, err);
+    if (r == 0)
+        r = copy(route, &view, deadline, progress, err);
+    if (r < 0)
+        return r;
+    authority = &view.fences[fv_view_authority(&view)];
+    progress->stage = authority->stage;
+    progress->settled = authority->role == FV_ROLE_AUTHORITY && authority->version == view.version;
+    return 0;
+}
+
+int fv_route_step_once(flagver_route *route, int32_t budget_ms, flagver_route_progress *progress,
+                       flagver_error *err)
+{
+    int64_t deadline = fv_monotonic_ms() + budget_ms;
+    int r;
+
+    r = check_migration(route, err);
+    if (r < 0)
+        return r;
+    pthread_mutex_lock(&route->working);
+    r = work(route, deadline, progress, err);
+    pthread_mutex_unlock(&route->working);
+    return r;
+}
+
+/* ---- another stage ---- */
+
+#define WAIT_MS 5000
+
+struct restaging {
+    flagver_route *route;
+    struct fv_migration_edit edit;
+    const flagver_route_change *change;
+    uint32_t no; /* of the version */
+};
+
+static int put_record(struct restaging *restaging, flagver_txn *txn, const struct fv_target *target,
+                      flagver_error *err)
+{
+    struct fv_text json = FV_TEXT_INIT;
+    struct fv_content content;
+    struct fv_staged *version;
+    int r;
+
+    r = fv_record_current(txn, target, &version, err);
+    if (r == 0)
+        r = fv_migration_edit(version->row.payload.data, version->row.payload.length,
+                              &restaging->edit, &json, err);
+    if (r == 0)
+        r = fv_record_content(txn, target, json.data, json.length, &content, err);
+    if (r == 0)
+        r = fv_record_put(txn, target, &content, &version, err);
+    if (r == 0)
+        restaging->no = version->row.no;
+    fv_text_clear(&json);
+    return r;
+}
+
+static int restage(void *data, flagver_txn *txn, flagver_error *err)
+{
+    struct restaging *restaging = data;
+    const flagver_write_options options = { .size = sizeof options,
+                                            .note = restaging->change->note };
+    struct fv_target target;
+    int r;
+
+    r = fv_record_target(FLAGVER_PHASE_MIGRATION, restaging->route->name, &options, &target, err);
+    if (r == 0)
+        r = fv_txn_enter(txn, err);
+    if (r < 0)
+        return r;
+    r = fv_record_resolve(txn, &target, err);
+    if (r == 0)
+        r = put_record(restaging, txn, &target, err);
+    return fv_txn_leave(txn, r, err);
+}
+
+static int put_version(struct restaging *restaging, const flagver_actor *actor, flagver_error *err)
+{
+    struct fv_txn_source source;
+    int r;
+
+    r = fv_client_source(restaging->route->client, &source, err);
+    if (r < 0)
+        return r;
+    r = fv_txn_run(&source, actor, NULL, restage, restaging, err);
+    fv_store_release(source.store);
+    return r;
+}
+
+static int repair_while_waiting(void *data, flagver_error *err)
+{
+    flagver_route_progress progress = { .size = sizeof progress };
+    flagver_route *route = data;
+    struct fv_view view;
+    int r;
+
+    r = fv_steering_look(&route->steering, &view, err);
+    if (r == 0)
+        r = fv_ledger_follow(&route->ledger, &view, err);
+    if (r == 0)
+        r = fv_route_repair_all(route, &view, fv_monotonic_ms() + 50, &progress, err);
+    return r;
+}
+
+static int settle(flagver_route *route, int64_t wait_ms, flagver_error *err)
+{
+    int r;
+
+    pthread_mutex_lock(&route->working);
+    r = fv_steering_settle(&route->steering, wait_ms, repair_while_waiting, route, err);
+    pthread_mutex_unlock(&route->working);
+    return r;
+}
+
+/* Who approves may be somebody else: then there is nothing to carry out yet. */
+int fv_route_stage(flagver_route *route, const flagver_actor *actor, int stage,
+                   const flagver_route_change *change, flagver_error *err)
+{
+    struct restaging restaging = { .route = route, .change = change };
+    int r;
+
+    r = check_migration(route, err);
+    if (r < 0)
+        return r;
+    if (!fv_stage_name(stage))
+        return fv_fail(err, FLAGVER_EINVAL, "%d is no stage", stage);
+    if (!(change->percentage >= 0 && change->percentage <= 100))
+        return fv_fail(err, FLAGVER_EINVAL, "change.percentage is %g; 0 to 100 allowed",
+                       change->percentage);
+    if (change->percentage > 0 && stage != FLAGVER_STAGE_RAMP)
+        return fv_fail(err, FLAGVER_EINVAL, "change.percentage is for stage ramp alone, not %s",
+                       fv_stage_name(stage));
+    restaging.edit = (struct fv_migration_edit){ stage, (uint32_t)(change->percentage * 100 + 0.5),
+                                                 change->forced };
+    r = put_version(&restaging, actor, err);
+    if (r < 0 || change->wait_ms < 0)
+        return r;
+    return settle(route, change->wait_ms ? change->wait_ms : WAIT_MS, err);
+}
+
+/* ---- back ---- */
+
+/* Reads first: what the old side does not get any more, nobody should look for there. */
+static int next_stage_back(int stage)
+{
+    switch (stage) {
+    case FLAGVER_STAGE_COMPLETE:
+        return FLAGVER_STAGE_RAMPDOWN; /* the old side has to be brought up to date first */
+    case FLAGVER_STAGE_RAMPDOWN:
+    case FLAGVER_STAGE_LIVE:
+    case FLAGVER_STAGE_RAMP:
+        return FLAGVER_STAGE_SHADOW;
+    default:
+        return FLAGVER_STAGE_OFF;
+    }
+}
+
+/* The nearest stage that a migration with fewer of them has. */
+static int stage_in(int stage, uint32_t stages)
+{
+    while (!fv_stage_in(stage, stages))
+        stage--;
+    return stage;
+}
+
+int fv_route_rollback(flagver_route *route, const flagver_actor *actor, const char *note,
+                      flagver_error *err)
+{
+    const flagver_route_change change = { .size = sizeof change, .note = note };
+    struct fv_view view;
+    int r;
+
+    r = check_migration(route, err);
+    if (r == 0)
+        r = fv_steering_look(&route->steering, &view, err);
+    while (r == 0 && view.record.stage != FLAGVER_STAGE_OFF) {
+        int next = next_stage_back(view.record.stage);
+
+        r = fv_route_stage(route, actor, stage_in(next, view.record.stages), &change, err);
+        if (r == 0)
+            r = fv_steering_look(&route->steering, &view, err);
+    }
+    return r < 0 ? r : settle(route, WAIT_MS, err);
+}

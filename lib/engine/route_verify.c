@@ -1,0 +1,344 @@
+#define _POSIX_C_SOURCE 200809L /* nanosleep() */
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "engine/route_copy.h"
+#include "engine/route_write.h"
+#include "util/fail.h"
+
+/*
+ * Both sides are scanned in byte order of keys, a chunk of each in memory, and merged. Where they
+ * differ the key is read again by itself, after a while: until then a write may have been on its way.
+ */
+
+#define CHUNK 1000
+#define CONFIRM_MS 100
+#define LOOKS 5 /* at a key whose sides change while it is looked at */
+
+/* What one side has, in order. */
+struct stream {
+    enum fv_side side;
+    struct fv_side_call call;
+    size_t next;
+    char after[FLAGVER_ROUTE_KEY_LIMIT + 1];
+};
+
+struct suspect {
+    char key[FLAGVER_ROUTE_KEY_LIMIT + 1];
+};
+
+struct verifying {
+    flagver_route *route;
+    flagver_compare_options options;
+    bool (*visit)(void *data, const flagver_difference *difference);
+    void *data;
+    struct stream streams[2];
+    struct suspect *suspects;
+    size_t suspect_count, suspect_capacity;
+    uint64_t compared, differences, unclear;
+    bool stopped;
+};
+
+/* ---- the streams ---- */
+
+static int scan(const struct verifying *verifying, struct stream *stream, flagver_error *err)
+{
+    fv_side_clear(&stream->call);
+    stream->call = (struct fv_side_call){ .asked = { .operation = FLAGVER_ROUTE_SCAN },
+                                          .after = stream->after,
+                                          .limit = verifying->options.chunk };
+    return fv_route_call(verifying->route, stream->side, &stream->call, NULL, err);
+}
+
+/* The record that is next, NULL: there is none. */
+static int peek(const struct verifying *verifying, struct stream *stream,
+                const struct fv_found **ret_found, flagver_error *err)
+{
+    flagver_sink *sink = &stream->call.sink;
+    int r;
+
+    if (stream->next == sink->found_count && !sink->ended) {
+        r = scan(verifying, stream, err);
+        if (r < 0)
+            return r;
+        stream->next = 0;
+        if (sink->found_count > 0)
+            strcpy(stream->after, sink->found[sink->found_count - 1].key);
+    }
+    *ret_found = stream->next < sink->found_count ? &sink->found[stream->next] : NULL;
+    return 0;
+}
+
+/* ---- one key ---- */
+
+static bool are_equal(const flagver_route *route, const char *key, const char *old_value,
+                      size_t old_length, const char *new_value, size_t new_length)
+{
+    const flagver_route_options *options = &route->options;
+
+    if (!old_value || !new_value)
+        return !old_value && !new_value;
+    if (old_length == new_length && memcmp(old_value, new_value, old_length) == 0)
+        return true;
+    return options->compare && options->compare(options->compare_data, key, old_value, old_length,
+                                                new_value, new_length) == 1;
+}
+
+static int suspect(struct verifying *verifying, const char *key, flagver_error *err)
+{
+    if (verifying->suspect_count == verifying->suspect_capacity) {
+        size_t capacity = verifying->suspect_capacity ? verifying->suspect_capacity * 2 : 64;
+        struct suspect *grown = realloc(verifying->suspects, capacity * sizeof *grown);
+
+        if (!grown)
+            return fv_fail_memory(err);
+        verifying->suspects = grown;
+        verifying->suspect_capacity = capacity;
+    }
+    strcpy(verifying->suspects[verifying->suspect_count++].key, key);
+    return 0;
+}
+
+/* Does the key wait to be repaired? 1 or 0. */
+static int waits(struct verifying *verifying, const char *key, flagver_error *err)
+{
+    if (verifying->route->by_flag)
+        return 0;
+    return fv_steering_waits(&verifying->route->steering, key, err);
+}
+
+static bool same(const struct fv_side_record *a, const struct fv_side_record *b)
+{
+    if (!a->value || !b->value)
+        return !a->value && !b->value;
+    return a->length == b->length && memcmp(a->value, b->value, a->length) == 0;
+}
+
+/* Both sides of a key; 1: nothing has moved while they were looked at, 0: something has. */
+static int look(struct verifying *verifying, const char *key, struct fv_side_record records[2],
+                flagver_error *err)
+{
+    flagver_route *route = verifying->route;
+    struct fv_side_record again = { 0 };
+    int r;
+
+    r = fv_route_fetch(route, FV_OLD, key, &records[FV_OLD], err);
+    if (r == 0)
+        r = fv_route_fetch(route, FV_NEW, key, &records[FV_NEW], err);
+    if (r == 0)
+        r = fv_route_fetch(route, FV_OLD, key, &again, err);
+    if (r == 0)
+        r = same(&records[FV_OLD], &again);
+    fv_side_record_clear(&again);
+    return r;
+}
+
+static void report(struct verifying *verifying, const struct fv_side_record records[2])
+{
+    const struct fv_side_record *old_record = &records[FV_OLD], *new_record = &records[FV_NEW];
+    const flagver_difference difference = { .kind = !new_record->value
+                                                        ? FLAGVER_DIFFERENCE_MISSING_IN_NEW
+                                                    : !old_record->value
+                                                        ? FLAGVER_DIFFERENCE_EXTRA_IN_NEW
+                                                        : FLAGVER_DIFFERENCE_VALUE,
+                                            .key = old_record->key,
+                                            .old_value = old_record->value,
+                                            .old_length = old_record->length,
+                                            .new_value = new_record->value,
+                                            .new_length = new_record->length };
+
+    verifying->differences++;
+    if (verifying->visit && !verifying->visit(verifying->data, &difference))
+        verifying->stopped = true;
+}
+
+/* 1: the sides differ, 0: they do not; FLAGVER_EBUSY: it cannot be told. `records` as seen last. */
+static int confirm(struct verifying *verifying, const char *key, struct fv_side_record records[2],
+                   flagver_error *err)
+{
+    int r = 0;
+
+    for (int looks = 0; looks < LOOKS; looks++) {
+        bool still;
+
+        fv_side_record_clear(&records[FV_OLD]);
+        fv_side_record_clear(&records[FV_NEW]);
+        r = waits(verifying, key, err);
+        if (r == 0)
+            r = look(verifying, key, records, err);
+        else if (r > 0)
+            r = 0;
+        still = r == 1;
+        if (r < 0)
+            return r;
+        if (still && are_equal(verifying->route, key, records[FV_OLD].value, records[FV_OLD].length,
+                               records[FV_NEW].value, records[FV_NEW].length))
+            return 0;
+        if (still)
+            r = waits(verifying, key, err);
+        if (r < 0 || (still && r == 0))
+            return r < 0 ? r : 1;
+        nanosleep(
+            &(struct timespec){ 0, (long)verifying->options.confirm_ms * 1000000 % 1000000000 },
+            NULL);
+    }
+    return FLAGVER_EBUSY;
+}
+
+/* A key that waits, or does not come to rest, is not reported; but then not all is known to be equal. */
+static int check_suspect(struct verifying *verifying, const char *key, flagver_error *err)
+{
+    struct fv_side_record records[2] = { { 0 }, { 0 } };
+    int r;
+
+    r = confirm(verifying, key, records, err);
+    if (r == 1) {
+        report(verifying, records);
+        r = verifying->options.repair ? fv_route_amend(verifying->route, key, err) : 0;
+    } else if (r == FLAGVER_EBUSY) {
+        verifying->unclear++;
+        r = 0;
+    }
+    fv_side_record_clear(&records[FV_OLD]);
+    fv_side_record_clear(&records[FV_NEW]);
+    return r;
+}
+
+static int check_suspects(struct verifying *verifying, flagver_error *err)
+{
+    int32_t ms = verifying->options.confirm_ms;
+    int r = 0;
+
+    if (verifying->suspect_count == 0)
+        return 0;
+    nanosleep(&(struct timespec){ ms / 1000, ms % 1000 * 1000000L }, NULL);
+    if (!verifying->route->by_flag)
+        r = fv_ledger_flush(&verifying->route->ledger, err);
+    for (size_t i = 0; r == 0 && !verifying->stopped && i < verifying->suspect_count; i++)
+        r = check_suspect(verifying, verifying->suspects[i].key, err);
+    verifying->suspect_count = 0;
+    return r;
+}
+
+/* ---- the merge ---- */
+
+static int step(struct verifying *verifying, bool *ret_more, flagver_error *err)
+{
+    const struct fv_found *found[2];
+    int order, r;
+
+    r = peek(verifying, &verifying->streams[FV_OLD], &found[FV_OLD], err);
+    if (r == 0)
+        r = peek(verifying, &verifying->streams[FV_NEW], &found[FV_NEW], err);
+    *ret_more = r == 0 && (found[FV_OLD] || found[FV_NEW]);
+    if (!*ret_more)
+        return r;
+
+    order = !found[FV_NEW]   ? -1
+            : !found[FV_OLD] ? 1
+                             : strcmp(found[FV_OLD]->key, found[FV_NEW]->key);
+    verifying->compared++;
+    if (order != 0)
+        r = suspect(verifying, found[order < 0 ? FV_OLD : FV_NEW]->key, err);
+    else if (!are_equal(verifying->route, found[FV_OLD]->key, found[FV_OLD]->value,
+                        found[FV_OLD]->length, found[FV_NEW]->value, found[FV_NEW]->length))
+        r = suspect(verifying, found[FV_OLD]->key, err);
+    verifying->streams[FV_OLD].next += order <= 0;
+    verifying->streams[FV_NEW].next += order >= 0;
+    return r;
+}
+
+static int merge(struct verifying *verifying, flagver_error *err)
+{
+    bool more = true;
+    int r = 0;
+
+    while (r == 0 && more && !verifying->stopped) {
+        r = step(verifying, &more, err);
+        if (r == 0 && verifying->suspect_count >= verifying->options.chunk)
+            r = check_suspects(verifying, err);
+    }
+    return r < 0 ? r : check_suspects(verifying, err);
+}
+
+/* ---- the whole ---- */
+
+static int check_sides(const flagver_route *route, flagver_error *err)
+{
+    for (int side = FV_OLD; side <= FV_NEW; side++) {
+        if (!route->sides[side].scan)
+            return fv_fail(err, FLAGVER_EINVAL, "options.%s_side.scan is NULL", fv_side_name(side));
+    }
+    return 0;
+}
+
+static void note_verified(void *data, struct fv_evidence *evidence)
+{
+    uint64_t epoch = *(uint64_t *)data;
+
+    if (evidence->verified_epoch < epoch)
+        evidence->verified_epoch = epoch;
+    if (evidence->whole_epoch < epoch)
+        evidence->whole_epoch = epoch;
+}
+
+/* Who is believed, and that no router still writes as it was before. */
+static int begin(flagver_route *route, uint64_t *ret_epoch, flagver_error *err)
+{
+    const struct fv_fence *fence;
+    struct fv_view view;
+    enum fv_side authority;
+    int r;
+
+    *ret_epoch = 0;
+    if (route->by_flag)
+        return 0;
+    r = fv_steering_look(&route->steering, &view, err);
+    if (r < 0)
+        return r;
+    authority = fv_view_authority(&view);
+    fence = &view.fences[authority];
+    r = fv_steering_wait_for_routers(&route->steering, authority, fence, NULL);
+    if (r == 0)
+        *ret_epoch = fence->epoch;
+    return r == FLAGVER_EBUSY ? 0 : r;
+}
+
+int fv_route_verify(flagver_route *route, const flagver_compare_options *options,
+                    bool (*visit)(void *data, const flagver_difference *difference), void *data,
+                    uint64_t *ret_compared, uint64_t *ret_differences, flagver_error *err)
+{
+    struct verifying verifying = { .route = route,
+                                   .options = *options,
+                                   .visit = visit,
+                                   .data = data,
+                                   .streams = { { .side = FV_OLD }, { .side = FV_NEW } } };
+    uint64_t epoch;
+    int r;
+
+    if (verifying.options.chunk == 0)
+        verifying.options.chunk = CHUNK;
+    if (verifying.options.confirm_ms == 0)
+        verifying.options.confirm_ms = CONFIRM_MS;
+    if (route->by_flag && options->repair)
+        return fv_fail(err, FLAGVER_EINVAL,
+                       "options.repair: nobody is believed where a flag says the stage");
+    r = check_sides(route, err);
+    if (r == 0)
+        r = begin(route, &epoch, err);
+    if (r == 0)
+        r = merge(&verifying, err);
+    fv_side_clear(&verifying.streams[FV_OLD].call);
+    fv_side_clear(&verifying.streams[FV_NEW].call);
+    free(verifying.suspects);
+    if (r < 0)
+        return r;
+
+    *ret_compared = verifying.compared;
+    *ret_differences = verifying.differences;
+    if (epoch == 0 || verifying.differences > 0 || verifying.unclear > 0 || verifying.stopped)
+        return 0;
+    return fv_steering_note(&route->steering, note_verified, &epoch, err);
+}
