@@ -84,6 +84,9 @@ audit checkpoint||--signer --origin
 audit prove|[LEAF]|--old --size
 audit check|PROOF CHECKPOINT [OLD]|--verifier
 audit verify|[FILE]|--verifier --checkpoint --tree-only
+snapshot|[PHASE [PREFIX]]|--at --input --output
+compare|BEFORE AFTER|--limit --tolerance --field --strict
+audit-values|[PHASE [PREFIX]]|--at --input --field
 END
 }
 
@@ -94,7 +97,7 @@ _flagver_is_switch() {
     case $1 in
     --json | --help | --version | --batch | --prune | --keep-off | --deleted | --merge-patch | \
         --clear | --no-backup | --by-month | --submit | --emergency | --all | --remove | \
-        --approve | --reject | --pending | --tree-only | --follow) ;;
+        --approve | --reject | --pending | --tree-only | --follow | --strict) ;;
     *) return 1 ;;
     esac
 }
@@ -133,7 +136,8 @@ _flagver_subjects() {
 
 _flagver_value() {
     case $1 in
-    --definitions | --load | --backup | --put | --signer | --verifier | --checkpoint)
+    --definitions | --load | --backup | --put | --signer | --verifier | --checkpoint | \
+        --input | --output)
         _flagver_files "$2"
         ;;
     --enable) _flagver_keys flag "$2" ;;
@@ -208,7 +212,7 @@ _flagver() {
         SUBJECT | SUBJECT@NO)
             _flagver_subjects "${form[${#given[@]} - used]}" "${given[used]}" "$cur"
             ;;
-        FILE | SOURCE | KEYS | PROOF | CHECKPOINT | OLD) _flagver_files "$cur" ;;
+        FILE | SOURCE | KEYS | PROOF | CHECKPOINT | OLD | BEFORE | AFTER) _flagver_files "$cur" ;;
         esac
     fi
     if declare -F __ltrim_colon_completions >/dev/null; then

@@ -12,7 +12,7 @@ complete_words() {
 
 it "offers the words of commands"
 complete_words flagver ''
-prints_like 'assign assignments *doctor export flag health idmap import init *phase *schema segment version'
+prints_like 'assign assignments *doctor export flag health idmap import init *phase *schema segment *version'
 complete_words flagver sch
 prints 'schema'
 complete_words flagver schema ''
