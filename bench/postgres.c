@@ -3,7 +3,6 @@
 
 #include <flagver.h>
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,11 +13,8 @@
 #include "live.h"
 #include "place.h"
 #include "pq.h"
+#include "records.h"
 #include "report.h"
-
-#define REVIEW "bench.review"
-#define EVENTS "bench.events"
-#define SUBJECT 48
 
 /* ------------------------------------------------------------------------
  * Clusters and databases
@@ -117,56 +113,6 @@ static void compare(const struct server *server)
  * Records
  */
 
-/* What is written as the so-manyth one: subject and text are equally long for all. */
-static void make_record(size_t number, const char *phase, char subject[SUBJECT],
-                        struct sql_record *ret_record)
-{
-    static const char json[] =
-        "{\"attributes\":[\"amount\",\"currency\",\"counterparty\",\"settled\"],"
-        "\"comment\":\"Sampled by the rule for large amounts; two of forty are outside.\","
-        "\"cycle\":7,\"owner\":\"report-owner@example.com\",\"samples\":40,\"threshold\":0.05}";
-
-    snprintf(subject, SUBJECT, "cycle-%06zu/report-%03zu", number / 500, number % 500);
-    *ret_record = (struct sql_record){ phase, subject, json, sizeof json - 1 };
-}
-
-static void create_one(flagver_txn *txn, const struct sql_record *record)
-{
-    flagver_error err;
-
-    bench_must(flagver_version_create(txn, record->phase, record->subject, record->json,
-                                      record->length, NULL, NULL, &err),
-               err.message);
-    bench_must(flagver_version_submit(txn, record->phase, record->subject, 1, NULL, NULL, &err),
-               err.message);
-}
-
-static void approve_one(flagver_txn *txn, const struct sql_record *record)
-{
-    flagver_error err;
-
-    bench_must(flagver_version_approve(txn, record->phase, record->subject, 1, NULL, NULL, &err),
-               err.message);
-}
-
-static void record_one(flagver_txn *txn, const struct sql_record *record)
-{
-    flagver_error err;
-
-    bench_must(flagver_version_record(txn, record->phase, record->subject, record->json,
-                                      record->length, NULL, NULL, &err),
-               err.message);
-}
-
-static void put_policy(flagver_txn *txn, const char *phase, const char *json)
-{
-    flagver_error err;
-
-    bench_must(
-        flagver_version_put(txn, FLAGVER_PHASE_PHASE, phase, json, strlen(json), NULL, NULL, &err),
-        err.message);
-}
-
 /* The policies, records that wait for approval, and one that went all the way. */
 static void fill(const struct server *server, size_t waiting)
 {
@@ -176,18 +122,15 @@ static void fill(const struct server *server, size_t waiting)
     char subject[SUBJECT];
     size_t i;
 
-    put_policy(txn, REVIEW,
-               "{\"versioning\":\"full\",\"approval\":{\"required\":true,\"rule\":\"anyone\","
-               "\"min\":1,\"allow_self\":true}}");
-    put_policy(txn, EVENTS, "{\"versioning\":\"audit_only\"}");
+    records_set_policies(txn);
     place_commit(txn);
 
     txn = begin_long(client);
     for (i = 0; i <= waiting; i++) {
-        make_record(i, REVIEW, subject, &record);
-        create_one(txn, &record);
+        records_make(i, REVIEW, subject, &record);
+        records_submit(txn, &record);
     }
-    approve_one(txn, &record);
+    records_approve(txn, &record);
     place_commit(txn);
     flagver_close(client);
 }
@@ -213,11 +156,11 @@ static void approve(void *data)
     size_t i;
 
     for (i = 0; i < approving->transactions; i++) {
-        make_record(approving->our_turn++, REVIEW, subject, &record);
+        records_make(approving->our_turn++, REVIEW, subject, &record);
         txn = place_begin(approving->client);
         if (approving->all)
-            create_one(txn, &record);
-        approve_one(txn, &record);
+            records_submit(txn, &record);
+        records_approve(txn, &record);
         place_commit(txn);
     }
 }
@@ -230,7 +173,7 @@ static void approve_by_hand(void *data)
     size_t i;
 
     for (i = 0; i < approving->transactions; i++) {
-        make_record(approving->their_turn++, REVIEW, subject, &record);
+        records_make(approving->their_turn++, REVIEW, subject, &record);
         (approving->all ? pq_create : pq_approve)(approving->pq, &record);
     }
 }
@@ -294,13 +237,13 @@ static void record_all(void *data)
     size_t i;
 
     for (i = 0; i < AT_ONCE; i++) {
-        make_record(recording->turn++, EVENTS, recording->subjects[i], &record);
+        records_make(recording->turn++, EVENTS, recording->subjects[i], &record);
         recording->names[i] = recording->subjects[i];
     }
     lock_all(recording, txn);
     for (i = 0; i < AT_ONCE; i++) {
         record.subject = recording->subjects[i];
-        record_one(txn, &record);
+        records_record(txn, &record);
     }
     place_commit(txn);
 }
@@ -383,19 +326,9 @@ static void open_and_close(void *data)
     flagver_close(open_database(server, "ours"));
 }
 
-static void parse(const char *text, size_t length)
-{
-    json_error_t err;
-    json_t *json = json_loadb(text, length, 0, &err);
-
-    if (!json)
-        bench_die("jansson: %s", err.text);
-    json_decref(json);
-}
-
 static void select_and_parse(void *data)
 {
-    if (pq_read_all(data, parse) != BENCH_FLAGS)
+    if (pq_read_all(data, records_parse) != BENCH_FLAGS)
         bench_die("there are not %d flags in the store", BENCH_FLAGS);
 }
 
@@ -403,14 +336,10 @@ static void fill_flags(const struct server *server)
 {
     flagver_client *client = open_database(server, "ours");
     flagver_txn *txn = begin_long(client);
-    flagver_error err;
-    size_t length;
-    char *json = mixed_json(&length);
 
-    bench_must(flagver_flags_apply(txn, json, length, NULL, false, NULL, &err), err.message);
+    records_put_flags(txn);
     place_commit(txn);
     flagver_close(client);
-    free(json);
 }
 
 static void measure_opening(const struct bench_options *options, const struct server *server)

@@ -3,29 +3,25 @@
 
 #include <flagver.h>
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "fixture.h"
 #include "place.h"
+#include "records.h"
 #include "report.h"
 #include "sql.h"
 
-/* BENCH_FLAGS flags, for both sides. */
+/* All flags, for both sides. */
 static void fill(const struct place *place)
 {
     flagver_client *client = place_open(place, NULL);
     flagver_txn *txn = place_begin(client);
-    flagver_error err;
-    size_t length;
-    char *json = mixed_json(&length);
 
-    bench_must(flagver_flags_apply(txn, json, length, NULL, false, NULL, &err), err.message);
+    records_put_flags(txn);
     place_commit(txn);
     flagver_close(client);
-    free(json);
     place_share(place);
 }
 
@@ -47,19 +43,9 @@ static void open_with_cache(void *data)
     flagver_close(place_open(place, place->cache));
 }
 
-static void parse(const char *text, size_t length)
-{
-    json_error_t err;
-    json_t *json = json_loadb(text, length, 0, &err);
-
-    if (!json)
-        bench_die("jansson: %s", err.text);
-    json_decref(json);
-}
-
 static void select_and_parse(void *data)
 {
-    if (sql_read_all(data, parse) != BENCH_FLAGS)
+    if (sql_read_all(data, records_parse) != BENCH_FLAGS)
         bench_die("there are not %d flags in the store", BENCH_FLAGS);
 }
 

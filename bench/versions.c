@@ -6,59 +6,18 @@
 #include <string.h>
 
 #include "place.h"
+#include "records.h"
 #include "report.h"
 #include "sql.h"
-
-#define REVIEW "bench.review"
-#define EVENTS "bench.events"
-#define SUBJECT 48
 
 /* ------------------------------------------------------------------------
  * Records
  */
 
-/* What is written as the so-manyth one: subject and text are equally long for all. */
-static void make_record(size_t number, const char *phase, char subject[SUBJECT],
-                        struct sql_record *ret_record)
-{
-    static const char json[] =
-        "{\"attributes\":[\"amount\",\"currency\",\"counterparty\",\"settled\"],"
-        "\"comment\":\"Sampled by the rule for large amounts; two of forty are outside.\","
-        "\"cycle\":7,\"owner\":\"report-owner@example.com\",\"samples\":40,\"threshold\":0.05}";
-
-    snprintf(subject, SUBJECT, "cycle-%06zu/report-%03zu", number / 500, number % 500);
-    *ret_record = (struct sql_record){ phase, subject, json, sizeof json - 1 };
-}
-
 static void approve_one(flagver_txn *txn, const struct sql_record *record)
 {
-    flagver_error err;
-
-    bench_must(flagver_version_create(txn, record->phase, record->subject, record->json,
-                                      record->length, NULL, NULL, &err),
-               err.message);
-    bench_must(flagver_version_submit(txn, record->phase, record->subject, 1, NULL, NULL, &err),
-               err.message);
-    bench_must(flagver_version_approve(txn, record->phase, record->subject, 1, NULL, NULL, &err),
-               err.message);
-}
-
-static void record_one(flagver_txn *txn, const struct sql_record *record)
-{
-    flagver_error err;
-
-    bench_must(flagver_version_record(txn, record->phase, record->subject, record->json,
-                                      record->length, NULL, NULL, &err),
-               err.message);
-}
-
-static void put_policy(flagver_txn *txn, const char *phase, const char *json)
-{
-    flagver_error err;
-
-    bench_must(
-        flagver_version_put(txn, FLAGVER_PHASE_PHASE, phase, json, strlen(json), NULL, NULL, &err),
-        err.message);
+    records_submit(txn, record);
+    records_approve(txn, record);
 }
 
 /* The policies; and one record of each kind, so that it is known how long their leaves are. */
@@ -69,16 +28,13 @@ static void fill(const struct place *place)
     struct sql_record record;
     char subject[SUBJECT];
 
-    put_policy(txn, REVIEW,
-               "{\"versioning\":\"full\",\"approval\":{\"required\":true,\"rule\":\"anyone\","
-               "\"min\":1,\"allow_self\":true}}");
-    put_policy(txn, EVENTS, "{\"versioning\":\"audit_only\"}");
+    records_set_policies(txn);
     place_commit(txn);
 
     txn = place_begin(client);
-    make_record(0, EVENTS, subject, &record);
-    record_one(txn, &record);
-    make_record(0, REVIEW, subject, &record);
+    records_make(0, EVENTS, subject, &record);
+    records_record(txn, &record);
+    records_make(0, REVIEW, subject, &record);
     approve_one(txn, &record);
     place_commit(txn);
     flagver_close(client);
@@ -108,8 +64,8 @@ static void write_records(void *data)
     for (i = 0; i < writing->transactions; i++) {
         txn = place_begin(writing->client);
         for (j = 0; j < writing->records; j++) {
-            make_record(++writing->our_turn, writing->phase, subject, &record);
-            (strcmp(writing->phase, REVIEW) == 0 ? approve_one : record_one)(txn, &record);
+            records_make(++writing->our_turn, writing->phase, subject, &record);
+            (strcmp(writing->phase, REVIEW) == 0 ? approve_one : records_record)(txn, &record);
         }
         place_commit(txn);
     }
@@ -125,7 +81,7 @@ static void write_rows(void *data)
     for (i = 0; i < writing->transactions; i++) {
         sql_begin(writing->sql);
         for (j = 0; j < writing->records; j++) {
-            make_record(++writing->their_turn, writing->phase, subject, &record);
+            records_make(++writing->their_turn, writing->phase, subject, &record);
             (strcmp(writing->phase, REVIEW) == 0 ? sql_approve : sql_record)(writing->sql, &record);
         }
         sql_commit(writing->sql);
