@@ -40,6 +40,13 @@ static const struct field key_fields[] = {
     { "value", HEX, true, offsetof(flagver_keyed_row, value) },
 };
 
+static const struct field mapping_fields[] = {
+    { "entity", TEXT, true, offsetof(struct fv_transfer_mapping, entity) },
+    { "new", TEXT, true, offsetof(struct fv_transfer_mapping, new_id) },
+    { "old", TEXT, true, offsetof(struct fv_transfer_mapping, old_id) },
+    { "time", NUMBER64, false, offsetof(struct fv_transfer_mapping, time) },
+};
+
 static const struct field series_fields[] = {
     { "changed_at", NUMBER64, false, offsetof(flagver_series_row, changed_at) },
     { "current_no", NUMBER32, false, offsetof(flagver_series_row, current_no) },
@@ -122,6 +129,7 @@ struct shape {
 static const struct shape shapes[] = {
     [FV_TRANSFER_TENANT] = { NULL, FIELDS(tenant_fields) },
     [FV_TRANSFER_KEY] = { "key", FIELDS(key_fields) },
+    [FV_TRANSFER_MAPPING] = { "mapping", FIELDS(mapping_fields) },
     [FV_TRANSFER_SERIES] = { "series", FIELDS(series_fields) },
     [FV_TRANSFER_VERSION] = { "version", FIELDS(version_fields) },
     [FV_TRANSFER_CONTRIBUTOR] = { "contributor", FIELDS(contributor_fields) },
@@ -626,11 +634,17 @@ static int read_header(const struct input *input, const json_t *root,
 static bool find_kind(const json_t *root, enum fv_transfer_kind *ret_kind)
 {
     static const char *const marks[] = {
-        [FV_TRANSFER_HEADER] = "flagver",  [FV_TRANSFER_TENANT] = "tenant",
-        [FV_TRANSFER_KEY] = "key",         [FV_TRANSFER_SERIES] = "series",
-        [FV_TRANSFER_VERSION] = "version", [FV_TRANSFER_CONTRIBUTOR] = "contributor",
-        [FV_TRANSFER_ITEM] = "item",       [FV_TRANSFER_VOTE] = "vote",
-        [FV_TRANSFER_LEAF] = "leaf",       [FV_TRANSFER_END] = "records",
+        [FV_TRANSFER_HEADER] = "flagver",
+        [FV_TRANSFER_TENANT] = "tenant",
+        [FV_TRANSFER_KEY] = "key",
+        [FV_TRANSFER_MAPPING] = "mapping",
+        [FV_TRANSFER_SERIES] = "series",
+        [FV_TRANSFER_VERSION] = "version",
+        [FV_TRANSFER_CONTRIBUTOR] = "contributor",
+        [FV_TRANSFER_ITEM] = "item",
+        [FV_TRANSFER_VOTE] = "vote",
+        [FV_TRANSFER_LEAF] = "leaf",
+        [FV_TRANSFER_END] = "records",
     };
     size_t i;
 

@@ -5,6 +5,7 @@
  *     {"flagver":"export","form":1}
  *     {"tenant":"default"}
  *     {"key":{"key":"0000000001","rev":1,"time":…,"value":"…"}}
+ *     {"mapping":{"entity":"users","new":"…","old":"17","time":…}}
  *     {"series":{"changed_at":…,"current_no":1,"id":"…","last_no":1,"phase":"flagver.flag",…}}
  *     {"version":{"content_hash":"…","created_at":…,"no":1,"payload":"{\"enabled\":true}",…}}
  *     {"contributor":{"actor":"…"}}
@@ -13,7 +14,8 @@
  *     {"leaf":{"hash":"…","leaf":"…","no":0}}
  *     {"records":8,"sha256":"…"}
  *
- * What belongs to a version stands behind it, keys behind their tenant. What is 0 or none is left
+ * What belongs to a version stands behind it, keys behind their tenant, mappings of the id map behind
+ * these. What is 0 or none is left
  * out, but for what a line cannot do without. Hashes, leaves, salts and values are lower-case
  * hexadecimal digits; so is a payload that is encrypted or no plain text: {"hex":"…"}. One that
  * was shredded is null.
@@ -37,6 +39,7 @@ enum fv_transfer_kind {
     FV_TRANSFER_HEADER,
     FV_TRANSFER_TENANT,
     FV_TRANSFER_KEY, /* of the keyed rows those that are keys */
+    FV_TRANSFER_MAPPING,
     FV_TRANSFER_SERIES,
     FV_TRANSFER_VERSION,
     FV_TRANSFER_CONTRIBUTOR,
@@ -54,6 +57,12 @@ struct fv_transfer_tenant {
     flagver_bytes name;
 };
 
+/* Of the keyed rows those of the id map, two of them in one. */
+struct fv_transfer_mapping {
+    flagver_bytes entity, old_id, new_id;
+    int64_t time;
+};
+
 /* `records` counts the lines between the first and this one; the hash is of all bytes before it. */
 struct fv_transfer_end {
     uint64_t records;
@@ -65,7 +74,8 @@ struct fv_transfer {
     union {
         struct fv_transfer_header header;
         struct fv_transfer_tenant tenant;
-        flagver_keyed_row key;               /* but for tenant, space */
+        flagver_keyed_row key; /* but for tenant, space */
+        struct fv_transfer_mapping mapping;
         flagver_series_row series;           /* but for tenant */
         flagver_version_row version;         /* but for series, tenant, phase, subject */
         flagver_contributor_row contributor; /* but for series, no; so the next two */

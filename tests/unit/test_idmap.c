@@ -558,6 +558,141 @@ START_TEST(a_lost_race_is_run_again_and_sees_the_others_mapping)
 }
 END_TEST
 
+/* ---- along with the store ---- */
+
+/* Two tenants, one of them with a flag; many ids, so that no batch has them all. */
+static struct many *fill(flagver_client *client, int kind)
+{
+    struct many *many = make_many(kind, 0);
+    flagver_client *tenant;
+
+    assert_ok(flagver_client_tenant(client, "acme", &tenant, &error));
+    put(tenant, "users", "17", "of-acme");
+    put_flag(tenant, "a", SIMPLE);
+    flagver_close(tenant);
+    assert_ok(run_many(client, many));
+    put(client, "orders", "\xc3\xa4 \"1\"", "o\\1");
+    return many;
+}
+
+static void check_filled(const char *uri, const struct many *many)
+{
+    const flagver_options options = quiet_options();
+    flagver_client *client, *tenant;
+
+    assert_ok(flagver_open(uri, &options, &client, &error));
+    assert_ok(flagver_client_tenant(client, "acme", &tenant, &error));
+    check(tenant, "users", "17", "of-acme");
+    ck_assert_int_eq(count_all(tenant), 1);
+    flagver_close(tenant);
+    ck_assert_int_eq(count_all(client), many->count + 1);
+    assert_ok(flagver_idmap_visit(client, "users", NULL, check_pair, client, &error));
+    check(client, "orders", "\xc3\xa4 \"1\"", "o\\1");
+    flagver_close(client);
+}
+
+static char *contents(const char *path)
+{
+    FILE *file = fopen(path, "r");
+    char *text = calloc(1, 1 << 20);
+
+    ck_assert(file && text);
+    ck_assert(fread(text, 1, (1 << 20) - 1, file) > 0);
+    fclose(file);
+    return text;
+}
+
+START_TEST(an_export_brings_the_map_along)
+{
+    flagver_client *client = open_store(_i);
+    struct many *many = fill(client, _i);
+    char uri[160], *text, *again;
+
+    flagver_close(client);
+    assert_ok(flagver_store_export(owner_uri(_i), NULL, file_named("export"), &error));
+    snprintf(uri, sizeof uri, "sqlite:%s", file_named("other"));
+    assert_ok(flagver_store_import(uri, file_named("export"), &error));
+    check_filled(uri, many);
+    assert_ok(flagver_store_export(uri, NULL, file_named("again"), &error));
+    text = contents(file_named("export"));
+    again = contents(file_named("again"));
+    ck_assert_str_eq(text, again);
+    free(text);
+    free(again);
+    free(many);
+}
+END_TEST
+
+START_TEST(a_tenant_of_which_there_are_but_ids_is_exported_by_its_name)
+{
+    flagver_client *client = open_store(_i), *tenant;
+    char uri[160];
+
+    assert_ok(flagver_client_tenant(client, "acme", &tenant, &error));
+    put(tenant, "users", "1", "u-1");
+    flagver_close(tenant);
+    flagver_close(client);
+    assert_ok(flagver_store_export(owner_uri(_i), "acme", file_named("export"), &error));
+    snprintf(uri, sizeof uri, "sqlite:%s", file_named("other"));
+    assert_ok(flagver_store_import(uri, file_named("export"), &error));
+    assert_fails(FLAGVER_EEXIST, flagver_store_import(uri, file_named("export"), &error));
+    assert_words("mapped ids");
+}
+END_TEST
+
+START_TEST(a_schema_that_goes_leaves_the_map_in_its_backup)
+{
+    flagver_client *client = open_store(SQLITE_KIND);
+    struct many *many = fill(client, SQLITE_KIND);
+    const char *uri = store_uri(SQLITE_KIND);
+
+    flagver_close(client);
+    assert_ok(flagver_schema_down(uri, 0, file_named("backup"), false, &error));
+    assert_ok(flagver_store_import(uri, file_named("backup"), &error));
+    check_filled(uri, many);
+    free(many);
+}
+END_TEST
+
+static const struct {
+    const char *from, *to, *words;
+} damages[] = {
+    { "\"new\":\"b\"", "\"new\":\"a\"", "the new id stands for two things" },
+    { "\"old\":\"2\"", "\"old\":\"0\"", "not in order of entity and old id" },
+    { "\"old\":\"2\"", "\"old\":\"1\"", "not in order of entity and old id" },
+    { "\"entity\":\"u\",\"new\":\"b\"", "\"entity\":\"t\",\"new\":\"b\"", "not in order" },
+    { "\"old\":\"2\"", "\"old\":\"\"", "old is 0 bytes" },
+    { "\"entity\":\"u\",\"new\":\"b\",", "\"new\":\"b\",", "entity is missing" },
+    { "{\"tenant\":\"default\"}\n", "", "a mapping stands where none belongs" },
+    { "\"new\":\"b\"", "\"new\":\"c\"", "checksum" },
+};
+#define DAMAGES ((int)(sizeof damages / sizeof *damages))
+
+START_TEST(a_damaged_map_is_not_imported)
+{
+    flagver_client *client = open_store(SQLITE_KIND);
+    char *text, *at, uri[160];
+    FILE *file;
+
+    put(client, "u", "1", "a");
+    put(client, "u", "2", "b");
+    flagver_close(client);
+    assert_ok(flagver_store_export(store_uri(SQLITE_KIND), NULL, file_named("export"), &error));
+    text = contents(file_named("export"));
+    at = strstr(text, damages[_i].from);
+    ck_assert_ptr_nonnull(at);
+    file = fopen(file_named("damaged"), "w");
+    ck_assert_ptr_nonnull(file);
+    fprintf(file, "%.*s%s%s", (int)(at - text), text, damages[_i].to,
+            at + strlen(damages[_i].from));
+    fclose(file);
+    snprintf(uri, sizeof uri, "sqlite:%s", file_named("other"));
+    assert_fails(FLAGVER_EPARSE, flagver_store_import(uri, file_named("damaged"), &error));
+    assert_words(damages[_i].words);
+    free(text);
+}
+END_TEST
+
 /* ---- inside the application's transaction ---- */
 
 START_TEST(a_mapping_is_the_applications_to_commit)
@@ -716,6 +851,12 @@ static Suite *idmap_suite(void)
     tcase_add_loop_test(shared, many_who_make_ids_for_the_same_things_agree, SHARED_KINDS,
                         STORE_KINDS);
 
+    tcase_add_loop_test(shared, an_export_brings_the_map_along, JSONFILE_KIND, STORE_KINDS);
+    tcase_add_loop_test(shared, a_tenant_of_which_there_are_but_ids_is_exported_by_its_name,
+                        JSONFILE_KIND, STORE_KINDS);
+
+    tcase_add_test(once, a_schema_that_goes_leaves_the_map_in_its_backup);
+    tcase_add_loop_test(once, a_damaged_map_is_not_imported, 0, DAMAGES);
     tcase_add_test(once, a_mapping_is_the_applications_to_commit);
     tcase_add_loop_test(once, what_is_no_entity_or_id_is_refused, 0, FAULTS);
     tcase_add_test(once, misuse_is_refused);
