@@ -15,24 +15,26 @@
 
 #define HEX_LENGTH 64u
 #define NAME_SHOWN 400
+#define WORDS_SHOWN 500
 
 /* ---- words ---- */
 
 int fv_dataset_refuse(flagver_error *err, const struct fv_dataset_place *place, int32_t column,
                       const char *format, ...)
 {
-    char words[FLAGVER_MESSAGE_SIZE];
+    char words[FLAGVER_MESSAGE_SIZE], shown[WORDS_SHOWN + 1], name[NAME_SHOWN + 1];
     va_list arguments;
 
     va_start(arguments, format);
     vsnprintf(words, sizeof words, format, arguments);
     va_end(arguments);
+    fv_json_shorten(shown, WORDS_SHOWN, WORDS_SHOWN * 3 / 4, words, strlen(words));
+    fv_json_shorten(name, NAME_SHOWN, NAME_SHOWN / 2, place->name, strlen(place->name));
     if (column)
-        fv_fail(err, FLAGVER_EPARSE, "%.*s:%" PRIu64 ":%d: %.500s", NAME_SHOWN, place->name,
-                place->number, (int)column, words);
+        fv_fail(err, FLAGVER_EPARSE, "%s:%" PRIu64 ":%d: %s", name, place->number, (int)column,
+                shown);
     else
-        fv_fail(err, FLAGVER_EPARSE, "%.*s:%" PRIu64 ": %.500s", NAME_SHOWN, place->name,
-                place->number, words);
+        fv_fail(err, FLAGVER_EPARSE, "%s:%" PRIu64 ": %s", name, place->number, shown);
     if (err) {
         err->line = place->number > INT32_MAX ? INT32_MAX : (int32_t)place->number;
         err->column = column;

@@ -20,7 +20,11 @@
 _Static_assert(FV_TALLY_TEXT == 64, "flagver_dataset_top says where values are cut off");
 
 #define NO_PARENT FV_MAP_NONE
-#define NAME_SHOWN 60 /* in sentences */
+
+/* In sentences. */
+#define NAME_SHOWN 60
+#define KEY_SHOWN 80
+#define WHY_SHOWN 160
 
 struct field {
     uint32_t parent;  /* the object that it is a member of; NO_PARENT: it is none */
@@ -312,13 +316,17 @@ static int add_value(struct fv_profile *profile, uint32_t parent, const json_t *
 static int check_record(struct fv_profile *profile, const char *key, const json_t *value,
                         const struct fv_schema *schema)
 {
+    char name[KEY_SHOWN + 1], why[WHY_SHOWN + 1];
     flagver_error found = { 0 };
     int r = schema ? fv_schema_check(schema, value, &found) : 0;
 
     if (r == FLAGVER_ENOMEM)
         return fv_fail_memory(profile->err);
-    if (r < 0 && !profile->misfits++)
-        snprintf(profile->misfit, sizeof profile->misfit, "%.80s: %.160s", key, found.message);
+    if (r < 0 && !profile->misfits++) {
+        fv_json_shorten(name, KEY_SHOWN, KEY_SHOWN / 2, key, strlen(key));
+        fv_json_shorten(why, WHY_SHOWN, WHY_SHOWN / 2, found.message, strlen(found.message));
+        snprintf(profile->misfit, sizeof profile->misfit, "%s: %s", name, why);
+    }
     return 0;
 }
 
@@ -434,9 +442,10 @@ static void recommend(flagver_dataset_health *health, const char *worst, uint32_
 {
     char *words = health->recommendation;
     size_t size = sizeof health->recommendation;
+    char name[NAME_SHOWN + 1];
 
-    if (!*worst)
-        worst = "(root)";
+    fv_json_shorten(name, NAME_SHOWN, NAME_SHOWN / 2, *worst ? worst : "(root)",
+                    *worst ? strlen(worst) : strlen("(root)"));
     if (!health->records)
         snprintf(words, size,
                  "there are no records: find out why before anything is built upon them");
@@ -444,13 +453,13 @@ static void recommend(flagver_dataset_health *health, const char *worst, uint32_
         snprintf(words, size,
                  "do not build upon it: put right the records that do not fit the schema");
     else if (health->score < FV_HEALTH_UNFIT)
-        snprintf(words, size, "do not build upon it: put \"%.*s\" right first, which scores %u",
-                 NAME_SHOWN, worst, worst_score);
+        snprintf(words, size, "do not build upon it: put \"%s\" right first, which scores %u", name,
+                 worst_score);
     else if (health->misfits || health->invalid)
         snprintf(words, size, "put right what is invalid before it is built upon");
     else if (health->score < FV_HEALTH_FIT)
-        snprintf(words, size, "look at \"%.*s\" before it is built upon, which scores %u",
-                 NAME_SHOWN, worst, worst_score);
+        snprintf(words, size, "look at \"%s\" before it is built upon, which scores %u", name,
+                 worst_score);
     else
         snprintf(words, size, "fit to be built upon");
 }

@@ -4,8 +4,11 @@
 #include <string.h>
 #include <time.h>
 
+#include "codec/json.h"
 #include "engine/dataset.h"
 #include "util/fail.h"
+
+#define KEY_SHOWN 200
 
 int64_t fv_dataset_now(void)
 {
@@ -77,12 +80,13 @@ static int refuse_twice(const struct fv_dataset_writer *writer,
                         const flagver_dataset_record *record, flagver_error *err)
 {
     const struct fv_dataset_place place = { writer->name, record->line };
+    char key[KEY_SHOWN + 1];
 
+    fv_json_shorten(key, KEY_SHOWN, KEY_SHOWN / 2, record->key, record->key_length);
     if (!writer->name)
-        return fv_fail(err, FLAGVER_EPARSE, "the key \"%.200s\" was put twice", record->key);
-    return fv_dataset_refuse(err, &place, 0,
-                             "the key \"%.200s\" stands on line %" PRIu64 " already", record->key,
-                             writer->before_line);
+        return fv_fail(err, FLAGVER_EPARSE, "the key \"%s\" was put twice", key);
+    return fv_dataset_refuse(err, &place, 0, "the key \"%s\" stands on line %" PRIu64 " already",
+                             key, writer->before_line);
 }
 
 /* Nothing comes twice, and what a store gives is in order. */
