@@ -38,7 +38,7 @@ int fv_fence_decode(const void *data, size_t length, struct fv_fence *ret_fence,
     fence.stage = (int)fv_packed_get(&packed, FV_STAGES - 1);
     fence.bound = (uint32_t)fv_packed_get(&packed, FV_READ_SCALE);
     fence.epoch = fv_packed_get(&packed, FV_PACKED_MAX);
-    fence.period = fv_packed_get(&packed, fence.epoch);
+    fence.period = fv_packed_get(&packed, FV_PACKED_MAX);
     fence.version = fv_packed_get(&packed, FV_PACKED_MAX);
     if (!fv_packed_end(&packed) || form != FENCE_FORM || fence.role == FV_ROLE_NONE ||
         !fv_stage_name(fence.stage) || fence.epoch == 0)
