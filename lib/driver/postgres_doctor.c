@@ -62,7 +62,8 @@ static int64_t number(const PGresult *rows, int column)
 static const char about_server[] =
     "SELECT current_setting('server_version'), getdatabaseencoding()::text, current_user::text,\n"
     "  rolsuper, rolbypassrls,\n"
-    "  (SELECT pg_get_userbyid(nspowner)::text FROM pg_namespace WHERE nspname = 'flagver')\n"
+    "  (SELECT pg_get_userbyid(nspowner)::text FROM pg_namespace WHERE nspname = 'flagver'),\n"
+    "  (SELECT pg_has_role(nspowner, 'MEMBER') FROM pg_namespace WHERE nspname = 'flagver')\n"
     "FROM pg_roles WHERE rolname = current_user";
 
 static void judge_role(const struct examination *examination, const PGresult *rows)
@@ -76,11 +77,11 @@ static void judge_role(const struct examination *examination, const PGresult *ro
             "is refused to it; let applications use a role without that, which the owner admits: "
             "SELECT flagver.admit('ROLE')",
             role, super ? "is a superuser" : "has BYPASSRLS");
-    else if (strcmp(role, owner) == 0)
+    else if (fv_pg_get_truth(rows, 0, 6))
         say(examination, OK,
-            "role \"%s\" owns the schema: it is for flagver schema and doctor; applications need "
+            "role \"%s\" %s the schema: it is for flagver schema and doctor; applications need "
             "less, which flagver.admit('ROLE') gives",
-            role);
+            role, strcmp(role, owner) == 0 ? "owns" : "is a member of the one that owns");
     else
         say(examination, OK, "role \"%s\" is bound by row-level security%s%s%s", role,
             *owner ? "; the schema belongs to \"" : "", owner, *owner ? "\"" : "");

@@ -392,12 +392,32 @@ static int visit_right(struct check *check, const PGresult *rows, int row, flagv
     return fv_say_found(&check->saying, err);
 }
 
+/* Superusers are members of everything, and found for that. */
+static const char find_members[] =
+    "WITH " RIGHTS "\n"
+    "SELECT quote_ident(r.rolname), o.oid::regrole::text\n"
+    "FROM role JOIN pg_roles AS r ON r.oid = role.oid, owner AS o\n"
+    "WHERE NOT r.rolsuper AND pg_has_role(r.oid, o.oid, 'MEMBER') ORDER BY 1, 2";
+
+static int visit_member(struct check *check, const PGresult *rows, int row, flagver_error *err)
+{
+    const char *role = column(rows, row, 0), *owner = column(rows, row, 1);
+
+    fv_text_format(&check->saying.line,
+                   "rights of %s: it is a member of %s, who may alter and take away what keeps "
+                   "tenants apart; a role of applications must not be: REVOKE %s FROM %s",
+                   role, owner, owner, role);
+    return fv_say_found(&check->saying, err);
+}
+
 static int check_rights(struct check *check, flagver_error *err)
 {
     int r;
 
     check->saying.fine = true;
     r = for_each(check, compare_rights, NULL, visit_right, err);
+    if (r == 0)
+        r = for_each(check, find_members, NULL, visit_member, err);
     if (r < 0 || !check->saying.fine)
         return r;
     fv_text_add(&check->saying.line, "rights of the owner and of the roles that were admitted");

@@ -531,6 +531,29 @@ START_TEST(a_role_that_bypasses_policies_is_found)
 }
 END_TEST
 
+/* Nothing that it is granted, but it may act as who owns everything. */
+START_TEST(an_applications_role_that_is_a_member_of_the_owner_is_found)
+{
+    char role[64], between[64], statement[700];
+
+    snprintf(role, sizeof role, "%s_member", database);
+    snprintf(between, sizeof between, "%s_between", database);
+    become("postgres");
+    snprintf(statement, sizeof statement,
+             "CREATE ROLE %s; CREATE ROLE %s NOINHERIT; GRANT owner TO %s; GRANT %s TO %s;"
+             "SELECT flagver.admit('%s')",
+             between, role, between, between, role, role);
+    assert_sql(statement);
+    verify();
+    snprintf(statement, sizeof statement, "rights of %s: it is a member of owner", role);
+    assert_in_found(statement);
+    ck_assert_uint_eq(found_count, 1);
+    snprintf(statement, sizeof statement, "SELECT flagver.expel('%s'); DROP ROLE %s; DROP ROLE %s",
+             role, role, between);
+    assert_sql(statement);
+}
+END_TEST
+
 START_TEST(who_may_not_make_temporary_tables_is_told_what_to_grant)
 {
     char statement[256];
@@ -1169,6 +1192,7 @@ int main(void)
     tcase_add_test(filled, the_owners_name_policy_is_for_the_owner_only);
     tcase_add_test(filled, a_superuser_is_told_that_nothing_keeps_tenants_apart);
     tcase_add_test(filled, a_role_that_bypasses_policies_is_found);
+    tcase_add_test(filled, an_applications_role_that_is_a_member_of_the_owner_is_found);
     tcase_add_test(filled, who_may_not_make_temporary_tables_is_told_what_to_grant);
     tcase_add_test(filled, a_schema_that_is_made_anew_is_another_store);
     tcase_add_test(filled, who_does_not_wait_tries_once_to_change_the_schema);
