@@ -66,10 +66,10 @@ const struct cli_command cli_commands[] = {
         .operands = "[VERSION]",
         .summary = "take the schema down",
         .options = CLI_OPTIONS(CLI_BACKUP, CLI_NO_BACKUP),
-        .manual = "Take the schema down to VERSION, or by one; 0 removes it with all that is in\n"
-                  "it. Before that everything is exported into the file of --backup, which must\n"
-                  "not be there yet, and the export is checked. One of --backup and --no-backup\n"
-                  "is needed.",
+        .manual = "Take the schema down to VERSION; without one, or to 0, it is removed with all\n"
+                  "that is in it. Before that everything is exported into the file of --backup,\n"
+                  "which must not be there yet, and the export is checked. One of --backup and\n"
+                  "--no-backup is needed.",
         .run = cli_schema_down,
     },
     {

@@ -82,7 +82,7 @@ int cli_schema_down(const struct cli_request *request)
 {
     const char *to_text = cli_request_operand(request, 0), *uri;
     const char *backup = request->values[CLI_BACKUP];
-    uint32_t version, wanted, to;
+    uint32_t version, wanted, to = 0;
     flagver_error error;
     int r;
 
@@ -96,8 +96,6 @@ int cli_schema_down(const struct cli_request *request)
 
     if (cli_store_version(uri, &version, &wanted, &error) < 0)
         return cli_store_fail(uri, &error);
-    if (!to_text)
-        to = version ? version - 1 : 0;
     cli_progress("taking the schema down");
     r = flagver_schema_down(uri, to, backup, !backup, &error);
     cli_progress(NULL);

@@ -237,6 +237,13 @@ prints '{"store":"sqlite:up.db","from":2,"version":0,"backup":null}'
 run --store sqlite:up.db schema down 0 --no-backup
 exits 0
 
+it "takes all of it down when no version is named"
+run --store sqlite:all.db schema up
+exits 0
+run --store sqlite:all.db schema down --no-backup
+exits 0
+prints 'sqlite:all.db: schema version 2 -> 0'
+
 it "knows no other versions"
 run --store sqlite:flagver.db schema down 7 --no-backup
 exits 6
