@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "engine/items.h"
 #include "util/fail.h"
 
 int fv_comparison_init(struct fv_comparison *comparison, struct fv_crypto *crypto,
@@ -39,26 +40,12 @@ static bool is_same(const uint8_t *a, const uint8_t *b)
     return memcmp(a, b, FV_DIGEST_SIZE) == 0;
 }
 
-static void add_number(struct fv_digest *digest, uint64_t number, unsigned bytes)
-{
-    uint8_t out[8];
-    unsigned i;
-
-    for (i = 0; i < bytes; i++)
-        out[i] = (uint8_t)(number >> (8 * (bytes - 1 - i)));
-    fv_digest_add(digest, out, bytes);
-}
-
-static void add_text(struct fv_digest *digest, flagver_bytes text)
-{
-    add_number(digest, text.length, 4);
-    fv_digest_add(digest, text.data, text.length);
-}
-
 /* As notes are hashed in leaves (model/leaf.h); zeros without one. */
 static int hash_note(struct fv_comparison *comparison, flagver_bytes note,
                      uint8_t out[FV_DIGEST_SIZE], flagver_error *err)
 {
+    const uint32_t n = comparison->no;
+    const uint8_t no[4] = { (uint8_t)(n >> 24), (uint8_t)(n >> 16), (uint8_t)(n >> 8), (uint8_t)n };
     struct fv_digest *digest = comparison->part;
 
     memset(out, 0, FV_DIGEST_SIZE);
@@ -67,7 +54,7 @@ static int hash_note(struct fv_comparison *comparison, flagver_bytes note,
     fv_digest_start(digest);
     fv_digest_add(digest, comparison->phase.data, comparison->phase.length + 1); /* with its NUL */
     fv_digest_add(digest, comparison->subject.data, comparison->subject.length + 1);
-    add_number(digest, comparison->no, 4);
+    fv_digest_add(digest, no, sizeof no);
     fv_digest_add(digest, note.data, note.length);
     return fv_digest_end(digest, out) ? 0 : fv_fail_memory(err);
 }
@@ -389,19 +376,11 @@ static int compare_item_payload(struct fv_comparison *comparison, const flagver_
 int fv_compare_item(struct fv_comparison *comparison, const flagver_item_row *row,
                     flagver_error *err)
 {
-    add_text(comparison->content, row->key);
-    fv_digest_add(comparison->content, row->hash, FV_DIGEST_SIZE);
-    if (row->status != FLAGVER_ITEM_PENDING) {
+    fv_item_add_to_content(comparison->content, row);
+    if (fv_item_add_to_decisions(comparison->decisions, row))
         comparison->has_decisions = true;
-        add_text(comparison->decisions, row->key);
-        add_number(comparison->decisions, (uint64_t)row->status, 1);
-        add_number(comparison->decisions, row->origin_no, 4);
-        add_number(comparison->decisions, (uint64_t)row->decided_at, 8);
-        add_text(comparison->decisions, row->decided_by);
-        add_text(comparison->decisions, row->note);
-    } else if (row->origin_no || row->decided_at || row->decided_by.data || row->note.data) {
+    else if (row->origin_no || row->decided_at || row->decided_by.data || row->note.data)
         find_item(comparison, row, "it is pending, and says something of a decision");
-    }
     return compare_item_payload(comparison, row, err);
 }
 

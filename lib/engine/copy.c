@@ -5,6 +5,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "engine/idmap.h"
+#include "engine/idmap_copy.h"
 #include "engine/portion.h"
 #include "engine/transfer.h"
 #include "util/fail.h"
@@ -117,6 +119,8 @@ static int finish_in(struct fv_passage *passage, struct fv_read *source, bool lo
 
     while (r == 0 && passage->size < size)
         r = fv_passage_carry(passage, source, size, err);
+    if (r == 0)
+        r = fv_idmap_carry(passage, source, err);
     return r < 0 ? r : fv_passage_compare(passage, source, logs_only, ret_root, err);
 }
 
@@ -229,6 +233,18 @@ static int copy_new(struct copy *copy, flagver_error *err)
     return r;
 }
 
+/* 1: there are some, 0, or an error. */
+static int has_ids(const struct copy *copy, const char *tenant, flagver_error *err)
+{
+    struct fv_read read;
+    int r = fv_read_begin(&read, copy->from, tenant, err);
+
+    if (r == 0)
+        r = fv_idmap_is_there(&read, err);
+    fv_read_end(&read);
+    return r;
+}
+
 /* Is there anything of the one that was asked for? */
 static int check_tenant(const struct copy *copy, flagver_error *err)
 {
@@ -237,10 +253,13 @@ static int check_tenant(const struct copy *copy, flagver_error *err)
     int r = tenant ? copy->from->driver->changes(copy->from->handle, fv_bytes(tenant), &size, err)
                    : 0;
 
-    if (r == 0 && tenant && size == 0)
-        r = fv_fail(err, FLAGVER_ENOTFOUND, "%.300s has no tenant \"%s\"", copy->from->shown,
-                    tenant);
-    return r;
+    if (r < 0 || !tenant || size)
+        return r;
+    r = has_ids(copy, tenant, err);
+    return r == 0  ? fv_fail(err, FLAGVER_ENOTFOUND, "%.300s has no tenant \"%s\"",
+                             copy->from->shown, tenant)
+           : r < 0 ? r
+                   : 0;
 }
 
 /* ---- following ---- */

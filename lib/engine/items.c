@@ -58,13 +58,29 @@ static void add_text(struct fv_digest *digest, flagver_bytes text)
     fv_digest_add(digest, text.data, text.length);
 }
 
-static int add_to_content(void *data, const flagver_item_row *item, flagver_error *err)
+void fv_item_add_to_content(struct fv_digest *digest, const flagver_item_row *item)
 {
-    struct fv_digest *digest = data;
-
-    (void)err;
     add_text(digest, item->key);
     fv_digest_add(digest, item->hash, sizeof item->hash);
+}
+
+bool fv_item_add_to_decisions(struct fv_digest *digest, const flagver_item_row *item)
+{
+    if (item->status == FLAGVER_ITEM_PENDING)
+        return false;
+    add_text(digest, item->key);
+    add_number(digest, (uint64_t)item->status, 1);
+    add_number(digest, item->origin_no, 4);
+    add_number(digest, (uint64_t)item->decided_at, 8);
+    add_text(digest, item->decided_by);
+    add_text(digest, item->note);
+    return true;
+}
+
+static int add_to_content(void *data, const flagver_item_row *item, flagver_error *err)
+{
+    (void)err;
+    fv_item_add_to_content(data, item);
     return 1;
 }
 
@@ -101,15 +117,8 @@ static int add_to_decisions(void *data, const flagver_item_row *item, flagver_er
     struct decisions *decisions = data;
 
     (void)err;
-    if (item->status == FLAGVER_ITEM_PENDING)
-        return 1;
-    decisions->count++;
-    add_text(decisions->digest, item->key);
-    add_number(decisions->digest, (uint64_t)item->status, 1);
-    add_number(decisions->digest, item->origin_no, 4);
-    add_number(decisions->digest, (uint64_t)item->decided_at, 8);
-    add_text(decisions->digest, item->decided_by);
-    add_text(decisions->digest, item->note);
+    if (fv_item_add_to_decisions(decisions->digest, item))
+        decisions->count++;
     return 1;
 }
 

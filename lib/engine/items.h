@@ -21,6 +21,10 @@ int fv_items_hash(flagver_txn *txn, const struct fv_staged *version, flagver_byt
 int fv_items_decisions(flagver_txn *txn, const struct fv_staged *version, uint8_t out[32],
                        flagver_error *err);
 
+/* What one item adds to either; false: nothing, as it is not decided. */
+void fv_item_add_to_content(struct fv_digest *digest, const flagver_item_row *item);
+bool fv_item_add_to_decisions(struct fv_digest *digest, const flagver_item_row *item);
+
 /* The first item that is PENDING, as long as the transaction; NULL: none. */
 int fv_items_undecided(flagver_txn *txn, const struct fv_staged *version, const char **ret_key,
                        flagver_error *err);

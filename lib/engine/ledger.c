@@ -449,9 +449,11 @@ int fv_ledger_follow(struct fv_ledger *ledger, const struct fv_view *view, flagv
     int r = 0;
 
     pthread_mutex_lock(&ledger->lock);
-    if (ledger->has_lease && !ledger->leading &&
-        is_due(ledger, authority, view->fences[authority].version, now_us()))
-        r = lead(ledger, authority, NULL, err);
+    for (int renewals = 0; r == 0 && renewals < 2; renewals++) { /* the second says "seen" */
+        if (ledger->has_lease && !ledger->leading &&
+            is_due(ledger, authority, view->fences[authority].version, now_us()))
+            r = lead(ledger, authority, NULL, err);
+    }
     pthread_mutex_unlock(&ledger->lock);
     return r;
 }

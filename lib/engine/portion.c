@@ -7,6 +7,8 @@
 #include <time.h>
 
 #include "engine/audit.h"
+#include "engine/idmap.h"
+#include "engine/idmap_copy.h"
 #include "engine/mover.h"
 #include "engine/policies.h"
 #include "store/log.h"
@@ -537,6 +539,21 @@ static int check_none(const struct fv_passage *passage, struct fv_read *target,
                             passage->tenant, passage->to->shown, what);
 }
 
+/* Ids have no log that would tell whose they are: those that a copy has brought are the source's. */
+static int check_ids(const struct fv_passage *passage, struct fv_read *target, flagver_error *err)
+{
+    struct fv_read source;
+    int r = fv_idmap_is_there(target, err);
+
+    if (r <= 0)
+        return r;
+    r = fv_read_begin(&source, passage->from, passage->tenant, err);
+    if (r == 0)
+        r = fv_idmap_check_own(passage, &source, target, err);
+    fv_read_end(&source);
+    return r;
+}
+
 static int check_empty(const struct fv_passage *passage, struct fv_read *target, flagver_error *err)
 {
     static const flagver_query series = { .kind = FLAGVER_QUERY_SERIES, .limit = 1 };
@@ -545,7 +562,9 @@ static int check_empty(const struct fv_passage *passage, struct fv_read *target,
                                  .limit = 1 };
     int r = check_none(passage, target, &series, "records", err);
 
-    return r < 0 ? r : check_none(passage, target, &keys, "keys", err);
+    if (r == 0)
+        r = check_none(passage, target, &keys, "keys", err);
+    return r < 0 ? r : check_ids(passage, target, err);
 }
 
 int fv_passage_look(struct fv_passage *passage, flagver_error *err)

@@ -22,7 +22,7 @@ struct fv_passage {
  * How far it has come: finds `size`.
  *
  * @return 0, or
- *   FLAGVER_EEXIST     the target's tenant has something, and no log
+ *   FLAGVER_EEXIST     the target's tenant has something, and no log; or ids that the source has not
  *   FLAGVER_ECONFLICT  its log is not the beginning of the source's; the message names the leaf
  *   an error of either store
  */
@@ -45,7 +45,7 @@ int fv_passage_carry(struct fv_passage *passage, struct fv_read *source, uint64_
 
 /*
  * Is everything that the source has in this state in the target, and nothing else? Logs, roots, all
- * rows and keys are held against each other; with `logs_only` no rows.
+ * rows, keys and mapped ids are held against each other; with `logs_only` no rows.
  *
  * @param ret_root  of both logs
  * @return 0, FLAGVER_ECONFLICT: they differ, and where; or an error of either store

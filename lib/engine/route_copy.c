@@ -158,22 +158,6 @@ static int end_turn(void *data, flagver_txn *txn, flagver_error *err)
     return put_progress(turn, txn, &row, err);
 }
 
-static int on_control(flagver_route *route,
-                      int (*run)(void *data, flagver_txn *txn, flagver_error *err), void *data,
-                      flagver_error *err)
-{
-    const flagver_actor actor = { .size = sizeof actor, .id = "flagver.route" };
-    struct fv_txn_source source;
-    int r;
-
-    r = fv_client_source(route->client, &source, err);
-    if (r < 0)
-        return r;
-    r = fv_txn_run(&source, &actor, NULL, run, data, err);
-    fv_store_release(source.store);
-    return r;
-}
-
 /* ---- a chunk ---- */
 
 struct chunk {
@@ -321,7 +305,7 @@ static int copy_chunk(struct turn *turn, struct chunk *chunk, flagver_error *err
         return r;
     turn->after = found->found_count ? found->found[found->found_count - 1].key : after;
     turn->done = found->ended;
-    r = on_control(turn->route, end_turn, turn, err);
+    r = fv_steering_run_on(turn->route->client, end_turn, turn, err);
     if (r == 0 && turn->done)
         r = fv_steering_note(&turn->route->steering, note_whole, turn, err);
     return r;
@@ -340,7 +324,7 @@ int fv_route_copy(flagver_route *route, const struct fv_view *view, uint64_t *co
                        fv_side_name((int)authority));
     r = fv_steering_wait_for_routers(&route->steering, authority, turn.authority, err);
     if (r == 0)
-        r = on_control(route, take_turn, &turn, err);
+        r = fv_steering_run_on(route->client, take_turn, &turn, err);
     if (r < 0 || turn.progress.done)
         return r;
     if (!turn.taken)

@@ -300,7 +300,9 @@ static int begin(flagver_route *route, uint64_t *ret_epoch, flagver_error *err)
         return r;
     authority = fv_view_authority(&view);
     fence = &view.fences[authority];
-    r = fv_steering_wait_for_routers(&route->steering, authority, fence, NULL);
+    r = fv_ledger_follow(&route->ledger, &view, err);
+    if (r == 0)
+        r = fv_steering_wait_for_routers(&route->steering, authority, fence, NULL);
     if (r == 0)
         *ret_epoch = fence->epoch;
     return r == FLAGVER_EBUSY ? 0 : r;

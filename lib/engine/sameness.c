@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "engine/audit.h"
+#include "engine/idmap_copy.h"
 #include "engine/portion.h"
 #include "engine/rows.h"
 #include "util/fail.h"
@@ -227,7 +228,9 @@ static int compare_rows(struct fv_read *source, struct fv_read *target, flagver_
         clear_sketch(&other);
     }
     clear_sketch(&one);
-    return r == 0 ? compare_keys(source, target, err) : r;
+    if (r == 0)
+        r = compare_keys(source, target, err);
+    return r == 0 ? fv_idmap_compare(source, target, err) : r;
 }
 
 int fv_passage_compare(const struct fv_passage *passage, struct fv_read *source, bool logs_only,

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "store/store.h"
+#include "store/transaction.h"
 #include "util/fail.h"
 
 int64_t fv_monotonic_ns(void)
@@ -154,6 +154,24 @@ static int call_function(struct fv_side_call *call)
     }
 }
 
+/* The function may use the transaction, and may have broken it. */
+static int call_inside(struct fv_side_call *call)
+{
+    flagver_txn *txn = call->asked.txn;
+    flagver_error why;
+    int r, resumed;
+
+    if (!txn)
+        return call_function(call);
+    fv_txn_pause(txn);
+    r = call_function(call);
+    resumed = fv_txn_resume(txn, &why);
+    if (resumed == 0 || r < 0)
+        return r;
+    *call->error = why;
+    return resumed;
+}
+
 static int nonsense(struct fv_side_call *call, const char *what)
 {
     return fv_fail(call->error, FLAGVER_EINVAL, "%s: %s %s", fv_side_name(call->asked.side),
@@ -210,7 +228,7 @@ void fv_side_run(struct fv_side_call *call)
     call->error->native = 0;
     call->error->sqlstate[0] = '\0';
     call->error->message[0] = '\0';
-    r = call_function(call);
+    r = call_inside(call);
     call->latency_ns = fv_monotonic_ns() - start;
     call->code = r == 0 ? check_gift(call) : check_error(call, r);
     if (call->code < 0)

@@ -183,20 +183,42 @@ int fv_steering_view(struct fv_steering *steering, int64_t age_ms, struct fv_vie
 
 /* ---- transactions ---- */
 
+/* What runs in a transaction of ours is one operation of it. */
+struct operation {
+    int (*run)(void *data, flagver_txn *txn, flagver_error *err);
+    void *data;
+};
+
+static int run_operation(void *data, flagver_txn *txn, flagver_error *err)
+{
+    const struct operation *operation = data;
+    int r = fv_txn_enter(txn, err);
+
+    return r < 0 ? r : fv_txn_leave(txn, operation->run(operation->data, txn, err), err);
+}
+
+int fv_steering_run_on(flagver_client *client,
+                       int (*run)(void *data, flagver_txn *txn, flagver_error *err), void *data,
+                       flagver_error *err)
+{
+    const flagver_actor actor = { .size = sizeof actor, .id = ACTOR };
+    struct operation operation = { run, data };
+    struct fv_txn_source source;
+    int r;
+
+    r = fv_client_source(client, &source, err);
+    if (r < 0)
+        return r;
+    r = fv_txn_run(&source, &actor, NULL, run_operation, &operation, err);
+    fv_store_release(source.store);
+    return r;
+}
+
 int fv_steering_run(struct fv_steering *steering, enum fv_side side,
                     int (*run)(void *data, flagver_txn *txn, flagver_error *err), void *data,
                     flagver_error *err)
 {
-    const flagver_actor actor = { .size = sizeof actor, .id = ACTOR };
-    struct fv_txn_source source;
-    int r;
-
-    r = fv_client_source(steering->homes[side], &source, err);
-    if (r < 0)
-        return r;
-    r = fv_txn_run(&source, &actor, NULL, run, data, err);
-    fv_store_release(source.store);
-    return r;
+    return fv_steering_run_on(steering->homes[side], run, data, err);
 }
 
 int fv_steering_hold(const struct fv_steering *steering, flagver_txn *txn, enum fv_side side,
@@ -459,17 +481,9 @@ int fv_steering_note(struct fv_steering *steering,
                      void (*change)(void *data, struct fv_evidence *evidence), void *data,
                      flagver_error *err)
 {
-    const flagver_actor actor = { .size = sizeof actor, .id = ACTOR };
     struct noting noting = { steering->name, change, data };
-    struct fv_txn_source source;
-    int r;
 
-    r = fv_client_source(steering->control, &source, err);
-    if (r < 0)
-        return r;
-    r = fv_txn_run(&source, &actor, NULL, write_evidence, &noting, err);
-    fv_store_release(source.store);
-    return r;
+    return fv_steering_run_on(steering->control, write_evidence, &noting, err);
 }
 
 static void copy_evidence(void *data, struct fv_evidence *evidence)

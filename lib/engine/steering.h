@@ -92,7 +92,10 @@ int fv_steering_settle(struct fv_steering *steering, int64_t wait_ms,
 
 /* ---- in transactions on a side's home ---- */
 
-/* Run in a transaction of the library's own on the home of a side. */
+/* Run as an operation in a transaction of the library's own, on a client's store, or a side's home. */
+int fv_steering_run_on(flagver_client *client,
+                       int (*run)(void *data, flagver_txn *txn, flagver_error *err), void *data,
+                       flagver_error *err);
 int fv_steering_run(struct fv_steering *steering, enum fv_side side,
                     int (*run)(void *data, flagver_txn *txn, flagver_error *err), void *data,
                     flagver_error *err);

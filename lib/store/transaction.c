@@ -349,6 +349,17 @@ int fv_txn_leave(flagver_txn *txn, int r, const flagver_error *err)
     return r;
 }
 
+void fv_txn_pause(flagver_txn *txn)
+{
+    pthread_mutex_unlock(&txn->lock);
+}
+
+int fv_txn_resume(flagver_txn *txn, flagver_error *err)
+{
+    pthread_mutex_lock(&txn->lock);
+    return txn->state > FV_TXN_OPEN ? repeat_error(txn, err) : 0;
+}
+
 /* Not one whose connection the application has: it may be using that at this moment. */
 bool fv_txn_expire(flagver_txn *txn)
 {

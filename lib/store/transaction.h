@@ -83,6 +83,13 @@ int fv_txn_enter(flagver_txn *txn, flagver_error *err);
 int fv_txn_leave(flagver_txn *txn, int r, const flagver_error *err);
 
 /*
+ * Inside of an operation, around a function of the host's that may call operations of the transaction
+ * itself. After an error of those there is nothing to go on with: resume repeats it.
+ */
+void fv_txn_pause(flagver_txn *txn);
+int fv_txn_resume(flagver_txn *txn, flagver_error *err);
+
+/*
  * An operation under an idempotency key: `words` say what it is asked to do. 1: it was
  * done before, *ret_no is what came of it; 0: do it, then fv_txn_record() its result.
  */

@@ -1,0 +1,276 @@
+/* Migrations from end to end: two sides of each kind, through all stages and back. */
+#define _DEFAULT_SOURCE /* mkdtemp() */
+#include "sides.h"
+#include "stores.h"
+
+/* Which kinds the sides are of; the store of the migration is a third one. */
+static const struct arrangement {
+    const char *label;
+    bool old_enlisted, new_enlisted, together;
+} arrangements[] = {
+    { "two detached sides", false, false, false },
+    { "an enlisted side and a detached one", true, false, false },
+    { "a detached side and an enlisted one", false, true, false },
+    { "two enlisted sides in two stores", true, true, false },
+    { "two enlisted sides in one store", true, true, true },
+};
+#define ARRANGEMENTS (int)(sizeof arrangements / sizeof arrangements[0])
+
+static struct place {
+    flagver_client *client;
+    char path[128];
+    struct table table;
+    struct lite lite;
+} places[2];
+
+static flagver_client *control;
+static flagver_route *route;
+
+static flagver_side make_side(int i, bool enlisted, bool together)
+{
+    struct place *place = &places[i];
+    const flagver_options options = quiet_options();
+    char uri[160];
+
+    table_init(&place->table);
+    if (!enlisted)
+        return table_side(&place->table);
+    if (together && i == FLAGVER_SIDE_NEW) {
+        snprintf(place->path, sizeof place->path, "%s", places[0].path);
+        place->client = places[0].client;
+    } else {
+        snprintf(place->path, sizeof place->path, "%s", file_named(i ? "new" : "old"));
+        snprintf(uri, sizeof uri, "sqlite:%s", place->path);
+        assert_ok(flagver_open(uri, &options, &place->client, &error));
+    }
+    place->lite = (struct lite){ place->client, place->path, i ? "new_rows" : "old_rows", 0 };
+    lite_make(&place->lite);
+    return lite_side(&place->lite);
+}
+
+static void arrange(int i)
+{
+    const struct arrangement *arrangement = &arrangements[i];
+    flagver_side sides[2];
+
+    memset(places, 0, sizeof places);
+    control = open_store(FAULT_KIND + 1);
+    put_migration(control, "users", "{'stage': 'off', 'gates': {'samples': 0, 'match_rate': 0}}");
+    sides[0] = make_side(0, arrangement->old_enlisted, false);
+    sides[1] = make_side(1, arrangement->new_enlisted, arrangement->together);
+    route = open_route(control, "users", sides[0], sides[1], (flagver_route_options){ 0 });
+}
+
+static void leave(void)
+{
+    close_route(route);
+    if (places[1].client != places[0].client)
+        flagver_close(places[1].client);
+    flagver_close(places[0].client);
+    flagver_close(control);
+}
+
+static const char *value_on(int side, const char *key)
+{
+    static char texts[2][256];
+    struct place *place = &places[side];
+    sqlite3_stmt *statement;
+    const char *value;
+    sqlite3 *db;
+
+    if (!place->client)
+        return table_get(&place->table, key);
+    db = lite_open(&place->lite);
+    statement = lite_prepare(&place->lite, db, "SELECT value FROM %s WHERE key = ?1", key);
+    value = sqlite3_step(statement) == SQLITE_ROW ? (const char *)sqlite3_column_text(statement, 0)
+                                                  : NULL;
+    if (value)
+        snprintf(texts[side], sizeof texts[side], "%s", value);
+    sqlite3_finalize(statement);
+    sqlite3_close(db);
+    return value ? texts[side] : NULL;
+}
+
+static void fail_writes(int side, int code)
+{
+    places[side].table.fails = code;
+    places[side].lite.fails = code;
+}
+
+static void assert_on(int side, const char *key, const char *expected)
+{
+    const char *value = value_on(side, key);
+
+    if (expected)
+        ck_assert_msg(value && strcmp(value, expected) == 0, "%s: %s has %s, not %s", key,
+                      side ? "new" : "old", value ? value : "nothing", expected);
+    else
+        ck_assert_msg(!value, "%s: %s has %s", key, side ? "new" : "old", value);
+}
+
+/* From off, with what the stages ask for on the way. */
+static void advance_to(int stage)
+{
+    uint64_t compared, differences;
+
+    for (int next = FLAGVER_STAGE_DUALWRITE; next <= stage; next++) {
+        if (next == FLAGVER_STAGE_SHADOW) {
+            flagver_route_progress progress = take_steps(route);
+
+            ck_assert(progress.copied_all);
+        }
+        if (next == FLAGVER_STAGE_RAMP || next == FLAGVER_STAGE_COMPLETE) {
+            assert_ok(
+                flagver_route_verify(route, NULL, NULL, NULL, &compared, &differences, &error));
+            ck_assert_uint_eq(differences, 0);
+        }
+        go_to(route, next);
+    }
+}
+
+START_TEST(a_migration_goes_through_all_stages_and_loses_nothing)
+{
+    char key[16], value[16];
+
+    arrange(_i);
+    for (int i = 0; i < 1200; i++) {
+        snprintf(key, sizeof key, "before-%04d", i);
+        write_text(route, key, "0");
+    }
+    for (int stage = FLAGVER_STAGE_DUALWRITE; stage <= FLAGVER_STAGE_COMPLETE; stage++) {
+        advance_to(FLAGVER_STAGE_OFF);
+        if (stage == FLAGVER_STAGE_SHADOW)
+            ck_assert(take_steps(route).copied_all);
+        if (stage == FLAGVER_STAGE_RAMP || stage == FLAGVER_STAGE_COMPLETE)
+            assert_ok(flagver_route_verify(route, NULL, NULL, NULL, NULL, NULL, &error));
+        go_to(route, stage);
+        snprintf(key, sizeof key, "in-%d", stage);
+        snprintf(value, sizeof value, "%d", stage);
+        write_text(route, key, value);
+        write_text(route, "before-0007", value);
+        ck_assert_str_eq(read_text(route, key), value);
+        ck_assert_str_eq(read_text(route, "before-0007"), value);
+    }
+    assert_on(FLAGVER_SIDE_NEW, "before-1199", "0");
+    assert_on(FLAGVER_SIDE_NEW, "before-0007", "8");
+    assert_on(FLAGVER_SIDE_OLD, "before-0007", "7");
+    assert_on(FLAGVER_SIDE_OLD, "in-8", NULL);
+    leave();
+}
+END_TEST
+
+START_TEST(a_write_that_the_other_side_refuses_is_repaired)
+{
+    flagver_route_result result = { .size = sizeof result };
+
+    arrange(_i);
+    advance_to(FLAGVER_STAGE_DUALWRITE);
+    fail_writes(FLAGVER_SIDE_NEW, FLAGVER_EUNAVAILABLE);
+    assert_ok(flagver_route_write(route, "k", "v", 1, NULL, &result, &error));
+    ck_assert(result.pending);
+    ck_assert_int_eq(result.sides[FLAGVER_SIDE_NEW].code, FLAGVER_EUNAVAILABLE);
+    flagver_route_result_clear(&result);
+    assert_on(FLAGVER_SIDE_NEW, "k", NULL);
+
+    fail_writes(FLAGVER_SIDE_NEW, 0);
+    take_steps(route);
+    assert_on(FLAGVER_SIDE_NEW, "k", "v");
+    ck_assert_uint_eq(take_steps(route).waiting, 0);
+    leave();
+}
+END_TEST
+
+START_TEST(a_write_that_the_authority_refuses_is_nowhere)
+{
+    arrange(_i);
+    advance_to(FLAGVER_STAGE_DUALWRITE);
+    fail_writes(FLAGVER_SIDE_OLD, FLAGVER_EUNAVAILABLE);
+    assert_fails(FLAGVER_EUNAVAILABLE, flagver_route_write(route, "k", "v", 1, NULL, NULL, &error));
+    assert_on(FLAGVER_SIDE_OLD, "k", NULL);
+    assert_on(FLAGVER_SIDE_NEW, "k", NULL);
+    fail_writes(FLAGVER_SIDE_OLD, 0);
+    leave();
+}
+END_TEST
+
+START_TEST(what_is_removed_does_not_come_back)
+{
+    arrange(_i);
+    write_text(route, "k", "v");
+    advance_to(FLAGVER_STAGE_BACKFILL);
+    assert_ok(flagver_route_remove(route, "k", NULL, NULL, &error));
+    take_steps(route);
+    assert_on(FLAGVER_SIDE_OLD, "k", NULL);
+    assert_on(FLAGVER_SIDE_NEW, "k", NULL);
+    leave();
+}
+END_TEST
+
+START_TEST(rollback_takes_it_all_back)
+{
+    arrange(_i);
+    write_text(route, "k", "v");
+    advance_to(FLAGVER_STAGE_LIVE);
+    write_text(route, "k", "w");
+    assert_ok(flagver_route_rollback(route, &alice, "slow", &error));
+    ck_assert_str_eq(read_text(route, "k"), "w");
+    ck_assert_int_eq(take_steps(route).stage, FLAGVER_STAGE_OFF);
+    write_text(route, "k", "x");
+    assert_on(FLAGVER_SIDE_OLD, "k", "x");
+    assert_on(FLAGVER_SIDE_NEW, "k", "w");
+    leave();
+}
+END_TEST
+
+static bool remember(void *data, const flagver_difference *difference)
+{
+    snprintf(data, 256, "%d %s", difference->kind, difference->key);
+    return true;
+}
+
+START_TEST(what_somebody_has_spoiled_is_found_and_amended)
+{
+    const flagver_compare_options options = { .size = sizeof options, .repair = 1 };
+    uint64_t compared, differences;
+    char found[256] = "";
+
+    arrange(_i);
+    write_text(route, "a", "1");
+    write_text(route, "b", "2");
+    advance_to(FLAGVER_STAGE_SHADOW);
+    if (places[1].client) {
+        sqlite3 *db = lite_open(&places[1].lite);
+
+        ck_assert_int_eq(
+            sqlite3_exec(db, "UPDATE new_rows SET value = 'x' WHERE key = 'b'", NULL, NULL, NULL),
+            SQLITE_OK);
+        sqlite3_close(db);
+    } else {
+        table_put(&places[1].table, "b", "x");
+    }
+    assert_ok(
+        flagver_route_verify(route, &options, remember, found, &compared, &differences, &error));
+    ck_assert_uint_eq(compared, 2);
+    ck_assert_uint_eq(differences, 1);
+    ck_assert_str_eq(found, "3 b");
+    assert_on(FLAGVER_SIDE_NEW, "b", "2");
+    assert_ok(flagver_route_verify(route, NULL, NULL, NULL, &compared, &differences, &error));
+    ck_assert_uint_eq(differences, 0);
+    leave();
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("migration");
+    TCase *tcase = add_store_tcase(suite, "arrangements");
+
+    tcase_add_loop_test(tcase, a_migration_goes_through_all_stages_and_loses_nothing, 0,
+                        ARRANGEMENTS);
+    tcase_add_loop_test(tcase, a_write_that_the_other_side_refuses_is_repaired, 0, ARRANGEMENTS);
+    tcase_add_loop_test(tcase, a_write_that_the_authority_refuses_is_nowhere, 0, ARRANGEMENTS);
+    tcase_add_loop_test(tcase, what_is_removed_does_not_come_back, 0, ARRANGEMENTS);
+    tcase_add_loop_test(tcase, rollback_takes_it_all_back, 0, ARRANGEMENTS);
+    tcase_add_loop_test(tcase, what_somebody_has_spoiled_is_found_and_amended, 0, ARRANGEMENTS);
+    return run_store_suite(suite);
+}
