@@ -693,6 +693,95 @@ START_TEST(a_damaged_map_is_not_imported)
 }
 END_TEST
 
+/* ---- from store to store ---- */
+
+static void copy_to(int kind, const char *uri)
+{
+    assert_ok(flagver_store_copy(owner_uri(kind), uri, NULL, &error));
+}
+
+START_TEST(a_copy_brings_the_map_along_and_again_what_has_changed)
+{
+    flagver_client *client = open_store(_i), *tenant;
+    struct many *many = fill(client, _i);
+    flagver_txn *txn;
+    char uri[160];
+
+    put_flag(client, "a", SIMPLE); /* so that there is a log */
+    snprintf(uri, sizeof uri, "sqlite:%s", file_named("other"));
+    copy_to(_i, uri);
+    check_filled(uri, many);
+    copy_to(_i, uri); /* nothing is left to do */
+    check_filled(uri, many);
+
+    txn = begin(client);
+    assert_ok(flagver_idmap_remove(txn, "users", many->ids[0][0], &error));
+    assert_ok(flagver_idmap_remove(txn, "users", many->ids[1][0], &error));
+    assert_ok(flagver_idmap_put(txn, "users", many->ids[0][0], many->ids[1][1], &error));
+    assert_ok(flagver_idmap_put(txn, "users", many->ids[1][0], many->ids[0][1], &error));
+    assert_ok(flagver_idmap_remove(txn, "users", many->ids[2][0], &error));
+    assert_ok(flagver_idmap_put(txn, "users", "another", many->ids[2][1], &error));
+    commit(txn);
+    copy_to(_i, uri);
+    check_filled(uri, many);
+    assert_ok(flagver_open(uri, NULL, &tenant, &error));
+    check(tenant, "users", many->ids[0][0], many->ids[1][1]);
+    check(tenant, "users", "another", many->ids[2][1]);
+    flagver_close(tenant);
+    flagver_close(client);
+    free(many);
+}
+END_TEST
+
+START_TEST(a_copy_does_not_touch_a_map_of_others)
+{
+    const flagver_copy_options acme = { .size = sizeof acme, .tenant = "acme" };
+    flagver_client *client = open_store(SQLITE_KIND), *tenant, *other;
+    struct many *many = fill(client, SQLITE_KIND);
+    char uri[160];
+
+    flagver_close(client);
+    snprintf(uri, sizeof uri, "sqlite:%s", file_named("other"));
+    assert_ok(flagver_open(uri, NULL, &other, &error));
+    assert_ok(flagver_client_tenant(other, "acme", &tenant, &error));
+    put(tenant, "users", "18", "of-another");
+    assert_fails(FLAGVER_EEXIST, flagver_store_copy(store_uri(SQLITE_KIND), uri, &acme, &error));
+    assert_words("users \"18\"");
+    ck_assert_int_eq(count_all(tenant), 1);
+    flagver_close(tenant);
+    flagver_close(other);
+    free(many);
+}
+END_TEST
+
+/* Ends the copy when it has come to follow, after a mapping was put. */
+static bool put_and_end(void *data, const flagver_copy_state *state)
+{
+    if (state->stage != FLAGVER_COPY_FOLLOWING)
+        return true;
+    put(data, "users", "late", "late-1");
+    return false;
+}
+
+START_TEST(the_end_of_a_copy_that_follows_brings_what_was_mapped_meanwhile)
+{
+    flagver_client *client = open_store(SQLITE_KIND), *copy;
+    const flagver_copy_options options = {
+        .size = sizeof options, .follow = true, .tell = put_and_end, .data = client
+    };
+    char uri[160];
+
+    put(client, "users", "1", "u-1"); /* and nothing else is there */
+    snprintf(uri, sizeof uri, "sqlite:%s", file_named("other"));
+    assert_ok(flagver_store_copy(store_uri(SQLITE_KIND), uri, &options, &error));
+    assert_ok(flagver_open(uri, NULL, &copy, &error));
+    check(copy, "users", "1", "u-1");
+    check(copy, "users", "late", "late-1");
+    flagver_close(copy);
+    flagver_close(client);
+}
+END_TEST
+
 /* ---- inside the application's transaction ---- */
 
 START_TEST(a_mapping_is_the_applications_to_commit)
@@ -855,6 +944,11 @@ static Suite *idmap_suite(void)
     tcase_add_loop_test(shared, a_tenant_of_which_there_are_but_ids_is_exported_by_its_name,
                         JSONFILE_KIND, STORE_KINDS);
 
+    tcase_add_loop_test(shared, a_copy_brings_the_map_along_and_again_what_has_changed,
+                        SHARED_KINDS, STORE_KINDS);
+
+    tcase_add_test(once, a_copy_does_not_touch_a_map_of_others);
+    tcase_add_test(once, the_end_of_a_copy_that_follows_brings_what_was_mapped_meanwhile);
     tcase_add_test(once, a_schema_that_goes_leaves_the_map_in_its_backup);
     tcase_add_loop_test(once, a_damaged_map_is_not_imported, 0, DAMAGES);
     tcase_add_test(once, a_mapping_is_the_applications_to_commit);
