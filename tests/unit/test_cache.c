@@ -3,9 +3,9 @@
  */
 #define _DEFAULT_SOURCE /* mkdtemp, nanosleep */
 #include "stores.h"
+#include "waiting.h"
 
 #include <sys/stat.h>
-#include <time.h>
 
 /* ---- a store that can be taken away ---- */
 
@@ -166,13 +166,6 @@ START_TEST(without_a_cache_file_nothing_starts_while_the_store_is_away)
     remove_place();
 }
 END_TEST
-
-static void rest(int ms)
-{
-    struct timespec time = { ms / 1000, ms % 1000 * 1000000L };
-
-    nanosleep(&time, NULL);
-}
 
 START_TEST(the_refresher_finds_a_store_that_comes_back)
 {

@@ -3,30 +3,15 @@
  */
 #define _DEFAULT_SOURCE /* mkdtemp, nanosleep, setenv */
 #include "stores.h"
+#include "waiting.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #define NEEDS(flag) "{'type':'boolean','requires':[{'flag':'" flag "','variant':'on'}]}"
 #define ASKS(segment) "{'type':'boolean','rules':[{'if':{'segment':'" segment "'},'serve':'on'}]}"
 #define IN(segment) "{'if':{'segment':'" segment "'}}"
-
-static void rest(int ms)
-{
-    struct timespec time = { ms / 1000, ms % 1000 * 1000000L };
-
-    nanosleep(&time, NULL);
-}
-
-#define wait_until(condition)                                         \
-    do {                                                              \
-        int left_;                                                    \
-        for (left_ = 4000; left_ > 0 && !(condition); left_--)        \
-            rest(5);                                                  \
-        ck_assert_msg(left_ > 0, "%s: it does not come", #condition); \
-    } while (0)
 
 /* What a listener was told: "a b|c" for two calls. */
 struct told {

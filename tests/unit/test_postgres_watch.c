@@ -5,26 +5,11 @@
 #define _DEFAULT_SOURCE /* mkdtemp, nanosleep */
 #include "cluster.h"
 #include "stores.h"
+#include "waiting.h"
 
 #include <poll.h>
-#include <time.h>
 
 #define NEVER (24 * 3600 * 1000) /* no test takes that long */
-
-static void rest(int ms)
-{
-    struct timespec time = { ms / 1000, ms % 1000 * 1000000L };
-
-    nanosleep(&time, NULL);
-}
-
-#define wait_until(condition)                                         \
-    do {                                                              \
-        int left_;                                                    \
-        for (left_ = 4000; left_ > 0 && !(condition); left_--)        \
-            rest(5);                                                  \
-        ck_assert_msg(left_ > 0, "%s: it does not come", #condition); \
-    } while (0)
 
 static flagver_client *open_watching(int background)
 {

@@ -3,6 +3,7 @@
  */
 #define _DEFAULT_SOURCE /* mkdtemp, setenv, nanosleep */
 #include "stores.h"
+#include "waiting.h"
 
 #include <jansson.h>
 #include <poll.h>
@@ -10,29 +11,12 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #define FLAG FLAGVER_PHASE_FLAG
 #define SEGMENT FLAGVER_PHASE_SEGMENT
 #define ASKS(segment) "{'type':'boolean','rules':[{'if':{'segment':'" segment "'},'serve':'on'}]}"
 #define NEEDS(flag, variant) \
     "{'type':'boolean','requires':[{'flag':'" flag "','variant':'" variant "'}]}"
-
-static void rest(int ms)
-{
-    struct timespec time = { ms / 1000, ms % 1000 * 1000000L };
-
-    nanosleep(&time, NULL);
-}
-
-/* Another thread is to make it so, soon. */
-#define wait_until(condition)                                         \
-    do {                                                              \
-        int left_;                                                    \
-        for (left_ = 4000; left_ > 0 && !(condition); left_--)        \
-            rest(5);                                                  \
-        ck_assert_msg(left_ > 0, "%s: it does not come", #condition); \
-    } while (0)
 
 static void refresh(flagver_client *client)
 {

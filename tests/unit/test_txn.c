@@ -4,17 +4,10 @@
  */
 #define _POSIX_C_SOURCE 200809L /* nanosleep, mkdtemp */
 #include "stores.h"
+#include "waiting.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <time.h>
-
-static void rest(int ms)
-{
-    struct timespec time = { ms / 1000, ms % 1000 * 1000000L };
-
-    nanosleep(&time, NULL);
-}
 
 /* Is over its time after this. */
 static flagver_txn *begin_short(flagver_client *client, int32_t timeout_ms)

@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE /* mkdtemp, nanosleep, pipe2 */
 #include "stores.h"
+#include "waiting.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -13,22 +14,6 @@
 #include <time.h>
 
 #define NEVER (24 * 3600 * 1000) /* no test takes that long */
-
-static void rest(int ms)
-{
-    struct timespec time = { ms / 1000, ms % 1000 * 1000000L };
-
-    nanosleep(&time, NULL);
-}
-
-/* Another thread is to make it so, soon. */
-#define wait_until(condition)                                         \
-    do {                                                              \
-        int left_;                                                    \
-        for (left_ = 4000; left_ > 0 && !(condition); left_--)        \
-            rest(5);                                                  \
-        ck_assert_msg(left_ > 0, "%s: it does not come", #condition); \
-    } while (0)
 
 /* ---- a driver that tells: SQLite's, and a pipe for each store ---- */
 
