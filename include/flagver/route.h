@@ -355,6 +355,28 @@ FLAGVER_API int flagver_route_remove(flagver_route *route, const char *key,
                                      const flagver_route_call *call,
                                      flagver_route_result *ret_result, flagver_error *err);
 
+/**
+ * Write or remove a record inside a transaction that the application has begun on the store in which the
+ * authority is enlisted (flagver_txn_begin(), or flagver_txn_begin_on() inside its own): together with
+ * what else it writes there. Where both sides are enlisted in that store, both are written, and
+ * result.pending says that the new one would not; else the other side gets it by a repair, after the
+ * commit (pending).
+ *
+ * When the side's function fails, what it did in the database is not taken back by itself.
+ *
+ * @return as flagver_route_write(), or
+ *   FLAGVER_EINVAL   the transaction is not on that store
+ *   FLAGVER_ENOTSUP  the route goes by a flag
+ *   FLAGVER_EBUSY    the authority has changed meanwhile: roll back and start over
+ */
+FLAGVER_API int flagver_route_write_in(flagver_route *route, flagver_txn *txn, const char *key,
+                                       const void *value, size_t length,
+                                       const flagver_route_call *call,
+                                       flagver_route_result *ret_result, flagver_error *err);
+FLAGVER_API int flagver_route_remove_in(flagver_route *route, flagver_txn *txn, const char *key,
+                                        const flagver_route_call *call,
+                                        flagver_route_result *ret_result, flagver_error *err);
+
 /* ---- going on, and back ---- */
 
 /**

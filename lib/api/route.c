@@ -175,6 +175,30 @@ int flagver_route_remove(flagver_route *route, const char *key, const flagver_ro
     return run(route, &asked, call, fv_route_write, ret_result, err);
 }
 
+int flagver_route_write_in(flagver_route *route, flagver_txn *txn, const char *key,
+                           const void *value, size_t length, const flagver_route_call *call,
+                           flagver_route_result *ret_result, flagver_error *err)
+{
+    struct fv_route_asked asked = {
+        .operation = FLAGVER_ROUTE_WRITE, .key = key, .value = value, .length = length, .txn = txn
+    };
+
+    if (!txn)
+        return fv_fail(err, FLAGVER_EINVAL, "txn is NULL");
+    return run(route, &asked, call, fv_route_write, ret_result, err);
+}
+
+int flagver_route_remove_in(flagver_route *route, flagver_txn *txn, const char *key,
+                            const flagver_route_call *call, flagver_route_result *ret_result,
+                            flagver_error *err)
+{
+    struct fv_route_asked asked = { .operation = FLAGVER_ROUTE_REMOVE, .key = key, .txn = txn };
+
+    if (!txn || !key)
+        return fv_fail(err, FLAGVER_EINVAL, "%s is NULL", txn ? "key" : "txn");
+    return run(route, &asked, call, fv_route_write, ret_result, err);
+}
+
 /* ---- going on, and back ---- */
 
 int flagver_route_stage(flagver_route *route, const flagver_actor *actor, int stage,

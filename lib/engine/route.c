@@ -226,7 +226,14 @@ int fv_route_view(flagver_route *route, struct fv_view *ret_view, flagver_error 
     return r == 0 || fv_error_class(r) == FLAGVER_CLASS_RETRY ? 0 : r;
 }
 
-/* Reads go on by what was seen last when the store is away. */
+/* Reads go on by what was seen last when the store is away; those that are strict do not. */
+static int look_for_read(flagver_route *route, bool strict, struct fv_view *ret_view,
+                         flagver_error *err)
+{
+    return strict ? fv_steering_look(&route->steering, ret_view, err)
+                  : fv_route_view(route, ret_view, err);
+}
+
 static int decide_by_migration(flagver_route *route, const struct fv_route_asked *asked,
                                struct fv_decision *ret_decision, flagver_error *err)
 {
@@ -235,7 +242,7 @@ static int decide_by_migration(flagver_route *route, const struct fv_route_asked
     struct fv_view view;
     int r;
 
-    r = fv_route_view(route, &view, err);
+    r = look_for_read(route, asked->call.strict != 0, &view, err);
     if (r < 0)
         return r;
     fence = &view.fences[fv_view_authority(&view)];

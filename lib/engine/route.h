@@ -56,6 +56,7 @@ struct fv_route_asked {
     const char *key;   /* NULL: a creation */
     const void *value; /* of a write */
     size_t length;
+    flagver_txn *txn; /* of a write: inside of it; or NULL */
     flagver_route_call call;
 };
 

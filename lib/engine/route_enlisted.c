@@ -200,6 +200,28 @@ static void follow(struct passage *passage)
 
 /* ---- the whole ---- */
 
+/* A transaction that began before the authority changed is to be started over. */
+int fv_write_within(struct fv_writing *writing, enum fv_side authority, flagver_txn *txn,
+                    flagver_error *err)
+{
+    struct passage passage = { .writing = writing,
+                               .authority = authority,
+                               .admission = FV_ADMIT_GO };
+    int r;
+
+    r = fv_txn_enter(txn, err);
+    if (r < 0)
+        return r;
+    r = pass(&passage, txn, err);
+    if (r < 0 && passage.admission != FV_ADMIT_GO)
+        r = fv_fail(err, FLAGVER_EBUSY, "%s: %s is not the authority any more: start over",
+                    writing->route->name, fv_side_name((int)authority));
+    else if (r < 0 && writing->calls[authority].code < 0)
+        r = writing->calls[authority].code;
+    writing->result->pending = r == 0 && writing->plan.both && !passage.reached;
+    return fv_txn_leave(txn, r, err);
+}
+
 int fv_write_enlisted(struct fv_writing *writing, enum fv_side authority, flagver_error *err)
 {
     struct passage passage = { .writing = writing,

@@ -201,6 +201,25 @@ static int answer(struct reading *reading, flagver_error *err)
     return call->code;
 }
 
+/* What the other side has not got yet is read where it was written. */
+static int be_strict(struct reading *reading, flagver_error *err)
+{
+    flagver_route *route = reading->route;
+    enum fv_side authority = fv_stage_write(reading->decision.stage).primary;
+    int r;
+
+    if (route->by_flag)
+        return fv_fail(err, FLAGVER_ENOTSUP,
+                       "%s: call.strict: where a flag says the stage, nobody knows what was missed",
+                       route->name);
+    if (reading->plan.primary == authority)
+        return 0;
+    r = fv_steering_waits(&route->steering, reading->asked->key, err);
+    if (r > 0)
+        reading->plan.primary = authority;
+    return r < 0 ? r : 0;
+}
+
 int fv_route_read(flagver_route *route, const struct fv_route_asked *asked,
                   flagver_route_result *result, flagver_error *err)
 {
@@ -213,6 +232,11 @@ int fv_route_read(flagver_route *route, const struct fv_route_asked *asked,
         return r;
     reading.plan = fv_stage_read(reading.decision.stage, reading.decision.moved);
     result->stage = reading.decision.stage;
+    if (asked->call.strict) {
+        r = be_strict(&reading, err);
+        if (r < 0)
+            return r;
+    }
 
     if (reading.plan.both) {
         ask_both(&reading);

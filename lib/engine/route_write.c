@@ -111,6 +111,37 @@ static int write_by_migration(struct fv_writing *writing, flagver_error *err)
     return r;
 }
 
+/* The other side, where it is in another store, gets it by a repair after the commit. */
+static int write_within(struct fv_writing *writing, flagver_error *err)
+{
+    flagver_route *route = writing->route;
+    struct fv_tenancy home;
+    struct fv_view view;
+    enum fv_side authority;
+    bool fits;
+    int r;
+
+    if (route->by_flag)
+        return fv_fail(err, FLAGVER_ENOTSUP, "%s: a flag says the stage; no side is enlisted",
+                       route->name);
+    r = fv_route_view(route, &view, err);
+    if (r < 0)
+        return r;
+    authority = fv_view_authority(&view);
+    r = fv_client_tenancy(route->steering.homes[authority], &home, err);
+    if (r < 0)
+        return r;
+    fits = route->steering.enlisted[authority] &&
+           fv_txn_source(writing->asked->txn)->store == home.store &&
+           strcmp(fv_txn_source(writing->asked->txn)->tenant, home.tenant) == 0;
+    fv_store_release(home.store);
+    if (!fits)
+        return fv_fail(err, FLAGVER_EINVAL,
+                       "%s: the transaction is not on the store in which the %s side is enlisted",
+                       route->name, fv_side_name((int)authority));
+    return fv_write_within(writing, authority, writing->asked->txn, err);
+}
+
 /* ---- the frame ---- */
 
 /* Before `end`; returns where it begins. */
@@ -166,7 +197,9 @@ int fv_route_write(flagver_route *route, const struct fv_route_asked *asked,
     int r;
 
     r = check(&writing, err);
-    if (r == 0)
+    if (r == 0 && asked->txn)
+        r = write_within(&writing, err);
+    else if (r == 0)
         r = route->by_flag ? write_by_flag(&writing, err) : write_by_migration(&writing, err);
 
     authority = &writing.calls[writing.plan.primary];

@@ -48,6 +48,10 @@ int fv_write_enlisted(struct fv_writing *writing, enum fv_side authority, flagve
 int fv_write_detached(struct fv_writing *writing, enum fv_side authority,
                       const struct fv_view *view, flagver_error *err);
 
+/* The same inside a transaction on the authority's store, which others commit. */
+int fv_write_within(struct fv_writing *writing, enum fv_side authority, flagver_txn *txn,
+                    flagver_error *err);
+
 /* ---- rows of keys, in transactions on the home of their side ---- */
 
 struct fv_keyed_version {
