@@ -1,9 +1,9 @@
-#include "store/staging.h"
+#include "store/log.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-#include "crypto/merkle.h"
+#include "store/staging.h"
 #include "util/fail.h"
 
 #define CHUNK_LEAVES 8192u /* of which the nodes are fewer than what is flushed at once */
@@ -16,22 +16,48 @@ struct log {
     struct fv_text encoded;
 };
 
+/* ---- rows ---- */
+
+bool fv_log_node(struct fv_arena *arena, const char *tenant, unsigned level, uint64_t number,
+                 const uint8_t hash[FV_DIGEST_SIZE], flagver_change *ret_change)
+{
+    flagver_node_row *row = fv_arena_allocate(arena, sizeof *row);
+
+    if (!row)
+        return false;
+    *row = (flagver_node_row){ .tenant = fv_bytes(tenant), .level = level, .index = number };
+    memcpy(row->hash, hash, sizeof row->hash);
+    *ret_change = (flagver_change){ .kind = FLAGVER_CHANGE_NODE, .row.node = row };
+    return true;
+}
+
+bool fv_log_head(struct fv_arena *arena, const char *tenant, const struct fv_frontier *frontier,
+                 flagver_change *ret_change)
+{
+    flagver_log_row *row = fv_arena_allocate(arena, sizeof *row);
+    uint8_t bytes[FV_FRONTIER_BYTES];
+    size_t length = fv_frontier_encode(frontier, bytes);
+    const char *kept = fv_arena_string(arena, (const char *)bytes, length);
+
+    if (!row || !kept)
+        return false;
+    *row = (flagver_log_row){ .tenant = fv_bytes(tenant),
+                              .size = frontier->size,
+                              .frontier = fv_bytes_of(kept, length) };
+    *ret_change = (flagver_change){ .kind = FLAGVER_CHANGE_HEAD, .row.head = row };
+    return true;
+}
+
 /* ---- the tree ---- */
 
 static int stage_node(void *data, unsigned level, uint64_t number,
                       const uint8_t hash[FV_DIGEST_SIZE], flagver_error *err)
 {
     flagver_txn *txn = ((struct log *)data)->txn;
-    flagver_change change = { .kind = FLAGVER_CHANGE_NODE };
-    flagver_node_row *row = fv_arena_allocate(&txn->arena, sizeof *row);
+    flagver_change change;
 
-    if (!row)
+    if (!fv_log_node(&txn->arena, txn->source.tenant, level, number, hash, &change))
         return fv_fail_memory(err);
-    *row = (flagver_node_row){ .tenant = fv_bytes(txn->source.tenant),
-                               .level = level,
-                               .index = number };
-    memcpy(row->hash, hash, sizeof row->hash);
-    change.row.node = row;
     return fv_txn_change(txn, &change, err);
 }
 
@@ -43,18 +69,10 @@ static int append(struct log *log, const uint8_t hash[FV_DIGEST_SIZE], flagver_e
 static int stage_head(struct log *log, flagver_error *err)
 {
     flagver_txn *txn = log->txn;
-    flagver_change change = { .kind = FLAGVER_CHANGE_HEAD };
-    flagver_log_row *row = fv_arena_allocate(&txn->arena, sizeof *row);
-    uint8_t bytes[FV_FRONTIER_BYTES];
-    size_t length = fv_frontier_encode(&log->frontier, bytes);
-    const char *kept = fv_arena_string(&txn->arena, (const char *)bytes, length);
+    flagver_change change;
 
-    if (!row || !kept)
+    if (!fv_log_head(&txn->arena, txn->source.tenant, &log->frontier, &change))
         return fv_fail_memory(err);
-    *row = (flagver_log_row){ .tenant = fv_bytes(txn->source.tenant),
-                              .size = log->frontier.size,
-                              .frontier = fv_bytes_of(kept, length) };
-    change.row.head = row;
     return fv_txn_change(txn, &change, err);
 }
 
