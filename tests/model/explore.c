@@ -22,7 +22,7 @@ struct explorer {
     uint32_t *slots;         /* by hash: number of a state, NOWHERE: free */
     size_t slot_count;
     uint32_t from; /* the state that steps are being taken from */
-    const char *fault, *fault_label;
+    const char *wanted, *fault, *fault_label;
     uint32_t fault_at;
 };
 
@@ -117,7 +117,7 @@ void explore_reach(struct explorer *explorer, const void *state, const char *lab
 
 void explore_fault(struct explorer *explorer, const char *fault, const char *label)
 {
-    if (explorer->fault)
+    if (explorer->fault || (explorer->wanted && strcmp(fault, explorer->wanted) != 0))
         return;
     explorer->fault = fault;
     explorer->fault_label = label;
@@ -203,9 +203,9 @@ static void clear(struct explorer *explorer)
     free(explorer->slots);
 }
 
-struct exploration explore(const struct world *world, void (*begin)(const void *context,
-                                                                    struct explorer *explorer),
-                           bool verbose)
+struct exploration explore(const struct world *world,
+                           void (*begin)(const void *context, struct explorer *explorer),
+                           const char *wanted, bool verbose)
 {
     struct explorer explorer = { .world = world,
                                  .states.part = world->size,
@@ -213,7 +213,8 @@ struct exploration explore(const struct world *world, void (*begin)(const void *
                                  .labels.part = sizeof(const char *),
                                  .first_step.part = sizeof(uint32_t),
                                  .targets.part = sizeof(uint32_t),
-                                 .from = NOWHERE };
+                                 .from = NOWHERE,
+                                 .wanted = wanted };
     struct exploration found = { 0 };
 
     begin(world->context, &explorer);

@@ -24,7 +24,7 @@ struct world {
 
 struct exploration {
     uint32_t states, steps, last; /* last: from which no step leads on */
-    const char *fault;            /* the first one found, NULL: none */
+    const char *fault;            /* the first one found, or the one looked for; NULL: none */
 };
 
 /* A first state, or one that `step` leads to by what `label` says (a literal). */
@@ -35,10 +35,11 @@ void explore_fault(struct explorer *explorer, const char *fault, const char *lab
 
 /*
  * `begin` reaches the first states. Afterwards it is a fault as well if from some state no last
- * one can be reached. `verbose` prints the way to a fault.
+ * one can be reached. The exploration ends with the first fault, or with the first one that is
+ * called `wanted`. `verbose` prints the way to it.
  */
-struct exploration explore(const struct world *world, void (*begin)(const void *context,
-                                                                    struct explorer *explorer),
-                           bool verbose);
+struct exploration explore(const struct world *world,
+                           void (*begin)(const void *context, struct explorer *explorer),
+                           const char *wanted, bool verbose);
 
 #endif

@@ -19,53 +19,117 @@
 #define COMPLETE FLAGVER_STAGE_COMPLETE
 
 /* clang-format off */
+
+/* Whom the stores of transactions stand behind. */
 #define ENLISTED .enlisted = { true, true }
 #define OLD_ENLISTED .enlisted = { true, false }
 #define NEW_ENLISTED .enlisted = { false, true }
 #define DETACHED .enlisted = { false, false }, .one_home = true
 
-#define STAY .record = { { DUAL, 0 } }
-#define FLIP .record = { { DUAL, 0 }, { LIVE, CARRIED_OUT } }, .steppers = 1
-#define ABORT .record = { { DUAL, 0 }, { LIVE, CARRIED_OUT }, { DUAL, ANY_TIME } }, .steppers = 2
+/* Who is there, and with whom. */
+#define WRITERS(count) .writers = (count), .repairers = 1
+#define COPY .copiers = 1, .steppers = 1
+#define LEASES .leases = true
+
+/* What the record says, one version after the other. */
+#define RECORD(...) .record = { __VA_ARGS__, { 0, ANY_TIME } }
+#define STAY RECORD({ DUAL, 0 })
+#define FLIP .steppers = 1, RECORD({ DUAL, 0 }, { LIVE, CARRIED_OUT })
+#define ABORT RECORD({ DUAL, 0 }, { LIVE, CARRIED_OUT }, { DUAL, ANY_TIME })
+#define COPY_FLIP RECORD({ DUAL, 0 }, { LIVE, COPIED })
+#define OFF_COPY RECORD({ OFF, 0 }, { DUAL, CARRIED_OUT })
+#define OFF_COPY_FLIP RECORD({ OFF, 0 }, { DUAL, CARRIED_OUT }, { LIVE, COPIED })
+#define OFF_AND_ON { DUAL, 0 }, { OFF, CARRIED_OUT }, { DUAL, CARRIED_OUT }
+#define CUT_OVER .steppers = 1, RECORD({ OFF, 0 }, { COMPLETE, CARRIED_OUT })
+#define FENCES .from_nothing = true, .steppers = 3, \
+    RECORD({ OFF, 0 }, { DUAL, ANY_TIME }, { LIVE, ANY_TIME }, { DUAL, ANY_TIME })
 
 static const struct setting settings[] = {
-    { .name = "fences alone, three steppers, forth and back", .steppers = 3, .from_nothing = true, ENLISTED,
-      .record = { { OFF, 0 }, { DUAL, ANY_TIME }, { LIVE, ANY_TIME }, { DUAL, ANY_TIME } } },
+    { "fences alone, 3 steppers, forth and back", ENLISTED, FENCES },
 
-    { .name = "enlisted, 2 writers", ENLISTED, .writers = 2, .repairers = 1, STAY },
-    { .name = "enlisted, 3 writers", ENLISTED, .writers = 3, .repairers = 1, STAY },
-    { .name = "enlisted, 2 writers, 2 repairers", ENLISTED, .writers = 2, .repairers = 2, STAY },
-    { .name = "enlisted, 2 writers, flip", ENLISTED, .writers = 2, .repairers = 1, FLIP },
-    { .name = "enlisted, 3 writers, flip", ENLISTED, .writers = 3, .repairers = 1, FLIP },
-    { .name = "enlisted, 2 writers, flip or abort", ENLISTED, .writers = 2, .repairers = 1, ABORT },
-    { .name = "enlisted, 1 writer, flip given up", ENLISTED, .writers = 1, .repairers = 1, FLIP, .gives_up = true },
-    { .name = "enlisted, 2 writers, copy, flip", ENLISTED, .writers = 2, .repairers = 1, .copiers = 2, .steppers = 1,
-      .record = { { DUAL, 0 }, { LIVE, COPIED } } },
-    { .name = "enlisted, 2 writers, off and on again", ENLISTED, .writers = 2, .repairers = 1, .copiers = 1, .steppers = 1,
-      .record = { { DUAL, 0 }, { OFF, CARRIED_OUT }, { DUAL, CARRIED_OUT }, { LIVE, COPIED } } },
-    { .name = "enlisted, one database, 3 writers, flip", ENLISTED, .one_home = true, .writers = 3, .repairers = 1, FLIP },
-    { .name = "enlisted, 2 writers, a commit forgotten", ENLISTED, .writers = 2, .repairers = 1, .copiers = 1, .steppers = 1, .forgets = true, STAY },
+    { "enlisted, 2 writers", ENLISTED, WRITERS(2), STAY },
+    { "enlisted, 3 writers", ENLISTED, WRITERS(3), STAY },
+    { "enlisted, 2 writers, 2 repairers", ENLISTED, .writers = 2, .repairers = 2, STAY },
+    { "enlisted, 2 writers, flip", ENLISTED, WRITERS(2), FLIP },
+    { "enlisted, 3 writers, flip", ENLISTED, WRITERS(3), FLIP },
+    { "enlisted, 2 writers, flip or abort", ENLISTED, WRITERS(2), .steppers = 2, ABORT },
+    { "enlisted, 1 writer, flip given up", ENLISTED, WRITERS(1), FLIP, .gives_up = true },
+    { "enlisted, 2 writers, 2 copies, flip", ENLISTED, WRITERS(2), .copiers = 2, .steppers = 1,
+      COPY_FLIP },
+    { "enlisted, 2 writers, off and on again", ENLISTED, WRITERS(2), .operations = "MD", COPY,
+      RECORD(OFF_AND_ON, { LIVE, COPIED }) },
+    { "enlisted, 2 writers, a commit forgotten", ENLISTED, WRITERS(2), COPY, .forgets = true, STAY },
+    { "one database, 3 writers, flip", ENLISTED, .one_home = true, WRITERS(3), FLIP },
 
-    { .name = "old enlisted, 2 writers", OLD_ENLISTED, .writers = 2, .repairers = 1, STAY },
-    { .name = "old enlisted, 3 writers", OLD_ENLISTED, .writers = 3, .operations = "PMD", .repairers = 1, STAY },
-    { .name = "old enlisted, 2 writers, flip", OLD_ENLISTED, .writers = 2, .repairers = 1, FLIP },
-    { .name = "old enlisted, 2 writers, copy, flip", OLD_ENLISTED, .writers = 2, .operations = "MD", .repairers = 1, .copiers = 1, .steppers = 1,
-      .record = { { DUAL, 0 }, { LIVE, COPIED } } },
-    { .name = "old enlisted, 1 writer, flip or abort", OLD_ENLISTED, .writers = 1, .repairers = 1, ABORT },
-    { .name = "new enlisted, 2 writers, flip", NEW_ENLISTED, .writers = 2, .repairers = 1, FLIP },
+    { "old enlisted, 2 writers", OLD_ENLISTED, WRITERS(2), STAY },
+    { "old enlisted, 3 writers", OLD_ENLISTED, WRITERS(3), .operations = "PMD", STAY },
+    { "old enlisted, 2 writers, flip", OLD_ENLISTED, WRITERS(2), FLIP },
+    { "old enlisted, 2 writers, flip or abort", OLD_ENLISTED, WRITERS(2), .operations = "PM",
+      .steppers = 1, ABORT },
+    { "old enlisted, 1 writer, flip or abort", OLD_ENLISTED, WRITERS(1), .steppers = 2, ABORT },
+    { "old enlisted, 2 writers, copy, flip", OLD_ENLISTED, WRITERS(2), .operations = "MD", COPY,
+      COPY_FLIP },
+    { "new enlisted, 2 writers, flip", NEW_ENLISTED, WRITERS(2), .operations = "MD", FLIP },
 
-    { .name = "detached, 2 writers", DETACHED, .writers = 2, .repairers = 1, STAY },
-    { .name = "detached, 3 writers", DETACHED, .writers = 3, .operations = "PMD", .repairers = 1, STAY },
-    { .name = "detached, 2 writers, 2 repairers", DETACHED, .writers = 2, .repairers = 2, STAY },
-    { .name = "detached, 2 writers, flip", DETACHED, .writers = 2, .repairers = 1, FLIP },
-    { .name = "detached, 1 writer, flip or abort", DETACHED, .writers = 1, .repairers = 1, ABORT },
-    { .name = "detached, 2 writers, callbacks too late", DETACHED, .writers = 2, .repairers = 1, .overruns = true, STAY },
-    { .name = "detached, 1 writer, off, copy, flip", DETACHED, .leases = true, .writers = 1, .repairers = 1, .copiers = 1, .steppers = 1,
-      .record = { { OFF, 0 }, { DUAL, CARRIED_OUT }, { LIVE, COPIED } } },
-    { .name = "detached, 2 writers, off, copy", DETACHED, .nobody_stops = true, .operations = "PM", .leases = true, .writers = 2, .repairers = 1, .copiers = 1, .steppers = 1,
-      .record = { { OFF, 0 }, { DUAL, CARRIED_OUT } } },
-    { .name = "detached, 2 writers, off to complete", DETACHED, .leases = true, .writers = 2, .steppers = 1,
-      .record = { { OFF, 0 }, { COMPLETE, CARRIED_OUT } } },
+    { "detached, 2 writers", DETACHED, WRITERS(2), STAY },
+    { "detached, 3 writers", DETACHED, WRITERS(3), .operations = "PMD", STAY },
+    { "detached, 2 writers, 2 repairers", DETACHED, .writers = 2, .operations = "PM",
+      .repairers = 2, STAY },
+    { "detached, 2 writers, late callbacks", DETACHED, WRITERS(2), .overruns = true, STAY },
+    { "detached, 2 writers, flip", DETACHED, WRITERS(2), .operations = "MD", FLIP },
+    { "detached, 2 writers, flip or abort", DETACHED, WRITERS(2), .operations = "PM",
+      .steppers = 1, ABORT },
+    { "detached, 1 writer, flip or abort", DETACHED, WRITERS(1), .steppers = 2, ABORT },
+    { "detached, 2 writers, off to complete", DETACHED, LEASES, .writers = 2, CUT_OVER },
+    { "detached, 1 writer, off, copy, flip", DETACHED, LEASES, WRITERS(1), COPY, OFF_COPY_FLIP },
+    { "detached, 1 writer, off and on again", DETACHED, LEASES, WRITERS(1), .operations = "M",
+      COPY, RECORD(OFF_AND_ON) },
+    { "detached, 2 writers, off, copy, flip, calm", DETACHED, LEASES, WRITERS(2), .calm = true,
+      COPY, OFF_COPY_FLIP },
+    { "detached, 2 writers, through all, calm", DETACHED, LEASES, WRITERS(2), .calm = true, COPY,
+      RECORD(OFF_AND_ON, { LIVE, COPIED }, { DOWN, CARRIED_OUT }, { COMPLETE, CARRIED_OUT }) },
+};
+
+#define DIFFER "the sides differ"
+#define LOST "a write was lost"
+#define STRAY "a side is written that is not the authority any more"
+#define TWO "both sides are the authority"
+
+/* Each leaves out one thing, and must show the fault that this thing prevents. */
+static const struct ablation {
+    struct setting setting;
+    const char *fault;
+} ablations[] = {
+    { { "no version guard", ENLISTED, WRITERS(2), STAY, .without = WITHOUT_GUARD }, DIFFER },
+    { { "no fence in the transaction", ENLISTED, WRITERS(2), FLIP, .without = WITHOUT_FENCE },
+      DIFFER },
+    { { "no drain", ENLISTED, WRITERS(2), FLIP, .without = WITHOUT_DRAIN }, LOST },
+    { { "no tombstone", ENLISTED, WRITERS(2), STAY, .without = WITHOUT_TOMBSTONE },
+      "deleted data came back" },
+    { { "no overlap detection, old enlisted", OLD_ENLISTED, WRITERS(2), STAY,
+        .without = WITHOUT_OVERLAP }, DIFFER },
+    { { "no overlap detection, detached", DETACHED, WRITERS(2), STAY,
+        .without = WITHOUT_OVERLAP }, DIFFER },
+    { { "no lease of operations, old enlisted", OLD_ENLISTED, WRITERS(2), STAY,
+        .without = WITHOUT_DEADLINE }, DIFFER },
+    { { "no lease of operations, detached", DETACHED, WRITERS(2), STAY,
+        .without = WITHOUT_DEADLINE }, DIFFER },
+    { { "no lease of routers, off to complete", DETACHED, LEASES, .writers = 2, CUT_OVER,
+        .without = WITHOUT_LEASE }, STRAY },
+    { { "no lease of routers, copy", DETACHED, LEASES, WRITERS(1), COPY, OFF_COPY,
+        .without = WITHOUT_LEASE }, DIFFER },
+    { { "no waiting for leases, off to complete", DETACHED, LEASES, .writers = 2, CUT_OVER,
+        .without = WITHOUT_WAITING }, STRAY },
+    { { "no waiting for leases, copy", DETACHED, LEASES, WRITERS(1), COPY, OFF_COPY,
+        .without = WITHOUT_WAITING }, DIFFER },
+    { { "no admission of doubts", OLD_ENLISTED, WRITERS(2), .operations = "PM", FLIP,
+        .without = WITHOUT_ADMISSION }, LOST },
+    { { "no comparing in steps", ENLISTED, FENCES, .without = WITHOUT_COMPARING }, TWO },
+    { { "no one moment for both fences", ENLISTED, FENCES, .without = WITHOUT_MOMENT }, TWO },
+    { { "no period in copies", ENLISTED, WRITERS(2), COPY, STAY, .without = WITHOUT_PERIOD },
+      DIFFER },
+    { { "no new epoch after a commit was forgotten", ENLISTED, WRITERS(2), COPY, .forgets = true,
+        STAY, .without = WITHOUT_RENEWAL }, DIFFER },
 };
 /* clang-format on */
 
@@ -74,22 +138,42 @@ static double seconds(void)
     return (double)clock() / CLOCKS_PER_SEC;
 }
 
+static void report(const char *name, const struct exploration *found, double since,
+                   const char *verdict)
+{
+    printf("%-50s %8u states %9u steps %5u ends %6.2f s  %s\n", name, found->states, found->steps,
+           found->last, seconds() - since, verdict);
+    fflush(stdout);
+}
+
 int main(int argc, char **argv)
 {
-    size_t i;
+    const char *part = argc > 1 ? argv[1] : "";
+    struct exploration found;
+    uint64_t states = 0;
     bool failed = false;
+    double begin;
+    size_t i;
 
     for (i = 0; i < sizeof settings / sizeof *settings; i++) {
-        double begin = seconds();
-        struct exploration found;
-
-        if (argc > 1 && !strstr(settings[i].name, argv[1]))
+        if (!strstr(settings[i].name, part))
             continue;
-        found = world_explore(&settings[i], true);
-        printf("%-50s %8u states %9u steps %6u ends  %.2f s  %s\n", settings[i].name, found.states,
-               found.steps, found.last, seconds() - begin, found.fault ? found.fault : "ok");
-        fflush(stdout);
+        begin = seconds();
+        found = world_explore(&settings[i], NULL, true);
+        report(settings[i].name, &found, begin, found.fault ? found.fault : "ok");
+        states += found.states;
         failed = failed || found.fault;
     }
+    for (i = 0; i < sizeof ablations / sizeof *ablations; i++) {
+        const struct ablation *ablation = &ablations[i];
+
+        if (!strstr(ablation->setting.name, part))
+            continue;
+        begin = seconds();
+        found = world_explore(&ablation->setting, ablation->fault, *part != 0);
+        report(ablation->setting.name, &found, begin, found.fault ? found.fault : "NO FAULT SEEN");
+        failed = failed || !found.fault;
+    }
+    printf("%llu states\n", (unsigned long long)states);
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -221,7 +221,7 @@ static bool may_call(const struct setting *setting, const struct state *state, i
 
 static bool may_stop(const struct setting *setting)
 {
-    return !setting->overruns && !setting->nobody_stops;
+    return !setting->overruns && !setting->calm;
 }
 
 /* ---- reaching states ---- */
@@ -231,14 +231,22 @@ static int compare_steppers(const void *a, const void *b)
     return memcmp(a, b, sizeof(struct stepper));
 }
 
-/* What a router still needs to know of its lease. */
-static void forget_lease(struct router *router, int pc)
+/* Does the lease of a writer's router matter to itself? */
+static bool needs_lease(const struct setting *setting, const struct writer *writer)
 {
-    if (pc == OVER) {
+    return writer->pc == READY ||
+           (writer->pc == CALL_AUTHORITY && !writes_both(stage_of(setting, writer->version)));
+}
+
+/* What is left of a lease that does not: others may still wait for it. */
+static void forget_lease(const struct setting *setting, const struct writer *writer,
+                         struct router *router)
+{
+    if (!needs_lease(setting, writer)) {
         router->side = 0;
         router->fence = (struct fence_cell){ .role = FV_ROLE_NONE };
     }
-    if (!router->live && (pc == OVER || pc == READY))
+    if (!router->live && (!needs_lease(setting, writer) || writer->pc == READY))
         *router = (struct router){ .held = 0 };
 }
 
@@ -255,7 +263,7 @@ static void reach(const struct setting *setting, struct explorer *explorer, stru
             *writer = (struct writer){ .operation = writer->operation, .pc = OVER };
         else if (writer->pc != READY)
             needed |= 1 << i;
-        forget_lease(&state->router[i], writer->pc);
+        forget_lease(setting, writer, &state->router[i]);
     }
     for (i = 0; i < MOST_WORKERS; i++) {
         if (state->repairer[i].pc == READY)
@@ -313,8 +321,7 @@ static void execute(struct state *state, int number)
 
 static const char *const commits[] = { "writer 1 commits", "writer 2 commits", "writer 3 commits" };
 static const char *const enters[] = { "writer 1 enters", "writer 2 enters", "writer 3 enters" };
-static const char *const calls[] = { "writer 1 calls the authority",
-                                     "writer 2 calls the authority",
+static const char *const calls[] = { "writer 1 calls the authority", "writer 2 calls the authority",
                                      "writer 3 calls the authority" };
 static const char *const refuses[] = { "writer 1 is too late", "writer 2 is too late",
                                        "writer 3 is too late" };
@@ -322,29 +329,26 @@ static const char *const applies[] = { "writer 1 writes the other", "writer 2 wr
                                        "writer 3 writes the other" };
 static const char *const leaves[] = { "writer 1 leaves", "writer 2 leaves", "writer 3 leaves" };
 static const char *const stops[] = { "writer 1 stops", "writer 2 stops", "writer 3 stops" };
-static const char *const looks[] = { "writer 1 looks at the fences",
-                                     "writer 2 looks at the fences",
+static const char *const looks[] = { "writer 1 looks at the fences", "writer 2 looks at the fences",
                                      "writer 3 looks at the fences" };
 static const char *const renews[] = { "router 1 renews its lease", "router 2 renews its lease",
                                       "router 3 renews its lease" };
 
-/* The next version of the key, and its row. False when it was given out before. */
-static bool give_version(const struct setting *setting, struct state *state, struct writer *writer)
+/* The next version of the key, and its row. False: the key is of a later epoch than the fence. */
+static bool give_version(struct state *state, struct writer *writer, struct explorer *explorer,
+                         const char *label)
 {
     const struct fv_fence fence = fence_of(state->fence[writer->side]);
     struct fv_version version;
 
-    /* Only where the fence is looked at too early can it be wrong. */
+    /* Only where the fence was looked at too early. */
     if (fv_version_next(version_of(state->row[writer->side]), &fence, &version, NULL) < 0)
         return false;
 
-    writer->row = version_cell(version);
-    state->row[writer->side] = writer->row;
-    if (writer->value == ABSENT && (setting->without & WITHOUT_TOMBSTONE))
-        state->row[writer->side] = (struct version_cell){ 0, 0 };
     if (fv_version_compare(version, version_of(state->top)) <= 0)
-        return false;
-    state->top = writer->row;
+        explore_fault(explorer, "a version was given out twice", label);
+    writer->row = version_cell(version);
+    state->row[writer->side] = state->top = writer->row;
     return true;
 }
 
@@ -382,6 +386,24 @@ static void commit_together(const struct setting *setting, const struct state *f
     reach(setting, explorer, &next, commits[number]);
 }
 
+/* An operation enters the entry in the home of `side`. False: too many are at it. */
+static bool enter(const struct setting *setting, struct state *state, int side, int operation)
+{
+    int home = home_of(setting, side);
+    struct fv_entry entry = entry_of(state, home);
+    bool doubtful = entry.doubtful;
+    struct fv_entry_operation self;
+
+    set_live(state, operation, true);
+    self = operation_of(state, operation);
+    if (fv_entry_enter(&entry, &self, NOW, NULL) < 0)
+        return false;
+    if (setting->without & WITHOUT_OVERLAP)
+        entry.doubtful = doubtful;
+    put_entry(state, home, &entry, FV_ENTRY_STAYS);
+    return true;
+}
+
 /* The transaction on an enlisted authority. */
 static void transact(const struct setting *setting, const struct state *from, int number,
                      struct explorer *explorer)
@@ -391,15 +413,15 @@ static void transact(const struct setting *setting, const struct state *from, in
     int home = home_of(setting, writer->side);
     bool both = writes_both(stage_of(setting, writer->version));
     struct fv_entry entry = entry_of(&next, home);
-    const struct fv_entry_operation operation = { .id.bytes = { (uint8_t)(number + 1) },
-                                                  .until = FUTURE };
 
     remember(setting, &next, writer->side);
     execute(&next, number);
     writer->pc = both ? APPLY : OVER;
     if (both && both_enlisted(setting)) {
-        if (!give_version(setting, &next, writer) && !(setting->without & WITHOUT_TOMBSTONE)) {
-            explore_fault(explorer, "a version was given out twice", commits[number]);
+        if (!give_version(&next, writer, explorer, commits[number])) {
+            next = *from;
+            writer->pc = OVER;
+            reach(setting, explorer, &next, stops[number]);
             return;
         }
         if (setting->one_home) {
@@ -408,38 +430,21 @@ static void transact(const struct setting *setting, const struct state *from, in
         }
         fv_entry_owe(&entry, version_of(writer->row), NOW);
         put_entry(&next, home, &entry, FV_ENTRY_STAYS);
-    } else if (both) {
-        bool doubtful = entry.doubtful;
-
-        if (fv_entry_enter(&entry, &operation, NOW, NULL) < 0)
-            return;
-        if (setting->without & WITHOUT_OVERLAP)
-            entry.doubtful = doubtful;
-        set_live(&next, number, true);
-        put_entry(&next, home, &entry, FV_ENTRY_STAYS);
+    } else if (both && !enter(setting, &next, writer->side, number)) {
+        return;
     }
     reach(setting, explorer, &next, commits[number]);
 }
 
-/* The transaction in which an operation on a detached authority enters the ledger. */
-static void enter(const struct setting *setting, const struct state *from, int number,
-                  struct explorer *explorer)
+/* The transaction in which an operation on a detached authority is entered. */
+static void begin_entered(const struct setting *setting, const struct state *from, int number,
+                          struct explorer *explorer)
 {
     struct state next = *from;
-    struct writer *writer = &next.writer[number];
-    int home = home_of(setting, writer->side);
-    struct fv_entry entry = entry_of(&next, home);
-    const struct fv_entry_operation operation = { .id.bytes = { (uint8_t)(number + 1) },
-                                                  .until = FUTURE };
-    bool doubtful = entry.doubtful;
 
-    if (fv_entry_enter(&entry, &operation, NOW, NULL) < 0)
+    if (!enter(setting, &next, next.writer[number].side, number))
         return;
-    if (setting->without & WITHOUT_OVERLAP)
-        entry.doubtful = doubtful;
-    set_live(&next, number, true);
-    put_entry(&next, home, &entry, FV_ENTRY_STAYS);
-    writer->pc = CALL_AUTHORITY;
+    next.writer[number].pc = CALL_AUTHORITY;
     reach(setting, explorer, &next, enters[number]);
 }
 
@@ -460,9 +465,8 @@ static void begin_leased(const struct setting *setting, const struct state *from
     struct state next = *from;
     int64_t deadline;
 
-    if (!router->held ||
-        fv_lease_admit(&lease, &fence, from->writer[number].version, 0, NOW, &deadline) !=
-            FV_ADMIT_GO)
+    if (!router->held || fv_lease_admit(&lease, &fence, from->writer[number].version, 0, NOW,
+                                        &deadline) != FV_ADMIT_GO)
         return;
     next.writer[number].pc = CALL_AUTHORITY;
     next.writer[number].epoch = router->fence.epoch;
@@ -491,7 +495,7 @@ static void begin_write(const struct setting *setting, const struct state *from,
     } else if (enlisted) {
         transact(setting, from, number, explorer);
     } else {
-        enter(setting, from, number, explorer);
+        begin_entered(setting, from, number, explorer);
     }
 }
 
@@ -519,8 +523,7 @@ static void renew(const struct setting *setting, const struct state *from, int n
     struct writer *writer = &next.writer[number];
     const struct fv_fence fence = fence_of(from->fence[side]);
     const struct fv_lease held = lease_of(router);
-    bool idle = writer->pc != CALL_AUTHORITY ||
-                writes_both(stage_of(setting, writer->version)) ||
+    bool idle = writer->pc != CALL_AUTHORITY || writes_both(stage_of(setting, writer->version)) ||
                 (writer->epoch == fence.epoch && writer->version == fence.version);
     struct fv_lease lease = fv_lease_renew(router->held ? &held : NULL, &fence, idle, FUTURE);
 
@@ -575,6 +578,8 @@ static void write_other(const struct setting *setting, const struct state *from,
         next.value[other] = writer->value;
         writer->pc = LEAVE;
         reach(setting, explorer, &next, applies[number]);
+        if (setting->calm)
+            return;
     }
     /* It may fail, too. */
     next = *from;
@@ -645,7 +650,8 @@ static void end_write(const struct setting *setting, const struct state *from, i
         break;
     case LEAVE:
     case LEAVE_FAILED:
-        writer->pc = leave(setting, &next, writer->side, number, writer->pc == LEAVE) ? OVER : DOUBT;
+        writer->pc = leave(setting, &next, writer->side, number, writer->pc == LEAVE) ? OVER
+                                                                                      : DOUBT;
         break;
     default:
         if (!doubt(setting, &next))
@@ -681,9 +687,9 @@ static void step_writer(const struct setting *setting, const struct state *from,
     default:
         end_write(setting, from, number, explorer);
     }
-    if (setting->leases)
+    if (setting->leases && needs_lease(setting, &from->writer[number]))
         renew(setting, from, number, explorer);
-    if (pc != READY && may_stop(setting)) {
+    if (may_stop(setting)) {
         next.writer[number].pc = OVER;
         reach(setting, explorer, &next, stops[number]);
     }
@@ -698,7 +704,7 @@ static void run_out(const struct setting *setting, const struct state *from,
     int i;
 
     for (i = 0; i < MOST_OPERATIONS; i++)
-        if (is_live(from, i)) {
+        if (is_live(from, i) && !setting->calm) {
             next = *from;
             set_live(&next, i, false);
             reach(setting, explorer, &next, "the time of an operation is over");
@@ -788,6 +794,7 @@ static void begin_repair_detached(const struct setting *setting, const struct st
 {
     struct state next;
     struct fv_entry entry;
+    struct fv_entry_operation self;
     int home, side;
 
     for (home = 0; home < 2; home++) {
@@ -797,11 +804,8 @@ static void begin_repair_detached(const struct setting *setting, const struct st
             continue;
         next = *from;
         set_live(&next, OF_REPAIRER + number, true);
-        {
-            const struct fv_entry_operation self = operation_of(&next, OF_REPAIRER + number);
-
-            fv_entry_repair(&entry, &self);
-        }
+        self = operation_of(&next, OF_REPAIRER + number);
+        fv_entry_repair(&entry, &self);
         put_entry(&next, home, &entry, FV_ENTRY_STAYS);
         next.repairer[number].pc = READ;
         next.repairer[number].side = (uint8_t)side;
@@ -837,20 +841,11 @@ static void begin_copy(const struct setting *setting, const struct state *from, 
     if (both_enlisted(setting)) {
         read_row(setting, from, worker, side);
     } else {
-        struct fv_entry entry = entry_of(from, home_of(setting, side));
-        struct fv_entry_operation operation;
-        bool doubtful = entry.doubtful;
-
         /* The entry of one that died has another id in truth. */
         if ((from->entry[0].operations | from->entry[1].operations) >> self & 1)
             return;
-        set_live(&next, self, true);
-        operation = operation_of(&next, self);
-        if (fv_entry_enter(&entry, &operation, NOW, NULL) < 0)
+        if (!enter(setting, &next, side, self))
             return;
-        if (setting->without & WITHOUT_OVERLAP)
-            entry.doubtful = doubtful;
-        put_entry(&next, home_of(setting, side), &entry, FV_ENTRY_STAYS);
         worker->pc = READ;
         worker->side = (uint8_t)side;
     }
@@ -881,8 +876,8 @@ static bool work_on(const struct setting *setting, struct state *next, struct wo
         break;
     case LEAVE:
     case LEAVE_FAILED:
-        worker->pc = leave(setting, next, worker->side, operation, worker->pc == LEAVE) ? READY :
-                                                                                          DOUBT;
+        worker->pc = leave(setting, next, worker->side, operation, worker->pc == LEAVE) ? READY
+                                                                                        : DOUBT;
         break;
     case DOUBT:
         if (doubt(setting, next))
@@ -1009,7 +1004,8 @@ static void look_at_fences(const struct setting *setting, const struct state *fr
     } else if (stepper->side == FV_OLD) {
         stepper->side = FV_NEW;
         stepper->write = from->fence[FV_NEW];
-    } else if (same_cell(stepper->expect, from->fence[FV_OLD])) {
+    } else if (same_cell(stepper->expect, from->fence[FV_OLD]) ||
+               (setting->without & WITHOUT_MOMENT)) {
         fences[FV_OLD] = fence_of(stepper->expect);
         fences[FV_NEW] = fence_of(stepper->write);
         decide_all(setting, from, number, fences, explorer);
@@ -1053,6 +1049,8 @@ static void step_stepper(const struct setting *setting, const struct state *from
         *stepper = (struct stepper){ .pc = READY };
         reach(setting, explorer, &next, "a stepper writes a fence");
     }
+    if (!may_stop(setting) && same_cell(from->fence[was->side], was->expect))
+        return;
     next = *from;
     *stepper = (struct stepper){ .pc = READY };
     reach(setting, explorer, &next, "a stepper stops");
@@ -1153,14 +1151,36 @@ static const char *fault_at_end(const struct setting *setting, const struct stat
     return NULL;
 }
 
+/* Who reads from the other side must not miss a write that was acknowledged: where no entry
+ * says otherwise, the sides are equal. */
+static bool reads_stale(const struct setting *setting, const struct state *state)
+{
+    int side = authority_in(state, true);
+    struct fv_fence fence;
+
+    if (side < 0 || setting->overruns)
+        return false;
+    fence = fence_of(state->fence[side]);
+    if (setting->copiers > 0 ? !fv_fence_gate_holds(&fence, state->copied) : fence.period == 0)
+        return false;
+    return !has_entry(state, home_of(setting, side)) &&
+           state->value[FV_OLD] != state->value[FV_NEW];
+}
+
 static const char *fault(const void *context, const void *at, bool last)
 {
+    const struct setting *setting = context;
     const struct state *state = at;
+    const char *fault_now = NULL;
 
     if (state->fence[FV_OLD].role == FV_ROLE_AUTHORITY &&
         state->fence[FV_NEW].role == FV_ROLE_AUTHORITY)
         return "both sides are the authority";
-    return last ? fault_at_end(context, state) : NULL;
+    if (last)
+        fault_now = fault_at_end(setting, state);
+    if (!fault_now && reads_stale(setting, state))
+        fault_now = "the sides differ, and no entry says so";
+    return fault_now;
 }
 
 /* The old side believed, the first version of the record carried out, and nothing to copy. */
@@ -1201,10 +1221,10 @@ static void begin(const void *context, struct explorer *explorer)
     struct state state = first_state(setting);
     int a, b, c;
 
+    for (a = 0; setting->operations && a < setting->writers; a++)
+        state.writer[a].operation = (uint8_t)(strchr(operation_letters, setting->operations[a]) -
+                                              operation_letters);
     if (setting->operations) {
-        for (a = 0; a < setting->writers; a++)
-            state.writer[a].operation =
-                (uint8_t)(strchr(operation_letters, setting->operations[a]) - operation_letters);
         reach(setting, explorer, &state, "at first");
         return;
     }
@@ -1241,7 +1261,7 @@ static void print(const void *context, const void *at)
         printf(" %c%d", operation_letters[state->writer[i].operation], state->writer[i].pc);
 }
 
-struct exploration world_explore(const struct setting *setting, bool verbose)
+struct exploration world_explore(const struct setting *setting, const char *wanted, bool verbose)
 {
     const struct world world = { .size = sizeof(struct state),
                                  .context = setting,
@@ -1249,5 +1269,5 @@ struct exploration world_explore(const struct setting *setting, bool verbose)
                                  .fault = fault,
                                  .print = print };
 
-    return explore(&world, begin, verbose);
+    return explore(&world, begin, wanted, verbose);
 }

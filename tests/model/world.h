@@ -15,7 +15,7 @@ enum {
     WITHOUT_GUARD = 1,        /* the other side takes every version */
     WITHOUT_FENCE = 2,        /* looked at before the transaction that writes, not in it */
     WITHOUT_DRAIN = 4,        /* a grant does not wait for the backlog */
-    WITHOUT_TOMBSTONE = 8,    /* deleting deletes the key's row too */
+    WITHOUT_TOMBSTONE = 8,    /* deleting deletes the key's row on the other side, too */
     WITHOUT_OVERLAP = 16,     /* who enters does not mind who is at it already */
     WITHOUT_DEADLINE = 32,    /* an operation calls a side though its time is over */
     WITHOUT_LEASE = 64,       /* a router writes though its lease is over */
@@ -24,6 +24,7 @@ enum {
     WITHOUT_RENEWAL = 512,    /* an authority that has forgotten a commit goes on in its epoch */
     WITHOUT_PERIOD = 1024,    /* copies have the version that the key's row has */
     WITHOUT_ADMISSION = 2048, /* a doubt after a late leave goes where the entry was */
+    WITHOUT_MOMENT = 4096     /* the fences that are decided by are not of one moment */
 };
 
 /* When a version of the record may be written: after the one before it, at any time; once that
@@ -45,16 +46,17 @@ struct setting {
     bool one_home;
     int writers, repairers, copiers, steppers;
     const char *operations; /* one a writer: Put, Modify, Delete; NULL: every choice of them */
-    struct wish record[8]; /* its versions, from 1 on; ends with stage 0 */
-    bool leases;           /* of the writers' routers */
-    bool from_nothing;     /* without fences, looked at one after the other */
-    bool forgets;          /* the old store loses its last commit once */
-    bool gives_up;         /* once a stepper loses patience */
-    bool nobody_stops;
-    bool overruns; /* callbacks may come back after their time; nobody stops */
+    struct wish record[8];  /* its versions, from 1 on; ends with stage 0 */
+    bool leases;            /* of the writers' routers */
+    bool from_nothing;      /* without fences, looked at one after the other */
+    bool forgets;           /* the old store loses its last commit once */
+    bool gives_up;          /* once a stepper loses patience */
+    bool calm;              /* nobody stops, nothing fails, and only leases of routers run out */
+    bool overruns;          /* callbacks may come back after their time; nobody stops */
     unsigned without;
 };
 
-struct exploration world_explore(const struct setting *setting, bool verbose);
+/* As explore(). */
+struct exploration world_explore(const struct setting *setting, const char *wanted, bool verbose);
 
 #endif
