@@ -17,6 +17,19 @@ static const char *value(const char *query)
     return value_on(application, query);
 }
 
+#define LIBRARY PQresStatus(PGRES_COMMAND_OK)
+#define LIBRARY_VERSION PQlibVersion()
+#define OTHER_LIBRARY "PGRES_COMMAND_OK" /* the same text elsewhere */
+#define OLD_VERSION 90603
+#define INSERT_KEYED                                        \
+    "SELECT set_config('flagver.tenant', 'default', true);" \
+    "INSERT INTO flagver.keyed VALUES ('default', 'space', 'k', 1, 1, '')"
+#define MAKE_DECOYS                                                             \
+    "CREATE TEMP TABLE series (x integer); CREATE TEMP TABLE meta (x integer);" \
+    "SET search_path = pg_temp, public"
+
+#include "unit/enlisting.h"
+
 static void start(void)
 {
     set_up();
@@ -31,73 +44,7 @@ static void end(void)
     tear_down();
 }
 
-static int adopt(flagver_driver_txn **ret_txn)
-{
-    const flagver_adoption adoption = { .connection = application,
-                                        .library = PQresStatus(PGRES_COMMAND_OK),
-                                        .version = PQlibVersion() };
-
-    return driver->adopt(store, text("default"), &adoption, ret_txn, &error);
-}
-
-static flagver_driver_txn *adopted(void)
-{
-    flagver_driver_txn *txn;
-
-    assert_ok(adopt(&txn));
-    return txn;
-}
-
-static void assert_orders(const char *wanted)
-{
-    ck_assert_str_eq(answer("SELECT count(*) FROM orders"), wanted);
-}
-
 /* ---- together or not at all ---- */
-
-START_TEST(both_writes_commit_together)
-{
-    flagver_driver_txn *txn;
-
-    run("BEGIN; INSERT INTO orders VALUES ('one')");
-    txn = adopted();
-    put_in(txn, "a", "2");
-    assert_ok(driver->commit(txn, &error));
-    ck_assert_str_eq(current(store, "a"), "1"); /* the application has not committed yet */
-    run("COMMIT");
-    ck_assert_str_eq(current(store, "a"), "2");
-    ck_assert_uint_eq(changes(store), 2);
-    assert_orders("1");
-}
-END_TEST
-
-START_TEST(the_application_takes_back_both)
-{
-    flagver_driver_txn *txn;
-
-    run("BEGIN; INSERT INTO orders VALUES ('one')");
-    txn = adopted();
-    put_in(txn, "a", "2");
-    assert_ok(driver->commit(txn, &error));
-    run("ROLLBACK");
-    ck_assert_str_eq(current(store, "a"), "1");
-    assert_orders("0");
-}
-END_TEST
-
-START_TEST(a_rollback_of_ours_leaves_what_the_application_wrote)
-{
-    flagver_driver_txn *txn;
-
-    run("BEGIN; INSERT INTO orders VALUES ('one')");
-    txn = adopted();
-    put_in(txn, "a", "2");
-    driver->rollback(txn);
-    run("INSERT INTO orders VALUES ('two'); COMMIT");
-    ck_assert_str_eq(current(store, "a"), "1");
-    assert_orders("2");
-}
-END_TEST
 
 START_TEST(what_is_refused_spoils_nothing)
 {
@@ -119,41 +66,6 @@ START_TEST(what_is_refused_spoils_nothing)
     assert_orders("1");
     ck_assert_str_eq(current(store, "a"), "3");
     ck_assert_str_eq(answer("SELECT count(*) FROM flagver.payload"), "2");
-}
-END_TEST
-
-START_TEST(it_reads_what_the_application_has_not_committed)
-{
-    const flagver_query query = { .kind = FLAGVER_QUERY_KEYED, .space = text("space") };
-    flagver_driver_txn *txn;
-
-    run("BEGIN; SELECT set_config('flagver.tenant', 'default', true);"
-        "INSERT INTO flagver.keyed VALUES ('default', 'space', 'k', 1, 1, '')");
-    txn = adopted();
-    ck_assert_uint_eq(count(txn, &query, NULL), 1);
-    driver->rollback(txn);
-    run("ROLLBACK");
-}
-END_TEST
-
-START_TEST(one_follows_the_other)
-{
-    flagver_driver_txn *txn;
-
-    run("BEGIN");
-    txn = adopted();
-    put_in(txn, "a", "2");
-    assert_ok(driver->commit(txn, &error));
-    txn = adopted();
-    put_in(txn, "a", "lost");
-    driver->rollback(txn);
-    txn = adopted();
-    put_in(txn, "b", "1");
-    assert_ok(driver->commit(txn, &error));
-    run("COMMIT");
-    ck_assert_str_eq(current(store, "a"), "2");
-    ck_assert_str_eq(current(store, "b"), "1");
-    ck_assert_uint_eq(changes(store), 3);
 }
 END_TEST
 
@@ -221,20 +133,6 @@ START_TEST(the_tenant_that_was_set_is_set_again)
 }
 END_TEST
 
-START_TEST(tables_of_the_application_are_in_nobodys_way)
-{
-    flagver_driver_txn *txn;
-
-    run("CREATE TEMP TABLE series (x integer); CREATE TEMP TABLE meta (x integer);"
-        "SET search_path = pg_temp, public; BEGIN");
-    txn = adopted();
-    put_in(txn, "a", "2");
-    assert_ok(driver->commit(txn, &error));
-    run("COMMIT");
-    ck_assert_str_eq(current(store, "a"), "2");
-}
-END_TEST
-
 START_TEST(functions_of_the_application_are_in_nobodys_way)
 {
     flagver_driver_txn *txn;
@@ -245,9 +143,7 @@ START_TEST(functions_of_the_application_are_in_nobodys_way)
     put_in(txn, "a", "2");
     put_in(txn, "b", "1");
     assert_ok(driver->commit(txn, &error));
-    txn = adopted();
-    put_in(txn, "a", "3");
-    driver->rollback(txn);
+    put_and_take_back("a", "3");
     run("COMMIT");
     ck_assert_str_eq(current(store, "a"), "2");
 }
@@ -288,9 +184,7 @@ START_TEST(whoever_is_second_in_a_strict_isolation_is_told_to_start_over)
 
     run(begin_level);
     run("INSERT INTO orders VALUES ('one')");
-    txn = adopted();
-    put_in(txn, "a", "3");
-    assert_ok(driver->commit(txn, &error));
+    put_adopted("a", "3");
     run("COMMIT");
     ck_assert_str_eq(current(store, "a"), "3");
 }
@@ -346,23 +240,11 @@ START_TEST(a_connection_in_another_mode_is_refused)
 }
 END_TEST
 
-START_TEST(another_copy_of_libpq_is_refused)
+START_TEST(no_connection_is_refused)
 {
-    flagver_adoption adoption = { .connection = application,
-                                  .library = "PGRES_COMMAND_OK",
-                                  .version = PQlibVersion() };
-    flagver_driver_txn *txn;
+    const flagver_adoption adoption = { .library = LIBRARY, .version = LIBRARY_VERSION };
 
-    run("BEGIN");
-    assert_fails(FLAGVER_EINVAL, driver->adopt(store, text("default"), &adoption, &txn, &error));
-    assert_words("another copy");
-    adoption.library = PQresStatus(PGRES_COMMAND_OK);
-    adoption.version = 90603;
-    assert_fails(FLAGVER_EINVAL, driver->adopt(store, text("default"), &adoption, &txn, &error));
-    assert_words("90603");
-    adoption.connection = NULL;
-    assert_fails(FLAGVER_EINVAL, driver->adopt(store, text("default"), &adoption, &txn, &error));
-    run("ROLLBACK");
+    assert_fails(FLAGVER_EINVAL, adopt_with(&adoption));
 }
 END_TEST
 
@@ -400,14 +282,10 @@ END_TEST
 
 START_TEST(a_store_that_nobody_has_used_yet_is_known)
 {
-    flagver_driver_txn *txn;
-
     driver->close(store);
     store = open_as(ROLE, WAIT_MS);
     run("BEGIN");
-    txn = adopted();
-    put_in(txn, "a", "2");
-    assert_ok(driver->commit(txn, &error));
+    put_adopted("a", "2");
     run("COMMIT");
     ck_assert_str_eq(current(store, "a"), "2");
 }
@@ -425,9 +303,7 @@ START_TEST(a_role_that_no_policy_binds_works_for_the_default_tenant_only)
     run("BEGIN");
     assert_fails(FLAGVER_EDENIED, driver->adopt(store, text("other"), &adoption, &txn, &error));
     assert_words("BYPASSRLS");
-    txn = adopted();
-    put_in(txn, "a", "2");
-    assert_ok(driver->commit(txn, &error));
+    put_adopted("a", "2");
     run("COMMIT");
     ck_assert_str_eq(current(store, "a"), "2");
 }
@@ -527,16 +403,11 @@ int main(void)
     tcase_set_tags(tcase, "postgres");
     tcase_set_timeout(tcase, 60);
     tcase_add_checked_fixture(tcase, start, end);
-    tcase_add_test(tcase, both_writes_commit_together);
-    tcase_add_test(tcase, the_application_takes_back_both);
-    tcase_add_test(tcase, a_rollback_of_ours_leaves_what_the_application_wrote);
+    add_enlisting_tests(tcase);
     tcase_add_test(tcase, what_is_refused_spoils_nothing);
-    tcase_add_test(tcase, it_reads_what_the_application_has_not_committed);
-    tcase_add_test(tcase, one_follows_the_other);
     tcase_add_test(tcase, one_at_a_time);
     tcase_add_test(tcase, no_setting_of_the_connection_is_changed);
     tcase_add_test(tcase, the_tenant_that_was_set_is_set_again);
-    tcase_add_test(tcase, tables_of_the_application_are_in_nobodys_way);
     tcase_add_test(tcase, functions_of_the_application_are_in_nobodys_way);
     tcase_add_test(tcase, constraints_may_be_checked_at_once);
     tcase_add_loop_test(tcase, whoever_is_second_in_a_strict_isolation_is_told_to_start_over, 0, 2);
@@ -548,7 +419,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, start, end);
     tcase_add_test(tcase, an_open_transaction_is_asked_for);
     tcase_add_test(tcase, a_connection_in_another_mode_is_refused);
-    tcase_add_test(tcase, another_copy_of_libpq_is_refused);
+    tcase_add_test(tcase, no_connection_is_refused);
     tcase_add_test(tcase, another_database_is_refused);
     tcase_add_test(tcase, a_store_that_nobody_has_used_yet_is_known);
     tcase_add_test(tcase, a_role_that_no_policy_binds_works_for_the_default_tenant_only);

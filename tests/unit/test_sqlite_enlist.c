@@ -15,6 +15,15 @@ static void run(const char *statements)
                   statements, words);
 }
 
+#define LIBRARY sqlite3_sourceid()
+#define LIBRARY_VERSION sqlite3_libversion_number()
+#define OTHER_LIBRARY "another"
+#define OLD_VERSION 3007017
+#define INSERT_KEYED "INSERT INTO flagver_keyed VALUES ('default', 'space', 'k', 1, 1, x'')"
+#define MAKE_DECOYS "CREATE TEMP TABLE flagver_series (x); CREATE TEMP TABLE flagver_meta (x)"
+
+#include "unit/enlisting.h"
+
 /* The application, as it comes: its connection has no settings of ours. */
 static void connect_application(const char *file)
 {
@@ -35,67 +44,6 @@ static void end(void)
     tear_down();
 }
 
-static int adopt(flagver_driver_txn **ret_txn)
-{
-    const flagver_adoption adoption = { .connection = application,
-                                        .library = sqlite3_sourceid(),
-                                        .version = sqlite3_libversion_number() };
-
-    return driver->adopt(store, text("default"), &adoption, ret_txn, &error);
-}
-
-static flagver_driver_txn *adopted(void)
-{
-    flagver_driver_txn *txn;
-
-    assert_ok(adopt(&txn));
-    return txn;
-}
-
-START_TEST(both_writes_commit_together)
-{
-    flagver_driver_txn *txn;
-
-    run("BEGIN IMMEDIATE; INSERT INTO orders VALUES ('one')");
-    txn = adopted();
-    put_in(txn, "a", "2");
-    assert_ok(driver->commit(txn, &error));
-    ck_assert_str_eq(current(store, "a"), "1"); /* the application has not committed yet */
-    run("COMMIT");
-    ck_assert_str_eq(current(store, "a"), "2");
-    ck_assert_uint_eq(changes(store), 2);
-    ck_assert_str_eq(answer("SELECT count(*) FROM orders"), "1");
-}
-END_TEST
-
-START_TEST(the_application_takes_back_both)
-{
-    flagver_driver_txn *txn;
-
-    run("BEGIN; INSERT INTO orders VALUES ('one')");
-    txn = adopted();
-    put_in(txn, "a", "2");
-    assert_ok(driver->commit(txn, &error));
-    run("ROLLBACK");
-    ck_assert_str_eq(current(store, "a"), "1");
-    ck_assert_str_eq(answer("SELECT count(*) FROM orders"), "0");
-}
-END_TEST
-
-START_TEST(a_rollback_of_ours_leaves_what_the_application_wrote)
-{
-    flagver_driver_txn *txn;
-
-    run("BEGIN; INSERT INTO orders VALUES ('one')");
-    txn = adopted();
-    put_in(txn, "a", "2");
-    driver->rollback(txn);
-    run("INSERT INTO orders VALUES ('two'); COMMIT");
-    ck_assert_str_eq(current(store, "a"), "1");
-    ck_assert_str_eq(answer("SELECT count(*) FROM orders"), "2");
-}
-END_TEST
-
 START_TEST(a_refused_change_leaves_what_the_application_wrote)
 {
     flagver_driver_txn *txn;
@@ -109,21 +57,8 @@ START_TEST(a_refused_change_leaves_what_the_application_wrote)
     assert_fails(FLAGVER_EINVAL, driver->commit(txn, &error));
     assert_words("refused");
     run("COMMIT");
-    ck_assert_str_eq(answer("SELECT count(*) FROM orders"), "1");
+    assert_orders("1");
     ck_assert_str_eq(current(store, "a"), "1");
-}
-END_TEST
-
-START_TEST(it_reads_what_the_application_has_not_committed)
-{
-    flagver_query query = { .kind = FLAGVER_QUERY_KEYED, .space = text("space") };
-    flagver_driver_txn *txn;
-
-    run("BEGIN; INSERT INTO flagver_keyed VALUES ('default', 'space', 'k', 1, 1, x'')");
-    txn = adopted();
-    ck_assert_uint_eq(count(txn, &query, NULL), 1);
-    driver->rollback(txn);
-    run("ROLLBACK");
 }
 END_TEST
 
@@ -184,24 +119,6 @@ START_TEST(an_open_transaction_is_asked_for)
 
     assert_fails(FLAGVER_EINVAL, adopt(&txn));
     assert_words("no transaction");
-}
-END_TEST
-
-START_TEST(another_copy_of_sqlite_is_refused)
-{
-    flagver_adoption adoption = { .connection = application,
-                                  .library = "another",
-                                  .version = sqlite3_libversion_number() };
-    flagver_driver_txn *txn;
-
-    run("BEGIN");
-    assert_fails(FLAGVER_EINVAL, driver->adopt(store, text("default"), &adoption, &txn, &error));
-    assert_words("another copy");
-    adoption.library = sqlite3_sourceid();
-    adoption.version = 3007017;
-    assert_fails(FLAGVER_EINVAL, driver->adopt(store, text("default"), &adoption, &txn, &error));
-    assert_words("3007017");
-    run("ROLLBACK");
 }
 END_TEST
 
@@ -289,39 +206,21 @@ START_TEST(a_file_that_was_moved_is_unavailable)
 }
 END_TEST
 
-START_TEST(temporary_tables_of_the_application_are_in_nobodys_way)
-{
-    flagver_driver_txn *txn;
-
-    run("CREATE TEMP TABLE flagver_series (x); CREATE TEMP TABLE flagver_meta (x); BEGIN");
-    txn = adopted();
-    put_in(txn, "a", "2");
-    assert_ok(driver->commit(txn, &error));
-    run("COMMIT");
-    ck_assert_str_eq(current(store, "a"), "2");
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("sqlite enlist");
     TCase *tcase = tcase_create("enlisting");
 
     tcase_add_checked_fixture(tcase, start, end);
-    tcase_add_test(tcase, both_writes_commit_together);
-    tcase_add_test(tcase, the_application_takes_back_both);
-    tcase_add_test(tcase, a_rollback_of_ours_leaves_what_the_application_wrote);
+    add_enlisting_tests(tcase);
     tcase_add_test(tcase, a_refused_change_leaves_what_the_application_wrote);
-    tcase_add_test(tcase, it_reads_what_the_application_has_not_committed);
     tcase_add_test(tcase, no_setting_of_the_connection_is_changed);
     tcase_add_loop_test(tcase, it_works_with_and_without_foreign_keys, 0, 2);
     tcase_add_test(tcase, an_open_transaction_is_asked_for);
-    tcase_add_test(tcase, another_copy_of_sqlite_is_refused);
     tcase_add_test(tcase, another_database_is_refused);
     tcase_add_test(tcase, a_transaction_that_has_only_read_is_told_that_it_is_late);
     tcase_add_test(tcase, an_application_that_ended_its_transaction_is_told);
     tcase_add_test(tcase, a_file_that_was_moved_is_unavailable);
-    tcase_add_test(tcase, temporary_tables_of_the_application_are_in_nobodys_way);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
 }
