@@ -241,7 +241,8 @@ FLAGVER_API int flagver_client_reopen(flagver_client *client, flagver_error *err
 /**
  * How the client is doing, as one JSON object:
  *
- *   status       "ok"; "stale": the flags are not known to be the latest, `error` says why;
+ *   status       "ok"; "stale": the flags are not known to be the latest, `error` says why (also
+ *                that the store has not answered for ten times poll_ms, or 2 s);
  *                "forked": flagver_client_reopen() is due
  *   uri, tenant, flags (how many), generation
  *   leaves       the size of the audit log that the flags are of (stores)

@@ -93,11 +93,18 @@ struct status {
 static struct status status_of(struct fv_stored *stored)
 {
     struct status status;
+    int64_t silence;
 
     pthread_mutex_lock(&stored->status);
     status = (struct status){ stored->error, stored->error_ms, stored->refreshed_ms,
                               stored->shown_size, stored->forked };
+    silence = stored->forked ? 0 : fv_stored_silence(stored);
     pthread_mutex_unlock(&stored->status);
+    if (silence && !status.error.code) {
+        fv_fail(&status.error, FLAGVER_EUNAVAILABLE, "the store has not answered for %d s",
+                (int)(silence / 1000));
+        status.error_ms = status.refreshed_ms;
+    }
     return status;
 }
 

@@ -1,3 +1,5 @@
+#define _POSIX_C_SOURCE 200809L /* clock_gettime */
+
 #include "engine/reader.h"
 
 #include <stdlib.h>
@@ -29,14 +31,19 @@ static bool prepared_well;
 
 /* ---- fork: the child gets every lock in a known state ---- */
 
+#define FORK_WAIT_S 2 /* for stores that are being asked, all together */
+
 static void before_fork(void)
 {
+    struct timespec deadline;
     flagver_client *client;
 
     pthread_mutex_lock(&registry_lock);
+    clock_gettime(CLOCK_REALTIME, &deadline);
+    deadline.tv_sec += FORK_WAIT_S;
     for (client = registry; client; client = client->next_client) {
         if (client->stored)
-            fv_stored_before_fork(client->stored);
+            fv_stored_before_fork(client->stored, &deadline);
         pthread_mutex_lock(&client->writing);
         pthread_mutex_lock(&client->publishing);
     }

@@ -25,6 +25,8 @@
 #define REST_MS 20       /* between two looks because it does: what comes meanwhile is one look */
 #define CACHE_PAUSE_MS 5000 /* the cache file is written so often at most while flags change */
 #define NOT_CACHED UINT64_MAX
+#define LATE_POLLS 10 /* looks that are missed until that is said */
+#define LATE_MS 2000  /* and the least that one may take */
 
 static int64_t system_ms(void)
 {
@@ -206,6 +208,8 @@ static bool note_error(struct fv_stored *stored, int code, const flagver_error *
         fv_fail(&stored->error, code, "%s", fv_error_words(code));
     if (code == 0)
         stored->refreshed_ms = system_ms();
+    stored->asked_ms = 0;
+    stored->answered_ms = fv_monotonic_ms();
     stored->shown_size = stored->log.size;
     pthread_mutex_unlock(&stored->status);
     return news;
@@ -214,6 +218,23 @@ static bool note_error(struct fv_stored *stored, int code, const flagver_error *
 static void set_error(struct fv_stored *stored, int code, const flagver_error *error)
 {
     note_error(stored, code, error);
+}
+
+static void note_asked(struct fv_stored *stored)
+{
+    pthread_mutex_lock(&stored->status);
+    stored->asked_ms = fv_monotonic_ms();
+    pthread_mutex_unlock(&stored->status);
+}
+
+/* Where nobody looks by himself it counts from when somebody did. */
+int64_t fv_stored_silence(const struct fv_stored *stored)
+{
+    int64_t since = stored->background && stored->answered_ms ? stored->answered_ms
+                                                              : stored->asked_ms;
+    int64_t most = (int64_t)LATE_POLLS * stored->poll_ms, silence = fv_monotonic_ms() - since;
+
+    return since && silence > (most > LATE_MS ? most : LATE_MS) ? silence : 0;
 }
 
 int fv_stored_hold(struct fv_stored *stored, struct fv_store **ret_store, flagver_error *err)
@@ -506,6 +527,7 @@ int fv_stored_refresh(struct fv_stored *stored, bool environment, flagver_error 
     int r;
 
     pthread_mutex_lock(&stored->refreshing);
+    note_asked(stored);
     r = refresh(stored, environment, &error);
     news = note_error(stored, r, &error);
     pthread_mutex_unlock(&stored->refreshing);
@@ -524,6 +546,7 @@ int fv_stored_start(struct fv_stored *stored, flagver_error *err)
 
     pthread_mutex_lock(&stored->refreshing);
     cached = stored->cache_file && start_from_cache(stored);
+    note_asked(stored);
     r = refresh(stored, true, &error);
     note_error(stored, r, &error);
     pthread_mutex_unlock(&stored->refreshing);
@@ -696,14 +719,15 @@ void fv_stored_hurry_for(struct fv_stored *stored, const struct fv_store *store)
 
 /* ---- fork ---- */
 
-void fv_stored_before_fork(struct fv_stored *stored)
+void fv_stored_before_fork(struct fv_stored *stored, const struct timespec *deadline)
 {
-    pthread_mutex_lock(&stored->refreshing);
+    stored->forks_still = pthread_mutex_timedlock(&stored->refreshing, deadline) == 0;
 }
 
 void fv_stored_after_fork(struct fv_stored *stored)
 {
-    pthread_mutex_unlock(&stored->refreshing);
+    if (stored->forks_still)
+        pthread_mutex_unlock(&stored->refreshing);
 }
 
 /* No other thread came along; whatever it had locked is locked for good, so all is made anew. */

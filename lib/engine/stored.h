@@ -15,6 +15,7 @@
 #define FV_ENGINE_STORED_H
 
 #include <pthread.h>
+#include <time.h>
 
 #include "engine/environment.h"
 #include "engine/feed.h"
@@ -30,6 +31,7 @@ struct fv_stored {
     int32_t wait_ms, poll_ms;
     bool background;
 
+    bool forks_still;           /* the fork that is under way has locked `refreshing` */
     pthread_mutex_t refreshing; /* over what follows */
     struct fv_log_mark log;     /* that the client's flags are of */
     bool known;                 /* the client has flags of this store */
@@ -42,6 +44,8 @@ struct fv_stored {
     flagver_error error;    /* code 0: all is well */
     int64_t error_ms;       /* since when, by the system's clock */
     int64_t refreshed_ms;   /* when the flags were last known to be the latest; 0: never */
+    int64_t asked_ms;       /* since when the store is being asked, monotonic; 0: it is not */
+    int64_t answered_ms;    /* when it last was, well or badly; 0: never */
     uint64_t shown_size;    /* of `log`, for those who must not wait for `refreshing` */
     bool forked;
 
@@ -86,11 +90,18 @@ void fv_stored_hurry_for(struct fv_stored *stored, const struct fv_store *store)
 int fv_stored_hold(struct fv_stored *stored, struct fv_store **ret_store, flagver_error *err);
 
 /*
- * Around a fork. The refresher must not be inside the database's library then: what that
- * has locked for the whole process would be locked in the child for good. (The
- * threads that are the host's are the host's to look after.)
+ * For how long the store has not answered, in ms, where that is worth saying; else 0. Longer than
+ * looking at it takes, or the time between two looks.
  */
-void fv_stored_before_fork(struct fv_stored *stored);
+int64_t fv_stored_silence(const struct fv_stored *stored); /* with `status` held */
+
+/*
+ * Around a fork. The refresher should not be inside the database's library then: what that
+ * has locked for the whole process would be locked in the child for good. (The
+ * threads that are the host's are the host's to look after.) A store that does not answer is waited
+ * for until the deadline only, by the system's clock: who waits for that has locked nothing.
+ */
+void fv_stored_before_fork(struct fv_stored *stored, const struct timespec *deadline);
 void fv_stored_after_fork(struct fv_stored *stored);
 
 /* In the child, and the way back to a store. */

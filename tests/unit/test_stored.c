@@ -1269,6 +1269,61 @@ START_TEST(a_child_evaluates_and_leaves_the_store_alone)
 }
 END_TEST
 
+/* A client whose store does not answer from now on: only the end of the process is its end. */
+static flagver_client *silenced(void)
+{
+    flagver_client *client = open_background(FAULT_KIND, 2);
+    uint64_t before;
+
+    put_flag(client, "f", VALUE(1));
+    wait_until(value_of(client, "f") == 1);
+    before = flagver_fault_calls(fault, FLAGVER_FAULT_CHANGES);
+    flagver_fault_delay(fault, FLAGVER_FAULT_CHANGES, 1, 600000);
+    wait_until(flagver_fault_calls(fault, FLAGVER_FAULT_CHANGES) > before);
+    return client;
+}
+
+static bool health_has(flagver_client *client, const char *words)
+{
+    bool has;
+    char *text;
+
+    require(flagver_client_health(client, &text, &error) == 0);
+    has = strstr(text, words) != NULL;
+    flagver_string_free(text);
+    return has;
+}
+
+static void is_called_stale(flagver_client *client)
+{
+    client = silenced();
+    require(health_has(client, "\"status\":\"ok\""));
+    while (!health_has(client, "\"status\":\"stale\""))
+        rest(5);
+    require(health_has(client, "\"code\":\"EUNAVAILABLE\""));
+    require(health_has(client, "the store has not answered for "));
+    require(value_of(client, "f") == 1);
+}
+
+START_TEST(a_store_that_does_not_answer_is_not_called_well)
+{
+    in_child(is_called_stale, NULL);
+}
+END_TEST
+
+static void is_forked(flagver_client *client)
+{
+    client = silenced();
+    in_child(evaluate_only, client);
+    require(value_of(client, "f") == 1);
+}
+
+START_TEST(a_store_that_does_not_answer_holds_up_no_fork)
+{
+    in_child(is_forked, NULL);
+}
+END_TEST
+
 static void reopen_and_write(flagver_client *client)
 {
     static const char json[] = "{\"type\":\"integer\",\"variants\":{\"v\":5},\"default\":\"v\"}";
@@ -1459,6 +1514,8 @@ static Suite *stored_suite(void)
 
     tcase_set_tags(forks, "fork");
     tcase_add_loop_test(forks, a_child_evaluates_and_leaves_the_store_alone, 0, STORE_KINDS);
+    tcase_add_test(forks, a_store_that_does_not_answer_is_not_called_well);
+    tcase_add_test(forks, a_store_that_does_not_answer_holds_up_no_fork);
     tcase_add_loop_test(forks, a_child_reopens_and_writes, SHARED_KINDS, STORE_KINDS);
     tcase_add_loop_test(forks, a_child_that_reopens_has_a_refresher_again, SHARED_KINDS,
                         STORE_KINDS);
