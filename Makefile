@@ -94,6 +94,7 @@ THREAD_TESTS := $(call tests_in,tests/thread)
 CONFORMANCE_TESTS := $(call tests_in,tests/conformance)
 CONFORMANCE := $(filter-out tests/conformance/test_%,$(sort $(wildcard tests/conformance/*.[ch])))
 CRASH_TESTS := $(call tests_in,tests/crash)
+CHECKER := $(BUILD)/tests/model/route_checker
 FUZZERS := $(call program,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 REPLAYS := $(patsubst $(BUILD)/tests/fuzz/fuzz_%,$(BUILD)/tests/fuzz/replay_%,$(FUZZERS))
 
@@ -228,6 +229,9 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(STATIC)
 
 $(OOM_TESTS): $(BUILD)/obj/tests/oom/failing_malloc.o
 
+# All interleavings of the routing protocol, with the library's own decisions.
+$(CHECKER): $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard tests/model/*.c)))
+
 # The suite that every driver passes, and the driver that fails on demand.
 $(CONFORMANCE_TESTS) $(CRASH_TESTS): $(patsubst %.c,$(BUILD)/obj/%.o,$(filter %.c,$(CONFORMANCE)))
 
@@ -255,8 +259,8 @@ $(REPLAYS): $(BUILD)/tests/fuzz/replay_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o \
 	$(Q)$(LINK) -o $@ $(filter %.o,$^) $(STATIC) $(LIB_LIBS)
 
 # All that compiles without libFuzzer.
-everything: all $(TESTS) $(OOM_TESTS) $(THREAD_TESTS) $(CONFORMANCE_TESTS) $(CRASH_TESTS) \
-	$(REPLAYS) $(BENCH)
+everything: all $(TESTS) $(CHECKER) $(OOM_TESTS) $(THREAD_TESTS) $(CONFORMANCE_TESTS) \
+	$(CRASH_TESTS) $(REPLAYS) $(BENCH)
 
 # ---------------------------------------------------------------------------
 # Install

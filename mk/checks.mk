@@ -3,7 +3,7 @@
 # Each gate builds what it needs, in a directory of its own below $(BUILD) where
 # the flags differ, and fails when it found nothing to check.
 
-GATES := check-tests check-cli check-headers check-layers check-examples check-docs \
+GATES := check-tests check-model check-cli check-headers check-layers check-examples check-docs \
 	check-install check-drivers check-clang check-conformance check-crash check-asan check-tsan \
 	check-valgrind check-oom check-fuzz check-oracle check-format
 
@@ -23,9 +23,9 @@ check:
 	@scripts/setup.sh --check
 	@$(MAKE) --no-print-directory $(JOBS) check-built
 
-check-built: all $(WITH_CLUSTER) $(TESTS)
+check-built: all $(WITH_CLUSTER) $(TESTS) $(CHECKER)
 	@failed=; \
-	for gate in headers layers examples docs cli tests; do \
+	for gate in headers layers examples docs cli model tests; do \
 		echo "check-$$gate"; \
 		$(MAKE) --no-print-directory check-$$gate || failed="$$failed check-$$gate"; \
 	done; \
@@ -33,6 +33,10 @@ check-built: all $(WITH_CLUSTER) $(TESTS)
 
 check-tests: $(WITH_CLUSTER) $(TESTS)
 	@$(SLOWER) $(RUN_TESTS) $(TESTS)
+
+# The routing protocol in all interleavings, and that what it consists of is needed.
+check-model: $(CHECKER)
+	@$(CHECKER)
 
 check-cli: $(BUILD)/flagver
 	@tests/cli/run.sh $(BUILD)/flagver
