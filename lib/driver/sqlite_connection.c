@@ -14,9 +14,13 @@
 #define LOG_PAGES 1000
 #define LONG_LOG_PAGES 4000
 
-/* How long others are kept waiting, and how long it is tried, to begin the log anew. */
+/*
+ * For how long others are kept waiting at first for the log to begin anew, and for how long that is
+ * tried: when it has become long, and when it is long all the same.
+ */
 #define BRIEF_US 20000
 #define TRYING_US 100000
+#define LONG_TRYING_US 1000000
 
 /* ---- errors ---- */
 
@@ -133,53 +137,82 @@ void fv_sqlite_set_patience(struct fv_sqlite *conn, bool patient)
 
 /* ---- the log's length ---- */
 
-static int is_busy_briefly(void *data, int count)
+static int is_busy_copying(void *data, int count)
 {
     struct fv_sqlite *conn = data;
+    int64_t deadline = now_us() + conn->patience_us;
 
-    if (count == 0)
-        conn->deadline_us = now_us() + BRIEF_US;
+    if (count == 0 && deadline < conn->deadline_us)
+        conn->deadline_us = deadline;
     return fv_sqlite_wait(conn);
 }
 
 /*
  * The log begins anew when all of it is copied while nobody writes, and nobody reads what is only
- * in it. SQLite itself does not wait for others who are copying.
+ * in it. SQLite itself does not wait for others who are copying. Nor does it see that those who read
+ * what is old have gone, when the next ones took their slot: so it is asked several times, each
+ * time with twice the patience.
  */
-static void begin_log_anew(struct fv_sqlite *conn)
+static void begin_log_anew(struct fv_sqlite *conn, int64_t trying_us)
 {
-    int64_t end = now_us() + TRYING_US;
-    int r;
+    int64_t end = now_us() + trying_us;
+    int r, pages;
 
-    sqlite3_busy_handler(conn->db, is_busy_briefly, conn);
+    conn->patience_us = BRIEF_US;
+    sqlite3_busy_handler(conn->db, is_busy_copying, conn);
     do {
-        r = sqlite3_wal_checkpoint_v2(conn->db, "main", SQLITE_CHECKPOINT_RESTART, NULL, NULL);
+        conn->deadline_us = end;
+        r = sqlite3_wal_checkpoint_v2(conn->db, "main", SQLITE_CHECKPOINT_RESTART, &pages, NULL);
+        if (pages >= 0 && conn->patience_us < trying_us) /* nobody else is copying */
+            conn->patience_us *= 2;
         conn->deadline_us = end;
     } while ((r & 0xff) == SQLITE_BUSY && fv_sqlite_wait(conn));
     fv_sqlite_set_patience(conn, true);
 }
 
 /*
+ * Is this the commit with which the log became another LONG_LOG_PAGES longer? Of all connections'
+ * there is one, so that who reads for very long holds up one of them each time and not all.
+ */
+static bool is_milestone(sqlite3 *db, int pages)
+{
+    int written = 0, highest;
+
+    sqlite3_db_status(db, SQLITE_DBSTATUS_CACHE_WRITE, &written, &highest, 1);
+    return pages / LONG_LOG_PAGES > (pages - written) / LONG_LOG_PAGES;
+}
+
+/* Others must not come to the end of their own patience, which is likely to be the same. */
+static int64_t long_trying(const struct fv_sqlite *conn)
+{
+    int64_t half_us = (int64_t)conn->store->wait_ms * 500;
+
+    return half_us > LONG_TRYING_US ? LONG_TRYING_US : half_us > TRYING_US ? half_us : TRYING_US;
+}
+
+/*
  * After each commit. SQLite's own way is to copy what it can and to wait for nobody: as long as many
  * write and read at the same time there is never a moment for the log to begin anew, and it
- * grows by gigabytes. Where somebody reads for long it is tried again when the log has grown by a
- * quarter.
+ * grows by gigabytes. Where readers are in the way it is tried again when the log has grown by a
+ * quarter; and at milestones who writes waits until they have ended, so that only one who reads for
+ * longer than that lets the log grow on.
  */
 static int keep_log_short(void *data, sqlite3 *db, const char *name, int pages)
 {
     struct fv_sqlite *conn = data;
     int more = pages / 4 > LOG_PAGES ? pages / 4 : LOG_PAGES;
+    bool waits = is_milestone(db, pages) && pages >= 2 * LONG_LOG_PAGES;
 
     if (pages < conn->log_pages)
         conn->log_ahead = LOG_PAGES; /* it has begun anew */
     conn->log_pages = pages;
-    if (pages < conn->log_ahead)
+    if (pages < conn->log_ahead && !waits)
         return SQLITE_OK;
     conn->log_ahead = pages + more;
     if (pages < LONG_LOG_PAGES)
         sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     else
-        begin_log_anew(conn);
+        begin_log_anew(conn, waits ? long_trying(conn) : TRYING_US);
     return SQLITE_OK; /* the commit has taken place, whatever comes of this */
 }
 

@@ -91,6 +91,7 @@ struct fv_sqlite {
     sqlite3_stmt *scans[FV_SCAN_SHAPES]; /* NULL also while a cursor has it */
     uint32_t generation;                 /* of the store's file that it has open */
     int64_t deadline_us;                 /* when waiting ends, on the monotonic clock */
+    int64_t patience_us;                 /* with who is in the way of a log that begins anew */
     uint64_t random;                     /* so that those who wait do not meet again */
     int log_pages, log_ahead; /* how long the log was, and when it is to be looked after */
     struct fv_sqlite *next_idle;

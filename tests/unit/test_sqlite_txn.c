@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <time.h>
 
 #include "driver/sqlite_internal.h"
@@ -519,6 +520,67 @@ START_TEST(readers_and_the_writer_do_not_wait_for_each_other)
 }
 END_TEST
 
+/* ---- the log's length ---- */
+
+#define READERS 4
+#define READING_MS 200
+#define LARGE (256u << 10)
+#define WRITTEN (96u << 20)
+#define LONG_LOG (64u << 20)
+
+static atomic_bool is_written;
+
+static void pause_ms(long ms)
+{
+    const struct timespec time = { 0, ms * 1000000 };
+
+    nanosleep(&time, NULL);
+}
+
+/* There is hardly a moment at which none of them has been reading for a while. */
+static void *read_again_and_again(void *number)
+{
+    flagver_driver_txn *txn;
+
+    pause_ms(*(const int *)number * READING_MS / READERS);
+    while (!atomic_load(&is_written)) {
+        if (driver->begin(store, text("default"), FLAGVER_MODE_READ, &txn, NULL) < 0)
+            return NULL;
+        pause_ms(READING_MS);
+        driver->rollback(txn);
+    }
+    return (void *)number;
+}
+
+START_TEST(the_log_begins_anew_though_somebody_is_always_reading)
+{
+    int numbers[READERS] = { 0, 1, 2, 3 }, i;
+    uint64_t written, longest = 0;
+    char *large = malloc(LARGE + 1);
+    pthread_t readers[READERS];
+    struct stat status;
+    void *fine;
+
+    memset(large, 'x', LARGE);
+    large[LARGE] = 0;
+    atomic_store(&is_written, false);
+    for (i = 0; i < READERS; i++)
+        ck_assert_int_eq(pthread_create(&readers[i], NULL, read_again_and_again, &numbers[i]), 0);
+    for (written = 0; written < WRITTEN; written += LARGE) {
+        put(store, "a", large);
+        if (stat(beside("app.db-wal"), &status) == 0 && (uint64_t)status.st_size > longest)
+            longest = (uint64_t)status.st_size;
+    }
+    atomic_store(&is_written, true);
+    for (i = 0; i < READERS; i++) {
+        pthread_join(readers[i], &fine);
+        ck_assert_ptr_nonnull(fine);
+    }
+    ck_assert_uint_lt(longest, LONG_LOG);
+    free(large);
+}
+END_TEST
+
 /* ---- processes ---- */
 
 static void write_much(void)
@@ -696,6 +758,7 @@ int main(void)
     tcase_add_checked_fixture(several, set_up, tear_down);
     tcase_add_test(several, who_waits_too_long_is_told_that_it_is_busy);
     tcase_add_test(several, readers_and_the_writer_do_not_wait_for_each_other);
+    tcase_add_test(several, the_log_begins_anew_though_somebody_is_always_reading);
     tcase_add_test(several, what_a_forked_child_writes_outlives_its_parents_store);
     tcase_add_test(several, a_child_that_abandons_disturbs_nothing);
     suite_add_tcase(suite, several);
