@@ -315,9 +315,31 @@ START_TEST(what_is_under_way_is_finished_before)
     ck_assert_str_eq(value_on(pq, "SELECT count(*) FROM flagver.keyed"), "600");
     assert_ok(driver->commit(txn, &error));
 
+    sql("DELETE FROM flagver.keyed WHERE key <> 'last'");
     txn = writing();
     ck_assert_ptr_eq(lent(txn), pq);
     assert_fails(FLAGVER_ECONFLICT, put_many(txn, "last")); /* and at once from then on */
+    driver->rollback(txn);
+}
+END_TEST
+
+/* Elsewhere the next rows are asked for while these are looked at. */
+START_TEST(no_rows_are_on_their_way_between_calls)
+{
+    const flagver_query query = { .kind = FLAGVER_QUERY_KEYED, .space = text("space") };
+    flagver_driver_txn *txn = writing();
+    flagver_cursor *cursor;
+    flagver_row row;
+    PGconn *pq;
+    int found;
+
+    assert_ok(put_many(txn, "last"));
+    pq = lent(txn);
+    assert_ok(driver->scan(txn, &query, &cursor, &error));
+    for (found = 0; driver->next(cursor, &row, &error) == 1; found++)
+        ck_assert_int_eq(PQtransactionStatus(pq), PQTRANS_INTRANS);
+    ck_assert_int_eq(found, MANY);
+    driver->end_scan(cursor);
     driver->rollback(txn);
 }
 END_TEST
@@ -584,6 +606,7 @@ int main(void)
     tcase_add_test(tcase, a_setting_of_the_roles_holds_for_its_statements);
     tcase_add_test(tcase, no_statement_is_kept_while_the_connection_is_lent);
     tcase_add_test(tcase, what_is_under_way_is_finished_before);
+    tcase_add_test(tcase, no_rows_are_on_their_way_between_calls);
     tcase_add_test(tcase, what_was_refused_late_is_told_before);
 
     tcase = new_tcase(suite, "in the application's transaction");
