@@ -207,6 +207,24 @@ typedef struct flagver_route_event {
 FLAGVER_API int flagver_route_event_json(const flagver_route_event *event, char **ret_json,
                                          flagver_error *err);
 
+/**
+ * A guard has tripped: reads of the new side are not what they should be. Borrowed; more members may
+ * follow in later versions of the library.
+ *
+ * guard         "match_rate", "error_rate", "p99_ratio" or "oldest_ms"
+ * value, limit  what was seen, and what the migration's record allows
+ * stage         in which that was
+ * acted         reads were taken back: in `ramp` to 0 %, in `shadow` to the stage before. False: they could
+ *               not be, somebody has to
+ */
+typedef struct flagver_route_alert {
+    const char *route;
+    const char *guard;
+    double value, limit;
+    int32_t stage;
+    bool acted;
+} flagver_route_alert;
+
 /* ---- the route ---- */
 
 /** In which order two sides are read. Writes are always one after the other. */
@@ -233,6 +251,10 @@ FLAGVER_API int flagver_route_event_json(const flagver_route_event *event, char 
  * sampling_ratio the same of events ("samplingRatio")
  * event          told of each operation, on the thread that asked; must be quick
  * event_data
+ * alert          told when a guard of the migration has tripped, on the thread that takes steps
+ * alert_data
+ * background     migrations, non-zero: a thread of the route's own takes steps, several times a second. All
+ *                signals are blocked in it. Zero: the host calls flagver_route_step()
  * random         gives random numbers for orders and samples; NULL: the library's own
  * random_data
  */
@@ -253,6 +275,10 @@ typedef struct flagver_route_options {
     void *event_data;
     uint64_t (*random)(void *data);
     void *random_data;
+    void (*alert)(void *data, const flagver_route_alert *alert);
+    void *alert_data;
+    int32_t background;
+    int32_t reserved;
 } flagver_route_options;
 
 /**

@@ -9,13 +9,28 @@
 #include "util/fail.h"
 #include "util/hash.h"
 
-enum { STAGE, PERCENTAGE, STAGES, SALT, CHECK_RATIO, SAMPLING_RATIO, GATES, FORCED, FIELDS };
+enum {
+    STAGE,
+    PERCENTAGE,
+    STAGES,
+    SALT,
+    CHECK_RATIO,
+    SAMPLING_RATIO,
+    GATES,
+    GUARDS,
+    FORCED,
+    FIELDS
+};
 static const char *const field_names[FIELDS] = {
     "stage", "percentage", "stages", "salt", "check_ratio", "sampling_ratio", "gates", "forced"
 };
 
 enum { MATCH_RATE, SAMPLES, SOAK, GATE_FIELDS };
 static const char *const gate_names[GATE_FIELDS] = { "match_rate", "samples", "soak_s" };
+
+enum { RATE, ERROR_RATE, P99_RATIO, OLDEST, GUARD_SAMPLES, GUARD_FIELDS };
+static const char *const guard_names[GUARD_FIELDS] = { "match_rate", "error_rate", "p99_ratio",
+                                                       "oldest_s", "samples" };
 
 /* ---- one field ---- */
 
@@ -137,6 +152,61 @@ static int read_gates(const struct fv_reading *reading, const json_t *value,
     return r;
 }
 
+/* ---- guards ---- */
+
+/* Absent: no guard. */
+static int read_share(const struct fv_reading *reading, const struct fv_place *place,
+                      const json_t *value, double *ret_share)
+{
+    uint32_t threshold = 0;
+    int r = 0;
+
+    if (value)
+        r = fv_read_percentage(reading, place, value, &threshold);
+    *ret_share = (double)threshold / FV_SCALE;
+    return r;
+}
+
+static int read_limit(const struct fv_reading *reading, const struct fv_place *place,
+                      const json_t *value, double *ret_limit)
+{
+    if (!value)
+        return 0;
+    if (!json_is_number(value) || json_number_value(value) < 1 || json_number_value(value) > 1000)
+        return fv_refuse(reading, place, "must be a number from 1 to 1000");
+    *ret_limit = json_number_value(value);
+    return 0;
+}
+
+static int read_guards(const struct fv_reading *reading, const json_t *value,
+                       struct fv_guard_limits *guards)
+{
+    const struct fv_place *place = fv_at_key(NULL, "guards");
+    json_t *fields[GUARD_FIELDS] = { 0 };
+    int64_t samples = 1000, oldest = 0;
+    int r = 0;
+
+    *guards = (struct fv_guard_limits){ 0 };
+    if (value)
+        r = fv_read_fields(reading, place, value, guard_names, GUARD_FIELDS, fields);
+    if (r == 0)
+        r = read_share(reading, fv_at_key(place, "match_rate"), fields[RATE], &guards->match_rate);
+    if (r == 0)
+        r = read_share(reading, fv_at_key(place, "error_rate"), fields[ERROR_RATE],
+                       &guards->error_rate);
+    if (r == 0)
+        r = read_limit(reading, fv_at_key(place, "p99_ratio"), fields[P99_RATIO],
+                       &guards->p99_ratio);
+    if (r == 0)
+        r = read_number(reading, fv_at_key(place, "oldest_s"), fields[OLDEST], 1000000000, &oldest);
+    if (r == 0)
+        r = read_number(reading, fv_at_key(place, "samples"), fields[GUARD_SAMPLES], INT64_MAX,
+                        &samples);
+    guards->oldest_ms = oldest * 1000;
+    guards->samples = (uint64_t)samples;
+    return r;
+}
+
 /* ---- the whole ---- */
 
 static int read_fields(const struct fv_reading *reading, const char *name, json_t *const *fields,
@@ -160,6 +230,8 @@ static int read_fields(const struct fv_reading *reading, const char *name, json_
                        &migration->sampling_ratio, &migration->has_sampling_ratio);
     if (r == 0)
         r = read_gates(reading, fields[GATES], &migration->gates);
+    if (r == 0)
+        r = read_guards(reading, fields[GUARDS], &migration->guards);
     if (r == 0)
         r = read_text(reading, fv_at_key(NULL, "forced"), fields[FORCED], "forced", &forced);
     if (r < 0)

@@ -3,6 +3,8 @@
  *
  *     {"stage": "off", "percentage": 0, "stages": 8, "salt": "users", "check_ratio": 1,
  *      "sampling_ratio": 1, "gates": {"match_rate": 99, "samples": 300, "soak_s": 0},
+ *      "guards": {"match_rate": 99, "error_rate": 1, "p99_ratio": 1.2, "oldest_s": 300,
+ *                 "samples": 1000},
  *      "forced": "why the gates do not matter"}
  */
 #ifndef FV_CODEC_MIGRATION_H
@@ -13,6 +15,7 @@
 #include "flagver/base.h"
 #include "flagver/route.h"
 #include "model/gate.h"
+#include "model/guard.h"
 #include "util/text.h"
 
 struct fv_migration {
@@ -22,6 +25,7 @@ struct fv_migration {
     uint32_t check_ratio, sampling_ratio; /* 0: never */
     bool has_check_ratio, has_sampling_ratio;
     struct fv_gate_limits gates;
+    struct fv_guard_limits guards; /* none where the record says none */
     bool forced;
     uint32_t salt; /* a hash of it, with the name where there is none */
 };

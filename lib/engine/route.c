@@ -322,6 +322,8 @@ void fv_route_tell(flagver_route *route, const struct fv_route_asked *asked,
                                   .check_ratio = decision->check_ratio,
                                   .sampling_ratio = decision->sampling_ratio };
 
+    if (!route->by_flag)
+        fv_meter_count(&route->meter, asked->operation, result);
     if (route->options.event && fv_route_sample(route, decision->sampling_ratio))
         route->options.event(route->options.event_data, &event);
 }

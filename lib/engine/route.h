@@ -14,12 +14,14 @@
 
 #include "engine/client.h"
 #include "engine/ledger.h"
+#include "engine/meter.h"
 #include "engine/steering.h"
 #include "flagver/route.h"
 #include "model/stage.h"
 #include "util/hash.h"
 
 struct fv_pool;
+struct fv_worker;
 
 struct flagver_route {
     flagver_client *client;
@@ -28,17 +30,23 @@ struct flagver_route {
     bool by_flag;
     flagver_route_options options; /* `flag` and `size` aside */
     flagver_side sides[2];
-    struct fv_pool *pool;        /* NULL: none */
-    struct fv_steering steering; /* of a migration, like the next */
-    struct fv_ledger ledger;
-    pthread_mutex_t working; /* one thread at a time takes steps */
-    char repaired_last[FLAGVER_ROUTE_KEY_LIMIT +
-                       1];                    /* under it: the search goes on behind this key */
+    struct fv_pool *pool;                     /* NULL: none */
     unsigned forks;                           /* of the process that has opened it */
     uint64_t id;                              /* what the ids of its operations begin with */
     atomic_uint_fast64_t randoms, operations; /* so far */
     atomic_uint_fast64_t dropped;             /* reads of the other side that found no worker */
     atomic_bool closed;
+
+    /* of a migration */
+    struct fv_steering steering;
+    struct fv_ledger ledger;
+    struct fv_meter meter;
+    struct fv_worker *worker; /* the thread that takes steps; NULL: none */
+
+    pthread_mutex_t working; /* one thread at a time takes steps; over what follows */
+    char repaired_last[FLAGVER_ROUTE_KEY_LIMIT + 1]; /* the search goes on behind this key */
+    struct fv_reading_off noted, guarded;            /* what evidence and guards have seen */
+    uint64_t guarded_version;
 };
 
 /* By what an operation is routed. */
@@ -76,6 +84,9 @@ int fv_route_step_once(flagver_route *route, int32_t budget_ms, flagver_route_pr
                        flagver_error *err);
 int fv_route_stage(flagver_route *route, const flagver_actor *actor, int stage,
                    const flagver_route_change *change, flagver_error *err);
+/* Only the new version of the record; `emergency`: by that rule, where approval is asked for. */
+int fv_route_restage(flagver_route *route, const flagver_actor *actor, int stage,
+                     const flagver_route_change *change, bool emergency, flagver_error *err);
 int fv_route_rollback(flagver_route *route, const flagver_actor *actor, const char *note,
                       flagver_error *err);
 int fv_route_verify(flagver_route *route, const flagver_compare_options *options,
@@ -83,6 +94,10 @@ int fv_route_verify(flagver_route *route, const flagver_compare_options *options
                     uint64_t *ret_compared, uint64_t *ret_differences, flagver_error *err);
 
 /* ---- between the files of a route ---- */
+
+/* Note what reads have shown, and take them back where a guard trips. */
+int fv_route_guard(flagver_route *route, const struct fv_view *view, int64_t oldest_ms,
+                   flagver_error *err);
 
 /* Where the migration stands, as of at most a poll interval ago when its store can be asked. */
 int fv_route_view(flagver_route *route, struct fv_view *ret_view, flagver_error *err);

@@ -64,6 +64,8 @@ static int work(flagver_route *route, int64_t deadline, flagver_route_progress *
         r = fv_route_repair_all(route, &view, deadline, progress, err);
     if (r == 0)
         r = copy(route, &view, deadline, progress, err);
+    if (r == 0)
+        r = fv_route_guard(route, &view, progress->oldest_ms, err);
     if (r < 0)
         return r;
     authority = &view.fences[fv_view_authority(&view)];
@@ -95,7 +97,7 @@ struct restaging {
     flagver_route *route;
     struct fv_migration_edit edit;
     const flagver_route_change *change;
-    uint32_t no; /* of the version */
+    bool emergency;
 };
 
 static int put_record(struct restaging *restaging, flagver_txn *txn, const struct fv_target *target,
@@ -114,8 +116,6 @@ static int put_record(struct restaging *restaging, flagver_txn *txn, const struc
         r = fv_record_content(txn, target, json.data, json.length, &content, err);
     if (r == 0)
         r = fv_record_put(txn, target, &content, &version, err);
-    if (r == 0)
-        restaging->no = version->row.no;
     fv_text_clear(&json);
     return r;
 }
@@ -124,7 +124,9 @@ static int restage(void *data, flagver_txn *txn, flagver_error *err)
 {
     struct restaging *restaging = data;
     const flagver_write_options options = { .size = sizeof options,
-                                            .note = restaging->change->note };
+                                            .note = restaging->change->note,
+                                            .flags = restaging->emergency ? FLAGVER_WRITE_EMERGENCY
+                                                                          : 0 };
     struct fv_target target;
     int r;
 
@@ -177,11 +179,9 @@ static int settle(flagver_route *route, int64_t wait_ms, flagver_error *err)
     return r;
 }
 
-/* Who approves may be somebody else: then there is nothing to carry out yet. */
-int fv_route_stage(flagver_route *route, const flagver_actor *actor, int stage,
-                   const flagver_route_change *change, flagver_error *err)
+static int check_change(const flagver_route *route, int stage, const flagver_route_change *change,
+                        flagver_error *err)
 {
-    struct restaging restaging = { .route = route, .change = change };
     int r;
 
     r = check_migration(route, err);
@@ -195,9 +195,30 @@ int fv_route_stage(flagver_route *route, const flagver_actor *actor, int stage,
     if (change->percentage > 0 && stage != FLAGVER_STAGE_RAMP)
         return fv_fail(err, FLAGVER_EINVAL, "change.percentage is for stage ramp alone, not %s",
                        fv_stage_name(stage));
-    restaging.edit = (struct fv_migration_edit){ stage, (uint32_t)(change->percentage * 100 + 0.5),
-                                                 change->forced };
-    r = put_version(&restaging, actor, err);
+    return 0;
+}
+
+int fv_route_restage(flagver_route *route, const flagver_actor *actor, int stage,
+                     const flagver_route_change *change, bool emergency, flagver_error *err)
+{
+    struct restaging restaging = { .route = route,
+                                   .edit = { stage, (uint32_t)(change->percentage * 100 + 0.5),
+                                             change->forced },
+                                   .change = change,
+                                   .emergency = emergency };
+    int r;
+
+    r = check_change(route, stage, change, err);
+    return r < 0 ? r : put_version(&restaging, actor, err);
+}
+
+/* Who approves may be somebody else: then there is nothing to carry out yet. */
+int fv_route_stage(flagver_route *route, const flagver_actor *actor, int stage,
+                   const flagver_route_change *change, flagver_error *err)
+{
+    int r;
+
+    r = fv_route_restage(route, actor, stage, change, false, err);
     if (r < 0 || change->wait_ms < 0)
         return r;
     return settle(route, change->wait_ms ? change->wait_ms : WAIT_MS, err);
@@ -241,7 +262,9 @@ int fv_route_rollback(flagver_route *route, const flagver_actor *actor, const ch
     while (r == 0 && view.record.stage != FLAGVER_STAGE_OFF) {
         int next = next_stage_back(view.record.stage);
 
-        r = fv_route_stage(route, actor, stage_in(next, view.record.stages), &change, err);
+        r = fv_route_restage(route, actor, stage_in(next, view.record.stages), &change, true, err);
+        if (r == 0)
+            r = settle(route, WAIT_MS, err);
         if (r == 0)
             r = fv_steering_look(&route->steering, &view, err);
     }

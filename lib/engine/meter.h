@@ -1,0 +1,35 @@
+/*
+ * What a route has seen of its sides: how long calls took, how many failed, how many reads agreed.
+ * Counted without locks, by whoever calls; looked at by whoever takes steps.
+ */
+#ifndef FV_ENGINE_METER_H
+#define FV_ENGINE_METER_H
+
+#include <stdatomic.h>
+
+#include "flagver/route.h"
+#include "model/guard.h"
+
+struct fv_meter {
+    atomic_uint_fast64_t latencies[2][FV_LATENCY_STEPS]; /* of reads, by side */
+    atomic_uint_fast64_t errors[2];                      /* of reads */
+    atomic_uint_fast64_t writes[2], write_errors[2];
+    atomic_uint_fast64_t compared, matched;
+};
+
+/* What the meter said at one moment. */
+struct fv_reading_off {
+    uint64_t latencies[2][FV_LATENCY_STEPS];
+    uint64_t errors[2];
+    uint64_t compared, matched;
+};
+
+void fv_meter_count(struct fv_meter *meter, int operation, const flagver_route_result *result);
+
+void fv_meter_read(struct fv_meter *meter, struct fv_reading_off *ret_now);
+
+/* What was counted between two moments. */
+void fv_meter_window(const struct fv_reading_off *before, const struct fv_reading_off *now,
+                     struct fv_guard_window *ret_window);
+
+#endif

@@ -1,0 +1,109 @@
+#include "engine/route.h"
+#include "engine/route_copy.h"
+#include "util/fail.h"
+
+/* ---- what reads of both sides have shown ---- */
+
+struct counts {
+    uint64_t compared, matched;
+    uint64_t version; /* of the fence under which they were counted */
+};
+
+static void add_counts(void *data, struct fv_evidence *evidence)
+{
+    const struct counts *counts = data;
+
+    if (evidence->authority.version != counts->version)
+        return; /* they are about another stage */
+    evidence->compared += counts->compared;
+    evidence->matched += counts->matched;
+}
+
+static int note_counts(flagver_route *route, const struct fv_fence *authority,
+                       const struct fv_reading_off *now, flagver_error *err)
+{
+    struct fv_reading_off *noted = &route->noted;
+    struct counts counts = { now->compared - noted->compared, now->matched - noted->matched,
+                             authority->version };
+    int r = 0;
+
+    if (counts.matched > counts.compared)
+        counts.matched = counts.compared;
+    if (counts.compared > 0)
+        r = fv_steering_note(&route->steering, add_counts, &counts, err);
+    if (r == 0)
+        *noted = *now;
+    return r;
+}
+
+/* ---- taking reads back ---- */
+
+/* Reads of the new side end: in `ramp` no key is read there, in `shadow` none is read for comparison. */
+static int stage_without_reads(const struct fv_view *view)
+{
+    int stage = view->record.stage;
+
+    if (stage == FLAGVER_STAGE_RAMP)
+        return view->record.bound > 0 ? FLAGVER_STAGE_RAMP : 0;
+    if (stage != FLAGVER_STAGE_SHADOW)
+        return 0;
+    do
+        stage--;
+    while (!fv_stage_in(stage, view->record.stages));
+    return stage;
+}
+
+static void alert(flagver_route *route, const struct fv_view *view,
+                  const struct fv_verdict *verdict, bool acted)
+{
+    const flagver_route_alert told = { .route = route->name,
+                                       .guard = fv_guard_name(verdict->guard),
+                                       .value = verdict->value,
+                                       .limit = verdict->limit,
+                                       .stage = view->record.stage,
+                                       .acted = acted };
+
+    if (route->options.alert)
+        route->options.alert(route->options.alert_data, &told);
+}
+
+static void trip(flagver_route *route, const struct fv_view *view, const struct fv_verdict *verdict)
+{
+    const flagver_actor actor = { .size = sizeof actor, .id = "flagver.guard" };
+    const flagver_route_change change = { .size = sizeof change,
+                                          .note = fv_guard_name(verdict->guard) };
+    int stage = stage_without_reads(view), r;
+
+    if (stage == 0)
+        return;
+    r = fv_route_restage(route, &actor, stage, &change, true, NULL);
+    alert(route, view, verdict, r == 0);
+}
+
+/* Enough must have been seen since the guards looked last, or the window stays open. */
+int fv_route_guard(flagver_route *route, const struct fv_view *view, int64_t oldest_ms,
+                   flagver_error *err)
+{
+    const struct fv_fence *authority = &view->fences[fv_view_authority(view)];
+    struct fv_reading_off now;
+    struct fv_guard_window window;
+    struct fv_verdict verdict;
+    int r;
+
+    fv_meter_read(&route->meter, &now);
+    r = note_counts(route, authority, &now, err);
+    if (r < 0)
+        return r;
+    if (route->guarded_version != authority->version) {
+        route->guarded = now; /* what was before says nothing about this stage */
+        route->guarded_version = authority->version;
+    }
+    fv_meter_window(&route->guarded, &now, &window);
+    window.oldest_ms = oldest_ms;
+    verdict = fv_guard_judge(&view->record.guards, &window);
+    if (verdict.guard != FV_GUARD_NONE)
+        trip(route, view, &verdict);
+    if (verdict.guard != FV_GUARD_NONE || window.reads[FV_OLD] >= view->record.guards.samples)
+        route->guarded = now;
+    return 0;
+}
