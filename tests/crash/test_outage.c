@@ -9,72 +9,26 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/fs.h>
-#include <pthread.h>
 #include <sched.h>
 #include <sqlite3.h>
-#include <stdatomic.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-
-#include "crash/holds.h"
 
 #define POLL_MS 20
 #define WAIT_MS 200
 #define DEADLINE_MS 10000 /* of what should take less than a second */
 #define NOBODY 65534
 
+#include "crash/outage.h"
+
 static const flagver_actor actor = { .size = sizeof actor, .id = "outage" };
 static flagver_error problem;
 
 static struct place place;
-static flagver_client *client;
-static uint32_t acknowledged; /* the last version of the flag that we were given */
 
-/* ---- a thread that evaluates all the time ---- */
-
-static pthread_t evaluator;
-static atomic_bool over, troubled, may_fall;
-static atomic_long evaluations;
-
-static int64_t served(void)
-{
-    flagver_detail detail = { .size = sizeof detail };
-
-    flagver_flag_bool_detail(client, "flag", NULL, false, &detail);
-    return detail.error == FLAGVER_ERROR_NONE ? detail.version : -1;
-}
-
-static void *evaluate_on(void *unused)
-{
-    int64_t last = 0, now;
-
-    while (!atomic_load(&over) && !atomic_load(&troubled)) {
-        now = served();
-        if (now < 0 || (now < last && !atomic_load(&may_fall)))
-            atomic_store(&troubled, !complain("version %lld is served after version %lld",
-                                              (long long)now, (long long)last));
-        last = now;
-        atomic_fetch_add(&evaluations, 1);
-        pause_us(20);
-    }
-    return unused;
-}
-
-/* It has not stopped: some more evaluations come to an end. */
-static void assert_evaluating(void)
-{
-    long before = atomic_load(&evaluations);
-    double deadline = now_ms() + DEADLINE_MS;
-
-    while (atomic_load(&evaluations) < before + 100 && now_ms() < deadline)
-        pause_us(100);
-    ck_assert(!atomic_load(&troubled));
-    ck_assert_int_ge(atomic_load(&evaluations), before + 100);
-}
-
-/* ---- writing, and what health says ---- */
+/* ---- writing ---- */
 
 static int put(flagver_txn *txn, uint32_t *ret_no)
 {
@@ -109,50 +63,6 @@ static int write_once(void)
     return r;
 }
 
-static bool health_has(const char *words)
-{
-    char *json = NULL;
-    bool has;
-
-    if (flagver_client_health(client, &json, &problem) < 0)
-        return false;
-    has = strstr(json, words) != NULL;
-    flagver_string_free(json);
-    return has;
-}
-
-static bool is_well(void)
-{
-    return health_has("\"status\":\"ok\"") && health_has("\"error\":null");
-}
-
-static bool is_unavailable(void)
-{
-    return health_has("\"status\":\"stale\"") && health_has("\"code\":\"EUNAVAILABLE\"");
-}
-
-static bool serves_the_latest(void)
-{
-    return served() == acknowledged;
-}
-
-static bool await(bool (*condition)(void))
-{
-    double deadline = now_ms() + DEADLINE_MS;
-    char *json = NULL;
-
-    while (now_ms() < deadline) {
-        if (condition())
-            return true;
-        pause_us(500);
-    }
-    flagver_client_health(client, &json, NULL);
-    complain("health: %s; version %lld is served, %u was written", json, (long long)served(),
-             acknowledged);
-    flagver_string_free(json);
-    return false;
-}
-
 /* ---- beginning and ending ---- */
 
 static void open_client(const char *cache_file)
@@ -165,8 +75,8 @@ static void open_client(const char *cache_file)
 
     assert_ok(flagver_open(place.uri, &options, &client, &error));
     assert_ok(write_once());
-    ck_assert(await(serves_the_latest));
-    ck_assert_int_eq(pthread_create(&evaluator, NULL, evaluate_on, NULL), 0);
+    await(serves_the_latest);
+    start_evaluating();
 }
 
 /* A file beside the store, whose name begins with that of the store. */
@@ -186,19 +96,12 @@ static void begin(void)
     open_client(NULL);
 }
 
-static void stop_evaluating(void)
-{
-    atomic_store(&over, true);
-    pthread_join(evaluator, NULL);
-    ck_assert(!atomic_load(&troubled));
-}
-
 /* All is well again, by itself, and nothing is lost. */
 static void assert_recovered(void)
 {
-    ck_assert(await(is_well));
+    await(is_well);
     assert_ok(write_once());
-    ck_assert(await(serves_the_latest));
+    await(serves_the_latest);
     assert_evaluating();
     ck_assert(holds(client));
 }
@@ -283,7 +186,7 @@ START_TEST(what_another_process_changes_is_soon_served)
         pause_us(i * 10000);
         let_neighbour_write();
         begun = now_ms();
-        ck_assert(await(serves_the_latest));
+        await(serves_the_latest);
         took = now_ms() - begun;
         sum += took;
         if (took > worst)
@@ -327,7 +230,7 @@ END_TEST
 
 static void assert_outage(void)
 {
-    ck_assert(await(is_unavailable));
+    await(is_unavailable);
     ck_assert_int_eq(write_once(), FLAGVER_EUNAVAILABLE);
     assert_evaluating();
     ck_assert_int_eq(served(), acknowledged);
@@ -415,12 +318,12 @@ START_TEST(an_older_copy_is_followed)
     copy_store();
     assert_ok(write_once());
     assert_ok(write_once());
-    ck_assert(await(serves_the_latest));
+    await(serves_the_latest);
     atomic_store(&may_fall, true);
     remove_log();
     ck_assert_int_eq(rename(beside("-copy"), place.path), 0);
     acknowledged -= 2;
-    ck_assert(await(serves_the_latest));
+    await(serves_the_latest);
     end();
 }
 END_TEST
@@ -440,17 +343,17 @@ START_TEST(a_copy_moved_over_the_store_is_followed_without_the_old_log)
         copy_store();
         assert_ok(write_once());
         assert_ok(write_once());
-        ck_assert(await(serves_the_latest));
+        await(serves_the_latest);
         pause_us(20000); /* as between two commands */
         ck_assert_int_eq(rename(beside("-copy"), place.path), 0);
         acknowledged -= 2;
         if (i % 2)
             let_neighbour_write();
-        ck_assert(await(serves_the_latest));
+        await(serves_the_latest);
         ck_assert(is_there(beside("-wal.replaced")));
     }
     let_neighbour_write();
-    ck_assert(await(serves_the_latest));
+    await(serves_the_latest);
     end_neighbour(neighbour);
     end();
 }
@@ -496,7 +399,7 @@ START_TEST(another_store_is_taken_only_when_the_host_says_so)
     atomic_store(&may_fall, true);
     assert_ok(flagver_client_reopen(client, &error));
     acknowledged = 7;
-    ck_assert(await(serves_the_latest));
+    await(serves_the_latest);
     end();
 }
 END_TEST
@@ -516,7 +419,7 @@ START_TEST(what_is_no_store_is_not_taken_for_one)
     ck_assert_ptr_nonnull((file = fopen(place.path, "w")));
     fputs(words, file);
     fclose(file);
-    ck_assert(await(is_stale));
+    await(is_stale);
     ck_assert_int_lt(write_once(), 0);
     assert_evaluating();
     ck_assert_int_eq(rename(beside("-away"), place.path), 0);
@@ -540,7 +443,7 @@ static void bridge_an_outage(void)
     ck_assert_int_eq(rename(place.path, beside("-away")), 0);
     ck_assert_int_eq(mkdir(place.path, 0700), 0);
     assert_ok(flagver_open(place.uri, &options, &client, &error));
-    ck_assert_int_eq(pthread_create(&evaluator, NULL, evaluate_on, NULL), 0);
+    start_evaluating();
     assert_outage();
     ck_assert_int_eq(rmdir(place.path), 0);
     ck_assert_int_eq(rename(beside("-away"), place.path), 0);
@@ -599,7 +502,7 @@ START_TEST(files_that_may_not_be_written_are_read)
     ck_assert_msg(r == 0 || r == FLAGVER_EUNAVAILABLE, "%s", problem.message);
     r = write_once();
     ck_assert_msg(r == 0 || r == FLAGVER_EUNAVAILABLE, "%s", problem.message);
-    ck_assert(await(serves_the_latest));
+    await(serves_the_latest);
     assert_evaluating();
     make_read_only(false);
     end();
@@ -656,7 +559,7 @@ START_TEST(files_that_cannot_be_written_any_more_are_read)
         printf("SKIPPED: this file system has no files that cannot be written\n");
     } else {
         ck_assert_msg(may_be_refused_with(r), "%d: %s", r, problem.message);
-        ck_assert(await(serves_the_latest));
+        await(serves_the_latest);
         assert_evaluating();
     }
     files.on = false;
@@ -676,7 +579,7 @@ static void write_until_refused(void)
     ck_assert_msg(may_be_refused_with(r), "%d: %s", r, problem.message);
     r = write_once();
     ck_assert_msg(may_be_refused_with(r), "%d: %s", r, problem.message);
-    ck_assert(await(serves_the_latest));
+    await(serves_the_latest);
     assert_evaluating();
     ck_assert(holds(client));
 }

@@ -12,7 +12,6 @@
 #include <sys/mount.h>
 
 #include "cluster.h"
-#include "crash/holds.h"
 #include "crash/proxy.h"
 #include "seed.h"
 
@@ -20,59 +19,12 @@
 #define WAIT_MS 400
 #define DEADLINE_MS 30000 /* of what should take a moment */
 
+#include "crash/outage.h"
+
 static const flagver_actor actor = { .size = sizeof actor, .id = "outage" };
 
 static struct cluster *cluster;
 static char database[32];
-static flagver_client *client;
-static uint32_t acknowledged; /* the last version of the flag that we were given */
-
-/* ---- a thread that evaluates all the time ---- */
-
-static pthread_t evaluator;
-static atomic_bool over, troubled;
-static atomic_long evaluations;
-static double longest_ms;
-
-static int64_t served(void)
-{
-    flagver_detail detail = { .size = sizeof detail };
-
-    flagver_flag_bool_detail(client, "flag", NULL, false, &detail);
-    return detail.error == FLAGVER_ERROR_NONE ? detail.version : -1;
-}
-
-static void *evaluate_on(void *unused)
-{
-    int64_t last = 0, now;
-    double begun, took;
-
-    while (!atomic_load(&over) && !atomic_load(&troubled)) {
-        begun = now_ms();
-        now = served();
-        took = now_ms() - begun;
-        longest_ms = took > longest_ms ? took : longest_ms;
-        if (now < 0 || now < last)
-            atomic_store(&troubled, !complain("version %lld is served after version %lld",
-                                              (long long)now, (long long)last));
-        last = now;
-        atomic_fetch_add(&evaluations, 1);
-        pause_us(50);
-    }
-    return unused;
-}
-
-/* It has not stopped: some more evaluations come to an end. */
-static void assert_evaluating(void)
-{
-    long before = atomic_load(&evaluations);
-    double deadline = now_ms() + DEADLINE_MS;
-
-    while (atomic_load(&evaluations) < before + 100 && now_ms() < deadline)
-        pause_us(100);
-    ck_assert(!atomic_load(&troubled));
-    ck_assert_int_ge(atomic_load(&evaluations), before + 100);
-}
 
 /* ---- writing ---- */
 
@@ -195,52 +147,6 @@ static void stop_writing(void)
     acknowledged = atomic_load(&writer.last);
 }
 
-/* ---- what health says ---- */
-
-static bool health_has(const char *words)
-{
-    char *json = NULL;
-    bool has;
-
-    if (flagver_client_health(client, &json, NULL) < 0)
-        return false;
-    has = strstr(json, words) != NULL;
-    flagver_string_free(json);
-    return has;
-}
-
-static bool is_well(void)
-{
-    return health_has("\"status\":\"ok\"") && health_has("\"error\":null");
-}
-
-static bool is_unavailable(void)
-{
-    return health_has("\"status\":\"stale\"") && health_has("\"code\":\"EUNAVAILABLE\"");
-}
-
-static bool serves_the_latest(void)
-{
-    return served() == acknowledged;
-}
-
-/* In how many ms it has come true. */
-static double await(bool (*condition)(void))
-{
-    double begun = now_ms();
-    char *json = NULL;
-
-    while (!condition()) {
-        if (now_ms() - begun > DEADLINE_MS) {
-            flagver_client_health(client, &json, NULL);
-            ck_abort_msg("version %lld is served, %u was written; health: %s", (long long)served(),
-                         acknowledged, json);
-        }
-        pause_us(500);
-    }
-    return now_ms() - begun;
-}
-
 /* ---- beginning and ending ---- */
 
 static int fill(void *data)
@@ -271,7 +177,7 @@ static void open_client(const char *uri)
     assert_ok(flagver_open(uri, &options, &client, &error));
     assert_ok(write_once(&error));
     await(serves_the_latest);
-    ck_assert_int_eq(pthread_create(&evaluator, NULL, evaluate_on, NULL), 0);
+    start_evaluating();
 }
 
 /* A server of the test's own, which it may stop. */
@@ -327,9 +233,7 @@ static void end_on(struct cluster *now)
 {
     assert_recovered();
     assert_nothing_lost();
-    atomic_store(&over, true);
-    pthread_join(evaluator, NULL);
-    ck_assert(!atomic_load(&troubled));
+    stop_evaluating();
     flagver_close(client);
     ck_assert(schema_holds(cluster_uri(now, database, "owner")));
     measured("  %ld evaluations meanwhile, the longest took %.1f ms", atomic_load(&evaluations),
