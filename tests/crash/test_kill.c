@@ -11,8 +11,7 @@
 #include <errno.h>
 #include <sqlite3.h>
 
-#include "crash/holds.h"
-#include "seed.h"
+#include "crash/race.h"
 
 #define KILLS 200
 #define FLAGS 6
@@ -20,7 +19,6 @@
 #define STORE_KILLS 50 /* then a fresh store is begun */
 
 static struct place place;
-static struct seed dice;
 
 static int kills(void)
 {
@@ -385,49 +383,6 @@ START_TEST(a_killed_process_leaves_whole_transactions)
 }
 END_TEST
 
-/* ---- killing others ---- */
-
-static struct {
-    double usual_ms; /* how long it takes when it is not killed */
-    int killed, ended;
-} race;
-
-/* Let it end once, then kill it at any moment before it would end. */
-static void measure(int (*body)(void *data), void *data)
-{
-    double begun = now_ms();
-
-    ck_assert_int_eq(in_process(body, data), 0);
-    race.usual_ms = now_ms() - begun;
-    race.killed = race.ended = 0;
-}
-
-static void kill_during(int (*body)(void *data), void *data)
-{
-    pid_t child = start(body, data);
-    int status;
-
-    pause_us(seed_below(&dice, (uint32_t)(race.usual_ms * 1100)));
-    kill(child, SIGKILL);
-    status = finish(child);
-    ck_assert_msg(status == 0 || status == 1000 + SIGKILL, "it ended by itself, with %d", status);
-    race.killed += status != 0;
-    race.ended += status == 0;
-    /* The first time it took longer than it usually does. */
-    race.usual_ms *= status == 0 ? 0.9 : 1.03;
-}
-
-static void begin_race(uint64_t number)
-{
-    dice = seed_new(number);
-}
-
-static void report(const char *what)
-{
-    measured("%s: %d killed, %d were faster", what, race.killed, race.ended);
-    ck_assert_int_gt(race.killed, 0);
-}
-
 /* ---- creating a store ---- */
 
 static int open_it(void *unused)
@@ -474,76 +429,15 @@ END_TEST
 
 /* ---- copies ---- */
 
-#define MANY 150
-
-static int put_many(void *data, flagver_txn *txn, flagver_error *err)
-{
-    static const char json[] = "{\"type\":\"boolean\",\"percentage\":1}";
-    char name[32];
-    int i, r = 0;
-
-    for (i = 0; r == 0 && i < MANY; i++) {
-        snprintf(name, sizeof name, "flag-%d", i);
-        r = data ? flagver_flag_ramp(txn, name, 50, NULL, NULL, err)
-                 : flagver_flag_put(txn, name, json, sizeof json - 1, NULL, NULL, err);
-    }
-    return r;
-}
-
-/* Many flags with two versions each, and an export of them. */
-static int fill_much(void *path)
-{
-    flagver_client *client;
-    flagver_error problem;
-    bool again = true;
-    int r;
-
-    r = flagver_open(place.uri, NULL, &client, &problem);
-    if (r < 0)
-        return !complain("%s", problem.message);
-    r = flagver_txn_run(client, &actor, NULL, put_many, NULL, &problem);
-    if (r == 0)
-        r = flagver_txn_run(client, &actor, NULL, put_many, &again, &problem);
-    flagver_close(client);
-    if (r == 0)
-        r = flagver_store_export(place.uri, NULL, path, &problem);
-    return r < 0 && !complain("%s", problem.message);
-}
-
-static char *read_file(const char *path, size_t *ret_length)
-{
-    FILE *file = fopen(path, "r");
-    char *text = NULL;
-    size_t length = 0;
-
-    if (!file)
-        return NULL;
-    do {
-        text = realloc(text, length + 65536);
-        if (!text)
-            abort();
-        *ret_length = length;
-        length += fread(text + length, 1, 65536, file);
-    } while (length > *ret_length);
-    fclose(file);
-    return text;
-}
-
-static bool same_file(const char *path, const char *other)
-{
-    size_t length = 0, other_length = 0;
-    char *text = read_file(path, &length), *other_text = read_file(other, &other_length);
-    bool same = text && other_text && length == other_length &&
-                memcmp(text, other_text, length) == 0;
-
-    free(text);
-    free(other_text);
-    return same;
-}
-
 /* What everything is compared with, and what is made and killed. */
 static char whole[128], copy[128], backup[128];
 static char target_uri[160];
+
+static int make_whole(void *unused)
+{
+    (void)unused;
+    return fill_much(place.uri, whole);
+}
 
 static void begin_copies(void)
 {
@@ -554,7 +448,7 @@ static void begin_copies(void)
     place_file(&place, "copy", copy);
     place_file(&place, "backup", backup);
     snprintf(target_uri, sizeof target_uri, "sqlite:%s", place_file(&place, "target", path));
-    ck_assert_int_eq(in_process(fill_much, whole), 0);
+    ck_assert_int_eq(in_process(make_whole, NULL), 0);
 }
 
 static int export_it(void *unused)

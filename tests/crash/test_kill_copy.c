@@ -7,7 +7,7 @@
  */
 #define _GNU_SOURCE
 #include "cluster.h"
-#include "crash/holds.h"
+#include "crash/race.h"
 #include "flagver/store.h"
 #include "history.h"
 
@@ -17,7 +17,6 @@
 #define TOGETHER 10 /* kills of one target, at most */
 
 static struct place place;
-static struct seed dice;
 static char from[512], to[512];
 
 /* ---- the source ---- */
@@ -281,40 +280,28 @@ static void make_target(int kind)
 
 /* ---- killing ---- */
 
-static struct {
-    double usual_ms; /* how long a copy takes, about */
-    int killed, ended;
-} race;
-
 static void kill_copy(int (*body)(void *data))
 {
-    pid_t child = start(body, NULL);
-    int status;
-
-    pause_us(seed_below(&dice, (uint32_t)(race.usual_ms * 600)));
-    kill(child, SIGKILL);
-    status = finish(child);
-    ck_assert_msg(status == 0 || status == 1000 + SIGKILL, "it ended by itself, with %d", status);
-    race.killed += status != 0;
-    race.ended += status == 0;
-    race.usual_ms *= status == 0 ? 0.9 : 1.02;
+    kill_during(body, NULL);
     ck_assert_int_eq(in_process(begins_like_source, NULL), 0);
 }
 
 static void begin(int kind)
 {
-    dice = seed_new((uint64_t)kind);
-    race.killed = race.ended = 0;
+    begin_race((uint64_t)kind);
+    race.share = 0.6;
+    race.later = 1.02;
     make_source(kind);
 }
 
 static void end(int kind, const char *what)
 {
+    char copying[128];
+
     place_remove(&place);
     drop_databases();
-    measured("copying %s%s: %d killed, %d were faster", kind_names[kind], what, race.killed,
-             race.ended);
-    ck_assert_int_gt(race.killed, 0);
+    snprintf(copying, sizeof copying, "copying %s%s", kind_names[kind], what);
+    report(copying);
 }
 
 /* ---- copies that are killed ---- */

@@ -6,86 +6,18 @@
  */
 #define _GNU_SOURCE
 #include "cluster.h"
-#include "crash/holds.h"
-#include "seed.h"
+#include "crash/race.h"
 
 #define KILLS 100
-#define MANY 100
 
 static struct cluster *cluster;
 static struct place place; /* of the store that is carried over */
 static char database[64], pattern[64], owner_uri[512];
-static struct seed dice;
-
-static const flagver_actor actor = { .size = sizeof actor, .id = "killed" };
 
 static int schema_is_whole(void *unused)
 {
     (void)unused;
     return !schema_holds(owner_uri);
-}
-
-static struct {
-    double usual_ms; /* how long it takes when it is not killed */
-    int killed, ended;
-} race;
-
-/* At any moment before it would end. */
-static void kill_during(int (*body)(void *data))
-{
-    pid_t child = start(body, NULL);
-    int status;
-
-    pause_us(seed_below(&dice, (uint32_t)(race.usual_ms * 1100)));
-    kill(child, SIGKILL);
-    status = finish(child);
-    ck_assert_msg(status == 0 || status == 1000 + SIGKILL, "it ended by itself, with %d", status);
-    race.killed += status != 0;
-    race.ended += status == 0;
-    race.usual_ms *= status == 0 ? 0.8 : 1.05;
-}
-
-static void measure(int (*body)(void *data))
-{
-    double begun = now_ms();
-
-    ck_assert_int_eq(in_process(body, NULL), 0);
-    race.usual_ms = now_ms() - begun;
-    race.killed = race.ended = 0;
-}
-
-static int put_many(void *again, flagver_txn *txn, flagver_error *err)
-{
-    static const char json[] = "{\"type\":\"boolean\",\"percentage\":1}";
-    char name[32];
-    int i, r = 0;
-
-    for (i = 0; r == 0 && i < MANY; i++) {
-        snprintf(name, sizeof name, "flag-%d", i);
-        r = again ? flagver_flag_ramp(txn, name, 50, NULL, NULL, err)
-                  : flagver_flag_put(txn, name, json, sizeof json - 1, NULL, NULL, err);
-    }
-    return r;
-}
-
-/* Many flags with two versions each, and an export of them. */
-static int fill_source(void *path)
-{
-    flagver_client *client;
-    flagver_error problem;
-    bool again = true;
-    int r;
-
-    r = flagver_open(place.uri, NULL, &client, &problem);
-    if (r < 0)
-        return !complain("%s", problem.message);
-    r = flagver_txn_run(client, &actor, NULL, put_many, NULL, &problem);
-    if (r == 0)
-        r = flagver_txn_run(client, &actor, NULL, put_many, &again, &problem);
-    flagver_close(client);
-    if (r == 0)
-        r = flagver_store_export(place.uri, NULL, path, &problem);
-    return r < 0 && !complain("%s", problem.message);
 }
 
 static int make_schema(void *unused)
@@ -108,6 +40,12 @@ static int import_it(void *unused)
            !complain("import: %s", problem.message);
 }
 
+static int fill_source(void *unused)
+{
+    (void)unused;
+    return fill_much(place.uri, whole);
+}
+
 /* In several transactions. */
 static int copy_it(void *unused)
 {
@@ -117,14 +55,6 @@ static int copy_it(void *unused)
     (void)unused;
     return flagver_store_copy(place.uri, owner_uri, &options, &problem) < 0 &&
            !complain("copy: %s", problem.message);
-}
-
-static bool same_file(const char *path, const char *other)
-{
-    char command[300];
-
-    snprintf(command, sizeof command, "cmp -s '%s' '%s'", path, other);
-    return system(command) == 0;
 }
 
 /* How many flags there are, of which everything told of is there; 255: something is wrong. */
@@ -179,7 +109,7 @@ static void begin_source(void)
     place = place_new();
     place_file(&place, "whole", whole);
     place_file(&place, "copy", copy);
-    ck_assert_int_eq(in_process(fill_source, whole), 0);
+    ck_assert_int_eq(in_process(fill_source, NULL), 0);
     begin_target(NULL);
     ck_assert_int_eq(in_process(make_schema, NULL), 0);
     memcpy(pattern, database, sizeof pattern);
@@ -198,29 +128,31 @@ static void end_source(void)
     place_remove(&place);
 }
 
+/* There are few: how long they take is to be found soon. */
+static void begin_short_race(uint64_t number)
+{
+    begin_race(number);
+    race.sooner = 0.8;
+    race.later = 1.05;
+}
+
 static int making_kills(void)
 {
     return scale("FLAGVER_KILLS", KILLS) / 10 + 1;
-}
-
-static void report(const char *what)
-{
-    measured("%s: %d killed, %d were faster", what, race.killed, race.ended);
-    ck_assert_int_gt(race.killed, 0);
 }
 
 START_TEST(a_schema_that_was_half_made_is_made_by_the_next)
 {
     int i;
 
-    dice = seed_new(0);
+    begin_short_race(0);
     cluster = cluster_shared();
     begin_target(NULL);
-    measure(make_schema);
+    measure(make_schema, NULL);
     for (i = 0; i < making_kills(); i++) {
         end_target();
         begin_target(NULL);
-        kill_during(make_schema);
+        kill_during(make_schema, NULL);
         ck_assert_int_eq(in_process(make_schema, NULL), 0);
         ck_assert_int_eq(in_process(schema_is_whole, NULL), 0);
     }
@@ -233,13 +165,13 @@ START_TEST(an_import_is_complete_or_did_not_happen)
 {
     int i, count;
 
-    dice = seed_new(1);
+    begin_short_race(1);
     begin_source();
-    measure(import_it);
+    measure(import_it, NULL);
     for (i = 0; i < making_kills(); i++) {
         end_target();
         begin_target(pattern);
-        kill_during(import_it);
+        kill_during(import_it, NULL);
         wait_for_owner();
         count = in_process(count_flags, NULL);
         ck_assert_msg(count == 0 || count == MANY, "%d of %d flags came in", count, MANY);
@@ -257,13 +189,13 @@ START_TEST(a_copy_goes_on_where_it_was_killed)
 {
     int i;
 
-    dice = seed_new(2);
+    begin_short_race(2);
     begin_source();
-    measure(copy_it);
+    measure(copy_it, NULL);
     for (i = 0; i < making_kills(); i++) {
         end_target();
         begin_target(pattern);
-        kill_during(copy_it);
+        kill_during(copy_it, NULL);
         ck_assert_int_ne(in_process(count_flags, NULL), 255);
         ck_assert_int_eq(in_process(copy_it, NULL), 0);
         ck_assert_int_eq(in_process(is_the_source, NULL), 0);
