@@ -484,6 +484,25 @@ typedef struct flagver_route_progress {
 FLAGVER_API int flagver_route_step(flagver_route *route, int32_t budget_ms,
                                    flagver_route_progress *ret_progress, flagver_error *err);
 
+/**
+ * How the migration stands, as one JSON object:
+ *
+ *   migration, stage, percentage  what is carried out; asked, version: what the record says; settled: it
+ *                   is the same; frozen: a flip is under way; believed: "old" or "new"; epoch
+ *   since           microseconds since 1970-01-01T00:00:00Z: it is in its stage
+ *   copied, verified  which gates have been passed
+ *   compared, matched, match_rate_at_least  shadow reads in this stage, of all processes; the lower end of
+ *                   the interval in which the true rate lies with 95 % probability (Wilson's score)
+ *   waiting, oldest_ms  keys that wait to be repaired
+ *   dropped         shadow reads that found no worker, of this route
+ *   sides           {"old", "new"}: {reads, read_errors, read_p50_ns, read_p99_ns, writes, write_errors},
+ *                   of this route; latencies in steps of a quarter of a power of two
+ *
+ * @param ret_json  freed with flagver_string_free()
+ * @return 0, FLAGVER_ENOTSUP (the route goes by a flag), or any storage error
+ */
+FLAGVER_API int flagver_route_status(flagver_route *route, char **ret_json, flagver_error *err);
+
 /** Kinds of differences. */
 #define FLAGVER_DIFFERENCE_MISSING_IN_NEW 1
 #define FLAGVER_DIFFERENCE_EXTRA_IN_NEW 2

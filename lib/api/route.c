@@ -238,6 +238,13 @@ int flagver_route_step(flagver_route *route, int32_t budget_ms,
     return r;
 }
 
+int flagver_route_status(flagver_route *route, char **ret_json, flagver_error *err)
+{
+    if (!route || !ret_json)
+        return fv_fail(err, FLAGVER_EINVAL, "%s is NULL", route ? "ret_json" : "route");
+    return fv_route_status(route, ret_json, err);
+}
+
 int flagver_route_verify(flagver_route *route, const flagver_compare_options *options,
                          bool (*visit)(void *data, const flagver_difference *difference),
                          void *data, uint64_t *ret_compared, uint64_t *ret_differences,

@@ -9,6 +9,7 @@
 #include "engine/flags.h"
 #include "engine/pool.h"
 #include "engine/side.h"
+#include "engine/worker.h"
 #include "store/store.h"
 #include "util/fail.h"
 #include "util/memory.h"
@@ -85,6 +86,7 @@ static void set_defaults(flagver_route_options *options)
 
 static void release(flagver_route *route)
 {
+    fv_pool_free(route->pool, 0);
     if (route->ledger.steering)
         fv_ledger_close(&route->ledger);
     if (route->steering.name)
@@ -132,6 +134,8 @@ static int fill(flagver_route *route, const char *migration, const flagver_route
         r = open_migration(route, err);
     if (r == 0 && route->options.workers > 0)
         r = fv_pool_new(route->memory, (uint32_t)route->options.workers, &route->pool, err);
+    if (r == 0 && migration && route->options.background)
+        r = fv_worker_start(route, &route->worker, err);
     return r;
 }
 
@@ -160,9 +164,12 @@ int fv_route_open(flagver_client *client, const char *migration,
 int fv_route_close(flagver_route *route, int32_t wait_ms, flagver_error *err)
 {
     atomic_store(&route->closed, true);
+    fv_worker_stop(route->worker);
+    route->worker = NULL;
     if (!fv_pool_free(route->pool, wait_ms))
         return fv_fail(err, FLAGVER_EBUSY, "%s: a side's function has not returned after %d ms",
                        route->name, wait_ms);
+    route->pool = NULL;
     release(route);
     return 0;
 }

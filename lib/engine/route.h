@@ -89,6 +89,7 @@ int fv_route_restage(flagver_route *route, const flagver_actor *actor, int stage
                      const flagver_route_change *change, bool emergency, flagver_error *err);
 int fv_route_rollback(flagver_route *route, const flagver_actor *actor, const char *note,
                       flagver_error *err);
+int fv_route_status(flagver_route *route, char **ret_json, flagver_error *err);
 int fv_route_verify(flagver_route *route, const flagver_compare_options *options,
                     bool (*visit)(void *data, const flagver_difference *difference), void *data,
                     uint64_t *ret_compared, uint64_t *ret_differences, flagver_error *err);

@@ -47,6 +47,15 @@ int fv_route_repair(flagver_route *route, enum fv_side authority, const char *ke
 int fv_route_copy(flagver_route *route, const struct fv_view *view, uint64_t *copied,
                   flagver_error *err);
 
+/* Keys that wait, up to 10,000 of them counted. */
+struct fv_backlog {
+    uint64_t count;
+    int64_t oldest_ms; /* since when the oldest has; 0: none does */
+};
+
+int fv_route_backlog(flagver_route *route, enum fv_side authority, struct fv_backlog *ret_backlog,
+                     flagver_error *err);
+
 /* Work on keys that wait until `deadline` (fv_monotonic_ms). */
 int fv_route_repair_all(flagver_route *route, const struct fv_view *view, int64_t deadline,
                         flagver_route_progress *progress, flagver_error *err);

@@ -393,6 +393,28 @@ static int find_waiting(flagver_route *route, enum fv_side authority, struct wai
     return r;
 }
 
+static int64_t age_of(const struct waiting *waiting)
+{
+    return waiting->oldest ? (now_us() - waiting->oldest) / 1000 : 0;
+}
+
+int fv_route_backlog(flagver_route *route, enum fv_side authority, struct fv_backlog *ret_backlog,
+                     flagver_error *err)
+{
+    struct waiting *waiting = malloc(sizeof *waiting);
+    int r;
+
+    if (!waiting)
+        return fv_fail_memory(err);
+    pthread_mutex_lock(&route->working);
+    r = find_waiting(route, authority, waiting, err);
+    pthread_mutex_unlock(&route->working);
+    if (r == 0)
+        *ret_backlog = (struct fv_backlog){ waiting->count, age_of(waiting) };
+    free(waiting);
+    return r;
+}
+
 /* One key that cannot be repaired does not keep the others from it. */
 static int repair_found(flagver_route *route, enum fv_side authority, const struct waiting *waiting,
                         int64_t deadline, flagver_route_progress *progress)
@@ -429,7 +451,7 @@ int fv_route_repair_all(flagver_route *route, const struct fv_view *view, int64_
             break;
         done = repair_found(route, authority, waiting, deadline, progress);
         progress->waiting = waiting->count;
-        progress->oldest_ms = waiting->oldest ? (now_us() - waiting->oldest) / 1000 : 0;
+        progress->oldest_ms = age_of(waiting);
     } while (done > 0 && fv_monotonic_ms() < deadline);
     free(waiting);
     return r;

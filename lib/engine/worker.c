@@ -1,0 +1,118 @@
+#define _POSIX_C_SOURCE 200809L /* pthread_condattr_setclock(), sigfillset() */
+
+#include "engine/worker.h"
+
+#include <signal.h>
+#include <time.h>
+
+#include "store/store.h"
+#include "util/fail.h"
+#include "util/memory.h"
+
+#define BUDGET_MS 100 /* of a step */
+
+struct fv_worker {
+    flagver_route *route;
+    unsigned forks;
+    pthread_t thread;
+    pthread_mutex_t lock; /* over what follows */
+    pthread_cond_t wake;
+    bool stops;
+};
+
+static struct timespec in_ms(int64_t ms)
+{
+    struct timespec at;
+
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    at.tv_sec += ms / 1000;
+    at.tv_nsec += ms % 1000 * 1000000;
+    if (at.tv_nsec >= 1000000000) {
+        at.tv_sec++;
+        at.tv_nsec -= 1000000000;
+    }
+    return at;
+}
+
+/* False: the worker stops. Where there was work to do there may be more of it. */
+static bool rest(struct fv_worker *worker, const flagver_route_progress *progress)
+{
+    bool busy = progress->repaired > 0 || progress->copied > 0;
+    struct timespec until = in_ms(busy ? 1 : worker->route->client->stored->poll_ms);
+    bool stops;
+
+    pthread_mutex_lock(&worker->lock);
+    while (!worker->stops && pthread_cond_timedwait(&worker->wake, &worker->lock, &until) == 0)
+        ;
+    stops = worker->stops;
+    pthread_mutex_unlock(&worker->lock);
+    return !stops;
+}
+
+/* A step that fails is taken again: what it could not do now it may do later. */
+static void *work(void *data)
+{
+    struct fv_worker *worker = data;
+    flagver_route_progress progress;
+
+    do {
+        progress = (flagver_route_progress){ .size = sizeof progress };
+        fv_route_step_once(worker->route, BUDGET_MS, &progress, NULL);
+    } while (rest(worker, &progress));
+    return NULL;
+}
+
+static int start_thread(struct fv_worker *worker)
+{
+    sigset_t all, before;
+    int r;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    r = pthread_create(&worker->thread, NULL, work, worker);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return r;
+}
+
+int fv_worker_start(flagver_route *route, struct fv_worker **ret_worker, flagver_error *err)
+{
+    struct fv_worker *worker = fv_allocate_zeroed(route->memory, 1, sizeof *worker);
+    pthread_condattr_t attributes;
+    int r;
+
+    if (!worker)
+        return fv_fail_memory(err);
+    worker->route = route;
+    worker->forks = fv_forks();
+    pthread_mutex_init(&worker->lock, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&worker->wake, &attributes);
+    pthread_condattr_destroy(&attributes);
+
+    r = start_thread(worker);
+    if (r != 0) {
+        pthread_cond_destroy(&worker->wake);
+        pthread_mutex_destroy(&worker->lock);
+        fv_release(route->memory, worker);
+        return fv_fail_errno(err, FLAGVER_EIO, r, "no thread for a route's steps");
+    }
+    *ret_worker = worker;
+    return 0;
+}
+
+void fv_worker_stop(struct fv_worker *worker)
+{
+    if (!worker)
+        return;
+    if (worker->forks == fv_forks()) {
+        pthread_mutex_lock(&worker->lock);
+        worker->stops = true;
+        pthread_cond_signal(&worker->wake);
+        pthread_mutex_unlock(&worker->lock);
+        pthread_join(worker->thread, NULL);
+        pthread_cond_destroy(&worker->wake);
+        pthread_mutex_destroy(&worker->lock);
+    }
+    fv_release(worker->route->memory, worker);
+}
