@@ -946,6 +946,16 @@ static bool carried_out(const struct setting *setting, const struct state *state
 
 enum { LOOKING = READ, WAITING = SETTLE, WRITING = APPLY };
 
+/* Stores keep bytes. */
+static bool survives_storing(const struct fv_fence *fence)
+{
+    uint8_t bytes[FV_FENCE_BYTES];
+    struct fv_fence stored;
+
+    return fv_fence_decode(bytes, fv_fence_encode(fence, bytes), &stored, NULL) == 0 &&
+           fv_fence_equal(&stored, fence);
+}
+
 static void decide(const struct setting *setting, const struct state *from, int number,
                    const struct fv_fence fences[2], int version, bool give_up,
                    struct explorer *explorer)
@@ -966,6 +976,8 @@ static void decide(const struct setting *setting, const struct state *from, int 
         reach(setting, explorer, &next, "a stepper has nothing to do");
         return;
     }
+    if (!survives_storing(&step.write))
+        explore_fault(explorer, "a fence is not what was stored", "a stepper decides");
     *stepper = (struct stepper){ .pc = step.kind == FV_STEP_GRANT ? WAITING : WRITING,
                                  .side = (uint8_t)step.side,
                                  .grants = step.kind == FV_STEP_GRANT,
