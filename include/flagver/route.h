@@ -487,8 +487,8 @@ FLAGVER_API int flagver_route_step(flagver_route *route, int32_t budget_ms,
 /**
  * How the migration stands, as one JSON object:
  *
- *   migration, stage, percentage  what is carried out; asked, version: what the record says; settled: it
- *                   is the same; frozen: a flip is under way; believed: "old" or "new"; epoch
+ *   migration, stage, percentage  what is carried out; asked, asked_percentage, version: what the record
+ *                   says; settled: it is the same; frozen: a flip is under way; believed: "old" or "new"; epoch
  *   since           microseconds since 1970-01-01T00:00:00Z: it is in its stage
  *   copied, verified  which gates have been passed
  *   compared, matched, match_rate_at_least  shadow reads in this stage, of all processes; the lower end of
@@ -547,6 +547,30 @@ FLAGVER_API int
 flagver_route_verify(flagver_route *route, const flagver_compare_options *options,
                      bool (*visit)(void *data, const flagver_difference *difference), void *data,
                      uint64_t *ret_compared, uint64_t *ret_differences, flagver_error *err);
+
+/* ---- migrations without their sides ---- */
+
+/**
+ * The same as flagver_route_stage() and flagver_route_rollback() for who does not have the sides: a
+ * program for people, a process that steers others. The record says so, and the processes that have
+ * the sides carry it out: those whose routes have a background thread, or take steps. It is waited for that,
+ * change->wait_ms for each step. (Of change a rollback takes note and wait_ms.)
+ *
+ * @return as those; FLAGVER_EBUSY: nobody has carried it out yet
+ */
+FLAGVER_API int flagver_migration_stage(flagver_client *client, const char *migration,
+                                        const flagver_actor *actor, int stage,
+                                        const flagver_route_change *change, flagver_error *err);
+FLAGVER_API int flagver_migration_rollback(flagver_client *client, const char *migration,
+                                           const flagver_actor *actor,
+                                           const flagver_route_change *change, flagver_error *err);
+
+/**
+ * How it stands, as far as the migration's own store tells: of flagver_route_status() all but frozen, epoch,
+ * waiting, oldest_ms, dropped and sides. "stage" is null while no route was ever opened.
+ */
+FLAGVER_API int flagver_migration_status(flagver_client *client, const char *migration,
+                                         char **ret_json, flagver_error *err);
 
 #ifdef __cplusplus
 }

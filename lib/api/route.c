@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "codec/event.h"
+#include "engine/restage.h"
 #include "engine/route.h"
 #include "engine/side.h"
 #include "store/store.h"
@@ -209,7 +210,7 @@ int flagver_route_stage(flagver_route *route, const flagver_actor *actor, int st
 
     if (!route)
         return fv_fail(err, FLAGVER_EINVAL, "route is NULL");
-    r = fv_options_copy("change", change, &own, sizeof own, err);
+    r = fv_change_check(change, &own, err);
     return r < 0 ? r : fv_route_stage(route, actor, stage, &own, err);
 }
 
@@ -266,4 +267,54 @@ int flagver_route_verify(flagver_route *route, const flagver_compare_options *op
     if (ret_differences)
         *ret_differences = differences;
     return 0;
+}
+
+/* ---- migrations without their sides ---- */
+
+static int check_migration(flagver_client *client, const char *migration, flagver_error *err)
+{
+    if (!client)
+        return fv_fail(err, FLAGVER_EINVAL, "client is NULL");
+    return fv_check_text("migration", migration ? migration : "", FLAGVER_MIGRATION_LIMIT, err);
+}
+
+int flagver_migration_stage(flagver_client *client, const char *migration,
+                            const flagver_actor *actor, int stage,
+                            const flagver_route_change *change, flagver_error *err)
+{
+    flagver_route_change own;
+    const struct fv_restage restage = { migration, stage, &own, false };
+    uint32_t no;
+    int r;
+
+    r = check_migration(client, migration, err);
+    if (r == 0)
+        r = fv_change_check(change, &own, err);
+    if (r == 0)
+        r = fv_restage(client, &restage, actor, &no, err);
+    return r < 0 || own.wait_ms < 0 ? r : fv_restage_wait(client, migration, no, own.wait_ms, err);
+}
+
+int flagver_migration_rollback(flagver_client *client, const char *migration,
+                               const flagver_actor *actor, const flagver_route_change *change,
+                               flagver_error *err)
+{
+    flagver_route_change own;
+    int r;
+
+    r = check_migration(client, migration, err);
+    if (r == 0)
+        r = fv_change_check(change, &own, err);
+    return r < 0 ? r : fv_restage_back(client, migration, actor, &own, err);
+}
+
+int flagver_migration_status(flagver_client *client, const char *migration, char **ret_json,
+                             flagver_error *err)
+{
+    int r;
+
+    if (!ret_json)
+        return fv_fail(err, FLAGVER_EINVAL, "ret_json is NULL");
+    r = check_migration(client, migration, err);
+    return r < 0 ? r : fv_restage_status(client, migration, ret_json, err);
 }

@@ -9,6 +9,7 @@
 #include "engine/lines.h"
 #include "engine/policies.h"
 #include "engine/transfer.h"
+#include "store/log.h"
 #include "store/sealing.h"
 #include "util/fail.h"
 #include "util/map.h"
@@ -613,15 +614,10 @@ static int add_node(void *data, unsigned level, uint64_t number, const uint8_t h
                     flagver_error *err)
 {
     struct import *import = data;
-    flagver_change change = { .kind = FLAGVER_CHANGE_NODE };
-    flagver_node_row *row = fv_arena_allocate(&import->batch, sizeof *row);
+    flagver_change change;
 
-    if (!row)
+    if (!fv_log_node(&import->batch, import->tenant, level, number, hash, &change))
         return fv_fail_memory(err);
-    *row =
-        (flagver_node_row){ .tenant = fv_bytes(import->tenant), .level = level, .index = number };
-    memcpy(row->hash, hash, sizeof row->hash);
-    change.row.node = row;
     return add(import, &change, err);
 }
 
@@ -639,16 +635,10 @@ static int take_leaf(struct import *import, const flagver_leaf_row *leaf, flagve
 /* The tree over the log is not in the file: it follows from the leaves. */
 static int add_head(struct import *import, flagver_error *err)
 {
-    flagver_change change = { .kind = FLAGVER_CHANGE_HEAD };
-    flagver_log_row *row = fv_arena_allocate_zeroed(&import->batch, 1, sizeof *row);
-    uint8_t *bytes = fv_arena_allocate(&import->batch, FV_FRONTIER_BYTES);
+    flagver_change change;
 
-    if (!row || !bytes)
+    if (!fv_log_head(&import->batch, import->tenant, &import->frontier, &change))
         return fv_fail_memory(err);
-    row->tenant = fv_bytes(import->tenant);
-    row->size = import->frontier.size;
-    row->frontier = (flagver_bytes){ bytes, fv_frontier_encode(&import->frontier, bytes) };
-    change.row.head = row;
     return add(import, &change, err);
 }
 

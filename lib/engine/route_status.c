@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "codec/canonical.h"
+#include "engine/restage.h"
 #include "engine/route_copy.h"
 #include "util/fail.h"
 
@@ -24,24 +25,12 @@ static void add_stage(struct fv_text *out, const struct fv_view *view)
 
     fv_text_format(out, ",\"stage\":\"%s\",\"percentage\":", fv_stage_name(authority->stage));
     fv_canonical_real(out, authority->bound / 100.0);
-    fv_text_format(out, ",\"asked\":\"%s\"", fv_stage_name(view->record.stage));
-    add_count(out, "version", view->version);
+    fv_status_record(out, &view->record, view->version);
     add_bool(out, "settled",
              authority->role == FV_ROLE_AUTHORITY && authority->version == view->version);
     add_bool(out, "frozen", authority->role == FV_ROLE_FROZEN);
     fv_text_format(out, ",\"believed\":\"%s\"", fv_side_name((int)side));
     add_count(out, "epoch", authority->epoch);
-}
-
-static void add_evidence(struct fv_text *out, const struct fv_evidence *evidence)
-{
-    fv_text_format(out, ",\"since\":%" PRId64, evidence->since);
-    add_bool(out, "copied", fv_fence_gate_holds(&evidence->authority, evidence->whole_epoch));
-    add_bool(out, "verified", fv_fence_gate_holds(&evidence->authority, evidence->verified_epoch));
-    add_count(out, "compared", evidence->compared);
-    add_count(out, "matched", evidence->matched);
-    fv_text_add(out, ",\"match_rate_at_least\":");
-    fv_canonical_real(out, fv_lower_bound(evidence->matched, evidence->compared));
 }
 
 static uint64_t value_of(atomic_uint_fast64_t *counter)
@@ -79,7 +68,7 @@ static int write_status(flagver_route *route, const struct fv_view *view,
     fv_text_add(&out, "{\"migration\":");
     fv_canonical_string(&out, route->name, strlen(route->name));
     add_stage(&out, view);
-    add_evidence(&out, evidence);
+    fv_status_evidence(&out, evidence);
     add_count(&out, "waiting", backlog->count);
     fv_text_format(&out, ",\"oldest_ms\":%" PRId64, backlog->oldest_ms);
     add_count(&out, "dropped", value_of(&route->dropped));

@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "engine/records.h"
+#include "engine/restage.h"
 #include "engine/route_copy.h"
 #include "util/fail.h"
 
@@ -93,67 +93,6 @@ int fv_route_step_once(flagver_route *route, int32_t budget_ms, flagver_route_pr
 
 #define WAIT_MS 5000
 
-struct restaging {
-    flagver_route *route;
-    struct fv_migration_edit edit;
-    const flagver_route_change *change;
-    bool emergency;
-};
-
-static int put_record(struct restaging *restaging, flagver_txn *txn, const struct fv_target *target,
-                      flagver_error *err)
-{
-    struct fv_text json = FV_TEXT_INIT;
-    struct fv_content content;
-    struct fv_staged *version;
-    int r;
-
-    r = fv_record_current(txn, target, &version, err);
-    if (r == 0)
-        r = fv_migration_edit(version->row.payload.data, version->row.payload.length,
-                              &restaging->edit, &json, err);
-    if (r == 0)
-        r = fv_record_content(txn, target, json.data, json.length, &content, err);
-    if (r == 0)
-        r = fv_record_put(txn, target, &content, &version, err);
-    fv_text_clear(&json);
-    return r;
-}
-
-static int restage(void *data, flagver_txn *txn, flagver_error *err)
-{
-    struct restaging *restaging = data;
-    const flagver_write_options options = { .size = sizeof options,
-                                            .note = restaging->change->note,
-                                            .flags = restaging->emergency ? FLAGVER_WRITE_EMERGENCY
-                                                                          : 0 };
-    struct fv_target target;
-    int r;
-
-    r = fv_record_target(FLAGVER_PHASE_MIGRATION, restaging->route->name, &options, &target, err);
-    if (r == 0)
-        r = fv_txn_enter(txn, err);
-    if (r < 0)
-        return r;
-    r = fv_record_resolve(txn, &target, err);
-    if (r == 0)
-        r = put_record(restaging, txn, &target, err);
-    return fv_txn_leave(txn, r, err);
-}
-
-static int put_version(struct restaging *restaging, const flagver_actor *actor, flagver_error *err)
-{
-    struct fv_txn_source source;
-    int r;
-
-    r = fv_client_source(restaging->route->client, &source, err);
-    if (r < 0)
-        return r;
-    r = fv_txn_run(&source, actor, NULL, restage, restaging, err);
-    fv_store_release(source.store);
-    return r;
-}
-
 static int repair_while_waiting(void *data, flagver_error *err)
 {
     flagver_route_progress progress = { .size = sizeof progress };
@@ -179,37 +118,15 @@ static int settle(flagver_route *route, int64_t wait_ms, flagver_error *err)
     return r;
 }
 
-static int check_change(const flagver_route *route, int stage, const flagver_route_change *change,
-                        flagver_error *err)
-{
-    int r;
-
-    r = check_migration(route, err);
-    if (r < 0)
-        return r;
-    if (!fv_stage_name(stage))
-        return fv_fail(err, FLAGVER_EINVAL, "%d is no stage", stage);
-    if (!(change->percentage >= 0 && change->percentage <= 100))
-        return fv_fail(err, FLAGVER_EINVAL, "change.percentage is %g; 0 to 100 allowed",
-                       change->percentage);
-    if (change->percentage > 0 && stage != FLAGVER_STAGE_RAMP)
-        return fv_fail(err, FLAGVER_EINVAL, "change.percentage is for stage ramp alone, not %s",
-                       fv_stage_name(stage));
-    return 0;
-}
-
 int fv_route_restage(flagver_route *route, const flagver_actor *actor, int stage,
                      const flagver_route_change *change, bool emergency, flagver_error *err)
 {
-    struct restaging restaging = { .route = route,
-                                   .edit = { stage, (uint32_t)(change->percentage * 100 + 0.5),
-                                             change->forced },
-                                   .change = change,
-                                   .emergency = emergency };
+    const struct fv_restage restage = { route->name, stage, change, emergency };
+    uint32_t no;
     int r;
 
-    r = check_change(route, stage, change, err);
-    return r < 0 ? r : put_version(&restaging, actor, err);
+    r = check_migration(route, err);
+    return r < 0 ? r : fv_restage(route->client, &restage, actor, &no, err);
 }
 
 /* Who approves may be somebody else: then there is nothing to carry out yet. */
@@ -221,33 +138,10 @@ int fv_route_stage(flagver_route *route, const flagver_actor *actor, int stage,
     r = fv_route_restage(route, actor, stage, change, false, err);
     if (r < 0 || change->wait_ms < 0)
         return r;
-    return settle(route, change->wait_ms ? change->wait_ms : WAIT_MS, err);
+    return settle(route, change->wait_ms, err);
 }
 
 /* ---- back ---- */
-
-/* Reads first: what the old side does not get any more, nobody should look for there. */
-static int next_stage_back(int stage)
-{
-    switch (stage) {
-    case FLAGVER_STAGE_COMPLETE:
-        return FLAGVER_STAGE_RAMPDOWN; /* the old side has to be brought up to date first */
-    case FLAGVER_STAGE_RAMPDOWN:
-    case FLAGVER_STAGE_LIVE:
-    case FLAGVER_STAGE_RAMP:
-        return FLAGVER_STAGE_SHADOW;
-    default:
-        return FLAGVER_STAGE_OFF;
-    }
-}
-
-/* The nearest stage that a migration with fewer of them has. */
-static int stage_in(int stage, uint32_t stages)
-{
-    while (!fv_stage_in(stage, stages))
-        stage--;
-    return stage;
-}
 
 int fv_route_rollback(flagver_route *route, const flagver_actor *actor, const char *note,
                       flagver_error *err)
@@ -260,9 +154,9 @@ int fv_route_rollback(flagver_route *route, const flagver_actor *actor, const ch
     if (r == 0)
         r = fv_steering_look(&route->steering, &view, err);
     while (r == 0 && view.record.stage != FLAGVER_STAGE_OFF) {
-        int next = next_stage_back(view.record.stage);
+        int next = fv_stage_back(view.record.stage, view.record.stages);
 
-        r = fv_route_restage(route, actor, stage_in(next, view.record.stages), &change, true, err);
+        r = fv_route_restage(route, actor, next, &change, true, err);
         if (r == 0)
             r = settle(route, WAIT_MS, err);
         if (r == 0)

@@ -116,19 +116,20 @@ static int read_fences(struct fv_steering *steering, struct fv_fence fences[2], 
     return r;
 }
 
-static int read_record(struct fv_steering *steering, struct fv_view *view, flagver_error *err)
+int fv_record_of(flagver_client *client, const char *name, struct fv_migration *ret_record,
+                 uint64_t *ret_version, flagver_error *err)
 {
     flagver_query query = { .kind = FLAGVER_QUERY_VERSIONS,
                             .pick = FLAGVER_PICK_CURRENT,
                             .phase = fv_bytes(FLAGVER_PHASE_MIGRATION),
-                            .subject = fv_bytes(steering->name),
+                            .subject = fv_bytes(name),
                             .payload = 1,
                             .limit = 1 };
     struct fv_tenancy tenancy;
     flagver_version *version;
     int r;
 
-    r = fv_client_tenancy(steering->control, &tenancy, err);
+    r = fv_client_tenancy(client, &tenancy, err);
     if (r < 0)
         return r;
     r = fv_history_one(&tenancy, &query, true, "migration", &version, err);
@@ -136,9 +137,8 @@ static int read_record(struct fv_steering *steering, struct fv_view *view, flagv
     if (r < 0)
         return r;
 
-    view->version = version->no;
-    r = fv_migration_read(steering->name, version->payload, version->payload_length, &view->record,
-                          err);
+    *ret_version = version->no;
+    r = fv_migration_read(name, version->payload, version->payload_length, ret_record, err);
     fv_version_free(version);
     return r;
 }
@@ -156,7 +156,7 @@ int fv_steering_look(struct fv_steering *steering, struct fv_view *ret_view, fla
     int64_t looked_ms = fv_monotonic_ms();
     int r;
 
-    r = read_record(steering, &view, err);
+    r = fv_record_of(steering->control, steering->name, &view.record, &view.version, err);
     if (r == 0)
         r = read_fences(steering, view.fences, err);
     if (r < 0)
@@ -486,15 +486,34 @@ int fv_steering_note(struct fv_steering *steering,
     return fv_steering_run_on(steering->control, write_evidence, &noting, err);
 }
 
-static void copy_evidence(void *data, struct fv_evidence *evidence)
+int fv_evidence_of(flagver_client *client, const char *name, struct fv_evidence *ret_evidence,
+                   flagver_error *err)
 {
-    *(struct fv_evidence *)data = *evidence;
+    struct fv_tenancy tenancy;
+    struct fv_row_key key;
+    flagver_keyed_row row;
+    struct fv_read read;
+    int r;
+
+    r = fv_client_tenancy(client, &tenancy, err);
+    if (r < 0)
+        return r;
+    fv_row_key(name, NULL, 0, &key);
+    *ret_evidence = (struct fv_evidence){ 0 };
+    r = fv_read_begin(&read, tenancy.store, tenancy.tenant, err);
+    if (r == 0)
+        r = read_row(&read, FV_SPACE_EVIDENCE, &key, &row, err);
+    if (r == 0 && row.rev)
+        r = fv_evidence_decode(row.value.data, row.value.length, ret_evidence, err);
+    fv_read_end(&read);
+    fv_store_release(tenancy.store);
+    return r;
 }
 
 int fv_steering_evidence(struct fv_steering *steering, struct fv_evidence *ret_evidence,
                          flagver_error *err)
 {
-    return fv_steering_note(steering, copy_evidence, ret_evidence, err);
+    return fv_evidence_of(steering->control, steering->name, ret_evidence, err);
 }
 
 /* ---- opening ---- */

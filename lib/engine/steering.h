@@ -120,6 +120,12 @@ int fv_steering_waits(struct fv_steering *steering, const char *key, flagver_err
 int fv_steering_evidence(struct fv_steering *steering, struct fv_evidence *ret_evidence,
                          flagver_error *err);
 
+/* The same of any migration of a client's store; and its record, with its version. */
+int fv_evidence_of(flagver_client *client, const char *name, struct fv_evidence *ret_evidence,
+                   flagver_error *err);
+int fv_record_of(flagver_client *client, const char *name, struct fv_migration *ret_record,
+                 uint64_t *ret_version, flagver_error *err);
+
 /* Change it: `change` gets it as it is. */
 int fv_steering_note(struct fv_steering *steering,
                      void (*change)(void *data, struct fv_evidence *evidence), void *data,
