@@ -278,7 +278,7 @@ typedef struct flagver_dataset_top {
  * rounding   by what share quantiles may be off; 0: they are exact, as they are with up to 2048
  *            different numbers
  * shortest, longest  of strings, in characters
- * distinct   different values, null left aside; exact up to 1024, above within some 6 %
+ * distinct   different values, null left aside; exact below 1024, else within some 6 %
  * top        top_count values that come most often, of those that come twice and in 1 % of the places
  * score      0 to 100, see flagver_dataset_audit()
  */

@@ -37,7 +37,7 @@ void fv_tally_clear(struct fv_tally *tally);
  */
 bool fv_tally_add(struct fv_tally *tally, uint64_t hash, const char *text, size_t length);
 
-/* Exact up to FV_TALLY_HASHES. */
+/* Exact below FV_TALLY_HASHES. */
 uint64_t fv_tally_distinct(const struct fv_tally *tally);
 
 /*
