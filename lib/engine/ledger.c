@@ -405,7 +405,7 @@ static bool is_due(const struct fv_ledger *ledger, enum fv_side authority, uint6
 }
 
 /* By the lease that is held, however late it is. */
-static enum fv_admission admit(struct fv_ledger *ledger, enum fv_side authority,
+static enum fv_admission admit(struct fv_ledger *ledger, enum fv_side authority, int64_t now,
                                struct fv_admitted *admitted)
 {
     enum fv_admission admission;
@@ -413,7 +413,7 @@ static enum fv_admission admit(struct fv_ledger *ledger, enum fv_side authority,
     if (!ledger->has_lease || ledger->side != authority)
         return FV_ADMIT_RENEW;
     admission = fv_lease_admit(&ledger->lease, &ledger->fence, ledger->fence.version, MARGIN_US,
-                               now_us(), &admitted->until);
+                               now, &admitted->until);
     if (admission == FV_ADMIT_GO) {
         admitted->fence = ledger->fence;
         admitted->generation = ledger->generation;
@@ -428,14 +428,19 @@ static int admit_by_lease(struct fv_ledger *ledger, enum fv_side authority, uint
 {
     enum fv_admission admission;
     struct fv_fence fence = { 0 };
+    int64_t now = now_us();
     int r = 0;
 
     pthread_mutex_lock(&ledger->lock);
-    while (ledger->leading && is_due(ledger, authority, seen_version, now_us()))
+    while (is_due(ledger, authority, seen_version, now) && ledger->leading) {
         pthread_cond_wait(&ledger->changed, &ledger->lock);
-    if (is_due(ledger, authority, seen_version, now_us()))
+        now = now_us();
+    }
+    if (is_due(ledger, authority, seen_version, now)) {
         r = lead(ledger, authority, &fence, err);
-    admission = admit(ledger, authority, admitted);
+        now = now_us();
+    }
+    admission = admit(ledger, authority, now, admitted);
     pthread_mutex_unlock(&ledger->lock);
 
     if (admission != FV_ADMIT_RENEW)

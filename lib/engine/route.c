@@ -228,9 +228,9 @@ int fv_route_view(flagver_route *route, struct fv_view *ret_view, flagver_error 
     int r;
 
     r = fv_steering_view(&route->steering, route->client->stored->poll_ms, ret_view, err);
-    if (r == 0)
+    if (r > 0)
         fv_ledger_follow(&route->ledger, ret_view, NULL);
-    return r == 0 || fv_error_class(r) == FLAGVER_CLASS_RETRY ? 0 : r;
+    return r >= 0 || fv_error_class(r) == FLAGVER_CLASS_RETRY ? 0 : r;
 }
 
 /* Reads go on by what was seen last when the store is away; those that are strict do not. */

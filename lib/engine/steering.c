@@ -172,13 +172,18 @@ int fv_steering_look(struct fv_steering *steering, struct fv_view *ret_view, fla
 int fv_steering_view(struct fv_steering *steering, int64_t age_ms, struct fv_view *ret_view,
                      flagver_error *err)
 {
+    int64_t now_ms = fv_monotonic_ms();
     bool fresh;
+    int r;
 
     pthread_mutex_lock(&steering->lock);
-    fresh = fv_monotonic_ms() - steering->looked_ms < age_ms;
+    fresh = now_ms - steering->looked_ms < age_ms;
     *ret_view = steering->view;
     pthread_mutex_unlock(&steering->lock);
-    return fresh ? 0 : fv_steering_look(steering, ret_view, err);
+    if (fresh)
+        return 0;
+    r = fv_steering_look(steering, ret_view, err);
+    return r < 0 ? r : 1;
 }
 
 /* ---- transactions ---- */

@@ -74,7 +74,7 @@ void fv_steering_close(struct fv_steering *steering);
 /* Look anew. */
 int fv_steering_look(struct fv_steering *steering, struct fv_view *ret_view, flagver_error *err);
 
-/* The last look, which is not older than `age_ms` when the stores can be asked. */
+/* The last look, which is not older than `age_ms` when the stores can be asked. 1: this is a new one. */
 int fv_steering_view(struct fv_steering *steering, int64_t age_ms, struct fv_view *ret_view,
                      flagver_error *err);
 
