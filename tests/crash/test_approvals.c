@@ -3,22 +3,22 @@
  * owners change meanwhile; and four processes of four, each thread with a client of its own, create
  * and approve versions of the same four records. The log is then told again by the pure table: every
  * result, every leaf and every row must be what it says (tests/replay.h). And the same deals one
- * after the other must come to the same log on stores of other kinds.
+ * after the other must come to the same log on stores of other kinds. All of it on SQLite and on
+ * PostgreSQL.
  *
  * FLAGVER_TEST_OPERATIONS says how many acts there are.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
-#include <sqlite3.h>
 #include <stdatomic.h>
 
 #include "../examples/drivers/jsonfile.h"
-#include "crash/place.h"
+#include "cluster.h"
+#include "crash/site.h"
 #include "replay.h"
 
 #define THREADS 16
-#define OPERATIONS 20000
-#define FEWER 150 /* deals for a store that writes all of itself with each commit */
+#define FEWER 150 /* deals for a store that takes its time with each commit */
 #define SEEN 4096 /* heads, and decided versions */
 #define LONG_LOG (64u << 20)
 
@@ -40,13 +40,15 @@ static struct {
 } * board;
 
 static uint32_t acts_of_each;
-static struct place place;
+static struct site site;
 static struct seed seed;
 static int processes;
 
 static uint32_t operations(void)
 {
-    return (uint32_t)scale("FLAGVER_TEST_OPERATIONS", OPERATIONS);
+    static const int usual[] = { 20000, 1600 };
+
+    return (uint32_t)scale("FLAGVER_TEST_OPERATIONS", usual[site.kind]);
 }
 
 static int open_client(const char *uri, flagver_client **ret_client)
@@ -296,7 +298,7 @@ static bool begin_worker(struct worker *worker, uint32_t thread, flagver_client 
                                .client = common,
                                .seed = { seed.state + 1000 * (uint64_t)thread },
                                .fine = true };
-    return common || open_client(place.uri, &worker->client) == 0;
+    return common || open_client(site.uri, &worker->client) == 0;
 }
 
 /* Each thread with a client of its own, or all with one. */
@@ -327,7 +329,7 @@ static int run_process(void *number)
     flagver_client *common = NULL;
     bool fine;
 
-    if (work == do_anything && open_client(place.uri, &common) < 0) {
+    if (work == do_anything && open_client(site.uri, &common) < 0) {
         atomic_store(&board->failed, true);
         return 1;
     }
@@ -344,7 +346,7 @@ static int begin_history(void *unused)
     int r;
 
     (void)unused;
-    if (open_client(place.uri, &client) < 0)
+    if (open_client(site.uri, &client) < 0)
         return 1;
     r = make_beginning(client, &board->history, &problem);
     flagver_close(client);
@@ -388,7 +390,7 @@ static int watch_race(void *unused)
     int r;
 
     (void)unused;
-    if (open_client(place.uri, &client) < 0)
+    if (open_client(site.uri, &client) < 0)
         return 1;
     while (watch.fine && atomic_load(&board->working) > 0 && !atomic_load(&board->failed)) {
         watch.subject[0] = 0;
@@ -396,7 +398,7 @@ static int watch_race(void *unused)
         if (r < 0)
             watch.fine = complain("watching: %s", problem.message);
         atomic_fetch_add(&board->looks, 1);
-        see_log(place_file(&place, "store-wal", log));
+        see_log(place_file(&site.place, "store-wal", log)); /* there is none on PostgreSQL */
         pause_us(500);
     }
     flagver_close(client);
@@ -438,74 +440,82 @@ static bool sights_hold(struct replay *replay, flagver_client *client)
     return true;
 }
 
-/* Series and editors, which no call gives, from the tables. */
-static bool series_hold(struct replay *replay, sqlite3_stmt *statement)
-{
-    const struct told_series *series;
-    const char *phase, *subject;
-    uint8_t topic;
+/* ---- series and editors, which no call gives, from the tables ---- */
 
-    while (sqlite3_step(statement) == SQLITE_ROW) {
-        phase = (const char *)sqlite3_column_text(statement, 0);
-        subject = (const char *)sqlite3_column_text(statement, 1);
-        topic = topic_of(phase, subject);
-        if (topic == TOPICS)
-            return find(replay, "%s/%s is there", phase, subject);
-        series = &replay->series[topic];
-        if (sqlite3_column_int64(statement, 2) != series->count ||
-            sqlite3_column_int64(statement, 3) != series->current_no ||
-            sqlite3_column_int64(statement, 4) != series->changed_at)
-            return find(replay, "the series %s/%s is not as told", phase, subject);
-    }
+static const char *const series_queries[] = {
+    "SELECT phase, subject, last_no, current_no, changed_at FROM flagver_series",
+    "SELECT phase, subject, last_no, current_no, changed_at FROM flagver.series"
+};
+
+static long long number_in(const char *value)
+{
+    return value ? atoll(value) : 0;
+}
+
+static bool is_series_as_told(void *data, char **values)
+{
+    struct replay *replay = data;
+    uint8_t topic = topic_of(values[0], values[1]);
+    const struct told_series *series;
+
+    if (topic == TOPICS)
+        return find(replay, "%s/%s is there", values[0], values[1]);
+    series = &replay->series[topic];
+    return (number_in(values[2]) == series->count && number_in(values[3]) == series->current_no &&
+            number_in(values[4]) == series->changed_at) ||
+           find(replay, "the series %s/%s is not as told", values[0], values[1]);
+}
+
+static const char *const editors_queries[] = {
+    "SELECT s.phase, s.subject, c.no, c.actor FROM "
+    "flagver_contributor c JOIN flagver_series s ON s.id = c.series",
+    "SELECT s.phase, s.subject, c.no, c.actor FROM "
+    "flagver.contributor c JOIN flagver.series s ON s.id = c.series"
+};
+
+struct editors {
+    struct replay *replay;
+    uint32_t left; /* of those who were told of */
+};
+
+static bool is_editor_as_told(void *data, char **values)
+{
+    struct editors *editors = data;
+    const struct told_series *series;
+    uint32_t no = (uint32_t)number_in(values[2]);
+    uint8_t topic = topic_of(values[0], values[1]), member = member_named(values[3]);
+
+    series = topic < TOPICS ? &editors->replay->series[topic] : NULL;
+    if (!series || !no || no > series->count ||
+        !((unsigned)series->versions[no - 1].editors >> member & 1u))
+        return find(editors->replay, "%s has edited version %u of %s/%s", values[3], no, values[0],
+                    values[1]);
+    editors->left--;
     return true;
 }
 
-static bool editors_hold(struct replay *replay, sqlite3_stmt *statement)
+static uint32_t count_editors(const struct replay *replay)
 {
-    const struct told_series *series;
-    uint32_t no, told = 0, i;
-    uint8_t topic, member;
+    uint32_t count = 0, no, i;
+    size_t topic;
 
     for (topic = 0; topic < TOPICS; topic++)
         for (no = 0; no < replay->series[topic].count; no++)
             for (i = 0; i < MEMBERS; i++)
-                told += (unsigned)replay->series[topic].versions[no].editors >> i & 1u;
-    while (sqlite3_step(statement) == SQLITE_ROW) {
-        topic = topic_of((const char *)sqlite3_column_text(statement, 0),
-                         (const char *)sqlite3_column_text(statement, 1));
-        no = (uint32_t)sqlite3_column_int64(statement, 2);
-        member = member_named((const char *)sqlite3_column_text(statement, 3));
-        series = topic < TOPICS ? &replay->series[topic] : NULL;
-        if (!series || !no || no > series->count ||
-            !((unsigned)series->versions[no - 1].editors >> member & 1u))
-            return find(replay, "somebody has edited version %u of %s/%s", no, topics[topic].phase,
-                        topics[topic].subject);
-        told--;
-    }
-    return told == 0 || find(replay, "%u who have edited something are not there", told);
+                count += (unsigned)replay->series[topic].versions[no].editors >> i & 1u;
+    return count;
 }
 
-static bool rows_hold(struct replay *replay, const char *sql,
-                      bool (*hold)(struct replay *replay, sqlite3_stmt *statement))
+static bool tables_hold(struct replay *replay)
 {
-    sqlite3_stmt *statement = NULL;
-    sqlite3 *db = NULL;
-    bool fine = false;
+    struct editors editors = { replay, count_editors(replay) };
 
-    if (sqlite3_open_v2(place.path, &db, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK &&
-        sqlite3_prepare_v2(db, sql, -1, &statement, NULL) == SQLITE_OK)
-        fine = hold(replay, statement);
-    else
-        find(replay, "%s: %s", sql, sqlite3_errmsg(db));
-    sqlite3_finalize(statement);
-    sqlite3_close(db);
-    return fine;
+    if (!site_read(&site, series_queries, is_series_as_told, replay) ||
+        !site_read(&site, editors_queries, is_editor_as_told, &editors))
+        return false;
+    return editors.left == 0 ||
+           find(replay, "%u who have edited something are not there", editors.left);
 }
-
-#define SERIES "SELECT phase, subject, last_no, current_no, changed_at FROM flagver_series"
-#define EDITORS                                      \
-    "SELECT s.phase, s.subject, c.no, c.actor FROM " \
-    "flagver_contributor c JOIN flagver_series s ON s.id = c.series"
 
 static bool store_holds(struct replay *replay, flagver_client *client)
 {
@@ -514,8 +524,7 @@ static bool store_holds(struct replay *replay, flagver_client *client)
     replay->heads = board->heads;
     replay->head_count = heads < SEEN ? heads : SEEN;
     qsort(replay->heads, replay->head_count, sizeof *replay->heads, compare_heads);
-    return replay_store(replay, client) && sights_hold(replay, client) &&
-           rows_hold(replay, SERIES, series_hold) && rows_hold(replay, EDITORS, editors_hold);
+    return replay_store(replay, client) && sights_hold(replay, client) && tables_hold(replay);
 }
 
 /* ---- the same on other stores, one deal after the other ---- */
@@ -544,25 +553,33 @@ static void assert_same_everywhere(struct replay *replay)
 {
     size_t all = replay->deal_count, fewer = all < FEWER ? all : FEWER;
     struct head told = { .size = replay->size }, head, first;
+    struct site other;
     char path[128], uri[160];
 
     replay_root(replay, told.root);
     assert_same_elsewhere(replay, "memory:", all, &head);
     assert_same_head(&head, &told);
-    snprintf(uri, sizeof uri, "sqlite:%s", place_file(&place, "again", path));
+    snprintf(uri, sizeof uri, "sqlite:%s", place_file(&site.place, "again", path));
     assert_same_elsewhere(replay, uri, all, &head);
     assert_same_head(&head, &told);
 
     assert_same_elsewhere(replay, "memory:", fewer, &first);
-    snprintf(uri, sizeof uri, "jsonfile:%s", place_file(&place, "json", path));
+    snprintf(uri, sizeof uri, "jsonfile:%s", place_file(&site.place, "json", path));
     assert_same_elsewhere(replay, uri, fewer, &head);
     assert_same_head(&head, &first);
+    if (site.kind == ON_POSTGRES || !site_is_possible(ON_POSTGRES))
+        return;
+    other = site_new(ON_POSTGRES);
+    assert_same_elsewhere(replay, other.uri, fewer, &head);
+    assert_same_head(&head, &first);
+    site_remove(&other);
 }
 
 /* ---- the tests ---- */
 
-static void begin_test(int count, bool (*worker)(struct worker *worker, uint32_t *made))
+static void begin_test(int kind, int count, bool (*worker)(struct worker *worker, uint32_t *made))
 {
+    site = site_new(kind);
     processes = count;
     work = worker;
     acts_of_each = operations() / THREADS;
@@ -570,7 +587,6 @@ static void begin_test(int count, bool (*worker)(struct worker *worker, uint32_t
     /* A deal of one act is the shortest, and one for each policy comes before. */
     history_init(&board->history, THREADS, acts_of_each + (uint32_t)TOPICS, shared);
     board->working = processes;
-    place = place_new();
     ck_assert_int_eq(in_process(begin_history, NULL), 0);
 }
 
@@ -609,7 +625,7 @@ static void check_store(struct replay *replay)
     flagver_client *client = NULL;
     bool fine;
 
-    ck_assert_int_eq(open_client(place.uri, &client), 0);
+    ck_assert_int_eq(open_client(site.uri, &client), 0);
     replay_init(replay, &board->history);
     fine = store_holds(replay, client);
     flagver_close(client);
@@ -621,9 +637,9 @@ static void report(const struct replay *replay, double took)
     char words[1000];
 
     sum_up(replay, words);
-    measured("%u acts in %zu deals of %d processes in %.1f s, %u run again, %llu leaves",
-             operations(), replay->deal_count, processes, took / 1e3, runs_again(replay),
-             (unsigned long long)replay->size);
+    measured("%s: %u acts in %zu deals of %d processes in %.1f s, %u run again, %llu leaves",
+             site_names[site.kind], operations(), replay->deal_count, processes, took / 1e3,
+             runs_again(replay), (unsigned long long)replay->size);
     measured("%s", words);
 }
 
@@ -633,7 +649,7 @@ START_TEST(what_many_do_is_what_one_would_have_done)
     double took;
 
     seed = seed_new(0);
-    begin_test(2, do_anything);
+    begin_test(_i, 2, do_anything);
     took = run_processes(false);
     check_store(&replay);
     report(&replay, took);
@@ -642,7 +658,7 @@ START_TEST(what_many_do_is_what_one_would_have_done)
              board->repeated, board->misused, board->head_count, board->sight_count);
     assert_same_everywhere(&replay);
     replay_free(&replay);
-    place_remove(&place);
+    site_remove(&site);
 }
 END_TEST
 
@@ -653,19 +669,20 @@ START_TEST(one_wins_and_the_others_are_told)
     uint32_t i;
 
     seed = seed_new(1);
-    begin_test(4, race);
+    begin_test(_i, 4, race);
     took = run_processes(true);
     check_store(&replay);
     report(&replay, took);
-    measured("the states were looked at %u times; the write-ahead log had up to %.1f MiB",
-             board->looks, (double)board->longest / (1 << 20));
+    measured("the states were looked at %u times", board->looks);
+    if (site.kind == ON_SQLITE)
+        measured("the write-ahead log had up to %.1f MiB", (double)board->longest / (1 << 20));
     ck_assert_uint_lt(board->longest, LONG_LOG);
     for (i = FIRST_RACE; i < FIRST_RACE + RACES; i++)
         ck_assert_uint_gt(replay.series[i].current_no, 0);
     ck_assert_uint_gt(replay.codes[-FLAGVER_ESTALE], 0);
     ck_assert_uint_gt(replay.codes[-FLAGVER_ECONFLICT], 0);
     replay_free(&replay);
-    place_remove(&place);
+    site_remove(&site);
 }
 END_TEST
 
@@ -676,8 +693,8 @@ static Suite *approvals_suite(void)
 
     tcase_set_timeout(tests, 600);
     tcase_set_timeout(races, 600);
-    tcase_add_test(tests, what_many_do_is_what_one_would_have_done);
-    tcase_add_test(races, one_wins_and_the_others_are_told);
+    tcase_add_loop_test(tests, what_many_do_is_what_one_would_have_done, 0, sites_to_test());
+    tcase_add_loop_test(races, one_wins_and_the_others_are_told, 0, sites_to_test());
     suite_add_tcase(suite, tests);
     suite_add_tcase(suite, races);
     return suite;

@@ -1,20 +1,18 @@
 /*
  * Processes are killed with SIGKILL inside each action on records under approval. What was
  * acknowledged is there; a transaction that was cut off is there as a whole or not at all, and the
- * log is what the rules make of those that are there (tests/replay.h).
+ * log is what the rules make of those that are there (tests/replay.h). On SQLite and on PostgreSQL.
  *
- * FLAGVER_KILLS says how many processes are killed.
+ * FLAGVER_KILLS says how many processes are killed, of each.
  */
 #define _GNU_SOURCE
-#include <sqlite3.h>
 #include <stdatomic.h>
 
-#include "crash/holds.h"
+#include "cluster.h"
+#include "crash/site.h"
 #include "replay.h"
 
-#define KILLS 115
 #define DEALS 20000      /* in one store, at most */
-#define STORE_KILLS 46   /* then a fresh store is begun: each script was there twice */
 #define WAITING_MS 10000 /* for a worker to come to where it is to be killed */
 #define STEPS 5
 
@@ -84,6 +82,7 @@ static const struct script scripts[] = {
              ONE(DO_WITHDRAW)) } },
 };
 #define SCRIPTS (sizeof scripts / sizeof *scripts)
+#define STORE_KILLS (2 * (int)SCRIPTS) /* then a fresh store is begun */
 #define IS_BETWEEN (-1)
 
 static struct {
@@ -92,7 +91,7 @@ static struct {
     atomic_uint took; /* ns, the last time; 0: it was not there yet */
 } * board;
 
-static struct place place;
+static struct site site;
 static struct seed dice;
 static int cut_off[SCRIPTS], took_place[SCRIPTS];
 
@@ -186,7 +185,7 @@ static int open_client(flagver_client **ret_client)
                                       .clock = tell_deal_time,
                                       .clock_data = &board->history.ticks };
     flagver_error problem;
-    int r = flagver_open(place.uri, &options, ret_client, &problem);
+    int r = flagver_open(site.uri, &options, ret_client, &problem);
 
     return r < 0 && !complain("opening: %s", problem.message);
 }
@@ -206,25 +205,6 @@ static int work(void *number)
 
 /* ---- whoever comes after ---- */
 
-static int note_line(void *data, int count, char **values, char **names)
-{
-    (void)count;
-    (void)names;
-    *(bool *)data = values[0] && strcmp(values[0], "ok") == 0;
-    return 0;
-}
-
-static bool file_holds(void)
-{
-    sqlite3 *db = NULL;
-    bool fine = false;
-
-    if (sqlite3_open(place.path, &db) == SQLITE_OK)
-        sqlite3_exec(db, "PRAGMA integrity_check", note_line, &fine, NULL);
-    sqlite3_close(db);
-    return fine || complain("integrity_check does not say ok");
-}
-
 /* 1: it is, and the last deal is there; 0: it is without; 2: it is not. */
 static int check_store(void *thoroughly)
 {
@@ -242,7 +222,7 @@ static int check_store(void *thoroughly)
         complain("%s", replay.found);
     replay_free(&replay);
     flagver_close(client);
-    if (*(bool *)thoroughly && !(schema_holds(place.uri) && file_holds()))
+    if (*(bool *)thoroughly && !site_is_whole(&site))
         status = 2;
     return status;
 }
@@ -286,12 +266,12 @@ static int begin_history(void *unused)
 
 /* ---- killing ---- */
 
-static void begin_store(void)
+static void begin_store(int kind)
 {
     board = shared(sizeof *board);
     history_init(&board->history, 1, DEALS, shared);
     board->at = IS_BETWEEN;
-    place = place_new();
+    site = site_new(kind);
     ck_assert_int_eq(in_process(begin_history, NULL), 0);
 }
 
@@ -300,16 +280,18 @@ static void end_store(void)
     munmap(board->history.diaries[0].acts, (size_t)DEALS * (ASKED + 1) * sizeof(struct act));
     munmap(board->history.diaries[0].deals, (size_t)DEALS * sizeof(struct deal));
     munmap(board, sizeof *board);
-    place_remove(&place);
+    site_remove(&site);
 }
 
 static bool comes_to(int number)
 {
     double begun = now_ms();
 
-    while (atomic_load(&board->at) != number || !atomic_load(&board->took))
+    while (atomic_load(&board->at) != number || !atomic_load(&board->took)) {
         if (now_ms() - begun > WAITING_MS)
             return false;
+        pause_us(20);
+    }
     return true;
 }
 
@@ -337,8 +319,10 @@ static void check_after(int number, bool thoroughly)
 {
     const struct diary *diary = &board->history.diaries[0];
     bool was_cut_off = !diary->deals[diary->count - 1].ended;
-    int status = in_process(check_store, &thoroughly);
+    int status;
 
+    site_await_quiet(&site);
+    status = in_process(check_store, &thoroughly);
     ck_assert_msg(status <= 1, "after a kill inside %s the store does not hold",
                   scripts[number].name);
     if (was_cut_off) {
@@ -356,20 +340,22 @@ static void report(int count)
         all += cut_off[i];
         there += took_place[i];
     }
-    measured("%d kills, %d of them inside a transaction; %d of these have taken place all the same",
-             count, all, there);
+    measured(
+        "%s: %d kills, %d of them inside a transaction; %d of these have taken place all the same",
+        site_names[site.kind], count, all, there);
     for (i = 0; i < SCRIPTS; i++)
         measured("  %s: %d cut off, %d there", scripts[i].name, cut_off[i], took_place[i]);
 }
 
 START_TEST(an_action_is_done_or_not)
 {
-    int count = scale("FLAGVER_KILLS", KILLS), i, number;
+    static const int usual[] = { 115, 23 };
+    int count = scale("FLAGVER_KILLS", usual[_i]), i, number;
 
     dice = seed_new(0);
     for (i = 0; i < count; i++) {
         if (i % STORE_KILLS == 0)
-            begin_store();
+            begin_store(_i);
         number = i % (int)SCRIPTS;
         seed_next(&dice);
         kill_worker(number);
@@ -387,7 +373,7 @@ static Suite *kill_suite(void)
     TCase *tests = tcase_create("inside each action");
 
     tcase_set_timeout(tests, 300);
-    tcase_add_test(tests, an_action_is_done_or_not);
+    tcase_add_loop_test(tests, an_action_is_done_or_not, 0, sites_to_test());
     suite_add_tcase(suite, tests);
     return suite;
 }
