@@ -114,8 +114,7 @@ static const struct fv_pg_statement log_size = {
     "SELECT pg_catalog.set_config('lock_timeout', $2::pg_catalog.text, true), flagver.log_size($1)"
 };
 
-static int ask_once(struct fv_pg *conn, flagver_bytes tenant, uint64_t *ret_size,
-                    flagver_error *err)
+int fv_pg_log_size(struct fv_pg *conn, flagver_bytes tenant, uint64_t *ret_size, flagver_error *err)
 {
     struct fv_pg_parameters parameters = { .count = 0 };
     PGresult *result;
@@ -132,24 +131,45 @@ static int ask_once(struct fv_pg *conn, flagver_bytes tenant, uint64_t *ret_size
 }
 
 /* One that died while it was idle is no reason to say that the server does not answer. */
-static int ask(flagver_store *store, flagver_bytes tenant, uint64_t *ret_size, flagver_error *err)
+static int ask_in(flagver_store *store, int mode, flagver_bytes tenant, uint64_t *ret_size,
+                  flagver_error *err)
 {
     struct fv_pg *conn;
     bool fresh;
-    int r = fv_pg_pool_take(store, FLAGVER_MODE_READ, &conn, &fresh, err);
+    int r = fv_pg_pool_take(store, mode, &conn, &fresh, err);
 
     if (r < 0)
         return r;
-    r = ask_once(conn, tenant, ret_size, err);
+    r = fv_pg_log_size(conn, tenant, ret_size, err);
     if (r < 0 && conn->broken && !fresh) {
         r = fv_pg_pool_renew(&conn, err);
         if (r < 0)
             return r;
-        r = ask_once(conn, tenant, ret_size, err);
+        r = fv_pg_log_size(conn, tenant, ret_size, err);
     }
     if (r == 0)
         fv_pg_notify_rest(conn);
     fv_pg_pool_put(conn);
+    return r;
+}
+
+/*
+ * The server that writes says what there is. While it is away a standby does, if that has all that
+ * was ever said: nothing that was seen is taken back.
+ */
+static int ask(flagver_store *store, flagver_bytes tenant, uint64_t *ret_size, flagver_error *err)
+{
+    uint64_t size;
+    int r = ask_in(store, FV_PG_MODE_NEWEST, tenant, &size, err);
+
+    if (r == FLAGVER_EUNAVAILABLE && store->target.standby_reads &&
+        ask_in(store, FLAGVER_MODE_READ, tenant, &size, NULL) == 0 &&
+        size >= fv_pg_seen(store, tenant))
+        r = 0;
+    if (r == 0 && store->target.standby_reads)
+        r = fv_pg_note_seen(store, tenant, size, err);
+    if (r == 0)
+        *ret_size = size;
     return r;
 }
 
@@ -183,8 +203,8 @@ static void add_all(struct fv_text *text, flagver_store *store)
     pthread_mutex_lock(&store->lock);
     facts = store->facts;
     writing = store->seats[0].taken;
-    reading = store->seats[1].taken;
-    idle = store->seats[0].idle_count + store->seats[1].idle_count;
+    reading = store->seats[1].taken + store->seats[2].taken;
+    idle = store->seats[0].idle_count + store->seats[1].idle_count + store->seats[2].idle_count;
     pthread_mutex_unlock(&store->lock);
 
     fv_text_format(text, "{\"driver\":\"%s\"", fv_postgres_driver.name);

@@ -42,6 +42,7 @@
 
 #include "driver/postgres.h"
 #include "driver/sql.h"
+#include "util/map.h"
 #include "util/text.h"
 
 #define FV_PG_WORDS 700 /* room for words of the server's that are quoted in ours */
@@ -269,6 +270,9 @@ struct fv_pg_seat {
     int taken, idle_count;
 };
 
+/* As FLAGVER_MODE_READ, of the server that writes, also where reads are to come from a standby. */
+#define FV_PG_MODE_NEWEST 3
+
 /* What was seen when a connection was made last: for health, which asks nobody. */
 struct fv_pg_facts {
     int server_version; /* 150004 is 15.4; 0: none was made yet */
@@ -285,11 +289,14 @@ struct flagver_store {
 
     pthread_mutex_t lock; /* over what follows */
     pthread_cond_t returned;
-    struct fv_pg_seat seats[2]; /* for writing and for reading */
+    struct fv_pg_seat seats[3]; /* for writing, for reading, for reading what is newest */
     struct fv_pg_facts facts;
     struct fv_pg_note *notes; /* by tenant: when others were told last */
     flagver_id id;            /* of the schema's meta, once a transaction has seen it */
     bool has_id;
+    struct fv_map tenants; /* whose logs were looked at, where standbys are read from */
+    uint64_t *seen;        /* by their numbers: the longest that each was then */
+    size_t seen_capacity;
 
     pthread_mutex_t hearing; /* over what follows; before `lock` */
     struct fv_pg *listener;
@@ -311,6 +318,13 @@ void fv_pg_pool_close(flagver_store *store);
 int fv_pg_pool_take(flagver_store *store, int mode, struct fv_pg **ret_conn, bool *ret_fresh,
                     flagver_error *err);
 int fv_pg_pool_renew(struct fv_pg **conn, flagver_error *err);
+
+/*
+ * How long this process has seen a tenant's log, from the moment on that somebody notes it. Only
+ * for stores that read from standbys.
+ */
+int fv_pg_note_seen(flagver_store *store, flagver_bytes tenant, uint64_t size, flagver_error *err);
+uint64_t fv_pg_seen(flagver_store *store, flagver_bytes tenant);
 
 /* Outside of a transaction; a broken one, or one that is still in a transaction, is closed. */
 void fv_pg_pool_put(struct fv_pg *conn);
@@ -414,6 +428,10 @@ void fv_pg_take_back(struct fv_pg *conn);
 /* With `conn` not set yet, and without putting it back. */
 flagver_driver_txn *fv_pg_txn_new(flagver_store *store, flagver_bytes tenant, int mode);
 void fv_pg_txn_free(flagver_driver_txn *txn);
+
+/* How long the tenant's log is, for this connection. */
+int fv_pg_log_size(struct fv_pg *conn, flagver_bytes tenant, uint64_t *ret_size,
+                   flagver_error *err);
 
 /* May the connection's role work for this tenant? Else FLAGVER_EDENIED. */
 int fv_pg_check_role(const struct fv_pg *conn, flagver_bytes tenant, flagver_error *err);

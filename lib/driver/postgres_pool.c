@@ -6,12 +6,15 @@
 
 #include "driver/postgres_internal.h"
 #include "util/fail.h"
+#include "util/memory.h"
 
 /* ---- seats ---- */
 
 static struct fv_pg_seat *seat_of(flagver_store *store, int mode)
 {
-    return &store->seats[mode == FLAGVER_MODE_READ];
+    if (mode == FV_PG_MODE_NEWEST && store->target.standby_reads)
+        return &store->seats[2];
+    return &store->seats[mode != FLAGVER_MODE_WRITE];
 }
 
 static bool reads_standby(const flagver_store *store, int mode)
@@ -167,6 +170,38 @@ void fv_pg_pool_put(struct fv_pg *conn)
     leave_seat(store, mode, good ? conn : NULL);
 }
 
+/* ---- what was seen ---- */
+
+int fv_pg_note_seen(flagver_store *store, flagver_bytes tenant, uint64_t size, flagver_error *err)
+{
+    uint32_t number;
+    size_t count;
+
+    pthread_mutex_lock(&store->lock);
+    count = store->tenants.count;
+    number = fv_grow(store->memory, (void **)&store->seen, &store->seen_capacity, count,
+                     sizeof *store->seen)
+                 ? fv_map_add(&store->tenants, tenant.data, tenant.length)
+                 : FV_MAP_NONE;
+    if (number != FV_MAP_NONE && (number == count || store->seen[number] < size))
+        store->seen[number] = size;
+    pthread_mutex_unlock(&store->lock);
+    return number == FV_MAP_NONE ? fv_fail_memory(err) : 0;
+}
+
+uint64_t fv_pg_seen(flagver_store *store, flagver_bytes tenant)
+{
+    uint64_t size = 0;
+    uint32_t number;
+
+    pthread_mutex_lock(&store->lock);
+    number = fv_map_find(&store->tenants, tenant.data, tenant.length);
+    if (number != FV_MAP_NONE)
+        size = store->seen[number];
+    pthread_mutex_unlock(&store->lock);
+    return size;
+}
+
 /* ---- the whole pool ---- */
 
 int fv_pg_pool_init(flagver_store *store, flagver_error *err)
@@ -180,14 +215,19 @@ int fv_pg_pool_init(flagver_store *store, flagver_error *err)
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&store->returned, &monotonic);
     pthread_condattr_destroy(&monotonic);
+    fv_map_init(&store->tenants, store->memory);
     store->watch = -1;
     return 0;
 }
 
 void fv_pg_pool_close(flagver_store *store)
 {
-    disconnect_all(store->seats[0].idle);
-    disconnect_all(store->seats[1].idle);
+    size_t i;
+
+    for (i = 0; i < sizeof store->seats / sizeof *store->seats; i++)
+        disconnect_all(store->seats[i].idle);
+    fv_map_clear(&store->tenants);
+    fv_release(store->memory, store->seen);
     pthread_cond_destroy(&store->returned);
     pthread_mutex_destroy(&store->hearing);
     pthread_mutex_destroy(&store->lock);

@@ -186,12 +186,12 @@ static int open_transaction(flagver_driver_txn *txn, flagver_error *err)
 }
 
 /* A connection that died while it was idle is replaced, once. */
-static int start(flagver_driver_txn *txn, flagver_error *err)
+static int open_in(flagver_driver_txn *txn, int mode, flagver_error *err)
 {
     bool fresh;
     int r;
 
-    r = fv_pg_pool_take(txn->store, txn->mode, &txn->conn, &fresh, err);
+    r = fv_pg_pool_take(txn->store, mode, &txn->conn, &fresh, err);
     if (r < 0)
         return r;
     r = open_transaction(txn, err);
@@ -206,6 +206,45 @@ static void undo(struct fv_pg *conn)
 {
     if (!fv_pg_is_lost(conn) && PQtransactionStatus(conn->pq) != PQTRANS_IDLE)
         fv_pg_execute(conn, "ROLLBACK", NULL);
+}
+
+/* Does a standby not have all yet that this process has been told of? */
+static int is_behind(const flagver_driver_txn *txn, bool *ret_behind, flagver_error *err)
+{
+    uint64_t seen, size;
+    int r;
+
+    *ret_behind = false;
+    seen = txn->conn->standby ? fv_pg_seen(txn->store, txn->tenant) : 0;
+    if (seen == 0)
+        return 0;
+    r = fv_pg_log_size(txn->conn, txn->tenant, &size, err);
+    *ret_behind = r == 0 && size < seen;
+    return r;
+}
+
+/* Reads go to a standby where that is asked for, but never back behind what was seen. */
+static int start(flagver_driver_txn *txn, flagver_error *err)
+{
+    bool behind = false;
+    int r = open_in(txn, txn->mode, err);
+
+    if (r == 0)
+        r = is_behind(txn, &behind, err);
+    if (r < 0 || !behind)
+        return r;
+    undo(txn->conn);
+    fv_pg_pool_put(txn->conn);
+    txn->conn = NULL;
+    r = open_in(txn, FV_PG_MODE_NEWEST, err);
+    if (r == 0)
+        r = is_behind(txn, &behind, err);
+    return r == 0 && behind
+               ? fv_fail(err, FLAGVER_EUNAVAILABLE,
+                         "%.500s: only a standby answers, which does not have yet what "
+                         "was seen already",
+                         txn->store->target.shown)
+               : r;
 }
 
 static void end_own(flagver_driver_txn *txn)
