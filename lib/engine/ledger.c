@@ -417,6 +417,7 @@ static enum fv_admission admit(struct fv_ledger *ledger, enum fv_side authority,
     if (admission == FV_ADMIT_GO) {
         admitted->fence = ledger->fence;
         admitted->generation = ledger->generation;
+        admitted->began = now;
         ledger->running++;
     }
     return admission;

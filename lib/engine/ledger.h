@@ -60,7 +60,7 @@ struct fv_ledger {
 struct fv_admitted {
     struct fv_fence fence; /* it goes by this one */
     uint64_t generation;
-    int64_t until; /* µs; its calls must have ended by then */
+    int64_t began, until; /* µs; its calls must have ended by then */
     bool entered;  /* it is in the ledger */
     flagver_id id;
 };

@@ -1,18 +1,5 @@
-#define _POSIX_C_SOURCE 200809L /* clock_gettime() */
-
-#include <time.h>
-
 #include "engine/route_write.h"
 #include "util/fail.h"
-
-static int64_t monotonic_of(int64_t until_us)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return fv_monotonic_ns() +
-           (until_us - ((int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000)) * 1000;
-}
 
 struct enlisted_call {
     struct fv_writing *writing;
@@ -79,7 +66,7 @@ int fv_write_detached(struct fv_writing *writing, enum fv_side authority,
         return r;
     writing->decision.version = (int64_t)admitted.fence.version;
     fv_write_plan(writing, admitted.fence.stage);
-    writing->deadline = monotonic_of(admitted.until);
+    writing->deadline = fv_monotonic_ns() + (admitted.until - admitted.began) * 1000;
     r = write_admitted(writing, authority, &ok, err);
     fv_ledger_dismiss(&route->ledger, authority, writing->asked->key, &admitted, ok);
     return r;

@@ -60,7 +60,7 @@ struct fv_steering {
 
     pthread_mutex_t lock; /* over what follows */
     struct fv_view view;  /* as of the last look */
-    int64_t looked_ms;    /* fv_monotonic_ms */
+    int64_t looked_ms;    /* CLOCK_MONOTONIC_COARSE */
 };
 
 /*
