@@ -12,6 +12,7 @@
 #include <sqlite3.h>
 
 #include "crash/race.h"
+#include "crash/serial.h"
 
 #define KILLS 200
 #define FLAGS 6
@@ -34,10 +35,6 @@ static const flagver_actor actor = { .size = sizeof actor, .id = "killed" };
 
 /* ---- transactions, the same for the same serial number ---- */
 
-struct operation {
-    uint32_t flag, no;
-};
-
 enum kind { READY, INTENDED, ACKNOWLEDGED };
 
 struct message {
@@ -46,15 +43,9 @@ struct message {
     struct operation operations[OPERATIONS];
 };
 
-/* Those with even numbers have an idempotency key: they are run again when they were cut off. */
-static bool is_keyed(uint32_t serial)
+static const char *name_of(uint32_t subject, char name[16])
 {
-    return serial % 2 == 0;
-}
-
-static const char *flag_name(uint32_t flag, char name[16])
-{
-    snprintf(name, 16, "flag-%u", flag);
+    snprintf(name, 16, "flag-%u", subject);
     return name;
 }
 
@@ -62,26 +53,12 @@ static int operate(flagver_txn *txn, struct seed *seed, const char *note,
                    struct operation *operation, flagver_error *err)
 {
     const flagver_write_options options = { .size = sizeof options, .note = note };
-    uint32_t kind = seed_below(seed, 5), value = seed_below(seed, 101), *no = &operation->no;
-    char name[16], text[128];
-    const char *users[] = { text };
+    uint32_t kind = seed_below(seed, 5), value = seed_below(seed, 101);
+    char name[16];
 
-    operation->flag = seed_below(seed, FLAGS);
-    flag_name(operation->flag, name);
-    switch (kind) {
-    case 0:
-        snprintf(text, sizeof text, "{\"type\":\"boolean\",\"percentage\":%u}", value);
-        return flagver_flag_put(txn, name, text, strlen(text), &options, no, err);
-    case 1:
-        snprintf(text, sizeof text, "user%u", value);
-        return flagver_flag_beta_add(txn, name, users, 1, &options, no, err);
-    case 2:
-        return flagver_flag_enable(txn, name, &options, no, err);
-    case 3:
-        return flagver_flag_disable(txn, name, &options, no, err);
-    default:
-        return flagver_flag_ramp(txn, name, value, &options, no, err);
-    }
+    operation->subject = seed_below(seed, FLAGS);
+    name_of(operation->subject, name);
+    return change_flag(txn, name, kind, value, &options, &operation->no, err);
 }
 
 struct run {
@@ -190,18 +167,6 @@ static void enter(const struct message *message)
     ledger.again = message->kind == INTENDED && is_keyed(message->serial) ? message->serial : 0;
 }
 
-static bool is_among(const struct known *known, const char *name, uint32_t no)
-{
-    uint32_t i;
-    char other[16];
-
-    for (i = 0; i < known->count; i++)
-        if (known->operations[i].no == no &&
-            strcmp(flag_name(known->operations[i].flag, other), name) == 0)
-            return true;
-    return false;
-}
-
 /* Version by version: whose is it? The first ones of all flags are nobody's. */
 static bool find_owners(const struct held *held)
 {
@@ -218,7 +183,7 @@ static bool find_owners(const struct held *held)
             if (!serial || serial > ledger.count)
                 return complain("version %u of %s was never announced", no, series->subject);
             known = &ledger.transactions[serial - 1];
-            if (!is_among(known, series->subject, no))
+            if (!is_among(known->operations, known->count, series->subject, no))
                 return complain("version %u of %s is of transaction %lu, which does not know it",
                                 no, series->subject, serial);
             known->found++;
@@ -291,7 +256,7 @@ static int put_all(void *unused, flagver_txn *txn, flagver_error *err)
 
     (void)unused;
     for (flag = 0; r == 0 && flag < FLAGS; flag++)
-        r = flagver_flag_put(txn, flag_name(flag, name), json, sizeof json - 1, NULL, NULL, err);
+        r = flagver_flag_put(txn, name_of(flag, name), json, sizeof json - 1, NULL, NULL, err);
     return r;
 }
 

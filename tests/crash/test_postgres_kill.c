@@ -11,7 +11,7 @@
 #include <stdatomic.h>
 
 #include "cluster.h"
-#include "crash/holds.h"
+#include "crash/serial.h"
 #include "seed.h"
 
 #define KILLS 100
@@ -37,10 +37,6 @@ static const flagver_actor actor = { .size = sizeof actor, .id = "killed" };
 /* From INTENDED on it may be there, REFUSED it must not be. */
 enum state { READY, INTENDED, REFUSED, ACKNOWLEDGED };
 
-struct operation {
-    uint32_t subject, no;
-};
-
 struct known {
     atomic_int state;
     uint32_t count;
@@ -57,12 +53,6 @@ static struct {
 } * board;
 
 static int committed, cut_off; /* in all stores */
-
-/* Those with even numbers have an idempotency key: they are run again when they were cut off. */
-static bool is_keyed(uint32_t serial)
-{
-    return serial % 2 == 0;
-}
 
 static const char *name_of(uint32_t subject, char name[16])
 {
@@ -93,27 +83,13 @@ static int operate(flagver_txn *txn, struct seed *seed, const char *note,
 {
     const flagver_write_options options = { .size = sizeof options, .note = note };
     uint32_t kind = seed_below(seed, 5), value = seed_below(seed, 101), *no = &operation->no;
-    char name[16], text[128];
-    const char *users[] = { text };
+    char name[16];
 
     operation->subject = seed_below(seed, FLAGS + REPORTS);
     name_of(operation->subject, name);
     if (operation->subject >= FLAGS)
         return record(txn, name, value, &options, no, err);
-    switch (kind) {
-    case 0:
-        snprintf(text, sizeof text, "{\"type\":\"boolean\",\"percentage\":%u}", value);
-        return flagver_flag_put(txn, name, text, strlen(text), &options, no, err);
-    case 1:
-        snprintf(text, sizeof text, "user%u", value);
-        return flagver_flag_beta_add(txn, name, users, 1, &options, no, err);
-    case 2:
-        return flagver_flag_enable(txn, name, &options, no, err);
-    case 3:
-        return flagver_flag_disable(txn, name, &options, no, err);
-    default:
-        return flagver_flag_ramp(txn, name, value, &options, no, err);
-    }
+    return change_flag(txn, name, kind, value, &options, no, err);
 }
 
 static int make_changes(void *data, flagver_txn *txn, flagver_error *err)
@@ -253,25 +229,15 @@ static void stop_all(void)
 
 /* ---- is everything as it was said? ---- */
 
-static bool is_of(const struct known *known, const char *name, uint32_t no)
-{
-    uint32_t i;
-    char other[16];
-
-    for (i = 0; i < known->count; i++)
-        if (known->operations[i].no == no &&
-            strcmp(name_of(known->operations[i].subject, other), name) == 0)
-            return true;
-    return false;
-}
-
 static bool find_owner(const struct held_series *series, uint32_t no, uint32_t *found)
 {
     unsigned long serial = strtoul(series->versions[no - 1].note, NULL, 10);
+    const struct known *known;
 
     if (!serial || serial > atomic_load(&board->last))
         return complain("version %u of %s was never announced", no, series->subject);
-    if (!is_of(&board->transactions[serial], series->subject, no))
+    known = &board->transactions[serial];
+    if (!is_among(known->operations, known->count, series->subject, no))
         return complain("version %u of %s is of transaction %lu, which does not know it", no,
                         series->subject, serial);
     found[serial]++;
