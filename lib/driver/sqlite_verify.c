@@ -274,9 +274,17 @@ static int check_objects(struct check *check, flagver_error *err)
 
 static int visit_damage(struct check *check, sqlite3_stmt *row, flagver_error *err)
 {
+    const char *words;
+    size_t length;
+
     if (strcmp(column(row, 0), "ok") == 0)
         return 0;
-    fv_text_format(&check->saying.line, "damaged: %s", column(row, 0));
+    fv_text_add(&check->saying.line, "damaged:");
+    /* SQLite says where it is in a line of its own. */
+    for (words = column(row, 0); *words; words += length + (words[length] != '\0')) {
+        length = strcspn(words, "\n");
+        fv_text_format(&check->saying.line, " %.*s", (int)length, words);
+    }
     return fv_say_found(&check->saying, err);
 }
 
