@@ -52,32 +52,7 @@ static void assert_forced(const char *statements)
 
 /* ---- verification ---- */
 
-static char found_lines[262144];
-static size_t found_count, checked_count;
-
-static void note_found(void *data, const char *line)
-{
-    size_t used = strlen(found_lines);
-
-    (void)data;
-    ck_assert_msg(!strchr(line, '\n'), "%s", line);
-    found_count++;
-    snprintf(found_lines + used, sizeof found_lines - used, "%s\n", line);
-}
-
-static void note_checked(void *data, const char *line)
-{
-    (void)data;
-    ck_assert_uint_gt(strlen(line), 0);
-    checked_count++;
-}
-
-static void verify(void)
-{
-    found_lines[0] = 0;
-    found_count = checked_count = 0;
-    assert_ok(driver->schema_verify(store, note_found, note_checked, NULL, &error));
-}
+#include "unit/verifying.h"
 
 static void verify_as(const char *role)
 {
@@ -85,11 +60,6 @@ static void verify_as(const char *role)
     store = open_as(database, role);
     verify();
 }
-
-#define assert_in_found(part) \
-    ck_assert_msg(strstr(found_lines, part), "\"%s\" is not in:\n%s", part, found_lines)
-
-#define assert_nothing_found() ck_assert_msg(found_count == 0, "%s", found_lines)
 
 START_TEST(a_sound_store_has_nothing_to_be_found)
 {

@@ -4,6 +4,7 @@
 #define _XOPEN_SOURCE 700 /* mkdtemp, strtok_r */
 
 #include "unit/sqlite_store.h"
+#include "unit/verifying.h"
 
 /* ---- what plain SQL may not do ---- */
 
@@ -307,42 +308,16 @@ END_TEST
 
 /* ---- verification ---- */
 
-static char found_lines[32768];
-static size_t found_count, checked_count;
-
-static void note_found(void *data, const char *line)
-{
-    size_t used = strlen(found_lines);
-
-    (void)data;
-    found_count++;
-    snprintf(found_lines + used, sizeof found_lines - used, "%s\n", line);
-}
-
-static void note_checked(void *data, const char *line)
-{
-    (void)data;
-    ck_assert_uint_gt(strlen(line), 0);
-    checked_count++;
-}
-
-static void verify(void)
-{
-    found_lines[0] = 0;
-    found_count = checked_count = 0;
-    assert_ok(driver->schema_verify(store, note_found, note_checked, NULL, &error));
-}
-
-#define assert_found(part)                                                                    \
-    do {                                                                                      \
-        verify();                                                                             \
-        ck_assert_msg(strstr(found_lines, part), "\"%s\" is not in:\n%s", part, found_lines); \
+#define assert_found(part)     \
+    do {                       \
+        verify();              \
+        assert_in_found(part); \
     } while (0)
 
 START_TEST(a_sound_store_has_nothing_to_be_found)
 {
     verify();
-    ck_assert_msg(found_count == 0, "%s", found_lines);
+    assert_nothing_found();
     ck_assert_uint_gt(checked_count, 90);
     assert_ok(driver->schema_verify(store, NULL, NULL, NULL, &error));
 }
@@ -459,7 +434,7 @@ START_TEST(spaces_and_lines_make_no_difference)
     assert_sql("DROP INDEX flagver_keyed_time; CREATE INDEX\tflagver_keyed_time ON flagver_keyed( "
                "tenant ,space,\n  time )");
     verify();
-    ck_assert_msg(found_count == 0, "%s", found_lines);
+    assert_nothing_found();
 }
 END_TEST
 
@@ -488,7 +463,7 @@ START_TEST(tables_of_the_application_are_none_of_our_business)
         "CREATE TABLE customer (name); CREATE INDEX by_name ON customer (name); CREATE TRIGGER "
         "greet AFTER INSERT ON customer BEGIN SELECT 1; END");
     verify();
-    ck_assert_msg(found_count == 0, "%s", found_lines);
+    assert_nothing_found();
 }
 END_TEST
 
@@ -641,7 +616,7 @@ START_TEST(a_store_of_version_1_is_upgraded_when_it_is_opened)
     close_at(1);
     store = open_store();
     verify();
-    ck_assert_msg(found_count == 0, "%s", found_lines);
+    assert_nothing_found();
     ck_assert_uint_eq(fingerprint(after, sizeof after), length);
     ck_assert_mem_eq(after, before, length);
 
@@ -661,7 +636,7 @@ START_TEST(a_store_of_version_1_is_verified_as_that)
 {
     assert_ok(driver->schema_migrate(store, 1, &error));
     verify();
-    ck_assert_msg(found_count == 0, "%s", found_lines);
+    assert_nothing_found();
     assert_sql("CREATE TABLE flagver_item (mine); DROP TRIGGER flagver_payload_frozen");
     assert_found("table flagver_item: does not belong there");
     assert_found("trigger flagver_payload_frozen: missing");
@@ -766,7 +741,7 @@ START_TEST(without_upgrade_a_store_opens_as_it_is)
     put(store, "s", "1");
     ck_assert_str_eq(current(store, "s"), "1");
     verify();
-    ck_assert_msg(found_count == 0, "%s", found_lines);
+    assert_nothing_found();
 }
 END_TEST
 
