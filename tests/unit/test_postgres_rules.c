@@ -3,6 +3,7 @@
  * even less as an application's role. And what a tenant sees of another one: nothing.
  */
 #include "cluster.h"
+#include "unit/deeds.h"
 #include "unit/postgres_sql.h"
 
 static void connect_owner(void)
@@ -523,10 +524,7 @@ START_TEST(a_version_changes_its_state_only_as_it_may)
 }
 END_TEST
 
-/* The states in which it is allowed; with `E` before it: with EMERGENCY. */
-static const struct {
-    const char *statement, *states;
-} deeds[] = {
+static const struct deed deeds[] = {
     { PLAIN_ITEM("open", "1", "'c'"), "1 E1" },
     { "UPDATE flagver.item SET hash = " ONES OF("open"), "1 E1" },
     { "UPDATE flagver.item SET note = 'x'" OF("open"), "1 2 E1 E2" },
@@ -537,23 +535,19 @@ static const struct {
 
 START_TEST(what_belongs_to_a_version_changes_only_as_its_state_allows)
 {
-    int state = _i % 7 + 1, emergency = _i / 7 % 2;
-    size_t deed = (size_t)_i / 14;
-    char statement[1024], pair[4];
-    const char *found;
-    bool may;
+    const struct deed_turn turn = deed_turn(_i);
+    const struct deed *deed = &deeds[turn.deed];
+    char statement[1024];
 
     snprintf(statement, sizeof statement,
              "UPDATE flagver.version SET state = %d, bits = %d, decided_at = 50, decided_by = 'b', "
              "superseded_by = %s, superseded_at = %s"
              " WHERE series = md5('open')::uuid AND tenant = 'default'",
-             state, emergency * 2, state == 4 ? "2" : "NULL", state == 4 ? "60" : "NULL");
+             turn.state, turn.emergency * 2, turn.state == 4 ? "2" : "NULL",
+             turn.state == 4 ? "60" : "NULL");
     begin_forced(statement);
-    snprintf(pair, sizeof pair, "%s%d", emergency ? "E" : "", state);
-    found = strstr(deeds[deed].states, pair);
-    may = found && (emergency || found == deeds[deed].states || found[-1] == ' ');
-    ck_assert_msg(sql(deeds[deed].statement) == may, "%s in state %s: %s", deeds[deed].statement,
-                  pair, sql_words);
+    ck_assert_msg(sql(deed->statement) == deed_is_allowed(deed, &turn), "%s in state %s: %s",
+                  deed->statement, turn.name, sql_words);
 }
 END_TEST
 
@@ -703,7 +697,7 @@ int main(void)
     tcase_add_loop_test(rules, plain_sql_may_do_what_the_rules_allow, 0, 2 * ALLOWED);
     tcase_add_loop_test(rules, a_version_changes_its_state_only_as_it_may, 0, 49);
     tcase_add_loop_test(rules, what_belongs_to_a_version_changes_only_as_its_state_allows, 0,
-                        14 * sizeof deeds / sizeof *deeds);
+                        DEED_TURNS(deeds));
     tcase_add_test(rules, nobody_approves_what_is_just_being_changed);
     tcase_add_loop_test(rules, operators_of_ones_own_deceive_nobody, 0,
                         sizeof deceived / sizeof *deceived);

@@ -4,6 +4,7 @@
  */
 #define _XOPEN_SOURCE 700 /* mkdtemp */
 
+#include "unit/deeds.h"
 #include "unit/sqlite_store.h"
 
 /* ---- a store with some of everything ---- */
@@ -417,10 +418,7 @@ END_TEST
 
 /* ---- by the state of the version ---- */
 
-/* The states in which it is allowed; with `E` before it: with EMERGENCY. */
-static const struct {
-    const char *statement, *states;
-} deeds[] = {
+static const struct deed deeds[] = {
     { "INSERT INTO " PLAIN_ITEM("open", "1", "'c'"), "1 E1" },
     { "UPDATE flagver_item SET hash = randomblob(32)" OF("open"), "1 E1" },
     { "UPDATE flagver_item SET note = 'x'" OF("open"), "1 2 E1 E2" },
@@ -431,22 +429,18 @@ static const struct {
 
 START_TEST(what_belongs_to_a_version_changes_only_as_its_state_allows)
 {
-    int state = _i % 7 + 1, emergency = _i / 7 % 2;
-    size_t deed = (size_t)_i / 14;
-    char statement[1024], pair[4];
-    const char *found;
-    bool may;
+    const struct deed_turn turn = deed_turn(_i);
+    const struct deed *deed = &deeds[turn.deed];
+    char statement[1024];
 
     snprintf(statement, sizeof statement,
              "UPDATE flagver_version SET state = %d, bits = %d, decided_at = 50, decided_by = 'b', "
              "superseded_by = %s, superseded_at = %s" OF("open"),
-             state, emergency * 2, state == 4 ? "2" : "NULL", state == 4 ? "60" : "NULL");
+             turn.state, turn.emergency * 2, turn.state == 4 ? "2" : "NULL",
+             turn.state == 4 ? "60" : "NULL");
     assert_forced(statement);
-    snprintf(pair, sizeof pair, "%s%d", emergency ? "E" : "", state);
-    found = strstr(deeds[deed].states, pair);
-    may = found && (emergency || found == deeds[deed].states || found[-1] == ' ');
-    ck_assert_msg((sql(deeds[deed].statement) == SQLITE_OK) == may, "%s in state %s: %s",
-                  deeds[deed].statement, pair, sql_words);
+    ck_assert_msg((sql(deed->statement) == SQLITE_OK) == deed_is_allowed(deed, &turn),
+                  "%s in state %s: %s", deed->statement, turn.name, sql_words);
 }
 END_TEST
 
@@ -461,7 +455,7 @@ int main(void)
     tcase_add_loop_test(rules, plain_sql_may_do_what_the_rules_allow, 0,
                         sizeof allowed / sizeof *allowed);
     tcase_add_loop_test(rules, what_belongs_to_a_version_changes_only_as_its_state_allows, 0,
-                        14 * sizeof deeds / sizeof *deeds);
+                        DEED_TURNS(deeds));
     suite_add_tcase(suite, rules);
     return run_suite(suite);
 }
