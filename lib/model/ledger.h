@@ -13,12 +13,18 @@
  *                               On A, batched: fv_entry_leave.
  *   WRITE, A detached           on A's home, one: admit; fv_entry_enter. A's callback, B's callback.
  *                               On A's home, batched: fv_entry_leave.
- *   REPAIR, both enlisted       on A, one: data and key row. Then as WRITE from B on.
+ *   REPAIR, both enlisted       on A, one: key row and data. Then as WRITE from B on.
  *   REPAIR, one detached        on A's home, one: fv_entry_repair. Read A, write B. Leave.
  *   COPY, both enlisted         as REPAIR, with fv_version_since.
  *   COPY, one detached          on A's home, one: fv_entry_enter. Read A, write B. Leave.
  *
  * A, the authority, may be frozen for a repair, but not for a write or a copy.
+ *
+ * Where what a transaction reads is not of one moment (READ COMMITTED), the key row is read before
+ * the data. A copy or repair then passes data on with a version that may be too low, which comes
+ * right with the next one, but never with one too high, which would keep that next one out. And a
+ * write then finds the row changed when it puts it, if another one committed during its callback.
+ *
  * Nothing here reads a store or a clock; times are microseconds since the epoch.
  */
 #ifndef FV_MODEL_LEDGER_H
@@ -75,7 +81,7 @@ struct fv_version fv_version_since(struct fv_version row, const struct fv_fence 
 
 struct fv_entry_operation {
     flagver_id id;
-    int64_t until; /* it calls nothing after this */
+    int64_t until; /* others count it as living; its own deadline is earlier by what clocks differ */
 };
 
 /*
@@ -113,7 +119,8 @@ void fv_entry_owe(struct fv_entry *entry, struct fv_version version, int64_t now
 enum fv_entry_fate fv_entry_settle(struct fv_entry *entry, struct fv_version version);
 
 /*
- * An operation begins that will call sides no transaction guards. If another one has not left,
+ * An operation begins that will call sides no transaction guards, each of them only if its time is
+ * not over; else it leaves, not ok. If another one has not left,
  * its lease over or not, nobody can tell whose call came last: the entry becomes doubtful.
  * FLAGVER_EBUSY: FV_ENTRY_OPERATIONS are at it already, and all of them live.
  */

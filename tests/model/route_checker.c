@@ -47,18 +47,23 @@
 static const struct setting settings[] = {
     { "fences alone, 3 steppers, forth and back", ENLISTED, FENCES },
 
+    { "fences alone, 3 steppers, given up twice", ENLISTED, .steppers = 3, .gives_up = 2,
+      RECORD({ DUAL, 0 }, { LIVE, CARRIED_OUT }) },
+
     { "enlisted, 2 writers", ENLISTED, WRITERS(2), STAY },
     { "enlisted, 3 writers", ENLISTED, WRITERS(3), STAY },
     { "enlisted, 2 writers, 2 repairers", ENLISTED, .writers = 2, .repairers = 2, STAY },
     { "enlisted, 2 writers, flip", ENLISTED, WRITERS(2), FLIP },
     { "enlisted, 3 writers, flip", ENLISTED, WRITERS(3), FLIP },
     { "enlisted, 2 writers, flip or abort", ENLISTED, WRITERS(2), .steppers = 2, ABORT },
-    { "enlisted, 1 writer, flip given up", ENLISTED, WRITERS(1), FLIP, .gives_up = true },
+    { "enlisted, 1 writer, flip given up", ENLISTED, WRITERS(1), FLIP, .gives_up = 1 },
     { "enlisted, 2 writers, 2 copies, flip", ENLISTED, WRITERS(2), .copiers = 2, .steppers = 1,
       COPY_FLIP },
     { "enlisted, 2 writers, off and on again", ENLISTED, WRITERS(2), .operations = "MD", COPY,
       RECORD(OFF_AND_ON, { LIVE, COPIED }) },
     { "enlisted, 2 writers, a commit forgotten", ENLISTED, WRITERS(2), COPY, .forgets = true, STAY },
+    { "enlisted, 2 writers, copy, flip, loose reads", ENLISTED, .loose = true, WRITERS(2),
+      .operations = "MD", COPY, COPY_FLIP },
     { "one database, 3 writers, flip", ENLISTED, .one_home = true, WRITERS(3), FLIP },
 
     { "old enlisted, 2 writers", OLD_ENLISTED, WRITERS(2), STAY },
@@ -126,6 +131,8 @@ static const struct ablation {
         .without = WITHOUT_ADMISSION }, LOST },
     { { "no comparing in steps", ENLISTED, FENCES, .without = WITHOUT_COMPARING }, TWO },
     { { "no one moment for both fences", ENLISTED, FENCES, .without = WITHOUT_MOMENT }, TWO },
+    { { "no order in loose reads", ENLISTED, .loose = true, WRITERS(2), STAY,
+        .without = WITHOUT_ORDER }, DIFFER },
     { { "no period in copies", ENLISTED, WRITERS(2), COPY, STAY, .without = WITHOUT_PERIOD },
       DIFFER },
     { { "no new epoch after a commit was forgotten", ENLISTED, WRITERS(2), COPY, .forgets = true,

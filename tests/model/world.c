@@ -747,13 +747,35 @@ static struct version_cell row_to_pass_on(const struct setting *setting, const s
     return version_cell(fv_version_since(version_of(state->row[side]), &fence));
 }
 
+/* The version first: then it may be that of an earlier value, but never that of a later one. */
 static void read_row(const struct setting *setting, const struct state *state,
                      struct worker *worker, int side)
 {
-    worker->pc = APPLY;
     worker->side = (uint8_t)side;
-    worker->value = state->value[side];
     worker->row = row_to_pass_on(setting, state, side);
+    worker->value = state->value[side];
+    worker->pc = setting->loose ? READ : APPLY;
+}
+
+static void read_on(const struct setting *setting, const struct state *state, struct worker *worker)
+{
+    if (setting->without & WITHOUT_ORDER)
+        worker->row = row_to_pass_on(setting, state, worker->side);
+    else
+        worker->value = state->value[worker->side];
+    worker->pc = APPLY;
+}
+
+/* Is a transaction open that holds this side's fence? */
+static bool is_held(const struct setting *setting, const struct state *state, int side)
+{
+    int i;
+
+    for (i = 0; setting->loose && i < MOST_WORKERS; i++)
+        if ((state->repairer[i].pc == READ && state->repairer[i].side == side) ||
+            (state->copier[i].pc == READ && state->copier[i].side == side))
+            return true;
+    return false;
 }
 
 static void begin_repair_enlisted(const struct setting *setting, const struct state *from,
@@ -860,6 +882,10 @@ static bool work_on(const struct setting *setting, struct state *next, struct wo
 
     switch (worker->pc) {
     case READ:
+        if (both_enlisted(setting)) {
+            read_on(setting, next, worker);
+            break;
+        }
         worker->value = next->value[worker->side];
         worker->pc = may ? APPLY : LEAVE_FAILED;
         break;
@@ -983,7 +1009,7 @@ static void decide(const struct setting *setting, const struct state *from, int 
                                  .grants = step.kind == FV_STEP_GRANT,
                                  .expect = fence_cell(&step.expect),
                                  .write = fence_cell(&step.write) };
-    next.gave_up |= give_up;
+    next.gave_up = (uint8_t)(next.gave_up + give_up);
     reach(setting, explorer, &next, give_up ? "a stepper gives up" : "a stepper decides");
 }
 
@@ -995,7 +1021,7 @@ static void decide_all(const struct setting *setting, const struct state *from, 
 
     for (version = 1; version <= from->version; version++) {
         decide(setting, from, number, fences, version, false, explorer);
-        if (setting->gives_up && !from->gave_up)
+        if (from->gave_up < setting->gives_up)
             decide(setting, from, number, fences, version, true, explorer);
     }
 }
@@ -1052,6 +1078,8 @@ static void step_stepper(const struct setting *setting, const struct state *from
             stepper->pc = WRITING;
             reach(setting, explorer, &next, "a stepper finds it drained");
         }
+    } else if (is_held(setting, from, was->side)) {
+        return;
     } else if (same_cell(from->fence[was->side], was->expect) ||
                (setting->without & WITHOUT_COMPARING)) {
         /* Where only one side was written nothing has come over; others bring it. */

@@ -24,6 +24,7 @@ enum {
     WITHOUT_RENEWAL = 512,    /* an authority that has forgotten a commit goes on in its epoch */
     WITHOUT_PERIOD = 1024,    /* copies have the version that the key's row has */
     WITHOUT_ADMISSION = 2048, /* a doubt after a late leave goes where the entry was */
+    WITHOUT_ORDER = 8192,     /* the version of what is passed on is read after it */
     WITHOUT_MOMENT = 4096     /* the fences that are decided by are not of one moment */
 };
 
@@ -44,13 +45,14 @@ struct setting {
     const char *name;
     bool enlisted[2]; /* the old side, the new side */
     bool one_home;
+    bool loose; /* what a transaction reads is not of one moment */
     int writers, repairers, copiers, steppers;
     const char *operations; /* one a writer: Put, Modify, Delete; NULL: every choice of them */
     struct wish record[8];  /* its versions, from 1 on; ends with stage 0 */
     bool leases;            /* of the writers' routers */
     bool from_nothing;      /* without fences, looked at one after the other */
     bool forgets;           /* the old store loses its last commit once */
-    bool gives_up;          /* once a stepper loses patience */
+    int gives_up;           /* so many times a stepper loses patience */
     bool calm;              /* nobody stops, nothing fails, and only leases of routers run out */
     bool overruns;          /* callbacks may come back after their time; nobody stops */
     unsigned without;
