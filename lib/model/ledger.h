@@ -81,7 +81,7 @@ struct fv_version fv_version_since(struct fv_version row, const struct fv_fence 
 
 struct fv_entry_operation {
     flagver_id id;
-    int64_t until; /* others count it as living; its own deadline is earlier by what clocks differ */
+    int64_t until; /* for others; its own deadline is earlier, by what clocks may differ */
 };
 
 /*
