@@ -7,6 +7,7 @@
  *     answer()                a value, from outside
  *     LIBRARY, LIBRARY_VERSION, OTHER_LIBRARY, OLD_VERSION
  *                             the copy of the database's library and its version; and of another one
+ *     NO_TRANSACTION          words of who ends what the application has ended already
  *     INSERT_KEYED            statements that write a row of keyed, in the space "space"
  *     MAKE_DECOYS             statements that make temporary tables of the names of ours
  *
@@ -130,6 +131,46 @@ START_TEST(tables_of_the_application_are_in_nobodys_way)
 }
 END_TEST
 
+START_TEST(an_application_that_ended_its_transaction_is_told)
+{
+    flagver_driver_txn *txn;
+
+    run("BEGIN");
+    txn = adopted();
+    put_in(txn, "a", "2");
+    run("ROLLBACK");
+    assert_fails(FLAGVER_EINVAL, driver->commit(txn, &error));
+    assert_words(NO_TRANSACTION);
+
+    run("BEGIN");
+    txn = adopted();
+    run("ROLLBACK; BEGIN; INSERT INTO orders VALUES ('one')");
+    assert_fails(FLAGVER_EINVAL, driver->commit(txn, &error));
+    assert_words("ended its transaction");
+    run("COMMIT"); /* the new one has nothing to do with it */
+    assert_orders("1");
+
+    run("BEGIN; SAVEPOINT mine");
+    txn = adopted();
+    put_in(txn, "a", "2");
+    run("ROLLBACK TO mine");
+    assert_fails(FLAGVER_EINVAL, driver->commit(txn, &error));
+    run("COMMIT");
+
+    run("BEGIN");
+    txn = adopted();
+    run("ROLLBACK");
+    driver->rollback(txn);
+    run("BEGIN");
+    txn = adopted();
+    run("ROLLBACK; BEGIN; INSERT INTO orders VALUES ('two')");
+    driver->rollback(txn);
+    run("COMMIT");
+    assert_orders("2");
+    ck_assert_str_eq(current(store, "a"), "1");
+}
+END_TEST
+
 START_TEST(another_copy_of_the_library_is_refused)
 {
     flagver_adoption adoption = { .connection = application,
@@ -157,6 +198,7 @@ static inline void add_enlisting_tests(TCase *tcase)
     tcase_add_test(tcase, it_reads_what_the_application_has_not_committed);
     tcase_add_test(tcase, one_follows_the_other);
     tcase_add_test(tcase, tables_of_the_application_are_in_nobodys_way);
+    tcase_add_test(tcase, an_application_that_ended_its_transaction_is_told);
     tcase_add_test(tcase, another_copy_of_the_library_is_refused);
 }
 

@@ -21,6 +21,7 @@ static const char *value(const char *query)
 #define LIBRARY_VERSION PQlibVersion()
 #define OTHER_LIBRARY "PGRES_COMMAND_OK" /* the same text elsewhere */
 #define OLD_VERSION 90603
+#define NO_TRANSACTION "no transaction"
 #define INSERT_KEYED                                        \
     "SELECT set_config('flagver.tenant', 'default', true);" \
     "INSERT INTO flagver.keyed VALUES ('default', 'space', 'k', 1, 1, '')"
@@ -309,46 +310,6 @@ START_TEST(a_role_that_no_policy_binds_works_for_the_default_tenant_only)
 }
 END_TEST
 
-START_TEST(an_application_that_ended_its_transaction_is_told)
-{
-    flagver_driver_txn *txn;
-
-    run("BEGIN");
-    txn = adopted();
-    put_in(txn, "a", "2");
-    run("ROLLBACK");
-    assert_fails(FLAGVER_EINVAL, driver->commit(txn, &error));
-    assert_words("no transaction");
-
-    run("BEGIN");
-    txn = adopted();
-    run("ROLLBACK; BEGIN; INSERT INTO orders VALUES ('one')");
-    assert_fails(FLAGVER_EINVAL, driver->commit(txn, &error));
-    assert_words("ended its transaction");
-    run("COMMIT"); /* the new one has nothing to do with it */
-    assert_orders("1");
-
-    run("BEGIN; SAVEPOINT mine");
-    txn = adopted();
-    put_in(txn, "a", "2");
-    run("ROLLBACK TO mine");
-    assert_fails(FLAGVER_EINVAL, driver->commit(txn, &error));
-    run("COMMIT");
-
-    run("BEGIN");
-    txn = adopted();
-    run("ROLLBACK");
-    driver->rollback(txn);
-    run("BEGIN");
-    txn = adopted();
-    run("ROLLBACK; BEGIN; INSERT INTO orders VALUES ('two')");
-    driver->rollback(txn);
-    run("COMMIT");
-    assert_orders("2");
-    ck_assert_str_eq(current(store, "a"), "1");
-}
-END_TEST
-
 START_TEST(a_failed_transaction_of_the_applications_stays_failed)
 {
     flagver_driver_txn *txn;
@@ -423,7 +384,6 @@ int main(void)
     tcase_add_test(tcase, another_database_is_refused);
     tcase_add_test(tcase, a_store_that_nobody_has_used_yet_is_known);
     tcase_add_test(tcase, a_role_that_no_policy_binds_works_for_the_default_tenant_only);
-    tcase_add_test(tcase, an_application_that_ended_its_transaction_is_told);
     tcase_add_test(tcase, a_failed_transaction_of_the_applications_stays_failed);
     tcase_add_test(tcase, a_connection_that_is_lost_is_unavailable);
     suite_add_tcase(suite, tcase);
