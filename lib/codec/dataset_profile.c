@@ -1,5 +1,6 @@
 #include "codec/dataset_profile.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -212,7 +213,7 @@ static uint32_t add_string(struct field *field, const json_t *value)
 /* 0: memory is short. 1.0 is an integer too, as JSON Schema has it. */
 static uint32_t add_number(struct field *field, const json_t *value)
 {
-    double number = json_number_value(value), from_mean = number - field->mean;
+    double number = json_number_value(value), half = number / 2 - field->mean / 2;
 
     if (!fv_quantiles_add(&field->quantiles, number))
         return 0;
@@ -222,8 +223,9 @@ static uint32_t add_number(struct field *field, const json_t *value)
     field->maximum = fmax(field->maximum, number);
     field->integers += json_is_integer(value);
     field->reals += json_is_real(value);
-    field->mean += from_mean / (double)(field->integers + field->reals);
-    field->squares += from_mean * (number - field->mean);
+    /* In halves, for the distance of two numbers may be beyond all numbers. */
+    field->mean += half / (double)(field->integers + field->reals) * 2;
+    field->squares += half * (number / 2 - field->mean / 2) * 4;
     return json_is_integer(value) || !(floor(number) < number) ? FV_TYPE_INTEGER : FV_TYPE_REAL;
 }
 
@@ -388,7 +390,7 @@ static void describe_numbers(const struct field *field, flagver_dataset_field *o
     out->minimum = field->minimum;
     out->maximum = field->maximum;
     out->mean = field->mean;
-    out->deviation = sqrt(field->squares / count);
+    out->deviation = fmin(sqrt(field->squares / count), DBL_MAX);
     out->rounding = fv_quantiles_rounding(&field->quantiles);
     for (i = 0; i < sizeof shares / sizeof *shares; i++) {
         out->quantiles[i] = fv_quantiles_get(&field->quantiles, shares[i]);
