@@ -79,8 +79,7 @@ static void try_ends(const char *text, size_t length)
 static bool is_told(void *data, const struct fv_dataset_difference *difference)
 {
     (void)data;
-    (void)difference;
-    demand(!"a value differs from itself");
+    demand(difference == NULL); /* a value is what it is */
     return false;
 }
 
