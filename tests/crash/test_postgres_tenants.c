@@ -601,11 +601,16 @@ static void look(struct hammer *hammer)
 
 /* ---- threads and processes ---- */
 
+static bool goes_on(const struct hammer *hammer)
+{
+    return !atomic_load(&board->over) && !atomic_load(&board->failed) && hammer->fine;
+}
+
 static void *hammer_on(void *data)
 {
     struct hammer *hammer = data;
 
-    while (!atomic_load(&board->over) && !atomic_load(&board->failed) && hammer->fine) {
+    while (goes_on(hammer)) {
         change(hammer);
         look(hammer);
     }
@@ -666,13 +671,15 @@ static void export_once(struct hammer *hammer)
 static void *export_on(void *data)
 {
     struct hammer *hammer = data;
-    double begun;
+    double begun, next;
 
-    while (!atomic_load(&board->over) && !atomic_load(&board->failed) && hammer->fine) {
+    while (goes_on(hammer)) {
         begun = now_ms();
         export_once(hammer);
         /* it takes longer and longer, and the others are to get on */
-        pause_us(500000 + 4000 * (long)(now_ms() - begun));
+        next = now_ms() + 500 + 4 * (now_ms() - begun);
+        while (goes_on(hammer) && now_ms() < next)
+            pause_us(10000);
     }
     return NULL;
 }
