@@ -733,7 +733,7 @@ int main(void)
     Suite *suite = suite_create("sqlite transactions");
     TCase *alone = tcase_create("one store"), *failing_ = tcase_create("failing commits");
     TCase *several = tcase_create("several"), *fresh = tcase_create("a fresh file");
-    TCase *memory = tcase_create("memory");
+    TCase *memory = tcase_create("memory"), *log = tcase_create("a long log");
 
     tcase_add_checked_fixture(alone, set_up, tear_down);
     tcase_add_test(alone, after_a_refused_change_only_a_rollback_is_left);
@@ -758,10 +758,14 @@ int main(void)
     tcase_add_checked_fixture(several, set_up, tear_down);
     tcase_add_test(several, who_waits_too_long_is_told_that_it_is_busy);
     tcase_add_test(several, readers_and_the_writer_do_not_wait_for_each_other);
-    tcase_add_test(several, the_log_begins_anew_though_somebody_is_always_reading);
     tcase_add_test(several, what_a_forked_child_writes_outlives_its_parents_store);
     tcase_add_test(several, a_child_that_abandons_disturbs_nothing);
     suite_add_tcase(suite, several);
+
+    tcase_add_checked_fixture(log, set_up, tear_down);
+    tcase_set_tags(log, "slow");
+    tcase_add_test(log, the_log_begins_anew_though_somebody_is_always_reading);
+    suite_add_tcase(suite, log);
 
     tcase_add_checked_fixture(fresh, make_place, tear_down);
     tcase_add_test(fresh, processes_on_a_fresh_file_lose_nothing);
