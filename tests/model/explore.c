@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define NOWHERE UINT32_MAX
+#define MOST_STATES 2000000
 
 /* A growing array of equal parts. */
 struct array {
@@ -178,6 +179,8 @@ static void take_steps(struct explorer *explorer, struct exploration *found)
     bool last;
 
     for (i = 0; i < explorer->states.count && !explorer->fault; i++) {
+        if (explorer->states.count > MOST_STATES)
+            break;
         explorer->from = i;
         first = (uint32_t)explorer->targets.count;
         push(&explorer->first_step, &first);
@@ -189,6 +192,11 @@ static void take_steps(struct explorer *explorer, struct exploration *found)
         fault = world->fault(world->context, state, last);
         if (fault)
             explore_fault(explorer, fault, "");
+    }
+    /* Wanted or not, nothing more will be found. */
+    if (!explorer->fault && i < explorer->states.count) {
+        explorer->wanted = NULL;
+        explore_fault(explorer, "there is no end of states", "");
     }
     free(state);
 }

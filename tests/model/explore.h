@@ -35,7 +35,7 @@ void explore_fault(struct explorer *explorer, const char *fault, const char *lab
 
 /*
  * `begin` reaches the first states. Afterwards it is a fault as well if from some state no last
- * one can be reached. The exploration ends with the first fault, or with the first one that is
+ * one can be reached, or if there are more states than there should be in any world. The exploration ends with the first fault, or with the first one that is
  * called `wanted`. `verbose` prints the way to it.
  */
 struct exploration explore(const struct world *world,

@@ -179,7 +179,7 @@ int main(int argc, char **argv)
         begin = seconds();
         found = world_explore(&ablation->setting, ablation->fault, *part != 0);
         report(ablation->setting.name, &found, begin, found.fault ? found.fault : "NO FAULT SEEN");
-        failed = failed || !found.fault;
+        failed = failed || !found.fault || strcmp(found.fault, ablation->fault) != 0;
     }
     printf("%llu states\n", (unsigned long long)states);
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;
