@@ -101,7 +101,8 @@ int cli_schema_down(const struct cli_request *request)
     cli_progress(NULL);
     if (r < 0)
         return cli_store_fail(uri, &error);
-    print_move(request, uri, version, to, backup);
+    /* Where nothing is taken down there is no backup. */
+    print_move(request, uri, version, to, version == to ? NULL : backup);
     return CLI_DONE;
 }
 

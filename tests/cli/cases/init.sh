@@ -230,6 +230,12 @@ programs that have this store open must be restarted or reopen it'
 run --store sqlite:app.db flag history report_setup --json
 holds cmp "$work/out" history
 
+it "does not speak of a backup where there is nothing to take down"
+run schema down 2 --store sqlite:app.db --backup same.export
+exits 0
+prints 'sqlite:app.db: schema version 2'
+holds test ! -e same.export
+
 it "takes it down without one when it is told to"
 run --store sqlite:up.db schema down 0 --no-backup --json
 exits 0
