@@ -21,9 +21,9 @@ enum {
     FORCED,
     FIELDS
 };
-static const char *const field_names[FIELDS] = {
-    "stage", "percentage", "stages", "salt", "check_ratio", "sampling_ratio", "gates", "forced"
-};
+static const char *const field_names[FIELDS] = { "stage", "percentage",  "stages",
+                                                 "salt",  "check_ratio", "sampling_ratio",
+                                                 "gates", "guards",      "forced" };
 
 enum { MATCH_RATE, SAMPLES, SOAK, GATE_FIELDS };
 static const char *const gate_names[GATE_FIELDS] = { "match_rate", "samples", "soak_s" };
