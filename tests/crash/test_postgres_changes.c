@@ -293,59 +293,54 @@ static void end_listeners(void)
 
 /* ---- the tests ---- */
 
-START_TEST(a_flipped_flag_is_live_in_fifty_other_processes)
+static void start_few(void)
+{
+    start_watchers(FEW, cluster_uri(cluster, database, "app"));
+    open_flipper();
+    await_listeners(FEW);
+}
+
+/* A flag is flipped again and again, and each time it is live in all of so many processes. */
+static void flip_and_await(int flips, uint32_t (*flip_it)(double *ret_begun), int count)
 {
     uint32_t no;
     double begun;
     int i;
 
+    for (i = 0; i < flips; i++) {
+        pause_between(i);
+        no = flip_it(&begun);
+        await_live(count, no, begun, NULL);
+    }
+}
+
+START_TEST(a_flipped_flag_is_live_in_fifty_other_processes)
+{
     start_watchers(WATCHERS, cluster_uri(cluster, database, "app"));
     open_flipper();
     await_listeners(WATCHERS);
-    for (i = 0; i < FLIPS; i++) {
-        pause_between(i);
-        no = flip(&begun);
-        await_live(WATCHERS, no, begun, NULL);
-    }
+    flip_and_await(FLIPS, flip, WATCHERS);
     report("notified", WATCHERS);
 }
 END_TEST
 
 START_TEST(behind_a_pooler_it_is_live_by_polling)
 {
-    uint32_t no;
-    double begun;
-    int i;
-
     if (!pooler_possible())
         pooler_skip();
     pooler = pooler_start(cluster, NULL);
     start_watchers(FEW, pooler_uri(pooler, database, "app"));
     open_flipper();
     await_listeners(0);
-    for (i = 0; i < FLIPS / 4; i++) {
-        pause_between(i);
-        no = flip(&begun);
-        await_live(FEW, no, begun, NULL);
-    }
+    flip_and_await(FLIPS / 4, flip, FEW);
     report("through PgBouncer", FEW);
 }
 END_TEST
 
 START_TEST(what_nobody_was_told_of_is_live_by_polling)
 {
-    uint32_t no;
-    double begun;
-    int i;
-
-    start_watchers(FEW, cluster_uri(cluster, database, "app"));
-    open_flipper();
-    await_listeners(FEW);
-    for (i = 0; i < FLIPS / 4; i++) {
-        pause_between(i);
-        no = flip_silently(&begun);
-        await_live(FEW, no, begun, NULL);
-    }
+    start_few();
+    flip_and_await(FLIPS / 4, flip_silently, FEW);
     report("not notified", FEW);
 }
 END_TEST
@@ -356,9 +351,7 @@ START_TEST(while_nobody_can_listen_it_is_live_by_polling)
     double begun;
     int i;
 
-    start_watchers(FEW, cluster_uri(cluster, database, "app"));
-    open_flipper();
-    await_listeners(FEW);
+    start_few();
     for (i = 0; i < FLIPS / 4; i++) {
         end_listeners();
         pause_between(i);
@@ -379,9 +372,7 @@ START_TEST(what_was_missed_while_the_server_was_away_is_made_up_for)
     double begun;
     int i;
 
-    start_watchers(FEW, cluster_uri(cluster, database, "app"));
-    open_flipper();
-    await_listeners(FEW);
+    start_few();
     for (i = 0; i < 3; i++) {
         no = flip(&begun);
         cluster_kill(cluster);
