@@ -929,6 +929,7 @@ static Suite *dataset_suite(void)
     tcase_add_checked_fixture(large, make_folder, remove_folder);
     tcase_set_timeout(tests, 60);
     tcase_set_timeout(large, 600);
+    tcase_set_tags(large, "slow"); /* valgrind leaves it out */
     tcase_add_test(tests, records_come_back_in_order_and_in_canonical_form);
     tcase_add_test(tests, an_application_fills_one_itself);
     tcase_add_test(tests, what_is_not_finished_is_not_there);
@@ -937,8 +938,8 @@ static Suite *dataset_suite(void)
     tcase_add_loop_test(tests, a_malformed_line_is_refused_by_its_place, 0, COUNT(lines));
     tcase_add_test(tests, inputs_are_checked);
     tcase_add_loop_test(tests, any_number_of_records_is_sorted_in_little_memory, 0, 4);
-    tcase_add_test(tests, no_byte_can_be_changed);
-    tcase_add_test(tests, nothing_can_be_cut_off_added_or_moved);
+    tcase_add_test(large, no_byte_can_be_changed);
+    tcase_add_test(large, nothing_can_be_cut_off_added_or_moved);
     tcase_add_test(tests, lines_cannot_be_left_out_or_change_places);
     tcase_add_loop_test(tests, digests_alone_make_no_snapshot, 0, 9);
     tcase_add_loop_test(tests, what_differs_is_an_error_or_a_warning, 0, COUNT(changes));
@@ -950,7 +951,7 @@ static Suite *dataset_suite(void)
     tcase_add_test(tests, the_largest_numbers_have_a_mean);
     tcase_add_test(tests, there_may_be_more_fields_than_are_looked_at);
     tcase_add_test(large, memory_does_not_grow_with_the_records);
-    tcase_add_test(tests, who_is_killed_leaves_a_whole_file);
+    tcase_add_test(large, who_is_killed_leaves_a_whole_file);
     suite_add_tcase(suite, tests);
     suite_add_tcase(suite, large);
     return suite;
