@@ -77,7 +77,10 @@ FLAGVER_API int flagver_stage_parse(const char *name);
 #define FLAGVER_ROUTE_READ 1
 #define FLAGVER_ROUTE_WRITE 2
 #define FLAGVER_ROUTE_REMOVE 3
-#define FLAGVER_ROUTE_SCAN 4 /**< asked of a side only */
+/** What else a side is asked for. */
+#define FLAGVER_ROUTE_SCAN 4
+#define FLAGVER_ROUTE_WRITE_MANY 5
+#define FLAGVER_ROUTE_DEACTIVATE 6
 
 /* ---- sides ---- */
 
@@ -106,6 +109,13 @@ typedef struct flagver_side_call {
     flagver_txn *txn;
 } flagver_side_call;
 
+/** A record to be written with others; borrowed. */
+typedef struct flagver_side_row {
+    const char *key;
+    const void *value;
+    size_t length;
+} flagver_side_row;
+
 /**
  * A side: the functions by which it is reached. Set `size`; `read` and `write` are required, and
  * `remove` where flagver_route_remove() is called.
@@ -127,6 +137,11 @@ typedef struct flagver_side_call {
  *          order of their keys, about `limit` of them; and call flagver_sink_end() when there are no more
  *          behind them. Only that says so, not that few came. NULL: nothing can be copied or compared
  *
+ * write_many  write these records, all of them or none, whose keys rise: for copies between enlisted sides;
+ *          NULL: `write` is called for each
+ * deactivate  the side is not written any more after a rollback: mark what it has as old, clear caches, tell
+ *          people. Called again until it returns 0, once by each process that rolls back. NULL: nothing to do
+ *
  * A function of an enlisted side may return FLAGVER_EBUSY for "again, in another transaction" (a
  * serialization failure, a deadlock).
  */
@@ -140,6 +155,9 @@ typedef struct flagver_side {
     int (*remove)(void *data, const flagver_side_call *call, flagver_error *err);
     int (*scan)(void *data, const flagver_side_call *call, const char *after, uint32_t limit,
                 flagver_sink *sink, flagver_error *err);
+    int (*write_many)(void *data, const flagver_side_call *call, const flagver_side_row *rows,
+                      size_t count, flagver_error *err);
+    int (*deactivate)(void *data, const flagver_side_call *call, flagver_error *err);
 } flagver_side;
 
 /** The value of the record that was asked for; copied. A second one takes the place of the first. */

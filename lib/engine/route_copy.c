@@ -1,12 +1,11 @@
 #define _POSIX_C_SOURCE 200809L /* clock_gettime() */
 
+#include "engine/route_chunk.h"
 #include "engine/route_copy.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "engine/route_write.h"
 #include "util/fail.h"
 
 /*
@@ -15,7 +14,6 @@
  */
 #define SPACE_COPY "route.copy"
 #define LEASE_US 30000000
-#define ROWS_AT_ONCE 500
 
 struct progress {
     uint64_t epoch; /* of the authority when it began; 0: never */
@@ -158,131 +156,6 @@ static int end_turn(void *data, flagver_txn *txn, flagver_error *err)
     return put_progress(turn, txn, &row, err);
 }
 
-/* ---- a chunk ---- */
-
-struct chunk {
-    flagver_route *route;
-    enum fv_side authority;
-    const char *after;
-    struct fv_side_call call;    /* the scan, with what it has found */
-    struct fv_version *versions; /* of enlisted sides: by place in that */
-};
-
-static int scan(struct chunk *chunk, flagver_txn *txn, flagver_error *err)
-{
-    fv_side_clear(&chunk->call);
-    chunk->call = (struct fv_side_call){ .asked = { .operation = FLAGVER_ROUTE_SCAN },
-                                         .after = chunk->after,
-                                         .limit = ROWS_AT_ONCE };
-    return fv_route_call(chunk->route, chunk->authority, &chunk->call, txn, err);
-}
-
-/* Records and the versions of their keys, of one moment. */
-static int scan_versioned(void *data, flagver_txn *txn, flagver_error *err)
-{
-    struct chunk *chunk = data;
-    struct fv_keyed_version stored;
-    flagver_keyed_row row;
-    struct fv_fence fence;
-    int r;
-
-    r = fv_steering_hold(&chunk->route->steering, txn, chunk->authority, true, &row, &fence, err);
-    if (r == 0)
-        r = scan(chunk, txn, err);
-    if (r < 0)
-        return r;
-    free(chunk->versions);
-    chunk->versions = calloc(chunk->call.sink.found_count + 1, sizeof *chunk->versions);
-    if (!chunk->versions)
-        return fv_fail_memory(err);
-    for (size_t i = 0; r == 0 && i < chunk->call.sink.found_count; i++) {
-        r = fv_key_row_get(&chunk->route->steering, txn, chunk->authority,
-                           chunk->call.sink.found[i].key, &stored, err);
-        chunk->versions[i] = fv_version_since(stored.key.version, &fence);
-    }
-    return r;
-}
-
-static int write_row(struct chunk *chunk, size_t i, flagver_txn *txn, flagver_error *err)
-{
-    enum fv_side other = fv_side_other(chunk->authority);
-    const struct fv_found *found = &chunk->call.sink.found[i];
-    struct fv_side_call call = { .asked = { .operation = FLAGVER_ROUTE_WRITE, .key = found->key },
-                                 .value = found->value,
-                                 .length = found->length };
-    struct fv_keyed_version stored;
-    int r;
-
-    r = fv_key_row_get(&chunk->route->steering, txn, other, found->key, &stored, err);
-    if (r < 0 || !fv_version_applies(chunk->versions[i], stored.key.version))
-        return r;
-    r = fv_route_call(chunk->route, other, &call, txn, err);
-    fv_side_clear(&call);
-    if (r < 0)
-        return r;
-    stored.key = (struct fv_key_row){ chunk->versions[i], false };
-    return fv_key_row_put(txn, &stored, err);
-}
-
-static int write_rows(void *data, flagver_txn *txn, flagver_error *err)
-{
-    struct chunk *chunk = data;
-    int r = 0;
-
-    for (size_t i = 0; r == 0 && i < chunk->call.sink.found_count; i++)
-        r = write_row(chunk, i, txn, err);
-    return r;
-}
-
-static int copy_guarded(struct chunk *chunk, flagver_error *err)
-{
-    struct fv_steering *steering = &chunk->route->steering;
-    int r;
-
-    r = fv_steering_run(steering, chunk->authority, scan_versioned, chunk, err);
-    return r < 0
-               ? r
-               : fv_steering_run(steering, fv_side_other(chunk->authority), write_rows, chunk, err);
-}
-
-/* Nothing guards the other side: each record is an operation of its own, which reads it anew. */
-static int copy_entered(struct chunk *chunk, struct fv_act *acts, flagver_error *err)
-{
-    size_t count = chunk->call.sink.found_count;
-    struct fv_ledger *ledger = &chunk->route->ledger;
-    int r = 0;
-
-    for (size_t i = 0; r == 0 && i < count; i++) {
-        const char *key = chunk->call.sink.found[i].key;
-
-        acts[i] = (struct fv_act){ .kind = FV_ACT_ENTER, .side = chunk->authority };
-        memcpy(acts[i].key, key, strlen(key) + 1);
-        r = fv_ledger_operation(ledger, &acts[i].operation, err);
-    }
-    if (r == 0)
-        r = fv_ledger_post_all(ledger, acts, count, err);
-    for (size_t i = 0; r == 0 && i < count; i++) {
-        acts[i].ok = fv_route_carry(chunk->route, chunk->authority, acts[i].key, err) == 0;
-        acts[i].kind = FV_ACT_LEAVE;
-        fv_ledger_note(ledger, &acts[i]);
-    }
-    return r;
-}
-
-static int copy_alone(struct chunk *chunk, flagver_error *err)
-{
-    struct fv_act *acts;
-    int r;
-
-    r = scan(chunk, NULL, err);
-    if (r < 0)
-        return r;
-    acts = calloc(chunk->call.sink.found_count + 1, sizeof *acts);
-    r = acts ? copy_entered(chunk, acts, err) : fv_fail_memory(err);
-    free(acts);
-    return r;
-}
-
 /* ---- the whole ---- */
 
 static void note_whole(void *data, struct fv_evidence *evidence)
@@ -293,14 +166,14 @@ static void note_whole(void *data, struct fv_evidence *evidence)
         evidence->whole_epoch = turn->progress.epoch;
 }
 
-static int copy_chunk(struct turn *turn, struct chunk *chunk, flagver_error *err)
+static int copy_chunk(struct turn *turn, struct fv_chunk *chunk, flagver_error *err)
 {
     const flagver_sink *found = &chunk->call.sink;
     char after[FLAGVER_ROUTE_KEY_LIMIT + 1];
     int r;
 
     chunk->after = memcpy(after, turn->progress.after, sizeof after);
-    r = fv_route_is_guarded(turn->route) ? copy_guarded(chunk, err) : copy_alone(chunk, err);
+    r = fv_chunk_copy(chunk, err);
     if (r < 0)
         return r;
     turn->after = found->found_count ? found->found[found->found_count - 1].key : after;
@@ -316,7 +189,7 @@ int fv_route_copy(flagver_route *route, const struct fv_view *view, uint64_t *co
 {
     enum fv_side authority = fv_view_authority(view);
     struct turn turn = { .route = route, .authority = &view->fences[authority] };
-    struct chunk chunk = { .route = route, .authority = authority };
+    struct fv_chunk chunk = { .route = route, .authority = authority };
     int r;
 
     if (!route->sides[authority].scan)
@@ -332,7 +205,6 @@ int fv_route_copy(flagver_route *route, const struct fv_view *view, uint64_t *co
 
     r = copy_chunk(&turn, &chunk, err);
     *copied += r == 0 ? chunk.call.sink.found_count : 0;
-    fv_side_clear(&chunk.call);
-    free(chunk.versions);
+    fv_chunk_clear(&chunk);
     return r < 0 ? r : !turn.done;
 }

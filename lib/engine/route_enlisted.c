@@ -5,22 +5,72 @@
 
 /* ---- rows of keys ---- */
 
-int fv_key_row_get(const struct fv_steering *steering, flagver_txn *txn, enum fv_side side,
-                   const char *key, struct fv_keyed_version *ret_version, flagver_error *err)
+/* Both sides may be in one store. */
+static void row_key_of(const struct fv_steering *steering, enum fv_side side, const char *key,
+                       struct fv_row_key *ret_key)
 {
     char text[2 + FLAGVER_ROUTE_KEY_LIMIT] = { side == FV_OLD ? 'o' : 'n', '\x1f' };
     size_t length = strlen(key);
+
+    memcpy(text + 2, key, length);
+    fv_row_key(steering->name, text, 2 + length, ret_key);
+}
+
+static int decode(struct fv_keyed_version *version, flagver_error *err)
+{
+    version->key = (struct fv_key_row){ 0 };
+    if (version->row.rev == 0)
+        return 0;
+    return fv_key_row_decode(version->row.value.data, version->row.value.length, &version->key,
+                             err);
+}
+
+int fv_key_row_get(const struct fv_steering *steering, flagver_txn *txn, enum fv_side side,
+                   const char *key, struct fv_keyed_version *ret_version, flagver_error *err)
+{
     struct fv_row_key row_key;
     int r;
 
-    memcpy(text + 2, key, length);
-    fv_row_key(steering->name, text, 2 + length, &row_key);
-    ret_version->key = (struct fv_key_row){ 0 };
+    row_key_of(steering, side, key, &row_key);
     r = fv_txn_keyed_get(txn, FV_SPACE_KEY, fv_row_key_bytes(&row_key), &ret_version->row, err);
-    if (r < 0 || ret_version->row.rev == 0)
-        return r;
-    return fv_key_row_decode(ret_version->row.value.data, ret_version->row.value.length,
-                             &ret_version->key, err);
+    return r < 0 ? r : decode(ret_version, err);
+}
+
+static bool copy_key(struct fv_arena *arena, const struct fv_row_key *key, flagver_bytes *ret_key)
+{
+    ret_key->data = fv_arena_string(arena, key->text, key->length);
+    ret_key->length = key->length;
+    return ret_key->data != NULL;
+}
+
+int fv_key_rows_get(const struct fv_steering *steering, flagver_txn *txn, enum fv_side side,
+                    const char *after, const char *const *keys, size_t count,
+                    struct fv_keyed_version *ret_versions, flagver_error *err)
+{
+    struct fv_arena *arena = fv_txn_arena(txn);
+    flagver_bytes *names = fv_arena_allocate(arena, (count + 1) * sizeof *names);
+    flagver_keyed_row *rows = fv_arena_allocate(arena, (count + 1) * sizeof *rows);
+    struct fv_keyed_range range = { .space = FV_SPACE_KEY };
+    struct fv_row_key prefix, key;
+    int r = 0;
+
+    if (!names || !rows)
+        return fv_fail_memory(err);
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        row_key_of(steering, side, keys[i], &key);
+        r = copy_key(arena, &key, &names[i]) ? 0 : fv_fail_memory(err);
+    }
+    row_key_of(steering, side, "", &prefix);
+    row_key_of(steering, side, after, &key);
+    range.prefix = fv_row_key_bytes(&prefix);
+    range.after = fv_row_key_bytes(&key);
+    if (r == 0)
+        r = fv_txn_keyed_get_many(txn, &range, names, count, rows, err);
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        ret_versions[i].row = rows[i];
+        r = decode(&ret_versions[i], err);
+    }
+    return r;
 }
 
 int fv_key_row_put(flagver_txn *txn, struct fv_keyed_version *version, flagver_error *err)

@@ -143,6 +143,13 @@ int fv_route_stage(flagver_route *route, const flagver_actor *actor, int stage,
 
 /* ---- back ---- */
 
+static int deactivate(flagver_route *route, flagver_error *err)
+{
+    struct fv_side_call call = { .asked = { .operation = FLAGVER_ROUTE_DEACTIVATE } };
+
+    return route->sides[FV_NEW].deactivate ? fv_route_call(route, FV_NEW, &call, NULL, err) : 0;
+}
+
 int fv_route_rollback(flagver_route *route, const flagver_actor *actor, const char *note,
                       flagver_error *err)
 {
@@ -162,5 +169,7 @@ int fv_route_rollback(flagver_route *route, const flagver_actor *actor, const ch
         if (r == 0)
             r = fv_steering_look(&route->steering, &view, err);
     }
-    return r < 0 ? r : settle(route, WAIT_MS, err);
+    if (r == 0)
+        r = settle(route, WAIT_MS, err);
+    return r < 0 ? r : deactivate(route, err);
 }

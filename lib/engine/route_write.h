@@ -61,6 +61,10 @@ struct fv_keyed_version {
 
 int fv_key_row_get(const struct fv_steering *steering, flagver_txn *txn, enum fv_side side,
                    const char *key, struct fv_keyed_version *ret_version, flagver_error *err);
+/* The same of many keys, which rise and come after `after`. */
+int fv_key_rows_get(const struct fv_steering *steering, flagver_txn *txn, enum fv_side side,
+                    const char *after, const char *const *keys, size_t count,
+                    struct fv_keyed_version *ret_versions, flagver_error *err);
 int fv_key_row_put(flagver_txn *txn, struct fv_keyed_version *version, flagver_error *err);
 
 #endif

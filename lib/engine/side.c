@@ -31,6 +31,10 @@ static const char *function_name(int operation)
         return "write";
     case FLAGVER_ROUTE_SCAN:
         return "scan";
+    case FLAGVER_ROUTE_WRITE_MANY:
+        return "write_many";
+    case FLAGVER_ROUTE_DEACTIVATE:
+        return "deactivate";
     default:
         return "remove";
     }
@@ -149,6 +153,10 @@ static int call_function(struct fv_side_call *call)
     case FLAGVER_ROUTE_SCAN:
         return side->scan(side->data, &call->asked, call->after, call->limit, &call->sink,
                           call->error);
+    case FLAGVER_ROUTE_WRITE_MANY:
+        return side->write_many(side->data, &call->asked, call->rows, call->row_count, call->error);
+    case FLAGVER_ROUTE_DEACTIVATE:
+        return side->deactivate(side->data, &call->asked, call->error);
     default:
         return side->remove(side->data, &call->asked, call->error);
     }

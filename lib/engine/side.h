@@ -34,6 +34,8 @@ struct fv_side_call {
     flagver_side_call asked;
     const void *value; /* of a write */
     size_t length;
+    const flagver_side_row *rows; /* of many, like the next */
+    size_t row_count;
     const char *after; /* of a scan, like the next */
     uint32_t limit;
 

@@ -61,6 +61,59 @@ int fv_txn_keyed_get(flagver_txn *txn, const char *space, flagver_bytes key,
     return r;
 }
 
+static int compare(flagver_bytes a, flagver_bytes b)
+{
+    int order = memcmp(a.data, b.data, a.length < b.length ? a.length : b.length);
+
+    return order ? order : (a.length > b.length) - (a.length < b.length);
+}
+
+/* Keys without a row, up to the one that was found. */
+static int merge(flagver_txn *txn, flagver_cursor *cursor, const flagver_bytes *keys, size_t count,
+                 flagver_keyed_row *ret_rows, flagver_error *err)
+{
+    flagver_row row;
+    size_t i = 0;
+    int r = 0;
+
+    while (i < count && (r = fv_txn_next(txn, cursor, &row, err)) > 0) {
+        int order = -1;
+
+        while (i < count && (order = compare(keys[i], row.as.keyed.key)) < 0)
+            i++;
+        if (i == count || order != 0)
+            continue;
+        r = take(txn, &row.as.keyed, &ret_rows[i++], err);
+        if (r < 0)
+            break;
+    }
+    return r < 0 ? r : 0;
+}
+
+int fv_txn_keyed_get_many(flagver_txn *txn, const struct fv_keyed_range *range,
+                          const flagver_bytes *keys, size_t count, flagver_keyed_row *ret_rows,
+                          flagver_error *err)
+{
+    const flagver_query query = { .kind = FLAGVER_QUERY_KEYED,
+                                  .space = fv_bytes(range->space),
+                                  .subject = range->prefix,
+                                  .prefix = 1,
+                                  .after = range->after };
+    flagver_cursor *cursor;
+    int r;
+
+    for (size_t i = 0; i < count; i++)
+        ret_rows[i] = name(txn, range->space, keys[i]);
+    if (count == 0)
+        return 0;
+    r = fv_txn_scan(txn, &query, &cursor, err);
+    if (r < 0)
+        return r;
+    r = merge(txn, cursor, keys, count, ret_rows, err);
+    fv_txn_end_scan(txn, cursor);
+    return r;
+}
+
 int fv_txn_keyed_put(flagver_txn *txn, flagver_keyed_row *row, flagver_bytes value,
                      flagver_error *err)
 {

@@ -157,6 +157,19 @@ int fv_txn_keyed_get(flagver_txn *txn, const char *space, flagver_bytes key,
                      flagver_keyed_row *ret_row, flagver_error *err);
 
 /*
+ * The rows of many keys, in one scan: keys rise, begin with `prefix`, and come after `after`, which
+ * begins with it, too.
+ */
+struct fv_keyed_range {
+    const char *space;
+    flagver_bytes prefix, after;
+};
+
+int fv_txn_keyed_get_many(flagver_txn *txn, const struct fv_keyed_range *range,
+                          const flagver_bytes *keys, size_t count, flagver_keyed_row *ret_rows,
+                          flagver_error *err);
+
+/*
  * Write or delete a row that is in the store as `row` says: of this rev, 0: not there. When it is not
  * any more, that is FLAGVER_EBUSY, now or at the latest at the commit. Copied; put sets rev and time.
  */

@@ -6,7 +6,7 @@
  * FLAGVER_TEST_SECONDS: how long (2).
  */
 #define _DEFAULT_SOURCE /* mkdtemp() */
-#include "sides.h"
+#include "homes.h"
 #include "stores.h"
 
 #include <stdatomic.h>
@@ -16,25 +16,8 @@
 #define OWN_KEYS 20    /* that one thread writes */
 #define SHARED_KEYS 20 /* that all of them write */
 
-static const struct arrangement {
-    const char *label;
-    bool old_enlisted, new_enlisted, together;
-} arrangements[] = {
-    { "detached, detached", false, false, false },
-    { "enlisted, detached", true, false, false },
-    { "detached, enlisted", false, true, false },
-    { "enlisted, enlisted", true, true, false },
-    { "enlisted, enlisted, one store", true, true, true },
-};
-#define ARRANGEMENTS (int)(sizeof arrangements / sizeof arrangements[0])
-
-static struct place {
-    flagver_client *client;
-    char path[128];
-    struct table table;
-    struct lite lite;
-} places[2];
-
+static struct home homes[2];
+static flagver_side inner[2]; /* as they are when they do not fail */
 static flagver_client *control;
 static flagver_route *route;
 static atomic_bool stop;
@@ -56,69 +39,27 @@ static uint64_t draw(uint64_t *state)
 
 /* ---- the sides ---- */
 
+/* `data` is of the side itself. */
 static int flaky_write(void *data, const flagver_side_call *call, const void *value, size_t length,
                        flagver_sink *sink, flagver_error *err)
 {
     static atomic_uint calls;
-    struct place *place = data;
 
     if (atomic_fetch_add(&calls, 1) % 50 == 49)
         return FLAGVER_EUNAVAILABLE;
-    return place->client ? lite_write(&place->lite, call, value, length, sink, err)
-                         : table_write(&place->table, call, value, length, sink, err);
+    return inner[call->side].write(data, call, value, length, sink, err);
 }
 
-static int place_read(void *data, const flagver_side_call *call, flagver_sink *sink,
-                      flagver_error *err)
+static flagver_side make_side(int side, const struct arrangement *arrangement)
 {
-    struct place *place = data;
+    flagver_side flaky;
 
-    return place->client ? lite_read(&place->lite, call, sink, err)
-                         : table_read(&place->table, call, sink, err);
-}
-
-static int place_remove(void *data, const flagver_side_call *call, flagver_error *err)
-{
-    struct place *place = data;
-
-    return place->client ? lite_remove(&place->lite, call, err)
-                         : table_remove(&place->table, call, err);
-}
-
-static int place_scan(void *data, const flagver_side_call *call, const char *after, uint32_t limit,
-                      flagver_sink *sink, flagver_error *err)
-{
-    struct place *place = data;
-
-    return place->client ? lite_scan(&place->lite, call, after, limit, sink, err)
-                         : table_scan(&place->table, call, after, limit, sink, err);
-}
-
-static flagver_side make_side(int i, bool enlisted, bool together)
-{
-    struct place *place = &places[i];
-    const flagver_options options = quiet_options();
-    char uri[160];
-
-    table_init(&place->table);
-    if (enlisted && together && i == FLAGVER_SIDE_NEW) {
-        snprintf(place->path, sizeof place->path, "%s", places[0].path);
-        place->client = places[0].client;
-    } else if (enlisted) {
-        snprintf(place->path, sizeof place->path, "%s", file_named(i ? "new" : "old"));
-        snprintf(uri, sizeof uri, "sqlite:%s", place->path);
-        assert_ok(flagver_open(uri, &options, &place->client, &error));
-    }
-    place->lite = (struct lite){ place->client, place->path, i ? "new_rows" : "old_rows", 0 };
-    if (enlisted)
-        lite_make(&place->lite);
-    return (flagver_side){ .size = sizeof(flagver_side),
-                           .client = place->client,
-                           .data = place,
-                           .read = place_read,
-                           .write = flaky_write,
-                           .remove = place_remove,
-                           .scan = place_scan };
+    home_found(homes, side, arrangement);
+    home_open(homes, side, NULL);
+    home_make_table(&homes[side]);
+    inner[side] = flaky = home_side(&homes[side]);
+    flaky.write = flaky_write;
+    return flaky;
 }
 
 /* ---- the writers ---- */
@@ -185,14 +126,14 @@ static unsigned wander(double until)
     const flagver_route_change change = { .size = sizeof change, .forced = "a test" };
     unsigned flips = 0;
 
-    while (seconds() < until) {
-        for (size_t i = 0; i < sizeof stages / sizeof stages[0] && seconds() < until; i++) {
+    do {
+        for (size_t i = 0; i < sizeof stages / sizeof stages[0]; i++) {
             flagver_route_step(route, 50, NULL, NULL);
             if (flagver_route_stage(route, &alice, stages[i], &change, &error) == 0)
                 flips += stages[i] == FLAGVER_STAGE_LIVE;
         }
         flagver_route_stage(route, &alice, FLAGVER_STAGE_BACKFILL, &change, &error);
-    }
+    } while (seconds() < until);
     return flips;
 }
 
@@ -251,11 +192,10 @@ START_TEST(no_write_is_lost_and_the_sides_become_equal)
     unsigned acknowledged = 0, refused = 0, flips;
     flagver_side sides[2];
 
-    memset(places, 0, sizeof places);
     control = open_store(FAULT_KIND + 1);
     put_migration(control, "users", "{'stage': 'off'}");
-    sides[0] = make_side(0, arrangement->old_enlisted, false);
-    sides[1] = make_side(1, arrangement->new_enlisted, arrangement->together);
+    sides[0] = make_side(0, arrangement);
+    sides[1] = make_side(1, arrangement);
     route = open_route(control, "users", sides[0], sides[1], (flagver_route_options){ 0 });
 
     for (unsigned i = 0; i < WRITERS; i++) {
@@ -279,9 +219,10 @@ START_TEST(no_write_is_lost_and_the_sides_become_equal)
            arrangement->label, acknowledged, refused, flips, (unsigned)compared);
 
     close_route(route);
-    if (places[1].client != places[0].client)
-        flagver_close(places[1].client);
-    flagver_close(places[0].client);
+    for (int side = FLAGVER_SIDE_NEW; side >= FLAGVER_SIDE_OLD; side--) {
+        home_close(&homes[side]);
+        home_remove(&homes[side]);
+    }
     flagver_close(control);
 }
 END_TEST
@@ -292,6 +233,7 @@ int main(void)
     TCase *tcase = add_store_tcase(suite, "writers");
 
     tcase_set_timeout(tcase, test_seconds() + 300);
-    tcase_add_loop_test(tcase, no_write_is_lost_and_the_sides_become_equal, 0, ARRANGEMENTS);
+    tcase_add_loop_test(tcase, no_write_is_lost_and_the_sides_become_equal, 0,
+                        arrangements_to_test());
     return run_store_suite(suite);
 }

@@ -1,0 +1,202 @@
+#include "engine/route_chunk.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/route_write.h"
+#include "util/fail.h"
+
+#define ROWS_AT_ONCE 500
+
+static int scan(struct fv_chunk *chunk, flagver_txn *txn, flagver_error *err)
+{
+    fv_side_clear(&chunk->call);
+    chunk->call = (struct fv_side_call){ .asked = { .operation = FLAGVER_ROUTE_SCAN },
+                                         .after = chunk->after,
+                                         .limit = ROWS_AT_ONCE };
+    return fv_route_call(chunk->route, chunk->authority, &chunk->call, txn, err);
+}
+
+/* ---- two enlisted sides: with the versions of keys ---- */
+
+/* Where what is needed for a while during a transaction lies, one for each record. */
+struct rows {
+    size_t count;
+    struct fv_keyed_version *versions;
+    flagver_side_row *due; /* to be written; `count` at most */
+    size_t due_count;
+};
+
+static int get_versions(struct fv_chunk *chunk, flagver_txn *txn, enum fv_side side,
+                        struct fv_keyed_version **ret_versions, flagver_error *err)
+{
+    const flagver_sink *found = &chunk->call.sink;
+    struct fv_keyed_version *versions = fv_arena_allocate_zeroed(
+        fv_txn_arena(txn), found->found_count + 1, sizeof *versions);
+    const char **keys = fv_arena_allocate(fv_txn_arena(txn),
+                                          (found->found_count + 1) * sizeof *keys);
+    int r;
+
+    if (!versions || !keys)
+        return fv_fail_memory(err);
+    for (size_t i = 0; i < found->found_count; i++)
+        keys[i] = found->found[i].key;
+    r = fv_key_rows_get(&chunk->route->steering, txn, side, chunk->after, keys, found->found_count,
+                        versions, err);
+    *ret_versions = versions;
+    return r;
+}
+
+/* Records and the versions of their keys, of one moment. */
+static int scan_versioned(void *data, flagver_txn *txn, flagver_error *err)
+{
+    struct fv_chunk *chunk = data;
+    struct fv_keyed_version *stored;
+    flagver_keyed_row row;
+    struct fv_fence fence;
+    int r;
+
+    r = fv_steering_hold(&chunk->route->steering, txn, chunk->authority, true, &row, &fence, err);
+    if (r == 0)
+        r = scan(chunk, txn, err);
+    if (r == 0)
+        r = get_versions(chunk, txn, chunk->authority, &stored, err);
+    if (r < 0)
+        return r;
+    free(chunk->versions);
+    chunk->versions = calloc(chunk->call.sink.found_count + 1, sizeof *chunk->versions);
+    if (!chunk->versions)
+        return fv_fail_memory(err);
+    for (size_t i = 0; i < chunk->call.sink.found_count; i++)
+        chunk->versions[i] = fv_version_since(stored[i].key.version, &fence);
+    return 0;
+}
+
+static int write_one(struct fv_chunk *chunk, const flagver_side_row *row, flagver_txn *txn,
+                     flagver_error *err)
+{
+    struct fv_side_call call = { .asked = { .operation = FLAGVER_ROUTE_WRITE, .key = row->key },
+                                 .value = row->value,
+                                 .length = row->length };
+    int r = fv_route_call(chunk->route, fv_side_other(chunk->authority), &call, txn, err);
+
+    fv_side_clear(&call);
+    return r;
+}
+
+static int write_due(struct fv_chunk *chunk, const struct rows *rows, flagver_txn *txn,
+                     flagver_error *err)
+{
+    enum fv_side other = fv_side_other(chunk->authority);
+    struct fv_side_call call = { .asked = { .operation = FLAGVER_ROUTE_WRITE_MANY },
+                                 .rows = rows->due,
+                                 .row_count = rows->due_count };
+    int r = 0;
+
+    if (rows->due_count > 0 && chunk->route->sides[other].write_many)
+        return fv_route_call(chunk->route, other, &call, txn, err);
+    for (size_t i = 0; r == 0 && i < rows->due_count; i++)
+        r = write_one(chunk, &rows->due[i], txn, err);
+    return r;
+}
+
+/* Only what is newer than what is there. */
+static int write_newer(void *data, flagver_txn *txn, flagver_error *err)
+{
+    struct fv_chunk *chunk = data;
+    const flagver_sink *found = &chunk->call.sink;
+    struct rows rows = { .count = found->found_count };
+    int r;
+
+    rows.due = fv_arena_allocate(fv_txn_arena(txn), (rows.count + 1) * sizeof *rows.due);
+    r = rows.due ? get_versions(chunk, txn, fv_side_other(chunk->authority), &rows.versions, err)
+                 : fv_fail_memory(err);
+    for (size_t i = 0; r == 0 && i < rows.count; i++) {
+        if (fv_version_applies(chunk->versions[i], rows.versions[i].key.version))
+            rows.due[rows.due_count++] = (flagver_side_row){ found->found[i].key,
+                                                             found->found[i].value,
+                                                             found->found[i].length };
+    }
+    if (r == 0)
+        r = write_due(chunk, &rows, txn, err);
+    for (size_t i = 0; r == 0 && i < rows.count; i++) {
+        if (!fv_version_applies(chunk->versions[i], rows.versions[i].key.version))
+            continue;
+        rows.versions[i].key = (struct fv_key_row){ chunk->versions[i], false };
+        r = fv_key_row_put(txn, &rows.versions[i], err);
+    }
+    return r;
+}
+
+static int copy_guarded(struct fv_chunk *chunk, flagver_error *err)
+{
+    struct fv_steering *steering = &chunk->route->steering;
+    int r;
+
+    r = fv_steering_run(steering, chunk->authority, scan_versioned, chunk, err);
+    return r < 0 ? r
+                 : fv_steering_run(steering, fv_side_other(chunk->authority), write_newer, chunk,
+                                   err);
+}
+
+/* ---- a detached side: each record is an operation of its own ---- */
+
+static int enter_all(struct fv_chunk *chunk, struct fv_act *acts, flagver_error *err)
+{
+    const flagver_sink *found = &chunk->call.sink;
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < found->found_count; i++) {
+        const char *key = found->found[i].key;
+
+        acts[i] = (struct fv_act){ .kind = FV_ACT_ENTER, .side = chunk->authority };
+        memcpy(acts[i].key, key, strlen(key) + 1);
+        r = fv_ledger_operation(&chunk->route->ledger, &acts[i].operation, err);
+    }
+    return r < 0 ? r : fv_ledger_post_all(&chunk->route->ledger, acts, found->found_count, err);
+}
+
+/* Nothing guards the other side: a record is read anew once the ledger knows of its operation. */
+static int copy_entered(struct fv_chunk *chunk, struct fv_act *acts, flagver_error *err)
+{
+    int r = 0;
+
+    for (size_t i = 0; i < chunk->call.sink.found_count; i++) {
+        if (r == 0)
+            r = fv_route_carry(chunk->route, chunk->authority, acts[i].key, err);
+        acts[i].kind = FV_ACT_LEAVE;
+        acts[i].ok = r == 0;
+        fv_ledger_note(&chunk->route->ledger, &acts[i]);
+    }
+    return r;
+}
+
+static int copy_alone(struct fv_chunk *chunk, flagver_error *err)
+{
+    struct fv_act *acts;
+    int r;
+
+    r = scan(chunk, NULL, err);
+    if (r < 0)
+        return r;
+    acts = calloc(chunk->call.sink.found_count + 1, sizeof *acts);
+    r = acts ? enter_all(chunk, acts, err) : fv_fail_memory(err);
+    if (r == 0)
+        r = copy_entered(chunk, acts, err);
+    free(acts);
+    return r;
+}
+
+/* ---- the whole ---- */
+
+int fv_chunk_copy(struct fv_chunk *chunk, flagver_error *err)
+{
+    return fv_route_is_guarded(chunk->route) ? copy_guarded(chunk, err) : copy_alone(chunk, err);
+}
+
+void fv_chunk_clear(struct fv_chunk *chunk)
+{
+    fv_side_clear(&chunk->call);
+    free(chunk->versions);
+    chunk->versions = NULL;
+}
