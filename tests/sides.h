@@ -1,6 +1,6 @@
 /*
  * Sides of routes for tests: a table in memory, which can be told to fail, and a table in a SQLite
- * file, beside the library's own. Keys and values are texts.
+ * file or a PostgreSQL database, beside the library's own. Keys and values are texts.
  */
 #ifndef FLAGVER_TESTS_SIDES_H
 #define FLAGVER_TESTS_SIDES_H
@@ -11,6 +11,10 @@
 #include "flagver/route.h"
 #include "flagver/sqlite.h"
 #include "stores.h"
+
+#ifndef FV_WITHOUT_postgres
+#include "flagver/postgres.h"
+#endif
 
 /* ---- in memory ---- */
 
@@ -321,6 +325,195 @@ static inline flagver_side lite_side(struct lite *lite)
                            .remove = lite_remove,
                            .scan = lite_scan };
 }
+
+/* ---- in a PostgreSQL database ---- */
+
+#ifndef FV_WITHOUT_postgres
+#define SERVED_IDLE 32
+
+/* `name` is the table's, in the database of the client's store, which is at `uri`. */
+struct served {
+    flagver_client *client;
+    const char *uri;
+    const char *name;
+    int fails; /* what every write returns; 0: none fails */
+
+    pthread_mutex_t lock; /* over what follows */
+    PGconn *idle[SERVED_IDLE];
+    int idle_count;
+};
+
+static inline void served_init(struct served *served, flagver_client *client, const char *uri,
+                               const char *name)
+{
+    *served = (struct served){ .client = client, .uri = uri, .name = name };
+    pthread_mutex_init(&served->lock, NULL);
+}
+
+static inline void served_close(struct served *served)
+{
+    while (served->idle_count > 0)
+        PQfinish(served->idle[--served->idle_count]);
+}
+
+/* On the transaction's connection, or on one of our own. */
+static inline int served_connect(struct served *served, const flagver_side_call *call,
+                                 PGconn **ret_connection, flagver_error *err)
+{
+    PGconn *connection = NULL;
+
+    if (call->txn)
+        return flagver_txn_connection_postgres(call->txn, ret_connection, err);
+    pthread_mutex_lock(&served->lock);
+    if (served->idle_count > 0)
+        connection = served->idle[--served->idle_count];
+    pthread_mutex_unlock(&served->lock);
+    *ret_connection = connection ? connection : PQconnectdb(served->uri);
+    return 0;
+}
+
+static inline void served_leave(struct served *served, const flagver_side_call *call,
+                                PGconn *connection)
+{
+    bool kept = false;
+
+    if (call->txn)
+        return;
+    pthread_mutex_lock(&served->lock);
+    if (PQstatus(connection) == CONNECTION_OK && served->idle_count < SERVED_IDLE) {
+        served->idle[served->idle_count++] = connection;
+        kept = true;
+    }
+    pthread_mutex_unlock(&served->lock);
+    if (!kept)
+        PQfinish(connection);
+}
+
+/* Deadlocks and serialization failures: again, in another transaction. */
+static inline int served_error(PGconn *connection, const PGresult *result, flagver_error *err)
+{
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+
+    err->code = state && strncmp(state, "40", 2) == 0 ? FLAGVER_EBUSY : FLAGVER_EUNAVAILABLE;
+    snprintf(err->message, sizeof err->message, "%.200s", PQerrorMessage(connection));
+    return err->code;
+}
+
+/* `format` has the table's name; a result of the kind that is expected, or NULL and *ret_code. */
+static inline PGresult *served_run(const struct served *served, PGconn *connection,
+                                   ExecStatusType expected, const char *format,
+                                   const char *const *values, int count, int *ret_code,
+                                   flagver_error *err)
+{
+    PGresult *result;
+    char sql[256];
+
+    snprintf(sql, sizeof sql, format, served->name);
+    result = PQexecParams(connection, sql, count, NULL, values, NULL, NULL, 0);
+    *ret_code = 0;
+    if (PQresultStatus(result) == expected)
+        return result;
+    *ret_code = served_error(connection, result, err);
+    PQclear(result);
+    return NULL;
+}
+
+static inline int served_read(void *data, const flagver_side_call *call, flagver_sink *sink,
+                              flagver_error *err)
+{
+    struct served *served = data;
+    PGresult *result;
+    PGconn *connection = NULL;
+    int r;
+
+    r = served_connect(served, call, &connection, err);
+    if (r < 0)
+        return r;
+    result = served_run(served, connection, PGRES_TUPLES_OK, "SELECT value FROM %s WHERE key = $1",
+                        &call->key, 1, &r, err);
+    if (r == 0)
+        r = PQntuples(result) ? flagver_sink_value(sink, PQgetvalue(result, 0, 0),
+                                                   (size_t)PQgetlength(result, 0, 0))
+                              : FLAGVER_ENOTFOUND;
+    PQclear(result);
+    served_leave(served, call, connection);
+    return r;
+}
+
+static inline int served_change(struct served *served, const flagver_side_call *call,
+                                const char *format, const char *value, flagver_error *err)
+{
+    const char *values[] = { call->key, value };
+    PGconn *connection = NULL;
+    int r;
+
+    if (served->fails)
+        return served->fails;
+    r = served_connect(served, call, &connection, err);
+    if (r < 0)
+        return r;
+    PQclear(
+        served_run(served, connection, PGRES_COMMAND_OK, format, values, value ? 2 : 1, &r, err));
+    served_leave(served, call, connection);
+    return r;
+}
+
+static inline int served_write(void *data, const flagver_side_call *call, const void *value,
+                               size_t length, flagver_sink *sink, flagver_error *err)
+{
+    char text[256];
+
+    (void)sink;
+    snprintf(text, sizeof text, "%.*s", (int)length, (const char *)value);
+    return served_change(data, call,
+                         "INSERT INTO %s VALUES ($1, $2)"
+                         " ON CONFLICT (key) DO UPDATE SET value = EXCLUDED.value",
+                         text, err);
+}
+
+static inline int served_remove(void *data, const flagver_side_call *call, flagver_error *err)
+{
+    return served_change(data, call, "DELETE FROM %s WHERE key = $1", NULL, err);
+}
+
+static inline int served_scan(void *data, const flagver_side_call *call, const char *after,
+                              uint32_t limit, flagver_sink *sink, flagver_error *err)
+{
+    struct served *served = data;
+    char number[16];
+    const char *values[] = { after, number };
+    PGresult *result;
+    PGconn *connection = NULL;
+    int r;
+
+    r = served_connect(served, call, &connection, err);
+    if (r < 0)
+        return r;
+    snprintf(number, sizeof number, "%u", (unsigned)limit);
+    result = served_run(served, connection, PGRES_TUPLES_OK,
+                        "SELECT key, value FROM %s WHERE key > $1 ORDER BY key LIMIT $2::bigint",
+                        values, 2, &r, err);
+    for (int row = 0; r == 0 && row < PQntuples(result); row++)
+        r = flagver_sink_row(sink, PQgetvalue(result, row, 0), PQgetvalue(result, row, 1),
+                             (size_t)PQgetlength(result, row, 1));
+    if (r == 0 && (uint32_t)PQntuples(result) < limit)
+        flagver_sink_end(sink);
+    PQclear(result);
+    served_leave(served, call, connection);
+    return r;
+}
+
+static inline flagver_side served_side(struct served *served)
+{
+    return (flagver_side){ .size = sizeof(flagver_side),
+                           .client = served->client,
+                           .data = served,
+                           .read = served_read,
+                           .write = served_write,
+                           .remove = served_remove,
+                           .scan = served_scan };
+}
+#endif
 
 /* ---- migrations ---- */
 

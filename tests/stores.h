@@ -143,16 +143,22 @@ static inline void make_template(struct cluster *cluster)
         cluster_drop(cluster, name);
 }
 
-static inline void make_database(struct cluster *cluster)
+/* A fresh database with the schema. */
+static inline void copy_template(struct cluster *cluster, const char *name)
 {
     char create[256];
 
-    snprintf(database, sizeof database, "store_%ld_%u", (long)getpid(), test_number);
-    snprintf(create, sizeof create, "CREATE DATABASE %s OWNER owner TEMPLATE " TEMPLATE, database);
+    snprintf(create, sizeof create, "CREATE DATABASE %s OWNER owner TEMPLATE " TEMPLATE, name);
     if (!cluster_try(cluster, "postgres", "postgres", create)[0])
         return;
     make_template(cluster);
-    cluster_database(cluster, database, TEMPLATE);
+    cluster_database(cluster, name, TEMPLATE);
+}
+
+static inline void make_database(struct cluster *cluster)
+{
+    snprintf(database, sizeof database, "store_%ld_%u", (long)getpid(), test_number);
+    copy_template(cluster, database);
 }
 
 static inline const char *database_uri(const char *role)

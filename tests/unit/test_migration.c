@@ -1,105 +1,46 @@
 /* Migrations from end to end: two sides of each kind, through all stages and back. */
 #define _DEFAULT_SOURCE /* mkdtemp() */
-#include "sides.h"
+#include "homes.h"
 #include "stores.h"
 
-/* Which kinds the sides are of; the store of the migration is a third one. */
-static const struct arrangement {
-    const char *label;
-    bool old_enlisted, new_enlisted, together;
-} arrangements[] = {
-    { "two detached sides", false, false, false },
-    { "an enlisted side and a detached one", true, false, false },
-    { "a detached side and an enlisted one", false, true, false },
-    { "two enlisted sides in two stores", true, true, false },
-    { "two enlisted sides in one store", true, true, true },
-};
-#define ARRANGEMENTS (int)(sizeof arrangements / sizeof arrangements[0])
-
-static struct place {
-    flagver_client *client;
-    char path[128];
-    struct table table;
-    struct lite lite;
-} places[2];
-
+/* The store of the migration is a third one. */
+static struct home homes[2];
 static flagver_client *control;
 static flagver_route *route;
 
-static flagver_side make_side(int i, bool enlisted, bool together)
-{
-    struct place *place = &places[i];
-    const flagver_options options = quiet_options();
-    char uri[160];
-
-    table_init(&place->table);
-    if (!enlisted)
-        return table_side(&place->table);
-    if (together && i == FLAGVER_SIDE_NEW) {
-        snprintf(place->path, sizeof place->path, "%s", places[0].path);
-        place->client = places[0].client;
-    } else {
-        snprintf(place->path, sizeof place->path, "%s", file_named(i ? "new" : "old"));
-        snprintf(uri, sizeof uri, "sqlite:%s", place->path);
-        assert_ok(flagver_open(uri, &options, &place->client, &error));
-    }
-    place->lite = (struct lite){ place->client, place->path, i ? "new_rows" : "old_rows", 0 };
-    lite_make(&place->lite);
-    return lite_side(&place->lite);
-}
-
 static void arrange(int i)
 {
-    const struct arrangement *arrangement = &arrangements[i];
     flagver_side sides[2];
 
-    memset(places, 0, sizeof places);
     control = open_store(FAULT_KIND + 1);
     put_migration(control, "users", "{'stage': 'off', 'gates': {'samples': 0, 'match_rate': 0}}");
-    sides[0] = make_side(0, arrangement->old_enlisted, false);
-    sides[1] = make_side(1, arrangement->new_enlisted, arrangement->together);
+    for (int side = FLAGVER_SIDE_OLD; side <= FLAGVER_SIDE_NEW; side++) {
+        home_found(homes, side, &arrangements[i]);
+        home_open(homes, side, NULL);
+        home_make_table(&homes[side]);
+        sides[side] = home_side(&homes[side]);
+    }
     route = open_route(control, "users", sides[0], sides[1], (flagver_route_options){ 0 });
 }
 
 static void leave(void)
 {
     close_route(route);
-    if (places[1].client != places[0].client)
-        flagver_close(places[1].client);
-    flagver_close(places[0].client);
+    for (int side = FLAGVER_SIDE_NEW; side >= FLAGVER_SIDE_OLD; side--) {
+        home_close(&homes[side]);
+        home_remove(&homes[side]);
+    }
     flagver_close(control);
-}
-
-static const char *value_on(int side, const char *key)
-{
-    static char texts[2][256];
-    struct place *place = &places[side];
-    sqlite3_stmt *statement;
-    const char *value;
-    sqlite3 *db;
-
-    if (!place->client)
-        return table_get(&place->table, key);
-    db = lite_open(&place->lite);
-    statement = lite_prepare(&place->lite, db, "SELECT value FROM %s WHERE key = ?1", key);
-    value = sqlite3_step(statement) == SQLITE_ROW ? (const char *)sqlite3_column_text(statement, 0)
-                                                  : NULL;
-    if (value)
-        snprintf(texts[side], sizeof texts[side], "%s", value);
-    sqlite3_finalize(statement);
-    sqlite3_close(db);
-    return value ? texts[side] : NULL;
 }
 
 static void fail_writes(int side, int code)
 {
-    places[side].table.fails = code;
-    places[side].lite.fails = code;
+    home_fail_writes(&homes[side], code);
 }
 
 static void assert_on(int side, const char *key, const char *expected)
 {
-    const char *value = value_on(side, key);
+    const char *value = home_value(&homes[side], key);
 
     if (expected)
         ck_assert_msg(value && strcmp(value, expected) == 0, "%s: %s has %s, not %s", key,
@@ -238,16 +179,7 @@ START_TEST(what_somebody_has_spoiled_is_found_and_amended)
     write_text(route, "a", "1");
     write_text(route, "b", "2");
     advance_to(FLAGVER_STAGE_SHADOW);
-    if (places[1].client) {
-        sqlite3 *db = lite_open(&places[1].lite);
-
-        ck_assert_int_eq(
-            sqlite3_exec(db, "UPDATE new_rows SET value = 'x' WHERE key = 'b'", NULL, NULL, NULL),
-            SQLITE_OK);
-        sqlite3_close(db);
-    } else {
-        table_put(&places[1].table, "b", "x");
-    }
+    home_spoil(&homes[FLAGVER_SIDE_NEW], "b", "x");
     assert_ok(
         flagver_route_verify(route, &options, remember, found, &compared, &differences, &error));
     ck_assert_uint_eq(compared, 2);
@@ -264,13 +196,13 @@ int main(void)
 {
     Suite *suite = suite_create("migration");
     TCase *tcase = add_store_tcase(suite, "arrangements");
+    int count = arrangements_to_test();
 
-    tcase_add_loop_test(tcase, a_migration_goes_through_all_stages_and_loses_nothing, 0,
-                        ARRANGEMENTS);
-    tcase_add_loop_test(tcase, a_write_that_the_other_side_refuses_is_repaired, 0, ARRANGEMENTS);
-    tcase_add_loop_test(tcase, a_write_that_the_authority_refuses_is_nowhere, 0, ARRANGEMENTS);
-    tcase_add_loop_test(tcase, what_is_removed_does_not_come_back, 0, ARRANGEMENTS);
-    tcase_add_loop_test(tcase, rollback_takes_it_all_back, 0, ARRANGEMENTS);
-    tcase_add_loop_test(tcase, what_somebody_has_spoiled_is_found_and_amended, 0, ARRANGEMENTS);
+    tcase_add_loop_test(tcase, a_migration_goes_through_all_stages_and_loses_nothing, 0, count);
+    tcase_add_loop_test(tcase, a_write_that_the_other_side_refuses_is_repaired, 0, count);
+    tcase_add_loop_test(tcase, a_write_that_the_authority_refuses_is_nowhere, 0, count);
+    tcase_add_loop_test(tcase, what_is_removed_does_not_come_back, 0, count);
+    tcase_add_loop_test(tcase, rollback_takes_it_all_back, 0, count);
+    tcase_add_loop_test(tcase, what_somebody_has_spoiled_is_found_and_amended, 0, count);
     return run_store_suite(suite);
 }
