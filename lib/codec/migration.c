@@ -125,6 +125,8 @@ static int read_bound(const struct fv_reading *reading, json_t *const *fields,
     if (fields[PERCENTAGE])
         r = fv_read_percentage(reading, fv_at_key(NULL, "percentage"), fields[PERCENTAGE],
                                &threshold);
+    if (r == 0 && threshold % (FV_SCALE / FV_READ_SCALE) != 0)
+        r = fv_refuse(reading, fv_at_key(NULL, "percentage"), "has more than two decimals");
     migration->bound = threshold / (FV_SCALE / FV_READ_SCALE);
     return r;
 }
