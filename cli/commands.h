@@ -14,13 +14,13 @@ int cli_flag_eval(const struct cli_request *request);
 int cli_flag_explain(const struct cli_request *request);
 int cli_flag_lint(const struct cli_request *request);
 
-/* record_read.c: of flags and segments */
+/* record_read.c: of flags and segments; get and history of migrations, too */
 int cli_record_get(const struct cli_request *request);
 int cli_record_list(const struct cli_request *request);
 int cli_record_history(const struct cli_request *request);
 int cli_record_diff(const struct cli_request *request);
 
-/* record_write.c: of flags and segments */
+/* record_write.c: of flags and segments; put of migrations, too */
 int cli_record_put(const struct cli_request *request);
 int cli_record_revert(const struct cli_request *request);
 int cli_record_delete(const struct cli_request *request);
@@ -74,6 +74,15 @@ int cli_key_rotate(const struct cli_request *request);
 int cli_key_fernet(const struct cli_request *request);
 int cli_version_shred(const struct cli_request *request);
 int cli_retain(const struct cli_request *request);
+
+/* route.c */
+int cli_route_list(const struct cli_request *request);
+int cli_route_stage(const struct cli_request *request);
+int cli_route_ramp(const struct cli_request *request);
+int cli_route_rollback(const struct cli_request *request);
+int cli_route_status(const struct cli_request *request);
+int cli_route_backfill(const struct cli_request *request);
+int cli_route_verify(const struct cli_request *request);
 
 /* audit.c */
 int cli_audit_log(const struct cli_request *request);

@@ -692,6 +692,115 @@ const struct cli_command cli_commands[] = {
         .run = cli_key_fernet,
     },
     {
+        .name = "route list",
+        .operands = "",
+        .summary = "print all migrations",
+        .manual = "Print the migrations: the stage that is carried out, the one that the record\n"
+                  "asks for, which side is believed. --json prints what route status prints of\n"
+                  "each.",
+        .run = cli_route_list,
+    },
+    {
+        .name = "route show",
+        .operands = "NAME [NO]",
+        .summary = "print a migration's record",
+        .options = CLI_OPTIONS(CLI_AT),
+        .manual = GET_MANUAL,
+        .run = cli_record_get,
+    },
+    {
+        .name = "route put",
+        .operands = "NAME FILE",
+        .summary = "create or change a migration",
+        .options = CLI_OPTIONS(WRITING),
+        .manual = "Create the migration or replace its record by the one in FILE, or on standard\n"
+                  "input for -: {\"stage\": \"off\"}, with gates, guards and what else there is.\n"
+                  "Another stage in it goes through the gates, as by route stage, but it is not\n"
+                  "waited for.",
+        .run = cli_record_put,
+    },
+    {
+        .name = "route history",
+        .operands = "NAME",
+        .summary = "print the versions of its record",
+        .manual = HISTORY_MANUAL,
+        .run = cli_record_history,
+    },
+    {
+        .name = "route stage",
+        .operands = "NAME STAGE",
+        .summary = "take it to another stage",
+        .options = CLI_OPTIONS(CLI_NOTE, CLI_FORCE, CLI_WAIT),
+        .manual = "Take a migration to the stage off, dualwrite, backfill, shadow, ramp, live,\n"
+                  "rampdown or complete: forward one at a time, where the gates are open, back\n"
+                  "any distance. The program changes the record; applications that have the sides\n"
+                  "carry it out, and it is waited for that, 5 seconds unless --wait says\n"
+                  "otherwise (0: not at all). --force goes through shut gates; the reason stands\n"
+                  "in the record.\n"
+                  "\n"
+                  "Exit status: 5 when a gate is shut, or nobody has carried it out yet.",
+        .run = cli_route_stage,
+    },
+    {
+        .name = "route ramp",
+        .operands = "NAME PERCENT",
+        .summary = "move reads over, by percentage",
+        .options = CLI_OPTIONS(CLI_NOTE, CLI_FORCE, CLI_WAIT),
+        .manual = "Take a migration to the stage ramp, or in it to another share: PERCENT of the\n"
+                  "keys are read from the new side, 0 to 100 with at most two decimals. While it\n"
+                  "rises no key goes back. Otherwise as route stage.\n"
+                  "\n"
+                  "Exit status: 5 when a gate is shut, or nobody has carried it out yet.",
+        .run = cli_route_ramp,
+    },
+    {
+        .name = "route rollback",
+        .operands = "NAME",
+        .summary = "take it all back, reads first",
+        .options = CLI_OPTIONS(CLI_NOTE, CLI_WAIT),
+        .manual = "Take a migration back to the stage off: reads to the old side at once, then\n"
+                  "the old side is believed again, then nothing but it is written. It is waited\n"
+                  "for each of these, 5 seconds unless --wait says otherwise (0: not at all). It\n"
+                  "can be called again until it is done. Where a policy asks for approval it is\n"
+                  "an emergency.\n"
+                  "\n"
+                  "Exit status: 5 when a step is not carried out yet.",
+        .run = cli_route_rollback,
+    },
+    {
+        .name = "route status",
+        .operands = "NAME",
+        .summary = "how a migration stands",
+        .manual = "Print which stage is carried out and which one the record asks for, which side\n"
+                  "is believed, whether everything was copied and found equal, and how many reads\n"
+                  "of both sides were compared and agreed. What waits to be repaired, and how\n"
+                  "long reads take, only the application knows: flagver_route_status().",
+        .run = cli_route_status,
+    },
+    {
+        .name = "route backfill",
+        .operands = "NAME",
+        .summary = "has everything been copied",
+        .options = CLI_OPTIONS(CLI_WAIT),
+        .manual = "Say whether the side that is not believed has everything, and wait for that if\n"
+                  "--wait says so. It is applications with both sides that copy.\n"
+                  "\n"
+                  "Exit status: 1 when it has not.",
+        .run = cli_route_backfill,
+    },
+    {
+        .name = "route verify",
+        .operands = "NAME",
+        .summary = "have the sides been found equal",
+        .options = CLI_OPTIONS(CLI_WAIT),
+        .manual = "Say whether a comparison of all records, made since both sides are written,\n"
+                  "has found them equal, and wait for that if --wait says so. It is applications\n"
+                  "with both sides that compare: flagver_route_verify().\n"
+                  "\n"
+                  "Exit status: 1 when they have not.",
+        .run = cli_route_verify,
+    },
+    {
         .name = "idmap put",
         .operands = "ENTITY ID [NEW]",
         .summary = "map an old id to a new one",

@@ -26,6 +26,26 @@ const struct cli_kind cli_segment_kind = {
     .remove = flagver_segment_delete,
 };
 
+static int put_migration(flagver_txn *txn, const char *name, const char *json, size_t length,
+                         const flagver_write_options *options, uint32_t *ret_no, flagver_error *err)
+{
+    flagver_version *version;
+    int r = flagver_version_put(txn, FLAGVER_PHASE_MIGRATION, name, json, length, options, &version,
+                                err);
+
+    if (r < 0)
+        return r;
+    *ret_no = version->no;
+    flagver_version_free(version);
+    return 0;
+}
+
+const struct cli_kind cli_route_kind = {
+    .name = "migration",
+    .phase = FLAGVER_PHASE_MIGRATION,
+    .put = put_migration,
+};
+
 void cli_record_of(const struct cli_request *request, struct cli_record *ret_record)
 {
     const char *name = request->command->name;
@@ -35,6 +55,8 @@ void cli_record_of(const struct cli_request *request, struct cli_record *ret_rec
         kind = &cli_flag_kind;
     else if (strncmp(name, "segment ", 8) == 0)
         kind = &cli_segment_kind;
+    else if (strncmp(name, "route ", 6) == 0)
+        kind = &cli_route_kind;
     *ret_record = (struct cli_record){ .kind = kind,
                                        .phase = kind ? kind->phase
                                                      : cli_request_operand(request, 0),
@@ -228,7 +250,7 @@ static bool look_back(void *data, const flagver_version *version)
 /* How what was deleted comes back, as a command. */
 static void complain_deleted(const struct cli_record *record, const struct fate *fate)
 {
-    if (record->kind)
+    if (record->kind && record->kind->revert)
         cli_complain(NULL, "%s was deleted in version %u by %s; \"%s revert %s %u\" brings it back",
                      record->key, (unsigned)fate->no, fate->by, record->kind->name, record->key,
                      (unsigned)fate->was);

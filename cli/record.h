@@ -1,6 +1,6 @@
 /*
- * Flags and segments are records of phases of their own, and most commands are the same for
- * them and for those of any other phase.
+ * Flags, segments and migrations are records of phases of their own, and most commands are the
+ * same for them and for those of any other phase.
  */
 #ifndef CLI_RECORD_H
 #define CLI_RECORD_H
@@ -16,13 +16,14 @@ struct cli_kind {
     const char *phase;
     int (*put)(flagver_txn *txn, const char *key, const char *json, size_t length,
                const flagver_write_options *options, uint32_t *ret_no, flagver_error *err);
+    /* NULL: by the commands of versions */
     int (*revert)(flagver_txn *txn, const char *key, uint32_t no,
                   const flagver_write_options *options, uint32_t *ret_no, flagver_error *err);
     int (*remove)(flagver_txn *txn, const char *key, const flagver_write_options *options,
                   uint32_t *ret_no, flagver_error *err);
 };
 
-extern const struct cli_kind cli_flag_kind, cli_segment_kind;
+extern const struct cli_kind cli_flag_kind, cli_segment_kind, cli_route_kind;
 
 /* What a command is about: "flag get KEY", "segment get NAME", "version current PHASE SUBJECT". */
 struct cli_record {

@@ -235,11 +235,8 @@ int cli_flag_ramp(const struct cli_request *request)
 {
     const char *text = cli_request_operand(request, 1);
     struct change change = { .make = ramp };
-    size_t digits = strspn(text, "0123456789.");
-    char *end;
 
-    change.percentage = strtod(text, &end);
-    if (!digits || text[digits] || end != text + digits) {
+    if (!cli_parse_percentage(text, &change.percentage)) {
         cli_complain(request->command->name, "%s is no percentage from 0 to 100", text);
         return CLI_INVALID;
     }

@@ -72,6 +72,8 @@ const struct cli_option_form cli_options[CLI_OPTION_COUNT] = {
     [CLI_TOLERANCE] = { "tolerance", "5%|abs:N", "how far numbers may differ" },
     [CLI_FIELD] = { "field", "FIELD=RULE", "what holds for a field; once more for others" },
     [CLI_STRICT] = { "strict", NULL, "take every difference for an error" },
+    [CLI_FORCE] = { "force", "REASON", "why the gates do not matter" },
+    [CLI_WAIT] = { "wait", "SECONDS", "for how long to wait for that" },
 };
 
 /* How many of the words spell the command's name; `whole` when all of the name is there. */

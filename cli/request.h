@@ -78,6 +78,8 @@ enum cli_option {
     CLI_TOLERANCE,
     CLI_FIELD,
     CLI_STRICT,
+    CLI_FORCE,
+    CLI_WAIT,
     CLI_OPTION_COUNT
 };
 

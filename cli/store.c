@@ -195,6 +195,15 @@ bool cli_parse_number(const char *text, uint32_t least, uint32_t *ret_number)
     return c > text && !*c && number >= least && number < FLAGVER_EXPECT_NONE;
 }
 
+bool cli_parse_percentage(const char *text, double *ret_percentage)
+{
+    size_t digits = strspn(text, "0123456789.");
+    char *end;
+
+    *ret_percentage = strtod(text, &end);
+    return digits && !text[digits] && end == text + digits;
+}
+
 int cli_write_options(const struct cli_request *request, flagver_write_options *ret_options)
 {
     const char *expect = request->values[CLI_EXPECT];

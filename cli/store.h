@@ -66,4 +66,7 @@ int cli_transact(const struct cli_request *request, flagver_client *client,
 /* A version's number in the command line: digits, from `least` on. */
 bool cli_parse_number(const char *text, uint32_t least, uint32_t *ret_number);
 
+/* A share in the command line: digits and a point, 0 to 100 as the library will say. */
+bool cli_parse_percentage(const char *text, double *ret_percentage);
+
 #endif

@@ -72,6 +72,16 @@ retain|PHASE|--note --idempotency-key --prefix --until
 key list||
 key rotate||--idempotency-key
 key fernet|KEYS FILE|
+route list||
+route show|NAME [NO]|--at
+route put|NAME FILE|--note --expect --idempotency-key
+route history|NAME|
+route stage|NAME STAGE|--note --force --wait
+route ramp|NAME PERCENT|--note --force --wait
+route rollback|NAME|--note --wait
+route status|NAME|
+route backfill|NAME|--wait
+route verify|NAME|--wait
 idmap put|ENTITY ID [NEW]|--idempotency-key
 idmap get|ENTITY ID|
 idmap get-old|ENTITY NEW|
@@ -107,10 +117,10 @@ _flagver_files() {
     mapfile -t COMPREPLY < <(compgen -f -- "$1")
 }
 
-# The keys in the store that the command line names: flag or segment.
+# The keys in the store that the command line names: flag, segment or migration.
 _flagver_keys() {
     local kind=$1 keys
-    keys=$("${words[0]}" "${where[@]}" "$kind" list --json 2>/dev/null |
+    keys=$("${words[0]}" "${where[@]}" "${kind/#migration/route}" list --json 2>/dev/null |
         sed -n 's/^{"'"$kind"'":"\([^"\\ ]*\)",.*/\1/p')
     mapfile -t COMPREPLY < <(compgen -W "$keys" -- "$2")
 }
@@ -207,7 +217,11 @@ _flagver() {
         read -ra form <<<"${operands//[][]/}"
         case ${form[${#given[@]} - used]-} in
         KEY) _flagver_keys flag "$cur" ;;
-        NAME) _flagver_keys segment "$cur" ;;
+        NAME) _flagver_keys "$([[ ${given[0]} == route ]] && echo migration || echo segment)" "$cur" ;;
+        STAGE)
+            mapfile -t COMPREPLY < <(compgen -W 'off dualwrite backfill shadow ramp live
+                rampdown complete' -- "$cur")
+            ;;
         PHASE) _flagver_phases "$cur" ;;
         SUBJECT | SUBJECT@NO)
             _flagver_subjects "${form[${#given[@]} - used]}" "${given[used]}" "$cur"
