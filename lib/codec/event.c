@@ -16,14 +16,19 @@ static void add_string(struct fv_text *out, const char *name, const char *value)
     fv_canonical_string(out, value, strlen(value));
 }
 
+static bool has_context_key(const flagver_route_event *event)
+{
+    return event->context && event->context->key.kind == FV_STRING;
+}
+
 /* Whom the flag was evaluated for; a migration goes by the record alone. */
 static void add_context(struct fv_text *out, const flagver_route_event *event)
 {
     fv_text_add(out, ",\"contextKeys\":{");
-    if (event->context && event->context->key.kind == FV_STRING) {
+    if (has_context_key(event)) {
         fv_text_add(out, "\"user\":");
         fv_canonical_string(out, event->context->key.as.string, event->context->key.count);
-    } else if (event->key) {
+    } else {
         add_string(out, "record", event->key);
     }
     fv_text_add(out, "}");
@@ -139,6 +144,12 @@ static void add_measurements(struct fv_text *out, const flagver_route_event *eve
 
 /* ---- the whole ---- */
 
+/* What only a side that was invoked can have. */
+static bool claims(const flagver_route_side_result *side)
+{
+    return !side->invoked && (side->code != 0 || side->latency_ns != 0);
+}
+
 static int check(const flagver_route_event *event, flagver_error *err)
 {
     if (!event->route || event->route[0] == '\0')
@@ -148,8 +159,15 @@ static int check(const flagver_route_event *event, flagver_error *err)
     if (event->operation < FLAGVER_ROUTE_READ || event->operation > FLAGVER_ROUTE_REMOVE)
         return fv_fail(err, FLAGVER_EINVAL, "event.operation is %d; FLAGVER_ROUTE_... allowed",
                        event->operation);
+    if (!has_context_key(event) && !event->key)
+        return fv_fail(err, FLAGVER_EINVAL,
+                       "event.context has no targeting key, and event.key "
+                       "is NULL");
     if (!event->sides[FV_OLD].invoked && !event->sides[FV_NEW].invoked)
         return fv_fail(err, FLAGVER_EINVAL, "neither side was invoked");
+    if (claims(&event->sides[FV_OLD]) || claims(&event->sides[FV_NEW]))
+        return fv_fail(err, FLAGVER_EINVAL,
+                       "a side that was not invoked has an error or a latency");
     if (event->consistent >= 0 && (!event->sides[FV_OLD].invoked || !event->sides[FV_NEW].invoked))
         return fv_fail(err, FLAGVER_EINVAL, "event.consistent is about two sides; one was invoked");
     if (fv_context_is_invalid(event->context))
