@@ -46,7 +46,7 @@ static int processes;
 
 static uint32_t operations(void)
 {
-    static const int usual[] = { 20000, 1600 };
+    static const int usual[] = { 20000, 1000 };
 
     return (uint32_t)scale("FLAGVER_TEST_OPERATIONS", usual[site.kind]);
 }
