@@ -44,6 +44,12 @@ static int check_numbers(const flagver_route_options *options, flagver_error *er
     if (options->default_stage != 0 && !fv_stage_name(options->default_stage))
         return fv_fail(err, FLAGVER_EINVAL, "options.default_stage is %d, which is no stage",
                        options->default_stage);
+    if (options->default_stage == FLAGVER_STAGE_RAMP)
+        return fv_fail(err, FLAGVER_EINVAL,
+                       "options.default_stage is ramp, whose share of keys no flag says");
+    if (options->shadow_timeout_ms < -1)
+        return fv_fail(err, FLAGVER_EINVAL, "options.shadow_timeout_ms is %d; -1 or more allowed",
+                       options->shadow_timeout_ms);
     return 0;
 }
 
