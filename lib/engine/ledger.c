@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "engine/side.h"
 #include "util/fail.h"
 
 #define LEASE_MS 10000
@@ -49,45 +50,86 @@ static int end_entry(flagver_txn *txn, flagver_keyed_row *row, const struct fv_e
 {
     if (fate == FV_ENTRY_STAYS)
         return fv_entry_put(txn, row, entry, err);
-    return row->rev ? fv_txn_keyed_delete(txn, row, err) : 0;
+    return fate == FV_ENTRY_GONE && row->rev ? fv_txn_keyed_delete(txn, row, err) : 0;
 }
+
+/* ---- one transaction for all that was posted ---- */
+
+struct batch {
+    struct fv_ledger *ledger;
+    enum fv_side side;
+    struct fv_act *acts, *noted;
+    struct fv_fence fence; /* as read in the transaction */
+    bool other_believed;   /* in the same home, the other side is the authority */
+    struct fv_lease lease; /* written there */
+    bool renewed, admits;
+};
 
 /* ---- acts ---- */
 
-/* Without an entry nothing is owed, and nothing is to be repaired. */
-static int carry_out(struct fv_ledger *ledger, flagver_txn *txn, struct fv_act *act,
-                     flagver_error *err)
+static void enter_entry(const struct batch *batch, struct fv_act *act, struct fv_entry *entry)
+{
+    act->admitted = batch->admits && fv_stage_write(batch->fence.stage).both;
+    if (act->admitted)
+        act->code = fv_entry_enter(entry, &act->operation, now_us(), act->err);
+    act->done = !act->admitted || act->code < 0;
+}
+
+/* Only from who is believed: a frozen side is, until another one has got its place. */
+static void repair_entry(const struct batch *batch, struct fv_act *act, bool exists,
+                         struct fv_entry *entry)
+{
+    bool believed = batch->fence.role == FV_ROLE_AUTHORITY ||
+                    (batch->fence.role == FV_ROLE_FROZEN && !batch->other_believed);
+
+    act->done = !believed || !exists || !fv_entry_repairable(entry, now_us());
+    if (!act->done)
+        fv_entry_repair(entry, &act->operation);
+}
+
+/* Nothing is doubted under a frozen fence: its backlog may have been found empty. */
+static void doubt_entry(const struct batch *batch, struct fv_act *act, struct fv_entry *entry)
+{
+    act->late = !batch->admits;
+    act->done = act->late;
+    if (!act->late)
+        fv_entry_doubt(entry, now_us());
+}
+
+static int carry_out(struct batch *batch, flagver_txn *txn, struct fv_act *act, flagver_error *err)
 {
     enum fv_entry_fate fate = FV_ENTRY_STAYS;
     struct fv_entry entry;
     flagver_keyed_row row;
     int r;
 
-    r = fv_entry_get(txn, ledger->steering->name, act->key, &row, &entry, err);
+    r = fv_entry_get(txn, batch->ledger->steering->name, act->key, &row, &entry, err);
     if (r < 0)
         return r;
     switch (act->kind) {
     case FV_ACT_ENTER:
-        act->code = fv_entry_enter(&entry, &act->operation, now_us(), act->err);
-        if (act->code < 0)
-            return 0;
+        enter_entry(batch, act, &entry);
         break;
     case FV_ACT_LEAVE:
         fate = fv_entry_leave(&entry, &act->operation.id, act->ok);
+        if (fate == FV_ENTRY_LATE) {
+            fate = FV_ENTRY_STAYS;
+            doubt_entry(batch, act, &entry);
+        }
         break;
     case FV_ACT_SETTLE:
-        if (row.rev == 0)
-            return 0;
-        fate = fv_entry_settle(&entry, act->version);
+        act->done = row.rev == 0; /* nothing is owed */
+        if (!act->done)
+            fate = fv_entry_settle(&entry, act->version);
         break;
     case FV_ACT_REPAIR:
-        act->done = row.rev == 0 || !fv_entry_repairable(&entry, now_us());
-        if (act->done)
-            return 0;
-        fv_entry_repair(&entry, &act->operation);
+        repair_entry(batch, act, row.rev != 0, &entry);
+        break;
+    case FV_ACT_DOUBT:
+        doubt_entry(batch, act, &entry);
         break;
     }
-    return end_entry(txn, &row, &entry, fate, err);
+    return act->done ? 0 : end_entry(txn, &row, &entry, fate, err);
 }
 
 /* ---- the lease ---- */
@@ -115,23 +157,14 @@ static bool has_detached(const struct fv_ledger *ledger)
     return !ledger->steering->enlisted[FV_OLD] || !ledger->steering->enlisted[FV_NEW];
 }
 
-/* ---- one transaction for all that was posted ---- */
-
-struct batch {
-    struct fv_ledger *ledger;
-    enum fv_side side;
-    struct fv_act *acts, *noted;
-    struct fv_fence fence; /* as read in the transaction */
-    struct fv_lease lease; /* written there */
-    bool renewed, admits;
-};
+/* ---- the transaction ---- */
 
 static bool is_for(const struct batch *batch, const struct fv_act *act)
 {
     return act->side == batch->side;
 }
 
-/* A fence that others than an authority have admits nobody, but entries may be ended and repaired. */
+/* A fence that others than an authority have admits nobody, but entries may be ended. */
 static int carry_out_all(struct batch *batch, flagver_txn *txn, struct fv_act *acts,
                          flagver_error *err)
 {
@@ -141,11 +174,10 @@ static int carry_out_all(struct batch *batch, flagver_txn *txn, struct fv_act *a
         if (!is_for(batch, act))
             continue;
         act->code = 0;
+        act->done = false;
+        act->late = false;
         act->fence = batch->fence;
-        if (act->kind == FV_ACT_ENTER &&
-            (!batch->admits || !fv_stage_write(batch->fence.stage).both))
-            continue;
-        r = carry_out(batch->ledger, txn, act, err);
+        r = carry_out(batch, txn, act, err);
     }
     return r;
 }
@@ -160,8 +192,22 @@ static struct fv_lease renew_lease(const struct fv_ledger *ledger, const struct 
     bool idle = !ledger->has_lease || (same && ledger->running_before == 0 &&
                                        fv_fence_equal(&ledger->fence, &batch->fence));
 
-    return fv_lease_renew(same ? &ledger->lease : NULL, &batch->fence, idle,
+    return fv_lease_renew(ledger->has_lease ? &ledger->lease : NULL, &batch->fence, idle,
                           now_us() + (int64_t)ledger->lease_ms * 1000);
+}
+
+static int look_at_other(struct batch *batch, flagver_txn *txn, flagver_error *err)
+{
+    enum fv_side other = fv_side_other(batch->side);
+    struct fv_fence fence;
+    int r;
+
+    if (!batch->ledger->steering->together)
+        return 0;
+    r = fv_steering_fence_in(batch->ledger->steering, txn, other, &fence, err);
+    if (r == 0)
+        batch->other_believed = fence.role == FV_ROLE_AUTHORITY;
+    return r;
 }
 
 static int run_batch(void *data, flagver_txn *txn, flagver_error *err)
@@ -175,6 +221,11 @@ static int run_batch(void *data, flagver_txn *txn, flagver_error *err)
     if (r < 0)
         return r;
     batch->admits = fv_fence_admit(&batch->fence, batch->fence.version) == FV_ADMIT_GO;
+    if (batch->fence.role == FV_ROLE_FROZEN) {
+        r = look_at_other(batch, txn, err);
+        if (r < 0)
+            return r;
+    }
 
     batch->renewed = has_detached(ledger) && (batch->fence.role == FV_ROLE_AUTHORITY ||
                                               batch->fence.role == FV_ROLE_FROZEN);
@@ -243,7 +294,11 @@ static void end_noted(struct fv_ledger *ledger, struct fv_act *noted, int r)
 
     for (struct fv_act *act = noted; act; act = next) {
         next = act->next;
-        if (r < 0) {
+        if (r == 0 && act->late) { /* another side is the authority by now, or will be */
+            act->kind = FV_ACT_DOUBT;
+            act->side = fv_side_other(act->side);
+        }
+        if (r < 0 || act->late) {
             act->next = ledger->noted;
             ledger->noted = act;
         } else {
@@ -392,6 +447,11 @@ int fv_ledger_operation(struct fv_ledger *ledger, struct fv_entry_operation *ret
     return r;
 }
 
+int64_t fv_ledger_deadline(const struct fv_entry_operation *operation)
+{
+    return fv_monotonic_ns() + (operation->until - MARGIN_US - now_us()) * 1000;
+}
+
 /* Has the lease to be renewed before anything else? A little early: others wait for what it has seen. */
 static bool is_due(const struct fv_ledger *ledger, enum fv_side authority, uint64_t seen_version,
                    int64_t now)
@@ -474,14 +534,14 @@ static int enter(struct fv_ledger *ledger, enum fv_side authority, const char *k
     r = fv_ledger_operation(ledger, &act.operation, err);
     if (r < 0)
         return r;
-    act.operation.until = admitted->until;
+    act.operation.until = admitted->until + MARGIN_US;
     memcpy(act.key, key, strlen(key) + 1);
     r = fv_ledger_post(ledger, &act, err);
     if (r < 0)
         return r;
     admission = fv_fence_admit(&act.fence, act.fence.version);
     admitted->id = act.operation.id;
-    admitted->entered = admission == FV_ADMIT_GO && fv_stage_write(act.fence.stage).both;
+    admitted->entered = act.admitted;
     if (admission == FV_ADMIT_GO)
         admitted->fence = act.fence;
     return (int)admission;

@@ -16,7 +16,8 @@ enum fv_act_kind {
     FV_ACT_ENTER,  /* an operation begins */
     FV_ACT_LEAVE,  /* it has ended; `ok`: well */
     FV_ACT_SETTLE, /* the other side has `version` */
-    FV_ACT_REPAIR  /* a repair begins, unless there is nothing to do: `done` */
+    FV_ACT_REPAIR, /* a repair begins, unless there is nothing to do: `done` */
+    FV_ACT_DOUBT   /* the sides may differ */
 };
 
 struct fv_act {
@@ -28,7 +29,9 @@ struct fv_act {
     bool ok;
 
     /* what came of it */
-    bool done; /* a repair that is not to be */
+    bool done;     /* a repair that is not to be */
+    bool admitted; /* an operation that has entered */
+    bool late;     /* one that was no longer in the entry */
     int code;
     struct fv_fence fence; /* the authority's, as it was then */
     bool finished;         /* the ledger's own, like what follows */
@@ -61,7 +64,7 @@ struct fv_admitted {
     struct fv_fence fence; /* it goes by this one */
     uint64_t generation;
     int64_t began, until; /* µs; its calls must have ended by then */
-    bool entered;  /* it is in the ledger */
+    bool entered;         /* it is in the ledger */
     flagver_id id;
 };
 
@@ -100,9 +103,14 @@ void fv_ledger_note(struct fv_ledger *ledger, const struct fv_act *act);
 /* Write what was noted. */
 int fv_ledger_flush(struct fv_ledger *ledger, flagver_error *err);
 
-/* An operation of this router that begins now: a fresh id, and until when it may call. */
+/*
+ * An operation of this router that begins now: a fresh id, and until when others wait for it. It calls
+ * sides until fv_ledger_deadline(), which is a little earlier.
+ */
 int fv_ledger_operation(struct fv_ledger *ledger, struct fv_entry_operation *ret_operation,
                         flagver_error *err);
+
+int64_t fv_ledger_deadline(const struct fv_entry_operation *operation); /* on fv_monotonic_ns */
 
 /* The entry of a key in a transaction on its home; without a row it is all zeros. */
 int fv_entry_get(flagver_txn *txn, const char *name, const char *key, flagver_keyed_row *ret_row,

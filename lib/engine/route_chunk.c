@@ -47,7 +47,39 @@ static int get_versions(struct fv_chunk *chunk, flagver_txn *txn, enum fv_side s
     return r;
 }
 
-/* Records and the versions of their keys, of one moment. */
+/*
+ * What was found may have been changed before its version was looked at: so it is read again. A record
+ * that has come since then has the least version there is; its own write brings the right one.
+ */
+static int look_again(struct fv_chunk *chunk, flagver_txn *txn, const struct fv_fence *fence,
+                      flagver_error *err)
+{
+    struct fv_side_call first = chunk->call;
+    struct fv_version *versions = chunk->versions;
+    size_t known = 0;
+    int r;
+
+    chunk->call = (struct fv_side_call){ 0 };
+    r = scan(chunk, txn, err);
+    chunk->versions = calloc(chunk->call.sink.found_count + 1, sizeof *versions);
+    if (r == 0 && !chunk->versions)
+        r = fv_fail_memory(err);
+    for (size_t i = 0; r == 0 && i < chunk->call.sink.found_count; i++) {
+        int order = 1;
+
+        while (known < first.sink.found_count &&
+               (order = strcmp(first.sink.found[known].key, chunk->call.sink.found[i].key)) < 0)
+            known++;
+        chunk->versions[i] = known < first.sink.found_count && order == 0
+                                 ? versions[known]
+                                 : fv_version_since((struct fv_version){ 0, 0 }, fence);
+    }
+    free(versions);
+    fv_side_clear(&first);
+    return r;
+}
+
+/* Records, and the versions of their keys that they have at least: those of before the second look. */
 static int scan_versioned(void *data, flagver_txn *txn, flagver_error *err)
 {
     struct fv_chunk *chunk = data;
@@ -69,7 +101,7 @@ static int scan_versioned(void *data, flagver_txn *txn, flagver_error *err)
         return fv_fail_memory(err);
     for (size_t i = 0; i < chunk->call.sink.found_count; i++)
         chunk->versions[i] = fv_version_since(stored[i].key.version, &fence);
-    return 0;
+    return look_again(chunk, txn, &fence, err);
 }
 
 static int write_one(struct fv_chunk *chunk, const flagver_side_row *row, flagver_txn *txn,
@@ -156,14 +188,27 @@ static int enter_all(struct fv_chunk *chunk, struct fv_act *acts, flagver_error 
     return r < 0 ? r : fv_ledger_post_all(&chunk->route->ledger, acts, found->found_count, err);
 }
 
+/* Those that have not entered, as a flip is under way, must not be written. */
+static int check_entered(const struct fv_chunk *chunk, const struct fv_act *acts,
+                         flagver_error *err)
+{
+    for (size_t i = 0; i < chunk->call.sink.found_count; i++) {
+        if (!acts[i].admitted)
+            return fv_fail(err, FLAGVER_EBUSY, "%s: a flip is under way", chunk->route->name);
+    }
+    return 0;
+}
+
 /* Nothing guards the other side: a record is read anew once the ledger knows of its operation. */
 static int copy_entered(struct fv_chunk *chunk, struct fv_act *acts, flagver_error *err)
 {
-    int r = 0;
+    int r = check_entered(chunk, acts, err);
 
     for (size_t i = 0; i < chunk->call.sink.found_count; i++) {
+        if (!acts[i].admitted)
+            continue;
         if (r == 0)
-            r = fv_route_carry(chunk->route, chunk->authority, acts[i].key, err);
+            r = fv_route_carry(chunk->route, &acts[i], err);
         acts[i].kind = FV_ACT_LEAVE;
         acts[i].ok = r == 0;
         fv_ledger_note(&chunk->route->ledger, &acts[i]);

@@ -29,9 +29,8 @@ int fv_route_fetch(flagver_route *route, enum fv_side side, const char *key,
 /* Are both sides enlisted, so that only what is newer is ever written? */
 bool fv_route_is_guarded(const flagver_route *route);
 
-/* What the authority has of a key, to the other side. */
-int fv_route_carry(flagver_route *route, enum fv_side authority, const char *key,
-                   flagver_error *err);
+/* What the authority has of a key, to the other side, by an operation that has entered. */
+int fv_route_carry(flagver_route *route, const struct fv_act *act, flagver_error *err);
 
 /* The same of a key of which the other side has something else, though nothing says so. */
 int fv_route_amend(flagver_route *route, const char *key, flagver_error *err);

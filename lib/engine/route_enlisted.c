@@ -119,23 +119,33 @@ static int admit(struct passage *passage, flagver_txn *txn, flagver_error *err)
     return 0;
 }
 
-/* A key that has no row needs none while only this side is written. */
+/*
+ * The row first, and then the record, which may be locked meanwhile: whoever was there between changes
+ * the row, and then ours is refused. A record that is created has no key before.
+ */
 static int write_authority(struct passage *passage, flagver_txn *txn, flagver_error *err)
 {
     struct fv_writing *writing = passage->writing;
+    const struct fv_steering *steering = &writing->route->steering;
     const struct fv_fence fence = { .epoch = passage->version.epoch };
+    const char *key = writing->asked->key;
     struct fv_keyed_version stored;
-    int r;
+    int r = 0;
 
-    r = fv_write_side(writing, passage->authority, writing->asked->key, txn);
+    if (key)
+        r = fv_key_row_get(steering, txn, passage->authority, key, &stored, err);
+    if (r < 0)
+        return r;
+    r = fv_write_side(writing, passage->authority, key, txn);
     if (r < 0)
         return fv_write_refused(writing, passage->authority, err);
-    r = fv_key_row_get(&writing->route->steering, txn, passage->authority,
-                       fv_written_key(writing, passage->authority), &stored, err);
+    if (!key)
+        r = fv_key_row_get(steering, txn, passage->authority,
+                           fv_written_key(writing, passage->authority), &stored, err);
     if (r == 0)
         r = fv_version_next(stored.key.version, &fence, &passage->version, err);
     if (r < 0 || (!writing->plan.both && stored.row.rev == 0))
-        return r;
+        return r; /* while only this side is written, a key that has no row needs none */
     stored.key = (struct fv_key_row){ passage->version, removes(passage) };
     return fv_key_row_put(txn, &stored, err);
 }
@@ -236,6 +246,7 @@ static void follow(struct passage *passage)
         act.kind = FV_ACT_SETTLE;
         act.version = passage->version;
     } else {
+        writing->deadline = fv_ledger_deadline(&passage->operation);
         r = fv_write_side(writing, other, key, NULL);
         act.kind = FV_ACT_LEAVE;
         act.operation = passage->operation;

@@ -28,7 +28,8 @@ int fv_route_call(flagver_route *route, enum fv_side side, struct fv_side_call *
     if (!call->asked.operation_id)
         call->asked.operation_id = "";
     call->error = err ? err : &why;
-    fv_side_run(call);
+    if (!fv_side_is_late(call))
+        fv_side_run(call);
     return call->code;
 }
 
@@ -57,7 +58,7 @@ static int fetch(struct fetching *fetching, flagver_txn *txn, flagver_error *err
     return 0;
 }
 
-/* The record and the version of its key, of one moment. */
+/* The record, and the version of its key that it has at least. */
 static int fetch_versioned(void *data, flagver_txn *txn, flagver_error *err)
 {
     struct fetching *fetching = data;
@@ -69,11 +70,11 @@ static int fetch_versioned(void *data, flagver_txn *txn, flagver_error *err)
     free(fetching->record->value);
     fetching->record->value = NULL;
     r = fv_steering_hold(&fetching->route->steering, txn, fetching->side, true, &row, &fence, err);
-    if (r == 0)
-        r = fetch(fetching, txn, err);
-    if (r == 0)
+    if (r == 0) /* the version first: then the record is of this one, or of a later one */
         r = fv_key_row_get(&fetching->route->steering, txn, fetching->side, fetching->key, &stored,
                            err);
+    if (r == 0)
+        r = fetch(fetching, txn, err);
     if (r == 0)
         fetching->record->version = fv_version_since(stored.key.version, &fence);
     return r;
@@ -102,8 +103,8 @@ struct bringing {
     flagver_route *route;
     enum fv_side side;
     const struct fv_side_record *record;
-    bool versioned; /* only what is newer than what is there */
-    const char *operation_id;
+    bool versioned;   /* only what is newer than what is there */
+    int64_t deadline; /* fv_monotonic_ns; 0: none */
 };
 
 static int bring(void *data, flagver_txn *txn, flagver_error *err)
@@ -113,7 +114,7 @@ static int bring(void *data, flagver_txn *txn, flagver_error *err)
     struct fv_side_call call = { .asked = { .operation = record->value ? FLAGVER_ROUTE_WRITE
                                                                        : FLAGVER_ROUTE_REMOVE,
                                             .key = record->key,
-                                            .operation_id = bringing->operation_id },
+                                            .deadline = bringing->deadline },
                                  .value = record->value,
                                  .length = record->length };
     struct fv_keyed_version stored;
@@ -152,14 +153,15 @@ bool fv_route_is_guarded(const flagver_route *route)
     return route->steering.enlisted[FV_OLD] && route->steering.enlisted[FV_NEW];
 }
 
-static int copy_key(flagver_route *route, enum fv_side authority, const char *key,
+static int copy_key(flagver_route *route, enum fv_side authority, const char *key, int64_t deadline,
                     struct fv_version *ret_version, flagver_error *err)
 {
     struct fv_side_record record;
     struct bringing bringing = { .route = route,
                                  .side = fv_side_other(authority),
                                  .record = &record,
-                                 .versioned = fv_route_is_guarded(route) };
+                                 .versioned = fv_route_is_guarded(route),
+                                 .deadline = deadline };
     int r;
 
     r = fv_route_fetch(route, authority, key, &record, err);
@@ -171,18 +173,16 @@ static int copy_key(flagver_route *route, enum fv_side authority, const char *ke
     return r;
 }
 
-int fv_route_carry(flagver_route *route, enum fv_side authority, const char *key,
-                   flagver_error *err)
+int fv_route_carry(flagver_route *route, const struct fv_act *act, flagver_error *err)
 {
     struct fv_version version;
 
-    return copy_key(route, authority, key, &version, err);
+    return copy_key(route, act->side, act->key, fv_ledger_deadline(&act->operation), &version, err);
 }
 
 /* Nothing guards the other side: the repair is an operation like others, that others may overlap. */
 static int repair_alone(flagver_route *route, struct fv_act *act, flagver_error *err)
 {
-    struct fv_version version;
     int r;
 
     act->kind = FV_ACT_REPAIR;
@@ -192,7 +192,7 @@ static int repair_alone(flagver_route *route, struct fv_act *act, flagver_error 
     if (r < 0 || act->done)
         return r;
 
-    r = copy_key(route, act->side, act->key, &version, err);
+    r = fv_route_carry(route, act, err);
     act->kind = FV_ACT_LEAVE;
     act->ok = r == 0;
     fv_ledger_note(&route->ledger, act);
@@ -209,7 +209,7 @@ int fv_route_repair(flagver_route *route, enum fv_side authority, const char *ke
     if (!fv_route_is_guarded(route))
         return repair_alone(route, &act, err);
 
-    r = copy_key(route, authority, key, &act.version, err);
+    r = copy_key(route, authority, key, 0, &act.version, err);
     if (r < 0)
         return r;
     act.kind = FV_ACT_SETTLE;
@@ -264,7 +264,9 @@ static int amend_alone(flagver_route *route, enum fv_side authority, const char 
         r = fv_ledger_post(&route->ledger, &act, err);
     if (r < 0)
         return r;
-    r = fv_route_carry(route, authority, key, err);
+    if (!act.admitted)
+        return fv_fail(err, FLAGVER_EBUSY, "%s: a flip is under way", route->name);
+    r = fv_route_carry(route, &act, err);
     act.kind = FV_ACT_LEAVE;
     act.ok = r == 0;
     fv_ledger_note(&route->ledger, &act);

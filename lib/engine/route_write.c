@@ -26,6 +26,8 @@ int fv_write_side(struct fv_writing *writing, enum fv_side side, const char *key
                                    .value = writing->asked->value,
                                    .length = writing->asked->length,
                                    .error = &writing->result->errors[side] };
+    if (fv_side_is_late(call))
+        return writing->result->sides[side].code = call->code;
     fv_side_run(call);
     writing->result->sides[side] = (flagver_route_side_result){ true, call->code,
                                                                 call->latency_ns };

@@ -227,6 +227,15 @@ static int check_error(struct fv_side_call *call, int r)
     return r;
 }
 
+bool fv_side_is_late(struct fv_side_call *call)
+{
+    if (call->asked.deadline == 0 || fv_monotonic_ns() < call->asked.deadline)
+        return false;
+    call->code = fv_fail(call->error, FLAGVER_ETIMEDOUT, "%s: %s was not called: it is too late",
+                         fv_side_name(call->asked.side), function_name(call->asked.operation));
+    return true;
+}
+
 void fv_side_run(struct fv_side_call *call)
 {
     int64_t start = fv_monotonic_ns();

@@ -248,6 +248,18 @@ int fv_steering_hold(const struct fv_steering *steering, flagver_txn *txn, enum 
     return r < 0 ? r : decode_fence(ret_row, ret_fence, err);
 }
 
+int fv_steering_fence_in(const struct fv_steering *steering, flagver_txn *txn, enum fv_side side,
+                         struct fv_fence *ret_fence, flagver_error *err)
+{
+    struct fv_row_key key;
+    flagver_keyed_row row;
+    int r;
+
+    fence_key(steering, side, &key);
+    r = fv_txn_keyed_get(txn, FV_SPACE_FENCE, fv_row_key_bytes(&key), &row, err);
+    return r < 0 ? r : decode_fence(&row, ret_fence, err);
+}
+
 /* ---- steps ---- */
 
 /* Is there a row of the migration for which `blocks`? 1 or 0. */

@@ -105,6 +105,10 @@ int fv_steering_hold(const struct fv_steering *steering, flagver_txn *txn, enum 
                      bool shared, flagver_keyed_row *ret_row, struct fv_fence *ret_fence,
                      flagver_error *err);
 
+/* The same without holding it. */
+int fv_steering_fence_in(const struct fv_steering *steering, flagver_txn *txn, enum fv_side side,
+                         struct fv_fence *ret_fence, flagver_error *err);
+
 /* FLAGVER_EBUSY: a router with a lease in the home of the authority has not seen this fence of its. */
 int fv_steering_wait_for_routers(struct fv_steering *steering, enum fv_side authority,
                                  const struct fv_fence *fence, flagver_error *err);

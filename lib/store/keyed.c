@@ -124,7 +124,7 @@ int fv_txn_keyed_put(flagver_txn *txn, flagver_keyed_row *row, flagver_bytes val
 
     if (!staged)
         return fv_fail_memory(err);
-    written.rev++;
+    written.rev = row->rev ? row->rev + 1 : txn->time; /* never one that a deleted row has had */
     written.time = txn->time > row->time ? txn->time : row->time + 1;
     written.value = value;
     r = take(txn, &written, staged, err);
