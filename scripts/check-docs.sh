@@ -19,8 +19,8 @@
 # database: it has one of its own in the cluster that tests/with_cluster.c has started.
 #
 # Commands run in a fresh directory per document, where what an earlier block
-# made is still there, with the built `flagver` in PATH. Blocks in other
-# languages are text.
+# made is still there, with the built `flagver` and the examples in PATH. Blocks
+# in other languages are text.
 set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
 cd "${1:-$here}"
@@ -210,7 +210,7 @@ make_database() {
         -c "CREATE DATABASE shop OWNER owner ENCODING 'UTF8' TEMPLATE template0"
 }
 
-export PATH="$BUILD:$PATH" LC_ALL=C.UTF-8 NO_COLOR=1
+export PATH="$BUILD:$BUILD/examples:$PATH" LC_ALL=C.UTF-8 NO_COLOR=1
 cluster=${FLAGVER_TEST_CLUSTER:-}
 unset "${!FLAGVER_@}"
 
