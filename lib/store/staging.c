@@ -681,6 +681,22 @@ int fv_txn_leaf(flagver_txn *txn, const struct fv_audit_leaf *leaf, flagver_erro
     return 0;
 }
 
+/*
+ * Two who make the same series wait for each other at the store: that is to be before one of them
+ * has the log, which the other one waits for.
+ */
+static int make_series(flagver_txn *txn, flagver_error *err)
+{
+    size_t i;
+
+    if (fv_txn_driver(txn)->capabilities & FLAGVER_DRIVER_ONE_WRITER)
+        return 0;
+    for (i = 0; i < txn->change_count; i++)
+        if (txn->changes[i].kind == FLAGVER_CHANGE_SERIES && txn->changes[i].expect == 0)
+            return fv_txn_flush(txn, err);
+    return 0;
+}
+
 int fv_staging_number_leaves(flagver_txn *txn, flagver_error *err)
 {
     uint64_t size;
@@ -688,6 +704,9 @@ int fv_staging_number_leaves(flagver_txn *txn, flagver_error *err)
 
     if (!txn->leaf_count)
         return 0;
+    r = make_series(txn, err);
+    if (r < 0)
+        return r;
     r = fv_txn_outcome(txn, fv_txn_driver(txn)->lock_log(txn->driver, &size, err));
     if (r == 0)
         r = check_rests(txn, err);
