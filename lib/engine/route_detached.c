@@ -66,7 +66,7 @@ int fv_write_detached(struct fv_writing *writing, enum fv_side authority,
         return r;
     writing->decision.version = (int64_t)admitted.fence.version;
     fv_write_plan(writing, admitted.fence.stage);
-    writing->deadline = fv_monotonic_ns() + (admitted.until - admitted.began) * 1000;
+    writing->deadline = fv_monotonic_coarse_ns() + (admitted.until - admitted.began) * 1000;
     r = write_admitted(writing, authority, &ok, err);
     fv_ledger_dismiss(&route->ledger, authority, writing->asked->key, &admitted, ok);
     return r;

@@ -9,12 +9,22 @@
 #include "store/transaction.h"
 #include "util/fail.h"
 
-int64_t fv_monotonic_ns(void)
+static int64_t ask_clock(clockid_t clock)
 {
     struct timespec now;
 
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(clock, &now);
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+int64_t fv_monotonic_ns(void)
+{
+    return ask_clock(CLOCK_MONOTONIC);
+}
+
+int64_t fv_monotonic_coarse_ns(void)
+{
+    return ask_clock(CLOCK_MONOTONIC_COARSE);
 }
 
 const char *fv_side_name(int side)
