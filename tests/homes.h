@@ -8,6 +8,8 @@
 #ifndef FLAGVER_TESTS_HOMES_H
 #define FLAGVER_TESTS_HOMES_H
 
+#include <sys/mman.h>
+
 #include "sides.h"
 
 enum home_kind { IN_MEMORY, IN_SQLITE, IN_POSTGRES };
@@ -37,7 +39,7 @@ struct home {
     char database[64], uri[320], path[128];
     const char *name; /* of the table */
     flagver_client *client;
-    struct table table;
+    struct table *table; /* in memory, shared with processes that are started later */
     struct lite lite;
 #ifndef FV_WITHOUT_postgres
     struct served served;
@@ -112,6 +114,21 @@ static inline void home_sql(const struct home *home, const char *sql)
 }
 #endif
 
+static inline struct table *home_share_table(void)
+{
+    struct table *table = mmap(NULL, sizeof *table, PROT_READ | PROT_WRITE,
+                               MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    pthread_mutexattr_t attributes;
+
+    if (table == MAP_FAILED)
+        ck_abort_msg("no memory for processes to share");
+    table_init(table);
+    pthread_mutexattr_init(&attributes);
+    pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
+    pthread_mutex_init(&table->lock, &attributes);
+    return table;
+}
+
 /* A place for a side; nothing is opened yet. */
 static inline void home_found(struct home homes[2], int side, const struct arrangement *arrangement)
 {
@@ -121,7 +138,8 @@ static inline void home_found(struct home homes[2], int side, const struct arran
     home->kind = arrangement->kinds[side];
     home->together = arrangement->together && side == FLAGVER_SIDE_NEW;
     home->name = side == FLAGVER_SIDE_OLD ? "old_rows" : "new_rows";
-    table_init(&home->table);
+    home->table = home_share_table();
+    home->lite = (struct lite){ .path = home->path, .name = home->name };
     if (home->together) {
         memcpy(home->database, homes[0].database, sizeof home->database);
         memcpy(home->uri, homes[0].uri, sizeof home->uri);
@@ -137,6 +155,7 @@ static inline void home_found(struct home homes[2], int side, const struct arran
 /* What is left of it when nobody has it open any more. */
 static inline void home_remove(struct home *home)
 {
+    munmap(home->table, sizeof *home->table);
     home_drop_database(home);
 }
 
@@ -152,7 +171,7 @@ static inline void home_open(struct home homes[2], int side, const char *uri)
         home->client = homes[0].client;
     else if (home->kind != IN_MEMORY)
         assert_ok(flagver_open(uri ? uri : home->uri, &options, &home->client, &error));
-    home->lite = (struct lite){ home->client, home->path, home->name, 0 };
+    home->lite.client = home->client;
 #ifndef FV_WITHOUT_postgres
     served_init(&home->served, home->client, home->uri, home->name);
 #endif
@@ -190,12 +209,12 @@ static inline flagver_side home_side(struct home *home)
     if (home->kind == IN_POSTGRES)
         return served_side(&home->served);
 #endif
-    return home->kind == IN_SQLITE ? lite_side(&home->lite) : table_side(&home->table);
+    return home->kind == IN_SQLITE ? lite_side(&home->lite) : table_side(home->table);
 }
 
 static inline void home_fail_writes(struct home *home, int code)
 {
-    home->table.fails = code;
+    home->table->fails = code;
     home->lite.fails = code;
 #ifndef FV_WITHOUT_postgres
     home->served.fails = code;
@@ -225,7 +244,7 @@ static inline const char *home_value_in_file(const struct home *home, const char
 static inline const char *home_value(const struct home *home, const char *key)
 {
     if (home->kind == IN_MEMORY)
-        return table_get(&home->table, key);
+        return table_get(home->table, key);
 #ifndef FV_WITHOUT_postgres
     if (home->kind == IN_POSTGRES) {
         const char *value;
@@ -245,7 +264,7 @@ static inline void home_spoil(struct home *home, const char *key, const char *va
     char sql[512];
 
     if (home->kind == IN_MEMORY) {
-        table_put(&home->table, key, value);
+        table_put(home->table, key, value);
         return;
     }
     snprintf(sql, sizeof sql, "UPDATE %s SET value = '%s' WHERE key = '%s'", home->name, value,

@@ -52,6 +52,7 @@ int fv_write_detached(struct fv_writing *writing, enum fv_side authority,
                       const struct fv_view *view, flagver_error *err)
 {
     flagver_route *route = writing->route;
+    int64_t asked_ns = fv_monotonic_coarse_ns(); /* who is held up after that has less time left */
     struct fv_admitted admitted;
     bool ok;
     int r;
@@ -66,7 +67,7 @@ int fv_write_detached(struct fv_writing *writing, enum fv_side authority,
         return r;
     writing->decision.version = (int64_t)admitted.fence.version;
     fv_write_plan(writing, admitted.fence.stage);
-    writing->deadline = fv_monotonic_coarse_ns() + (admitted.until - admitted.began) * 1000;
+    writing->deadline = asked_ns + (admitted.until - admitted.began) * 1000;
     r = write_admitted(writing, authority, &ok, err);
     fv_ledger_dismiss(&route->ledger, authority, writing->asked->key, &admitted, ok);
     return r;

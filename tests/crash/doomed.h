@@ -1,5 +1,5 @@
 /*
- * Processes that end themselves with SIGKILL at named points of a route's work: drivers that stand
+ * Processes that end or stop themselves at named points of a route's work: drivers that stand
  * before SQLite's and PostgreSQL's look at what a transaction of the library changes, and know by
  * that what it is for. "doomed-sqlite:" and "doomed-postgresql:" are what their URIs begin with.
  *
@@ -23,8 +23,8 @@
 enum deed {
     DEED_NONE,
     DEED_OTHER,   /* the other side gets what was written */
-    DEED_WRITE,   /* the authority is written, and what the other side is owed with it */
     DEED_CLEAR,   /* it is owed nothing any more */
+    DEED_WRITE,   /* the authority is written, and what the other side is owed with it */
     DEED_REPAIR,  /* what a repair brings */
     DEED_COPY,    /* what a copy brings */
     DEED_CURSOR,  /* how far the copy is */
@@ -42,8 +42,8 @@ enum deed {
 
 static const char *const deed_names[DEEDS] MAYBE_UNUSED = { "-",
                                                             "other side",
-                                                            "write",
                                                             "clear",
+                                                            "write",
                                                             "repair",
                                                             "copy",
                                                             "copy's cursor",
@@ -63,6 +63,7 @@ static const char *const deed_names[DEEDS] MAYBE_UNUSED = { "-",
 /* Shared by all processes. */
 static struct fate {
     atomic_int armed;         /* a point; 0: none */
+    atomic_int signal;        /* that a process sends itself there; 0: SIGKILL */
     atomic_int skip;          /* so often it is passed before that */
     atomic_int last_roles[2]; /* of fences, by side */
     atomic_uint passed[POINTS], killed[POINTS];
@@ -90,8 +91,7 @@ static inline void doomed_pass(enum deed deed, bool after)
         !atomic_compare_exchange_strong(&fate->armed, &point, 0))
         return;
     atomic_fetch_add(&fate->killed[point], 1);
-    kill(getpid(), SIGKILL);
-    pause();
+    kill(getpid(), atomic_load(&fate->signal) ? atomic_load(&fate->signal) : SIGKILL);
 }
 
 /* ---- what a transaction is for ---- */

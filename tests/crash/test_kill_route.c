@@ -17,7 +17,7 @@
 
 #define KILLS 200
 #define ROUND_KILLS 10 /* then all is looked at, and a new period begins */
-#define WRITERS 3      /* processes */
+#define WRITERS 2      /* processes */
 #define THREADS 2      /* of each that write */
 #define STEPPERS 2
 #define WORKERS (WRITERS + STEPPERS)
@@ -261,7 +261,7 @@ static void wander(struct seed *seed)
                                           .forced = "a test",
                                           .wait_ms = 300 };
     flagver_error problem;
-    size_t i = 0;
+    size_t i = seed_below(seed, sizeof stages / sizeof stages[0]);
 
     while (!atomic_load(&board->stop)) {
         int stage = stages[i++ % (sizeof stages / sizeof stages[0])];
@@ -472,7 +472,9 @@ static int draw_point(void)
 
 static struct worker *kill_by_chance(void)
 {
-    struct worker *worker = &workers[seed_below(&dice, WORKERS)];
+    bool writes = seed_below(&dice, 4) > 0;
+    struct worker *worker =
+        &workers[writes ? seed_below(&dice, WRITERS) : WRITERS + seed_below(&dice, STEPPERS)];
 
     pause_us((long)seed_below(&dice, 50000));
     kill(worker->pid, SIGKILL);
