@@ -196,7 +196,7 @@ static void add_bool(struct fv_text *out, const char *name, bool value)
 void fv_status_evidence(struct fv_text *out, const struct fv_evidence *evidence)
 {
     fv_text_format(out, ",\"since\":%" PRId64, evidence->since);
-    add_bool(out, "copied", fv_fence_gate_holds(&evidence->authority, evidence->whole_epoch));
+    add_bool(out, "copied", fv_evidence_whole(evidence, fv_side_other(evidence->believed)));
     add_bool(out, "verified", fv_fence_gate_holds(&evidence->authority, evidence->verified_epoch));
     fv_text_format(out,
                    ",\"compared\":%" PRIu64 ",\"matched\":%" PRIu64 ",\"match_rate_at_least\":",

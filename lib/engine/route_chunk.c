@@ -13,7 +13,7 @@ static int scan(struct fv_chunk *chunk, flagver_txn *txn, flagver_error *err)
     fv_side_clear(&chunk->call);
     chunk->call = (struct fv_side_call){ .asked = { .operation = FLAGVER_ROUTE_SCAN },
                                          .after = chunk->after,
-                                         .limit = ROWS_AT_ONCE };
+                                         .limit = chunk->limit };
     return fv_route_call(chunk->route, chunk->authority, &chunk->call, txn, err);
 }
 
@@ -166,9 +166,12 @@ static int copy_guarded(struct fv_chunk *chunk, flagver_error *err)
     int r;
 
     r = fv_steering_run(steering, chunk->authority, scan_versioned, chunk, err);
-    return r < 0 ? r
-                 : fv_steering_run(steering, fv_side_other(chunk->authority), write_newer, chunk,
-                                   err);
+    if (r < 0)
+        return r;
+    r = fv_steering_run(steering, fv_side_other(chunk->authority), write_newer, chunk, err);
+    if (r == 0 || chunk->limit > 1 || chunk->call.sink.found_count == 0)
+        return r;
+    return fv_route_owe(chunk->route, chunk->authority, chunk->call.sink.found[0].key, err);
 }
 
 /* ---- a detached side: each record is an operation of its own ---- */
@@ -199,21 +202,31 @@ static int check_entered(const struct fv_chunk *chunk, const struct fv_act *acts
     return 0;
 }
 
-/* Nothing guards the other side: a record is read anew once the ledger knows of its operation. */
+/*
+ * Nothing guards the other side: a record is read anew once the ledger knows of its operation. One that
+ * cannot be written is left to be repaired; only when none can there is no use in going on.
+ */
 static int copy_entered(struct fv_chunk *chunk, struct fv_act *acts, flagver_error *err)
 {
-    int r = check_entered(chunk, acts, err);
+    size_t count = chunk->call.sink.found_count, failed = 0;
+    int refused = check_entered(chunk, acts, err), r = 0;
 
-    for (size_t i = 0; i < chunk->call.sink.found_count; i++) {
+    for (size_t i = 0; i < count; i++) {
+        int carried;
+
         if (!acts[i].admitted)
             continue;
-        if (r == 0)
-            r = fv_route_carry(chunk->route, &acts[i], err);
+        carried = refused < 0 ? refused : fv_route_carry(chunk->route, &acts[i], err);
         acts[i].kind = FV_ACT_LEAVE;
-        acts[i].ok = r == 0;
+        acts[i].ok = carried == 0;
         fv_ledger_note(&chunk->route->ledger, &acts[i]);
+        failed += carried < 0;
+        if (carried < 0)
+            r = carried;
     }
-    return r;
+    if (refused < 0)
+        return refused;
+    return failed == count ? r : 0;
 }
 
 static int copy_alone(struct fv_chunk *chunk, flagver_error *err)
@@ -234,9 +247,22 @@ static int copy_alone(struct fv_chunk *chunk, flagver_error *err)
 
 /* ---- the whole ---- */
 
+/*
+ * Where one record spoils a chunk for all others, the next chunks are smaller, until it is alone and
+ * left to be repaired.
+ */
 int fv_chunk_copy(struct fv_chunk *chunk, flagver_error *err)
 {
-    return fv_route_is_guarded(chunk->route) ? copy_guarded(chunk, err) : copy_alone(chunk, err);
+    uint32_t *rows = &chunk->route->rows_at_once;
+    int r;
+
+    chunk->limit = *rows ? *rows : ROWS_AT_ONCE;
+    r = fv_route_is_guarded(chunk->route) ? copy_guarded(chunk, err) : copy_alone(chunk, err);
+    if (r < 0)
+        *rows = chunk->limit > 1 ? chunk->limit / 2 : 1;
+    else
+        *rows = chunk->limit < ROWS_AT_ONCE / 2 ? chunk->limit * 2 : ROWS_AT_ONCE;
+    return r;
 }
 
 void fv_chunk_clear(struct fv_chunk *chunk)

@@ -10,6 +10,7 @@ struct fv_chunk {
     flagver_route *route;
     enum fv_side authority;
     const char *after;
+    uint32_t limit;              /* records */
     struct fv_side_call call;    /* the scan, with what it has found */
     struct fv_version *versions; /* of enlisted sides: by place in that */
 };

@@ -17,6 +17,7 @@
 
 struct progress {
     uint64_t epoch; /* of the authority when it began; 0: never */
+    enum fv_side from;
     bool done;
     flagver_id holder;
     int64_t until; /* the holder's for so long, µs */
@@ -36,6 +37,7 @@ static int64_t now_us(void)
 /* One format of this library alone: the struct's members in this order, in big-endian bytes. */
 #define HEAD_BYTES (1 + 8 + 1 + 16 + 8)
 #define FORM 1
+#define FROM_NEW 2u /* beside `done` */
 
 static void put64(uint8_t *at, uint64_t number)
 {
@@ -58,7 +60,7 @@ static size_t encode(const struct progress *progress, uint8_t *out)
 
     out[0] = FORM;
     put64(out + 1, progress->epoch);
-    out[9] = progress->done;
+    out[9] = (uint8_t)(progress->done | (progress->from == FV_NEW ? FROM_NEW : 0));
     memcpy(out + 10, progress->holder.bytes, 16);
     put64(out + 26, (uint64_t)progress->until);
     memcpy(out + HEAD_BYTES, progress->after, length);
@@ -73,7 +75,8 @@ static int decode(const flagver_bytes *value, struct progress *ret_progress, fla
     if (value->length < HEAD_BYTES || in[0] != FORM || length > FLAGVER_ROUTE_KEY_LIMIT)
         return fv_fail(err, FLAGVER_ECORRUPT, "the progress of a copy cannot be read");
     *ret_progress = (struct progress){ .epoch = get64(in + 1),
-                                       .done = in[9] != 0,
+                                       .from = in[9] & FROM_NEW ? FV_NEW : FV_OLD,
+                                       .done = in[9] & 1,
                                        .until = (int64_t)get64(in + 26) };
     memcpy(ret_progress->holder.bytes, in + 10, 16);
     memcpy(ret_progress->after, in + HEAD_BYTES, length);
@@ -83,6 +86,7 @@ static int decode(const flagver_bytes *value, struct progress *ret_progress, fla
 struct turn {
     flagver_route *route;
     const struct fv_fence *authority;
+    enum fv_side from;
     struct progress progress;
     bool taken;
     bool done; /* with `taken`: the chunk was the last */
@@ -117,7 +121,7 @@ static bool is_mine(const struct turn *turn)
     return memcmp(&turn->progress.holder, &turn->route->ledger.router, sizeof(flagver_id)) == 0;
 }
 
-/* What was copied in an earlier period does not count. */
+/* What was copied in an earlier period, or the other way, does not count. */
 static int take_turn(void *data, flagver_txn *txn, flagver_error *err)
 {
     struct turn *turn = data;
@@ -127,8 +131,9 @@ static int take_turn(void *data, flagver_txn *txn, flagver_error *err)
     r = get_progress(turn, txn, &row, err);
     if (r < 0)
         return r;
-    if (!fv_fence_gate_holds(turn->authority, turn->progress.epoch))
-        turn->progress = (struct progress){ .epoch = turn->authority->epoch };
+    if (turn->progress.from != turn->from ||
+        !fv_fence_gate_holds(turn->authority, turn->progress.epoch))
+        turn->progress = (struct progress){ .epoch = turn->authority->epoch, .from = turn->from };
     turn->taken = !turn->progress.done && (is_mine(turn) || turn->progress.until < now_us());
     if (!turn->taken)
         return 0;
@@ -162,8 +167,10 @@ static void note_whole(void *data, struct fv_evidence *evidence)
 {
     const struct turn *turn = data;
 
-    if (evidence->whole_epoch < turn->progress.epoch)
-        evidence->whole_epoch = turn->progress.epoch;
+    uint64_t *epoch = &evidence->whole_epoch[fv_side_other(turn->progress.from)];
+
+    if (*epoch < turn->progress.epoch)
+        *epoch = turn->progress.epoch;
 }
 
 static int copy_chunk(struct turn *turn, struct fv_chunk *chunk, flagver_error *err)
@@ -188,7 +195,7 @@ int fv_route_copy(flagver_route *route, const struct fv_view *view, uint64_t *co
                   flagver_error *err)
 {
     enum fv_side authority = fv_view_authority(view);
-    struct turn turn = { .route = route, .authority = &view->fences[authority] };
+    struct turn turn = { .route = route, .authority = &view->fences[authority], .from = authority };
     struct fv_chunk chunk = { .route = route, .authority = authority };
     int r;
 

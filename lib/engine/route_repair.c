@@ -273,24 +273,31 @@ static int amend_alone(flagver_route *route, enum fv_side authority, const char 
     return r;
 }
 
+int fv_route_owe(flagver_route *route, enum fv_side authority, const char *key, flagver_error *err)
+{
+    struct amending amending = { route, authority, key };
+
+    return fv_steering_run(&route->steering, authority, owe_again, &amending, err);
+}
+
 int fv_route_amend(flagver_route *route, const char *key, flagver_error *err)
 {
-    struct amending amending = { .route = route, .key = key };
+    enum fv_side authority;
     struct fv_view view;
     int r;
 
     r = fv_steering_look(&route->steering, &view, err);
     if (r < 0)
         return r;
-    amending.authority = fv_view_authority(&view);
-    if (!fv_stage_write(view.fences[amending.authority].stage).both)
+    authority = fv_view_authority(&view);
+    if (!fv_stage_write(view.fences[authority].stage).both)
         return fv_fail(err, FLAGVER_ESTATE, "%s: only one side is written in stage %s", route->name,
-                       fv_stage_name(view.fences[amending.authority].stage));
+                       fv_stage_name(view.fences[authority].stage));
     if (!fv_route_is_guarded(route))
-        return amend_alone(route, amending.authority, key, err);
-    r = fv_steering_run(&route->steering, amending.authority, owe_again, &amending, err);
+        return amend_alone(route, authority, key, err);
+    r = fv_route_owe(route, authority, key, err);
     if (r == 0)
-        r = fv_route_repair(route, amending.authority, key, err);
+        r = fv_route_repair(route, authority, key, err);
     return r < 0 ? r : 0;
 }
 

@@ -280,8 +280,10 @@ static void note_verified(void *data, struct fv_evidence *evidence)
 
     if (evidence->verified_epoch < epoch)
         evidence->verified_epoch = epoch;
-    if (evidence->whole_epoch < epoch)
-        evidence->whole_epoch = epoch;
+    for (int side = FV_OLD; side <= FV_NEW; side++) {
+        if (evidence->whole_epoch[side] < epoch)
+            evidence->whole_epoch[side] = epoch;
+    }
 }
 
 /* Who is believed, and that no router still writes as it was before. */

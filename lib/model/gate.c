@@ -32,7 +32,8 @@ size_t fv_evidence_encode(const struct fv_evidence *evidence, uint8_t out[FV_EVI
                                (evidence->origin == FV_NEW ? ORIGIN : 0));
 
     at = put(at, (uint64_t)evidence->since);
-    at = put(at, evidence->whole_epoch);
+    at = put(at, evidence->whole_epoch[FV_OLD]);
+    at = put(at, evidence->whole_epoch[FV_NEW]);
     at = put(at, evidence->verified_epoch);
     at = put(at, evidence->compared);
     at = put(at, evidence->matched);
@@ -47,11 +48,12 @@ int fv_evidence_decode(const void *data, size_t length, struct fv_evidence *ret_
     uint64_t form, since;
     int r;
 
-    if (length < 6 * 8)
+    if (length < 7 * 8)
         return fv_fail(err, FLAGVER_ECORRUPT, "a migration's evidence is %zu bytes", length);
     at = get(at, &form);
     at = get(at, &since);
-    at = get(at, &evidence.whole_epoch);
+    at = get(at, &evidence.whole_epoch[FV_OLD]);
+    at = get(at, &evidence.whole_epoch[FV_NEW]);
     at = get(at, &evidence.verified_epoch);
     at = get(at, &evidence.compared);
     at = get(at, &evidence.matched);
@@ -83,13 +85,18 @@ double fv_lower_bound(uint64_t matched, uint64_t compared)
     return fmax(0, (centre - width) / (1 + Z * Z / n));
 }
 
+bool fv_evidence_whole(const struct fv_evidence *evidence, enum fv_side side)
+{
+    return fv_fence_gate_holds(&evidence->authority, evidence->whole_epoch[side]) ||
+           (evidence->authority.period != 0 && side == evidence->origin);
+}
+
 uint32_t fv_gates_shut(uint32_t gates, const struct fv_evidence *evidence,
                        const struct fv_gate_limits *limits, int64_t now)
 {
     uint32_t open = FV_GATE_REPAIRED;
 
-    if (fv_fence_gate_holds(&evidence->authority, evidence->whole_epoch) ||
-        (evidence->authority.period != 0 && evidence->believed != evidence->origin))
+    if (fv_evidence_whole(evidence, fv_side_other(evidence->believed)))
         open |= FV_GATE_WHOLE;
     if (fv_fence_gate_holds(&evidence->authority, evidence->verified_epoch))
         open |= FV_GATE_VERIFIED;

@@ -9,24 +9,28 @@
 /*
  * What is known of a migration, as of the last look. `believed` is the authority, and `authority` its
  * fence; `origin` was the authority when both sides began to be written, so it has everything all the
- * same. whole_epoch and verified_epoch are epochs in which the other side was found to have
- * everything, and to be equal (0: never). Times are microseconds since the epoch.
+ * same. whole_epoch is of each side: an epoch in which it was found to have everything that the other
+ * one had; verified_epoch, one in which they were found equal. 0: never. Times are microseconds since the
+ * epoch.
  */
 struct fv_evidence {
     struct fv_fence authority;
     enum fv_side believed, origin;
     int64_t since; /* it is in its stage */
-    uint64_t whole_epoch, verified_epoch;
+    uint64_t whole_epoch[2], verified_epoch;
     uint64_t compared, matched; /* shadow reads in this stage */
 };
 
-#define FV_EVIDENCE_BYTES (8 + 5 * 8 + FV_FENCE_BYTES)
+#define FV_EVIDENCE_BYTES (8 + 6 * 8 + FV_FENCE_BYTES)
 
 size_t fv_evidence_encode(const struct fv_evidence *evidence, uint8_t out[FV_EVIDENCE_BYTES]);
 
 /* FLAGVER_ECORRUPT: the bytes are no evidence. */
 int fv_evidence_decode(const void *data, size_t length, struct fv_evidence *ret_evidence,
                        flagver_error *err);
+
+/* Has this side everything? */
+bool fv_evidence_whole(const struct fv_evidence *evidence, enum fv_side side);
 
 /* What a migration asks for. */
 struct fv_gate_limits {

@@ -69,7 +69,7 @@ static const struct fv_evidence some_evidence = {
     .believed = FV_OLD,
     .origin = FV_NEW,
     .since = INT64_C(1790000000000001),
-    .whole_epoch = 7,
+    .whole_epoch = { 6, 7 },
     .verified_epoch = 8,
     .compared = 1000,
     .matched = 997
@@ -81,7 +81,8 @@ static void assert_same(const struct fv_evidence *a, const struct fv_evidence *b
     ck_assert_int_eq(a->believed, b->believed);
     ck_assert_int_eq(a->origin, b->origin);
     ck_assert_int_eq(a->since, b->since);
-    ck_assert_uint_eq(a->whole_epoch, b->whole_epoch);
+    ck_assert_uint_eq(a->whole_epoch[FV_OLD], b->whole_epoch[FV_OLD]);
+    ck_assert_uint_eq(a->whole_epoch[FV_NEW], b->whole_epoch[FV_NEW]);
     ck_assert_uint_eq(a->verified_epoch, b->verified_epoch);
     ck_assert_uint_eq(a->compared, b->compared);
     ck_assert_uint_eq(a->matched, b->matched);
@@ -97,7 +98,8 @@ START_TEST(evidence_is_what_it_was_when_it_is_read_again)
     evidence.origin = _i & 2 ? FV_NEW : FV_OLD;
     if (_i & 4) {
         evidence.since = INT64_MIN;
-        evidence.whole_epoch = evidence.verified_epoch = UINT64_MAX;
+        evidence.whole_epoch[FV_OLD] = evidence.whole_epoch[FV_NEW] = UINT64_MAX;
+        evidence.verified_epoch = UINT64_MAX;
         evidence.compared = evidence.matched = UINT64_MAX;
     }
     length = fv_evidence_encode(&evidence, bytes);
@@ -167,11 +169,11 @@ static const struct {
 } gates[] = {
     { "nothing", { BARE }, 5000, ALL_GATES & ~FV_GATE_REPAIRED },
     { "copied in this period",
-      { BARE, .whole_epoch = 5 },
+      { BARE, .whole_epoch = { 0, 5 } },
       5000,
       FV_GATE_VERIFIED | FV_GATE_MATCHING | FV_GATE_SOAKED },
     { "copied in the period before",
-      { BARE, .whole_epoch = 4 },
+      { BARE, .whole_epoch = { 0, 4 } },
       5000,
       FV_GATE_WHOLE | FV_GATE_VERIFIED | FV_GATE_MATCHING | FV_GATE_SOAKED },
     { "who was the authority has it all",
@@ -205,7 +207,7 @@ static const struct {
       { .authority = { FV_ROLE_AUTHORITY, FLAGVER_STAGE_COMPLETE, 0, 9, 0, 3 },
         .believed = FV_NEW,
         .origin = FV_OLD,
-        .whole_epoch = 9,
+        .whole_epoch = { 0, 9 },
         .verified_epoch = 9 },
       6000,
       FV_GATE_WHOLE | FV_GATE_VERIFIED | FV_GATE_MATCHING },
