@@ -512,12 +512,14 @@ static int admit_by_lease(struct fv_ledger *ledger, enum fv_side authority, uint
 int fv_ledger_follow(struct fv_ledger *ledger, const struct fv_view *view, flagver_error *err)
 {
     enum fv_side authority = fv_view_authority(view);
+    const struct fv_fence *seen = &view->fences[authority];
     int r = 0;
 
     pthread_mutex_lock(&ledger->lock);
     for (int renewals = 0; r == 0 && renewals < 2; renewals++) { /* the second says "seen" */
         if (ledger->has_lease && !ledger->leading &&
-            is_due(ledger, authority, view->fences[authority].version, now_us()))
+            (ledger->fence.epoch < seen->epoch || /* frozen, in a version that it has seen */
+             is_due(ledger, authority, seen->version, now_us())))
             r = lead(ledger, authority, NULL, err);
     }
     pthread_mutex_unlock(&ledger->lock);
