@@ -67,7 +67,7 @@ struct fv_mover {
     size_t series_capacity;
     flagver_change *changes;
     size_t change_count, change_capacity;
-    struct fv_text name;                  /* for making them */
+    struct fv_text name;    /* for making them */
     bool changed[FV_FORMS]; /* has a record of this form come into force? */
 };
 
