@@ -247,32 +247,36 @@ static int look_for_read(flagver_route *route, bool strict, struct fv_view *ret_
                   : fv_route_view(route, ret_view, err);
 }
 
+struct fv_decision fv_route_decision(const flagver_route *route, const struct fv_view *view,
+                                     const char *key)
+{
+    const flagver_route_options *options = &route->options;
+    const struct fv_fence *fence = &view->fences[fv_view_authority(view)];
+
+    return (struct fv_decision){
+        .stage = fence->stage,
+        .version = (int64_t)fence->version,
+        .reason = FLAGVER_REASON_STATIC,
+        .moved = fence->stage == FLAGVER_STAGE_RAMP && key &&
+                 fv_stage_moved(fv_murmur3(key, strlen(key), view->record.salt), fence->bound),
+        .check_ratio = view->record.has_check_ratio ? view->record.check_ratio
+                                                    : ratio_of(NULL, NULL, options->check_ratio),
+        .sampling_ratio = view->record.has_sampling_ratio
+                              ? view->record.sampling_ratio
+                              : ratio_of(NULL, NULL, options->sampling_ratio)
+    };
+}
+
 static int decide_by_migration(flagver_route *route, const struct fv_route_asked *asked,
                                struct fv_decision *ret_decision, flagver_error *err)
 {
-    const flagver_route_options *options = &route->options;
-    const struct fv_fence *fence;
     struct fv_view view;
     int r;
 
     r = look_for_read(route, asked->call.strict != 0, &view, err);
-    if (r < 0)
-        return r;
-    fence = &view.fences[fv_view_authority(&view)];
-    *ret_decision = (struct fv_decision){
-        .stage = fence->stage,
-        .version = (int64_t)fence->version,
-        .reason = FLAGVER_REASON_STATIC,
-        .moved = fence->stage == FLAGVER_STAGE_RAMP &&
-                 fv_stage_moved(fv_murmur3(asked->key, strlen(asked->key), view.record.salt),
-                                fence->bound),
-        .check_ratio = view.record.has_check_ratio ? view.record.check_ratio
-                                                   : ratio_of(NULL, NULL, options->check_ratio),
-        .sampling_ratio = view.record.has_sampling_ratio
-                              ? view.record.sampling_ratio
-                              : ratio_of(NULL, NULL, options->sampling_ratio)
-    };
-    return 0;
+    if (r == 0)
+        *ret_decision = fv_route_decision(route, &view, asked->key);
+    return r;
 }
 
 int fv_route_decide(flagver_route *route, const struct fv_route_asked *asked,

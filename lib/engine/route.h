@@ -107,6 +107,10 @@ int fv_route_view(flagver_route *route, struct fv_view *ret_view, flagver_error 
 int fv_route_decide(flagver_route *route, const struct fv_route_asked *asked,
                     struct fv_decision *ret_decision, flagver_error *err);
 
+/* By what an operation on this key is routed, as far as the view tells. `key` NULL: it has none yet. */
+struct fv_decision fv_route_decision(const flagver_route *route, const struct fv_view *view,
+                                     const char *key);
+
 /* Is this one of the one in `ratio`? 0: never. */
 bool fv_route_sample(flagver_route *route, uint32_t ratio);
 uint64_t fv_route_random(flagver_route *route);

@@ -99,6 +99,7 @@ static int write_by_migration(struct fv_writing *writing, flagver_error *err)
     while (r == 0) {
         enum fv_side authority = fv_view_authority(&view);
 
+        writing->decision = fv_route_decision(route, &view, writing->asked->key);
         r = route->steering.enlisted[authority] ? fv_write_enlisted(writing, authority, err)
                                                 : fv_write_detached(writing, authority, &view, err);
         if (r <= 0)
@@ -132,6 +133,7 @@ static int write_within(struct fv_writing *writing, flagver_error *err)
     if (r < 0)
         return r;
     authority = fv_view_authority(&view);
+    writing->decision = fv_route_decision(route, &view, writing->asked->key);
     r = fv_client_tenancy(route->steering.homes[authority], &home, err);
     if (r < 0)
         return r;
