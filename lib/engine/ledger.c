@@ -59,6 +59,7 @@ struct batch {
     struct fv_ledger *ledger;
     enum fv_side side;
     struct fv_act *acts, *noted;
+    bool settled;          /* no operation is left that began under an earlier fence */
     struct fv_fence fence; /* as read in the transaction */
     bool other_believed;   /* in the same home, the other side is the authority */
     struct fv_lease lease; /* written there */
@@ -189,8 +190,8 @@ static int carry_out_all(struct batch *batch, flagver_txn *txn, struct fv_act *a
 static struct fv_lease renew_lease(const struct fv_ledger *ledger, const struct batch *batch)
 {
     bool same = ledger->has_lease && ledger->side == batch->side;
-    bool idle = !ledger->has_lease || (same && ledger->running_before == 0 &&
-                                       fv_fence_equal(&ledger->fence, &batch->fence));
+    bool idle = !ledger->has_lease ||
+                (same && batch->settled && fv_fence_equal(&ledger->fence, &batch->fence));
 
     return fv_lease_renew(ledger->has_lease ? &ledger->lease : NULL, &batch->fence, idle,
                           now_us() + (int64_t)ledger->lease_ms * 1000);
@@ -312,7 +313,7 @@ static void end_noted(struct fv_ledger *ledger, struct fv_act *noted, int r)
 static int lead(struct fv_ledger *ledger, enum fv_side side, struct fv_fence *ret_fence,
                 flagver_error *err)
 {
-    struct batch batch = { .ledger = ledger, .side = side };
+    struct batch batch = { .ledger = ledger, .side = side, .settled = ledger->running_before == 0 };
     flagver_error why;
     int r;
 
