@@ -163,6 +163,21 @@ START_TEST(rollback_takes_it_all_back)
 }
 END_TEST
 
+/* For less time than a lease takes to be renewed by itself. */
+START_TEST(a_router_that_writes_nothing_does_not_hold_a_flip_up)
+{
+    const flagver_route_change change = { .size = sizeof change, .wait_ms = 3000 };
+
+    arrange(_i);
+    write_text(route, "a", "1");
+    advance_to(FLAGVER_STAGE_RAMP);
+    write_text(route, "a", "2");
+    take_steps(route);
+    assert_ok(flagver_route_stage(route, &alice, FLAGVER_STAGE_LIVE, &change, &error));
+    leave();
+}
+END_TEST
+
 static bool remember(void *data, const flagver_difference *difference)
 {
     snprintf(data, 256, "%d %s", difference->kind, difference->key);
@@ -203,6 +218,7 @@ int main(void)
     tcase_add_loop_test(tcase, a_write_that_the_authority_refuses_is_nowhere, 0, count);
     tcase_add_loop_test(tcase, what_is_removed_does_not_come_back, 0, count);
     tcase_add_loop_test(tcase, rollback_takes_it_all_back, 0, count);
+    tcase_add_loop_test(tcase, a_router_that_writes_nothing_does_not_hold_a_flip_up, 0, count);
     tcase_add_loop_test(tcase, what_somebody_has_spoiled_is_found_and_amended, 0, count);
     return run_store_suite(suite);
 }
