@@ -16,7 +16,7 @@
 #include "seed.h"
 
 #define KILLS 200
-#define ROUND_KILLS 10 /* then all is looked at, and a new period begins */
+#define ROUND_KILLS 11 /* then all is looked at, and a new period begins */
 #define WRITERS 2      /* processes */
 #define THREADS 2      /* of each that write */
 #define STEPPERS 2
@@ -24,6 +24,7 @@
 #define OWN_KEYS 8 /* that one thread writes */
 #define SHARED_KEYS 8
 #define PATIENCE_MS 250 /* for a point to be passed; then somebody is killed all the same */
+#define FLIP_PATIENCE_MS 600
 #define REST_MS 60000
 
 #define ARRANGEMENTS (arrangements_to_test() - FIRST_ENLISTED)
@@ -228,6 +229,7 @@ static void *use_hand(void *data)
         write_shared(hand);
         if (seed_below(&hand->dice, 4) == 0)
             read_own(hand);
+        pause_us(1000); /* the others are to get on, too */
     }
     return NULL;
 }
@@ -458,14 +460,18 @@ static struct worker *find_dead(bool waits)
     return waits ? (pause_us(500), find_dead(true)) : NULL;
 }
 
-/* Points that may be passed; those that are next to each other in a write come more often. */
-static int draw_point(void)
+/*
+ * Who is killed in a copy has the turn for a while, and nobody flips without a copy: so there are
+ * rounds without that.
+ */
+static int draw_point(bool copies)
 {
-    static const enum deed deeds[] = { DEED_WRITE,  DEED_OTHER,    DEED_CALL,   DEED_CLEAR,
-                                       DEED_REPAIR, DEED_FETCH,    DEED_SCAN,   DEED_COPY,
-                                       DEED_CURSOR, DEED_PREPARE,  DEED_FREEZE, DEED_GRANT,
-                                       DEED_DEMOTE, DEED_CALL_OFF, DEED_STAGE };
-    enum deed deed = deeds[seed_below(&dice, sizeof deeds / sizeof deeds[0])];
+    static const enum deed deeds[] = { DEED_WRITE,  DEED_OTHER,  DEED_CALL,     DEED_CLEAR,
+                                       DEED_REPAIR, DEED_FETCH,  DEED_PREPARE,  DEED_FREEZE,
+                                       DEED_GRANT,  DEED_DEMOTE, DEED_CALL_OFF, DEED_STAGE,
+                                       DEED_SCAN,   DEED_COPY,   DEED_CURSOR };
+    uint32_t count = sizeof deeds / sizeof deeds[0];
+    enum deed deed = deeds[seed_below(&dice, copies ? count : count - 3)];
 
     return 2 * (int)deed + (deed < DEED_CALL ? (int)seed_below(&dice, 2) : 0);
 }
@@ -484,7 +490,8 @@ static struct worker *kill_by_chance(void)
 
 static struct worker *kill_at(int point)
 {
-    double until = now_ms() + PATIENCE_MS;
+    bool flips = point >= 2 * DEED_PREPARE && point < 2 * DEED_CALL;
+    double until = now_ms() + (flips ? FLIP_PATIENCE_MS : PATIENCE_MS);
     struct worker *dead = NULL;
 
     atomic_store(&fate->skip, (int)seed_below(&dice, 3));
@@ -499,7 +506,7 @@ static struct worker *kill_at(int point)
     return dead ? dead : find_dead(true);
 }
 
-static void run_round(int kills)
+static void run_round(int kills, bool copies)
 {
     pid_t watcher;
 
@@ -508,7 +515,7 @@ static void run_round(int kills)
     for (int i = 0; i < WORKERS; i++)
         start_worker(&workers[i]);
     for (int i = 0; i < kills; i++)
-        start_worker(seed_below(&dice, 4) == 0 ? kill_by_chance() : kill_at(draw_point()));
+        start_worker(seed_below(&dice, 4) == 0 ? kill_by_chance() : kill_at(draw_point(copies)));
     atomic_store(&board->stop, true);
     for (int i = 0; i < WORKERS; i++) {
         ck_assert_int_eq(finish(workers[i].pid), 0);
@@ -554,7 +561,8 @@ START_TEST(nothing_that_was_acknowledged_is_lost)
         home_found(homes, side, arrangement);
     ck_assert_int_eq(in_process(make, NULL), 0);
     for (int done = 0; done < kills; done += ROUND_KILLS)
-        run_round(kills - done < ROUND_KILLS ? kills - done : ROUND_KILLS);
+        run_round(kills - done < ROUND_KILLS ? kills - done : ROUND_KILLS,
+                  done / ROUND_KILLS % 2 == 1);
 
     measured(
         "%s: %u killed, %u of them at points and %u at random moments; %u writes acknowledged, "
