@@ -19,6 +19,7 @@ static flagver_client *client;
 static flagver_route *route;
 static atomic_int wrong, running, events;
 static atomic_bool done;
+static bool by_migration;
 
 static void pause_ns(long ns)
 {
@@ -38,8 +39,8 @@ static int read_side(void *data, const flagver_side_call *call, flagver_sink *si
     atomic_fetch_add(&running, 1);
     if (call->side == FLAGVER_SIDE_NEW && turn % 64 == 0)
         pause_ns(3000000);
-    if (call->payload_length != strlen(call->key) ||
-        memcmp(call->payload, call->key, call->payload_length) != 0)
+    if (call->payload && (call->payload_length != strlen(call->key) ||
+                          memcmp(call->payload, call->key, call->payload_length) != 0))
         atomic_fetch_add(&wrong, 1);
     r = call->side == FLAGVER_SIDE_NEW && turn % 7 == 0
             ? FLAGVER_EUNAVAILABLE
@@ -125,7 +126,8 @@ static void open_route(int order, int workers)
 {
     static atomic_uint turns[2];
     flagver_route_options options = { .size = sizeof options,
-                                      .flag = "move",
+                                      .flag = by_migration ? NULL : "move",
+                                      .background = by_migration,
                                       .order = order,
                                       .workers = workers,
                                       .shadow_timeout_ms = 1,
@@ -138,7 +140,7 @@ static void open_route(int order, int workers)
                                        .data = &turns[side],
                                        .read = read_side,
                                        .write = write_side };
-    assert_ok(flagver_route_open(client, NULL, &options, &route, &error));
+    assert_ok(flagver_route_open(client, by_migration ? "move" : NULL, &options, &route, &error));
 }
 
 START_TEST(callers_get_their_own_answers_whatever_the_other_side_does)
@@ -188,6 +190,51 @@ START_TEST(a_route_is_closed_behind_its_last_read)
 }
 END_TEST
 
+/* ---- by a migration, with a thread that takes steps ---- */
+
+static const flagver_actor actor = { .size = sizeof actor, .id = "alice" };
+
+static void put_migration(void)
+{
+    static const char json[] = "{\"stage\":\"off\"}";
+    flagver_txn *txn = NULL;
+
+    assert_ok(flagver_txn_begin(client, &actor, NULL, &txn, &error));
+    assert_ok(flagver_version_put(txn, FLAGVER_PHASE_MIGRATION, "move", json, sizeof json - 1, NULL,
+                                  NULL, &error));
+    assert_ok(flagver_txn_commit(txn, &error));
+    flagver_txn_free(txn);
+}
+
+/* Through the stages and back again, while others read and write. */
+START_TEST(callers_get_their_own_answers_while_the_migration_goes_on_and_back)
+{
+    const flagver_route_change change = { .size = sizeof change, .forced = "a test" };
+    const flagver_options quiet = { .size = sizeof quiet, .no_environment = 1 };
+    pthread_t threads[CALLERS];
+    int numbers[CALLERS];
+
+    assert_ok(flagver_open("memory:", &quiet, &client, &error));
+    put_migration();
+    by_migration = true;
+    open_route(FLAGVER_ORDER_CONCURRENT, 2);
+    for (int i = 0; i < CALLERS; i++) {
+        numbers[i] = i;
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, call_often, &numbers[i]), 0);
+    }
+    for (int stage = FLAGVER_STAGE_DUALWRITE; stage <= FLAGVER_STAGE_SHADOW; stage++)
+        assert_ok(flagver_route_stage(route, &actor, stage, &change, &error));
+    assert_ok(flagver_route_rollback(route, &actor, "back", &error));
+    for (int i = 0; i < CALLERS; i++)
+        pthread_join(threads[i], NULL);
+
+    ck_assert_int_eq(atomic_load(&wrong), 0);
+    assert_ok(flagver_route_close(route, 30000, &error));
+    ck_assert_int_eq(atomic_load(&running), 0);
+    flagver_close(client);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("routes and threads");
@@ -196,6 +243,7 @@ int main(void)
     tcase_set_timeout(tests, 60);
     tcase_add_loop_test(tests, callers_get_their_own_answers_whatever_the_other_side_does, 0, 3);
     tcase_add_test(tests, a_route_is_closed_behind_its_last_read);
+    tcase_add_test(tests, callers_get_their_own_answers_while_the_migration_goes_on_and_back);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
 }
