@@ -47,7 +47,7 @@ struct flagver_route {
     char repaired_last[FLAGVER_ROUTE_KEY_LIMIT + 1]; /* the search goes on behind this key */
     uint32_t rows_at_once;                           /* of a copy; 0: not tried yet */
     struct fv_reading_off noted, guarded;            /* what evidence and guards have seen */
-    uint64_t guarded_version;
+    uint64_t noted_version, guarded_version;
 };
 
 /* By what an operation is routed. */
@@ -103,6 +103,12 @@ int fv_route_guard(flagver_route *route, const struct fv_view *view, int64_t old
 
 /* Where the migration stands, as of at most a poll interval ago when its store can be asked. */
 int fv_route_view(flagver_route *route, struct fv_view *ret_view, flagver_error *err);
+
+/*
+ * FLAGVER_ESTATE: it is closed; FLAGVER_EFORKED: it goes by a migration, and was opened before the
+ * process forked: its lease, locks and notes are the parent's.
+ */
+int fv_route_usable(const flagver_route *route, flagver_error *err);
 
 int fv_route_decide(flagver_route *route, const struct fv_route_asked *asked,
                     struct fv_decision *ret_decision, flagver_error *err);

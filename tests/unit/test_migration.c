@@ -71,7 +71,7 @@ static void advance_to(int stage)
 
 START_TEST(a_migration_goes_through_all_stages_and_loses_nothing)
 {
-    char key[16], value[16];
+    char key[24], value[16];
 
     arrange(_i);
     for (int i = 0; i < 1200; i++) {
