@@ -29,7 +29,7 @@ static int carry_out(flagver_route *route, int64_t deadline, struct fv_view *vie
     do
         r = fv_steering_step(&route->steering, false, err);
     while (r > 0 && fv_monotonic_ms() < deadline);
-    r = unless_busy(r);
+    r = r > 0 ? 0 : unless_busy(r); /* without the time for all of them */
     if (r == 0)
         r = fv_steering_look(&route->steering, view, err);
     if (r == 0)

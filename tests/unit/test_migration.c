@@ -178,6 +178,24 @@ START_TEST(a_router_that_writes_nothing_does_not_hold_a_flip_up)
 }
 END_TEST
 
+START_TEST(steps_without_time_for_more_are_taken_one_by_one)
+{
+    const flagver_route_change change = { .size = sizeof change, .wait_ms = -1 };
+    flagver_route_progress progress = { .size = sizeof progress };
+
+    arrange(_i);
+    assert_ok(flagver_route_stage(route, &alice, FLAGVER_STAGE_DUALWRITE, &change, &error));
+    for (int i = 0; i < 20 && !progress.settled; i++) {
+        progress = (flagver_route_progress){ .size = sizeof progress };
+        assert_ok(flagver_route_step(route, 0, &progress, &error));
+        ck_assert_ptr_nonnull(flagver_stage_name(progress.stage));
+    }
+    ck_assert(progress.settled);
+    ck_assert_int_eq(progress.stage, FLAGVER_STAGE_DUALWRITE);
+    leave();
+}
+END_TEST
+
 static bool remember(void *data, const flagver_difference *difference)
 {
     snprintf(data, 256, "%d %s", difference->kind, difference->key);
@@ -219,6 +237,7 @@ int main(void)
     tcase_add_loop_test(tcase, what_is_removed_does_not_come_back, 0, count);
     tcase_add_loop_test(tcase, rollback_takes_it_all_back, 0, count);
     tcase_add_loop_test(tcase, a_router_that_writes_nothing_does_not_hold_a_flip_up, 0, count);
+    tcase_add_loop_test(tcase, steps_without_time_for_more_are_taken_one_by_one, 0, count);
     tcase_add_loop_test(tcase, what_somebody_has_spoiled_is_found_and_amended, 0, count);
     return run_store_suite(suite);
 }
