@@ -302,6 +302,9 @@ typedef struct flagver_route_options {
 /**
  * Open a route.
  *
+ * In a child of fork() a route by a flag goes on without its workers. One by a migration is its parent's:
+ * calls give FLAGVER_EFORKED, closing it frees memory alone, and the child opens another one.
+ *
  * @param client     has the migration's record, or the flag; it must outlive the route
  * @param migration  the name of the migration; NULL with options.flag
  * @return 0, or

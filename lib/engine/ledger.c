@@ -617,17 +617,22 @@ static int delete_lease(void *data, flagver_txn *txn, flagver_error *err)
     return r < 0 || row.rev == 0 ? r : fv_txn_keyed_delete(txn, &row, err);
 }
 
-void fv_ledger_close(struct fv_ledger *ledger)
+void fv_ledger_forget(struct fv_ledger *ledger)
 {
     struct fv_act *next;
 
-    fv_ledger_flush(ledger, NULL);
-    if (ledger->has_lease && ledger->running + ledger->running_before == 0)
-        fv_steering_run(ledger->steering, ledger->side, delete_lease, ledger, NULL);
     for (struct fv_act *act = ledger->noted; act; act = next) {
         next = act->next;
         fv_release(ledger->memory, act);
     }
+}
+
+void fv_ledger_close(struct fv_ledger *ledger)
+{
+    fv_ledger_flush(ledger, NULL);
+    if (ledger->has_lease && ledger->running + ledger->running_before == 0)
+        fv_steering_run(ledger->steering, ledger->side, delete_lease, ledger, NULL);
+    fv_ledger_forget(ledger);
     pthread_cond_destroy(&ledger->changed);
     pthread_mutex_destroy(&ledger->lock);
 }

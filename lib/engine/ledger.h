@@ -74,6 +74,9 @@ int fv_ledger_open(struct fv_ledger *ledger, struct fv_steering *steering,
 /* What was noted is written, as far as that can be done. */
 void fv_ledger_close(struct fv_ledger *ledger);
 
+/* The same in a process that was forked from the one that has opened it: only memory is freed. */
+void fv_ledger_forget(struct fv_ledger *ledger);
+
 /*
  * May an operation begin on this detached authority? With `key` it enters the ledger if the stage
  * writes both sides.

@@ -90,14 +90,24 @@ static void set_defaults(flagver_route_options *options)
         options->sampling_ratio = 1;
 }
 
+/* Of a parent's migration: what its lease, its locks and its notes are for goes on there. */
+static bool is_inherited(const flagver_route *route)
+{
+    return !route->by_flag && route->forks != fv_forks();
+}
+
 static void release(flagver_route *route)
 {
     fv_pool_free(route->pool, 0);
-    if (route->ledger.steering)
-        fv_ledger_close(&route->ledger);
-    if (route->steering.name)
-        fv_steering_close(&route->steering);
-    pthread_mutex_destroy(&route->working);
+    if (is_inherited(route)) {
+        fv_ledger_forget(&route->ledger);
+    } else {
+        if (route->ledger.steering)
+            fv_ledger_close(&route->ledger);
+        if (route->steering.name)
+            fv_steering_close(&route->steering);
+        pthread_mutex_destroy(&route->working);
+    }
     fv_release(route->memory, route->name);
     fv_release(route->memory, route);
 }
@@ -131,7 +141,6 @@ static int fill(flagver_route *route, const char *migration, const flagver_route
     if (r < 0)
         return r;
     set_defaults(&route->options);
-    route->forks = fv_forks();
     if (!fv_random(&route->id, sizeof route->id))
         return fv_fail(err, FLAGVER_EUNAVAILABLE, "the system has no random bytes");
     route->by_flag = !migration;
@@ -157,6 +166,7 @@ int fv_route_open(flagver_client *client, const char *migration,
         return fv_fail_memory(err);
     pthread_mutex_init(&route->working, NULL);
     route->client = client;
+    route->forks = fv_forks();
     route->memory = memory;
     r = fill(route, migration, options, err);
     if (r < 0) {
@@ -177,6 +187,17 @@ int fv_route_close(flagver_route *route, int32_t wait_ms, flagver_error *err)
                        route->name, wait_ms);
     route->pool = NULL;
     release(route);
+    return 0;
+}
+
+int fv_route_usable(const flagver_route *route, flagver_error *err)
+{
+    if (atomic_load_explicit(&route->closed, memory_order_relaxed))
+        return fv_fail(err, FLAGVER_ESTATE, "%s: the route is closed", route->name);
+    if (is_inherited(route))
+        return fv_fail(err, FLAGVER_EFORKED,
+                       "%s: the route was opened before the process forked: open another one",
+                       route->name);
     return 0;
 }
 
@@ -282,8 +303,10 @@ static int decide_by_migration(flagver_route *route, const struct fv_route_asked
 int fv_route_decide(flagver_route *route, const struct fv_route_asked *asked,
                     struct fv_decision *ret_decision, flagver_error *err)
 {
-    if (atomic_load_explicit(&route->closed, memory_order_relaxed))
-        return fv_fail(err, FLAGVER_ESTATE, "%s: the route is closed", route->name);
+    int r = fv_route_usable(route, err);
+
+    if (r < 0)
+        return r;
     if (!route->by_flag)
         return decide_by_migration(route, asked, ret_decision, err);
     decide_by_flag(route, asked, ret_decision);

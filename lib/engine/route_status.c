@@ -90,7 +90,9 @@ int fv_route_status(flagver_route *route, char **ret_json, flagver_error *err)
     if (route->by_flag)
         return fv_fail(err, FLAGVER_ENOTSUP, "%s: a flag says the stage; there is no migration",
                        route->name);
-    r = fv_steering_look(&route->steering, &view, err);
+    r = fv_route_usable(route, err);
+    if (r == 0)
+        r = fv_steering_look(&route->steering, &view, err);
     if (r == 0)
         r = fv_steering_evidence(&route->steering, &evidence, err);
     if (r == 0)

@@ -11,7 +11,7 @@ static int check_migration(const flagver_route *route, flagver_error *err)
     if (route->by_flag)
         return fv_fail(err, FLAGVER_ENOTSUP, "%s: a flag says the stage; there is no migration",
                        route->name);
-    return 0;
+    return fv_route_usable(route, err);
 }
 
 /* What others are doing just now is no failure. */

@@ -329,7 +329,9 @@ int fv_route_verify(flagver_route *route, const flagver_compare_options *options
     if (route->by_flag && options->repair)
         return fv_fail(err, FLAGVER_EINVAL,
                        "options.repair: nobody is believed where a flag says the stage");
-    r = check_sides(route, err);
+    r = fv_route_usable(route, err);
+    if (r == 0)
+        r = check_sides(route, err);
     if (r == 0)
         r = begin(route, &epoch, err);
     if (r == 0)

@@ -178,9 +178,11 @@ static const char *name_operation(struct fv_writing *writing)
 static int check(struct fv_writing *writing, flagver_error *err)
 {
     flagver_route *route = writing->route;
+    int r;
 
-    if (atomic_load_explicit(&route->closed, memory_order_relaxed))
-        return fv_fail(err, FLAGVER_ESTATE, "%s: the route is closed", route->name);
+    r = fv_route_usable(route, err);
+    if (r < 0)
+        return r;
     for (int side = FV_OLD; side <= FV_NEW; side++) {
         if (writing->asked->operation == FLAGVER_ROUTE_REMOVE && !route->sides[side].remove)
             return fv_fail(err, FLAGVER_EINVAL, "options.%s_side.remove is NULL",

@@ -1,0 +1,113 @@
+/*
+ * Routes by a migration where two things meet: a fork and a lease, a change of stage and a write that was
+ * planned before it, a crash and what was shown, a guard and who is told of it.
+ */
+#define _DEFAULT_SOURCE /* fork() */
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "sides.h"
+#include "spies.h"
+#include "stores.h"
+
+#define OLD FLAGVER_SIDE_OLD
+#define NEW FLAGVER_SIDE_NEW
+
+static flagver_client *client;
+static flagver_route *route;
+
+static void arrange(const char *json, flagver_route_options options)
+{
+    spies_reset();
+    client = open_store(FAULT_KIND + 1);
+    put_migration(client, "users", json);
+    route = open_route(client, "users", spy_side(OLD), spy_side(NEW), options);
+}
+
+static void leave(void)
+{
+    close_route(route);
+    flagver_close(client);
+}
+
+/* How many rows this SQLite store has in a space of keyed rows. */
+static int count_rows(const char *space)
+{
+    sqlite3_stmt *statement;
+    sqlite3 *db;
+    int count;
+
+    ck_assert_int_eq(sqlite3_open(file_named("store"), &db), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_prepare_v2(db, "SELECT count(*) FROM flagver_keyed WHERE space = ?",
+                                        -1, &statement, NULL),
+                     SQLITE_OK);
+    sqlite3_bind_text(statement, 1, space, -1, SQLITE_STATIC);
+    ck_assert_int_eq(sqlite3_step(statement), SQLITE_ROW);
+    count = sqlite3_column_int(statement, 0);
+    sqlite3_finalize(statement);
+    sqlite3_close(db);
+    return count;
+}
+
+/* ---- a fork, and a lease ---- */
+
+/* With a store of its own again, and with the route that it has inherited; 0: all is as it should be. */
+static int try_inherited(void)
+{
+    flagver_route_result result = { .size = sizeof result };
+    flagver_route_progress progress = { .size = sizeof progress };
+    char *status;
+
+    if (flagver_client_reopen(client, &error) != 0)
+        return 1;
+    if (flagver_route_read(route, "k", NULL, &result, &error) != FLAGVER_EFORKED)
+        return 2;
+    if (flagver_route_write(route, "k", "v", 1, NULL, NULL, &error) != FLAGVER_EFORKED)
+        return 3;
+    if (flagver_route_step(route, 0, &progress, &error) != FLAGVER_EFORKED)
+        return 4;
+    if (flagver_route_stage(route, &alice, FLAGVER_STAGE_OFF, NULL, &error) != FLAGVER_EFORKED)
+        return 5;
+    if (flagver_route_status(route, &status, &error) != FLAGVER_EFORKED)
+        return 6;
+    if (flagver_route_verify(route, NULL, NULL, NULL, NULL, NULL, &error) != FLAGVER_EFORKED)
+        return 7;
+    if (flagver_route_close(route, 0, &error) != 0)
+        return 8;
+    route = open_route(client, "users", spy_side(OLD), spy_side(NEW), (flagver_route_options){ 0 });
+    return flagver_route_write(route, "k", "v", 1, NULL, NULL, &error) == 0 ? 0 : 9;
+}
+
+/* Others rely on that lease: while it stands they wait for what the parent has not seen. */
+START_TEST(a_child_leaves_the_lease_to_its_parent_and_opens_a_route_of_its_own)
+{
+    pid_t child;
+    int status;
+
+    arrange("{'stage': 'dualwrite'}", (flagver_route_options){ .background = _i });
+    write_text(route, "k", "v");
+    ck_assert_int_eq(count_rows("route.lease"), 1);
+    child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        alarm(30);
+        _exit(try_inherited());
+    }
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_msg(WIFEXITED(status), "killed by signal %d", WTERMSIG(status));
+    ck_assert_int_eq(WEXITSTATUS(status), 0);
+    ck_assert_int_eq(count_rows("route.lease"), 2);
+    write_text(route, "k", "v");
+    leave();
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("edges of routes");
+    TCase *tests = add_store_tcase(suite, "edges");
+
+    tcase_add_loop_test(tests, a_child_leaves_the_lease_to_its_parent_and_opens_a_route_of_its_own,
+                        0, 2);
+    return run_store_suite(suite);
+}
