@@ -305,6 +305,14 @@ static void hang(int side)
     atomic_fetch_sub(&inside, 1);
 }
 
+/* The answering side's: until the other one is inside. */
+static void wait_for_other(int side)
+{
+    (void)side;
+    while (atomic_load(&inside) == 0)
+        usleep(1000);
+}
+
 static json_t *status(void)
 {
     char *text = NULL;
@@ -331,6 +339,7 @@ START_TEST(the_status_counts_reads_that_found_no_worker)
             (flagver_route_options){ .workers = 1, .shadow_timeout_ms = 1 });
     atomic_store(&hangs, true);
     spies[NEW].first = hang;
+    spies[OLD].first = wait_for_other;
     for (int k = 0; k < 10; k++)
         assert_ok(read_key("k"));
     found = status();

@@ -383,6 +383,14 @@ static void hang(int side)
     atomic_fetch_sub(&inside, 1);
 }
 
+/* The answering side's: until the other one is inside. */
+static void wait_for_other(int side)
+{
+    (void)side;
+    while (atomic_load(&inside) == 0)
+        sleep_ms(1);
+}
+
 static void let_go(void)
 {
     atomic_store(&hangs, false);
@@ -401,6 +409,7 @@ START_TEST(a_read_that_hangs_on_the_other_side_is_given_up)
                                                                .compare_data = &verdict });
     atomic_store(&hangs, true);
     spies[other].first = hang;
+    spies[live ? NEW : OLD].first = wait_for_other;
     assert_ok(read_key("k"));
     ck_assert_str_eq(result.value, live ? "of new" : "of old");
     ck_assert(result.sides[other].invoked);
@@ -452,6 +461,7 @@ START_TEST(what_hangs_has_the_key_and_the_payload_to_itself)
     call.payload_length = 7;
     atomic_store(&hangs, true);
     spies[NEW].first = hang;
+    spies[OLD].first = wait_for_other;
     assert_ok(flagver_route_read(route, key, &call, &result, &error));
     memset(key, 'x', 3);
     memset(payload, 'x', 7);
@@ -475,6 +485,7 @@ START_TEST(with_all_workers_busy_the_other_side_is_not_asked)
     arrange("shadow", (flagver_route_options){ .workers = 1, .shadow_timeout_ms = 1 });
     atomic_store(&hangs, true);
     spies[NEW].first = hang;
+    spies[OLD].first = wait_for_other;
     for (int k = 0; k < 20; k++) {
         assert_ok(read_key("k"));
         ck_assert_str_eq(result.value, "of old");
@@ -497,10 +508,11 @@ START_TEST(after_a_hang_the_other_side_is_asked_again)
     arrange("shadow", (flagver_route_options){ .workers = 1, .shadow_timeout_ms = 1 });
     atomic_store(&hangs, true);
     spies[NEW].first = hang;
+    spies[OLD].first = wait_for_other;
     for (int k = 0; k < 10; k++)
         assert_ok(read_key("k"));
     let_go();
-    spies[NEW].first = NULL;
+    spies[NEW].first = spies[OLD].first = NULL;
     for (int k = 0; k < 5000; k++) {
         assert_ok(read_key("k"));
         if (result.sides[NEW].invoked && result.sides[NEW].code == 0)
