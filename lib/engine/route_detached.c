@@ -48,6 +48,14 @@ static int write_admitted(struct fv_writing *writing, enum fv_side authority, bo
     return 0;
 }
 
+/* The entry of a key that is not known yet cannot be written before the record is. */
+static int refuse_creation(const flagver_route *route, flagver_error *err)
+{
+    return fv_fail(err, FLAGVER_ENOTSUP,
+                   "%s: a detached side cannot make keys while both sides are written",
+                   route->name);
+}
+
 int fv_write_detached(struct fv_writing *writing, enum fv_side authority,
                       const struct fv_view *view, flagver_error *err)
 {
@@ -58,9 +66,7 @@ int fv_write_detached(struct fv_writing *writing, enum fv_side authority,
     int r;
 
     if (!writing->asked->key && fv_stage_write(view->fences[authority].stage).both)
-        return fv_fail(err, FLAGVER_ENOTSUP,
-                       "%s: a detached side cannot make keys while both sides are written",
-                       route->name);
+        return refuse_creation(route, err);
     r = fv_ledger_admit(&route->ledger, authority, writing->asked->key,
                         view->fences[authority].version, &admitted, err);
     if (r != FV_ADMIT_GO)
@@ -68,7 +74,10 @@ int fv_write_detached(struct fv_writing *writing, enum fv_side authority,
     writing->decision.version = (int64_t)admitted.fence.version;
     fv_write_plan(writing, admitted.fence.stage);
     writing->deadline = asked_ns + (admitted.until - admitted.began) * 1000;
-    r = write_admitted(writing, authority, &ok, err);
+    ok = false;
+    r = !writing->asked->key && writing->plan.both /* since the view */
+            ? refuse_creation(route, err)
+            : write_admitted(writing, authority, &ok, err);
     fv_ledger_dismiss(&route->ledger, authority, writing->asked->key, &admitted, ok);
     return r;
 }

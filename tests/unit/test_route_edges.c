@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "engine/route.h"
 #include "sides.h"
 #include "spies.h"
 #include "stores.h"
@@ -102,6 +103,29 @@ START_TEST(a_child_leaves_the_lease_to_its_parent_and_opens_a_route_of_its_own)
 }
 END_TEST
 
+/* ---- a change of stage, and a write that was planned before it ---- */
+
+/* Nothing would say that the other side has missed the record: its key is known too late. */
+START_TEST(no_record_without_a_key_is_made_once_both_sides_are_written)
+{
+    flagver_route *other;
+
+    arrange("{'stage': 'off'}", (flagver_route_options){ 0 });
+    assert_ok(flagver_route_write(route, NULL, "v", 1, NULL, NULL, &error));
+    other = open_route(client, "users", spy_side(OLD), spy_side(NEW), (flagver_route_options){ 0 });
+    go_to(other, FLAGVER_STAGE_DUALWRITE);
+    client->stored->poll_ms = INT32_MAX; /* the route has not looked since */
+    route->ledger.lease.until = 0;       /* and renews its lease now */
+    spied_count = 0;
+    assert_fails(FLAGVER_ENOTSUP, flagver_route_write(route, NULL, "v", 1, NULL, NULL, &error));
+    ck_assert_str_eq(who_was_asked(), "");
+    write_text(route, "k", "v");
+    ck_assert_str_eq(who_was_asked(), "old new");
+    close_route(other);
+    leave();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("edges of routes");
@@ -109,5 +133,6 @@ int main(void)
 
     tcase_add_loop_test(tests, a_child_leaves_the_lease_to_its_parent_and_opens_a_route_of_its_own,
                         0, 2);
+    tcase_add_test(tests, no_record_without_a_key_is_made_once_both_sides_are_written);
     return run_store_suite(suite);
 }
