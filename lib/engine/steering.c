@@ -497,6 +497,8 @@ static int write_evidence(void *data, flagver_txn *txn, flagver_error *err)
     if (r < 0)
         return r;
     noting->change(noting->data, &evidence);
+    if (evidence.authority.role == FV_ROLE_NONE)
+        return 0; /* nobody has arrived yet: what was shown is about nothing */
     length = fv_evidence_encode(&evidence, bytes);
     if (row.rev && row.value.length == length && memcmp(row.value.data, bytes, length) == 0)
         return 0;

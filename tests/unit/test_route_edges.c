@@ -126,6 +126,42 @@ START_TEST(no_record_without_a_key_is_made_once_both_sides_are_written)
 }
 END_TEST
 
+/* ---- a crash, and what was shown ---- */
+
+/* As a process leaves it that dies behind the first fences. */
+static void forget_evidence(void)
+{
+    sqlite3 *db;
+
+    ck_assert_int_eq(sqlite3_open(file_named("store"), &db), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_exec(db, "DELETE FROM flagver_keyed WHERE space = 'route.evidence'",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    ck_assert_int_eq(sqlite3_changes(db), 1);
+    sqlite3_close(db);
+}
+
+START_TEST(a_comparison_before_the_first_arrival_was_noted_spoils_nothing)
+{
+    static struct table tables[2];
+    const flagver_compare_options options = { .size = sizeof options };
+    flagver_route_progress progress;
+
+    for (int side = OLD; side <= NEW; side++)
+        table_init(&tables[side]);
+    client = open_store(FAULT_KIND + 1);
+    put_migration(client, "users", "{'stage': 'dualwrite'}");
+    route = open_route(client, "users", table_side(&tables[OLD]), table_side(&tables[NEW]),
+                       (flagver_route_options){ 0 });
+    forget_evidence();
+    assert_ok(flagver_route_verify(route, &options, NULL, NULL, NULL, NULL, &error));
+    progress = take_steps(route);
+    ck_assert(progress.settled);
+    ck_assert_int_eq(count_rows("route.evidence"), 1);
+    leave();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("edges of routes");
@@ -134,5 +170,6 @@ int main(void)
     tcase_add_loop_test(tests, a_child_leaves_the_lease_to_its_parent_and_opens_a_route_of_its_own,
                         0, 2);
     tcase_add_test(tests, no_record_without_a_key_is_made_once_both_sides_are_written);
+    tcase_add_test(tests, a_comparison_before_the_first_arrival_was_noted_spoils_nothing);
     return run_store_suite(suite);
 }
