@@ -535,10 +535,10 @@ static void tell_points(void)
         size_t length = strlen(text);
 
         if (killed)
-            snprintf(text + length, sizeof text - length, "%s%s %s %u", *text ? ", " : "",
+            snprintf(text + length, sizeof text - length, "%s%s%s %u", *text ? ", " : "",
                      point >= 2 * DEED_CALL ? ""
-                     : point % 2            ? "after"
-                                            : "before",
+                     : point % 2            ? "after "
+                                            : "before ",
                      deed_names[point / 2], killed);
     }
     measured("  %s", text);
@@ -552,7 +552,7 @@ static int kills_of_all(void)
 START_TEST(nothing_that_was_acknowledged_is_lost)
 {
     const struct arrangement *arrangement = &arrangements[FIRST_ENLISTED + _i];
-    int kills = kills_of_all() / ARRANGEMENTS;
+    int kills = (kills_of_all() + ARRANGEMENTS - 1) / ARRANGEMENTS;
 
     dice = seed_new((uint64_t)_i);
     doom();
