@@ -269,7 +269,8 @@ typedef struct flagver_route_alert {
  * sampling_ratio the same of events ("samplingRatio")
  * event          told of each operation, on the thread that asked; must be quick
  * event_data
- * alert          told when a guard of the migration has tripped, on the thread that takes steps
+ * alert          told when a guard of the migration has tripped, on the thread that takes steps; it may
+ *                call the route, but not close it. Where nothing can be done: once, not with every step
  * alert_data
  * background     migrations, non-zero: a thread of the route's own takes steps, several times a second. All
  *                signals are blocked in it. Zero: the host calls flagver_route_step()

@@ -48,6 +48,8 @@ struct flagver_route {
     uint32_t rows_at_once;                           /* of a copy; 0: not tried yet */
     struct fv_reading_off noted, guarded;            /* what evidence and guards have seen */
     uint64_t noted_version, guarded_version;
+    uint64_t told_version; /* of the record when `told_guard` was told that nobody acts on */
+    int told_guard;
 };
 
 /* By what an operation is routed. */
@@ -97,9 +99,9 @@ int fv_route_verify(flagver_route *route, const flagver_compare_options *options
 
 /* ---- between the files of a route ---- */
 
-/* Note what reads have shown, and take them back where a guard trips. */
+/* Note what reads have shown, and take them back where a guard trips: that is told by *ret_alert. */
 int fv_route_guard(flagver_route *route, const struct fv_view *view, int64_t oldest_ms,
-                   flagver_error *err);
+                   flagver_route_alert *ret_alert, flagver_error *err);
 
 /* Where the migration stands, as of at most a poll interval ago when its store can be asked. */
 int fv_route_view(flagver_route *route, struct fv_view *ret_view, flagver_error *err);

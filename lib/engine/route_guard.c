@@ -58,36 +58,38 @@ static int stage_without_reads(const struct fv_view *view)
     return stage;
 }
 
-static void alert(flagver_route *route, const struct fv_view *view,
-                  const struct fv_verdict *verdict, bool acted)
+/* What could not be acted on is told once, and not by every step until somebody does. */
+static bool is_told(flagver_route *route, const struct fv_view *view, enum fv_guard guard)
 {
-    const flagver_route_alert told = { .route = route->name,
-                                       .guard = fv_guard_name(verdict->guard),
-                                       .value = verdict->value,
-                                       .limit = verdict->limit,
-                                       .stage = view->record.stage,
-                                       .acted = acted };
+    bool told = route->told_guard == (int)guard && route->told_version == view->version;
 
-    if (route->options.alert)
-        route->options.alert(route->options.alert_data, &told);
+    route->told_guard = (int)guard;
+    route->told_version = view->version;
+    return told;
 }
 
-static void trip(flagver_route *route, const struct fv_view *view, const struct fv_verdict *verdict)
+static void trip(flagver_route *route, const struct fv_view *view, const struct fv_verdict *verdict,
+                 flagver_route_alert *ret_alert)
 {
     const flagver_actor actor = { .size = sizeof actor, .id = "flagver.guard" };
     const flagver_route_change change = { .size = sizeof change,
                                           .note = fv_guard_name(verdict->guard) };
-    int stage = stage_without_reads(view), r;
+    int stage = stage_without_reads(view);
+    bool acted = stage != 0 && fv_route_restage(route, &actor, stage, &change, true, NULL) == 0;
 
-    if (stage == 0)
+    if (!acted && is_told(route, view, verdict->guard))
         return;
-    r = fv_route_restage(route, &actor, stage, &change, true, NULL);
-    alert(route, view, verdict, r == 0);
+    *ret_alert = (flagver_route_alert){ .route = route->name,
+                                        .guard = fv_guard_name(verdict->guard),
+                                        .value = verdict->value,
+                                        .limit = verdict->limit,
+                                        .stage = view->record.stage,
+                                        .acted = acted };
 }
 
 /* Enough must have been seen since the guards looked last, or the window stays open. */
 int fv_route_guard(flagver_route *route, const struct fv_view *view, int64_t oldest_ms,
-                   flagver_error *err)
+                   flagver_route_alert *ret_alert, flagver_error *err)
 {
     const struct fv_fence *authority = &view->fences[fv_view_authority(view)];
     struct fv_reading_off now;
@@ -107,7 +109,7 @@ int fv_route_guard(flagver_route *route, const struct fv_view *view, int64_t old
     window.oldest_ms = oldest_ms;
     verdict = fv_guard_judge(&view->record.guards, &window);
     if (verdict.guard != FV_GUARD_NONE)
-        trip(route, view, &verdict);
+        trip(route, view, &verdict, ret_alert);
     if (verdict.guard != FV_GUARD_NONE || window.reads[FV_OLD] >= view->record.guards.samples)
         route->guarded = now;
     return 0;

@@ -53,7 +53,7 @@ static int copy(flagver_route *route, const struct fv_view *view, int64_t deadli
 }
 
 static int work(flagver_route *route, int64_t deadline, flagver_route_progress *progress,
-                flagver_error *err)
+                flagver_route_alert *alert, flagver_error *err)
 {
     struct fv_view view;
     const struct fv_fence *authority;
@@ -65,7 +65,7 @@ static int work(flagver_route *route, int64_t deadline, flagver_route_progress *
     if (r == 0)
         r = copy(route, &view, deadline, progress, err);
     if (r == 0)
-        r = fv_route_guard(route, &view, progress->oldest_ms, err);
+        r = fv_route_guard(route, &view, progress->oldest_ms, alert, err);
     if (r < 0)
         return r;
     authority = &view.fences[fv_view_authority(&view)];
@@ -78,14 +78,17 @@ int fv_route_step_once(flagver_route *route, int32_t budget_ms, flagver_route_pr
                        flagver_error *err)
 {
     int64_t deadline = fv_monotonic_ms() + budget_ms;
+    flagver_route_alert alert = { 0 };
     int r;
 
     r = check_migration(route, err);
     if (r < 0)
         return r;
     pthread_mutex_lock(&route->working);
-    r = work(route, deadline, progress, err);
+    r = work(route, deadline, progress, &alert, err);
     pthread_mutex_unlock(&route->working);
+    if (alert.guard && route->options.alert)
+        route->options.alert(route->options.alert_data, &alert);
     return r;
 }
 

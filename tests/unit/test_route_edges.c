@@ -162,6 +162,59 @@ START_TEST(a_comparison_before_the_first_arrival_was_noted_spoils_nothing)
 }
 END_TEST
 
+/* ---- a guard, and who is told of it ---- */
+
+static int alerts;
+static bool acted;
+
+/* Who is told looks at how the migration stands. */
+static void look_at_status(void *data, const flagver_route_alert *alert)
+{
+    char *status = NULL;
+
+    (void)data;
+    ck_assert_str_eq(alert->guard, "error_rate");
+    acted = alert->acted;
+    alerts++;
+    ck_assert_int_eq(flagver_route_status(route, &status, &error), 0);
+    flagver_string_free(status);
+}
+
+static const struct {
+    int from;
+    bool acts;
+    int to;
+} guarded[] = {
+    { FLAGVER_STAGE_SHADOW, true, FLAGVER_STAGE_BACKFILL },
+    { FLAGVER_STAGE_RAMPDOWN, false, FLAGVER_STAGE_RAMPDOWN },
+};
+
+START_TEST(an_alert_may_ask_and_comes_once_where_nobody_acts)
+{
+    flagver_route_change change = { .size = sizeof change, .forced = "a test", .wait_ms = 10000 };
+    flagver_route_result result = { .size = sizeof result };
+
+    alerts = 0;
+    arrange("{'stage': 'off', 'guards': {'error_rate': 5, 'samples': 3}}",
+            (flagver_route_options){ .order = FLAGVER_ORDER_SERIAL, .alert = look_at_status });
+    for (int next = FLAGVER_STAGE_DUALWRITE; next <= guarded[_i].from; next++)
+        assert_ok(flagver_route_stage(route, &alice, next, &change, &error));
+    take_steps(route);
+    spies[NEW].returns = FLAGVER_EIO;
+    for (int steps = 0; steps < 3; steps++) {
+        for (int k = 0; k < 5; k++) {
+            flagver_route_read(route, "k", NULL, &result, &error);
+            flagver_route_result_clear(&result);
+        }
+        take_steps(route);
+    }
+    ck_assert_int_eq(alerts, 1);
+    ck_assert_int_eq(acted, guarded[_i].acts);
+    ck_assert_int_eq(take_steps(route).stage, guarded[_i].to);
+    leave();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("edges of routes");
@@ -171,5 +224,7 @@ int main(void)
                         0, 2);
     tcase_add_test(tests, no_record_without_a_key_is_made_once_both_sides_are_written);
     tcase_add_test(tests, a_comparison_before_the_first_arrival_was_noted_spoils_nothing);
+    tcase_add_loop_test(tests, an_alert_may_ask_and_comes_once_where_nobody_acts, 0,
+                        COUNT(guarded));
     return run_store_suite(suite);
 }
