@@ -29,8 +29,8 @@
 #define FV_SPACE_LEASE "route.lease"
 #define FV_SPACE_EVIDENCE "route.evidence"
 
-/* The key of a row: the migration's name, and behind 0x1f what else there is. */
-#define FV_ROUTE_ROW_KEY (FLAGVER_MIGRATION_LIMIT + 1 + FLAGVER_ROUTE_KEY_LIMIT + 1)
+/* The key of a row: the migration's name, behind 0x1f what else there is: a side, 0x1f and a key at most. */
+#define FV_ROUTE_ROW_KEY (FLAGVER_MIGRATION_LIMIT + 1 + 2 + FLAGVER_ROUTE_KEY_LIMIT)
 
 struct fv_row_key {
     char text[FV_ROUTE_ROW_KEY];

@@ -31,23 +31,28 @@ static void leave(void)
     flagver_close(client);
 }
 
-/* How many rows this SQLite store has in a space of keyed rows. */
-static int count_rows(const char *space)
+/* The number that a query of this SQLite store gives. */
+static int count(const char *sql)
 {
     sqlite3_stmt *statement;
     sqlite3 *db;
-    int count;
+    int number;
 
     ck_assert_int_eq(sqlite3_open(file_named("store"), &db), SQLITE_OK);
-    ck_assert_int_eq(sqlite3_prepare_v2(db, "SELECT count(*) FROM flagver_keyed WHERE space = ?",
-                                        -1, &statement, NULL),
-                     SQLITE_OK);
-    sqlite3_bind_text(statement, 1, space, -1, SQLITE_STATIC);
+    ck_assert_int_eq(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
     ck_assert_int_eq(sqlite3_step(statement), SQLITE_ROW);
-    count = sqlite3_column_int(statement, 0);
+    number = sqlite3_column_int(statement, 0);
     sqlite3_finalize(statement);
     sqlite3_close(db);
-    return count;
+    return number;
+}
+
+static int count_rows(const char *space)
+{
+    char sql[128];
+
+    snprintf(sql, sizeof sql, "SELECT count(*) FROM flagver_keyed WHERE space = '%s'", space);
+    return count(sql);
 }
 
 /* ---- a fork, and a lease ---- */
@@ -215,6 +220,34 @@ START_TEST(an_alert_may_ask_and_comes_once_where_nobody_acts)
 }
 END_TEST
 
+/* ---- the longest names ---- */
+
+START_TEST(the_longest_name_and_the_longest_key_have_rows)
+{
+    char name[FLAGVER_MIGRATION_LIMIT + 1], key[FLAGVER_ROUTE_KEY_LIMIT + 1];
+    static struct lite lites[2];
+
+    memset(name, 'n', sizeof name - 1);
+    memset(key, 'k', sizeof key - 1);
+    name[sizeof name - 1] = key[sizeof key - 1] = '\0';
+    client = open_store(FAULT_KIND + 1);
+    put_migration(client, name, "{'stage': 'dualwrite'}");
+    for (int side = OLD; side <= NEW; side++) {
+        lites[side] = (struct lite){ .client = client,
+                                     .path = file_named("store"),
+                                     .name = side ? "to_table" : "of_table" };
+        lite_make(&lites[side]);
+    }
+    route = open_route(client, name, lite_side(&lites[OLD]), lite_side(&lites[NEW]),
+                       (flagver_route_options){ 0 });
+    write_text(route, key, "v");
+    ck_assert_str_eq(read_text(route, key), "v");
+    ck_assert_int_eq(count_rows("route.key"), 2);
+    ck_assert_int_eq(count("SELECT max(length(key)) FROM flagver_keyed"), FV_ROUTE_ROW_KEY);
+    leave();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("edges of routes");
@@ -226,5 +259,6 @@ int main(void)
     tcase_add_test(tests, a_comparison_before_the_first_arrival_was_noted_spoils_nothing);
     tcase_add_loop_test(tests, an_alert_may_ask_and_comes_once_where_nobody_acts, 0,
                         COUNT(guarded));
+    tcase_add_test(tests, the_longest_name_and_the_longest_key_have_rows);
     return run_store_suite(suite);
 }
