@@ -81,8 +81,8 @@ program = $(patsubst %.c,$(BUILD)/%,$(1))
 
 LIB_OBJECTS := $(call object,$(LIB_SOURCES))
 # What enlists has the library of its database in its own hands.
-NEEDS_sqlite := examples/enlist.c
-NEEDS_postgres := examples/enlist_postgres.c examples/dual_write_postgres.c
+NEEDS_sqlite := examples/enlist.c examples/moving_table_postgres.c
+NEEDS_postgres := $(wildcard examples/*_postgres.c)
 EXAMPLES := $(call program,$(filter-out $(foreach name,$(MISSING_DRIVERS),$(NEEDS_$(name))), \
 	$(sort $(wildcard examples/*.c))))
 # Those of a driver that is left out are left out too.
@@ -211,6 +211,7 @@ $(BUILD)/examples/%: $(BUILD)/obj/examples/%.o $(SHARED)
 # What an application brings along itself.
 $(BUILD)/examples/enlist: private EXAMPLE_LIBS = $(SQLITE_LIBS)
 $(BUILD)/examples/%_postgres: private EXAMPLE_LIBS = $(PQ_LIBS)
+$(BUILD)/examples/moving_table_postgres: private EXAMPLE_LIBS = $(PQ_LIBS) $(SQLITE_LIBS)
 $(BUILD)/obj/examples/%_postgres.o: private FOLDER_FLAGS = $(PQ_CFLAGS)
 $(BUILD)/examples/json_driver: private EXAMPLE_LIBS = $(JANSSON_LIBS)
 

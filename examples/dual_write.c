@@ -303,7 +303,10 @@ static int verify(flagver_route *route, uint64_t expected, flagver_error *err)
     return differences == expected ? 0 : surprised(err, "the number of", "differences");
 }
 
-/* The gates go by what is in the store: a step brings there what our reads have shown. */
+/*
+ * The gates go by what is in the store. A step brings there what reads have shown, and those count
+ * that were made since the first step in their stage.
+ */
 static int go_to(flagver_route *route, int stage, flagver_error *err)
 {
     const flagver_route_change change = { .size = sizeof change,
@@ -313,6 +316,8 @@ static int go_to(flagver_route *route, int stage, flagver_error *err)
 
     if (r == 0)
         r = flagver_route_stage(route, &mia, stage, &change, err);
+    if (r == 0)
+        r = flagver_route_step(route, 100, &progress, err);
     if (r == 0)
         printf("--- %s\n", flagver_stage_name(stage));
     return r;
@@ -352,7 +357,7 @@ static int failures(flagver_route *route, flagver_error *err)
     new_system.down = false;
     if (r < 0 || !pending)
         return r < 0 ? r : surprised(err, "nothing is to be repaired of", "c02");
-    r = show("c02", "Porto", "nothing", err);
+    r = show("c02", "Porto", "Berlin", err);
     if (r == 0)
         r = catch_up(route, err);
     if (r == 0)

@@ -101,7 +101,7 @@ static int table_read(void *data, const flagver_side_call *call, flagver_sink *s
 {
     const struct table *table = data;
     PGresult *result = NULL;
-    PGconn *db;
+    PGconn *db = NULL;
     int r;
 
     r = connection_of(table, call, &db, err);
@@ -121,7 +121,7 @@ static int table_write(void *data, const flagver_side_call *call, const void *va
     const struct table *table = data;
     char address[ADDRESS_SIZE];
     const char *values[] = { call->key, address };
-    PGconn *db;
+    PGconn *db = NULL;
     int r;
 
     (void)sink; /* is for systems that make the keys of what is created */
@@ -133,7 +133,7 @@ static int table_write(void *data, const flagver_side_call *call, const void *va
 static int table_remove(void *data, const flagver_side_call *call, flagver_error *err)
 {
     const struct table *table = data;
-    PGconn *db;
+    PGconn *db = NULL;
     int r;
 
     r = connection_of(table, call, &db, err);
@@ -147,7 +147,7 @@ static int table_scan(void *data, const flagver_side_call *call, const char *aft
     PGresult *result = NULL;
     char number[16];
     const char *values[] = { after, number };
-    PGconn *db;
+    PGconn *db = NULL;
     int i, r;
 
     snprintf(number, sizeof number, "%u", (unsigned)limit);
@@ -348,7 +348,7 @@ static int transactions(struct application *app, flagver_error *err)
     printf("c02 moves, but the application rolls back\n");
     r = move_to(app, "c02", "Quay 2, Hull", false, &pending, err);
     if (r == 0)
-        r = show(app, "c02", "High Street 2, Leeds | nothing | 0", err);
+        r = show(app, "c02", "High Street 2, Leeds | High Street 2, Leeds | 0", err);
     if (r < 0)
         return r;
 
@@ -357,7 +357,7 @@ static int transactions(struct application *app, flagver_error *err)
     if (r == 0 && !pending)
         r = surprised(err, "a row without a city in the new table");
     if (r == 0)
-        r = show(app, "c03", "Lighthouse | nothing | 1", err);
+        r = show(app, "c03", "Lighthouse | High Street 3, Leeds | 1", err);
     if (r < 0)
         return r;
 
@@ -386,24 +386,39 @@ static int live_through(struct application *app, int stage, flagver_error *err)
     if (r == 0 && stage == FLAGVER_STAGE_RAMP)
         r = look_up(app, 1, err);
     if (r == 0)
-        r = catch_up(app, err); /* also brings what reads have shown to the store, for the gates */
+        r = catch_up(app, err);
     if (r == 0 && (stage == FLAGVER_STAGE_SHADOW || stage == FLAGVER_STAGE_RAMPDOWN))
         r = verify(app, err);
     return r;
 }
 
+/*
+ * The gates go by what is in the store. A step brings there what reads have shown, and those count
+ * that were made since the first step in their stage.
+ */
+static int go_to(struct application *app, int stage, flagver_error *err)
+{
+    const flagver_route_change change = { .size = sizeof change,
+                                          .percentage = stage == FLAGVER_STAGE_RAMP ? 30 : 0 };
+    flagver_route_progress progress = { .size = sizeof progress };
+    int r = flagver_route_step(app->route, 100, &progress, err);
+
+    if (r == 0)
+        r = flagver_route_stage(app->route, &mia, stage, &change, err);
+    if (r == 0)
+        r = flagver_route_step(app->route, 100, &progress, err);
+    if (r == 0)
+        printf("--- %s\n", flagver_stage_name(stage));
+    return r;
+}
+
 static int tell(struct application *app, flagver_error *err)
 {
-    flagver_route_change change = { .size = sizeof change };
     int stage, r = 0;
 
     for (stage = FLAGVER_STAGE_DUALWRITE; stage <= FLAGVER_STAGE_COMPLETE && r == 0; stage++) {
-        change.percentage = stage == FLAGVER_STAGE_RAMP ? 30 : 0;
-        r = flagver_route_stage(app->route, &mia, stage, &change, err);
-        if (r < 0)
-            break;
-        printf("--- %s\n", flagver_stage_name(stage));
-        if (stage == FLAGVER_STAGE_DUALWRITE)
+        r = go_to(app, stage, err);
+        if (r == 0 && stage == FLAGVER_STAGE_DUALWRITE)
             r = transactions(app, err);
         if (r == 0)
             r = live_through(app, stage, err);
