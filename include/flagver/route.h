@@ -320,7 +320,7 @@ FLAGVER_API int flagver_route_open(flagver_client *client, const char *migration
 
 /**
  * Close a route. No other thread may be inside a call on it, or begin one. Waits up to `wait_ms` for reads
- * that its workers are still making.
+ * that its workers are still making, and the step that its background thread is taking.
  *
  * @return 0, or FLAGVER_EBUSY: a side's function has not returned. The route is still
  *   open, but does nothing any more: close it again, later. NULL is fine.

@@ -177,15 +177,27 @@ int fv_route_open(flagver_client *client, const char *migration,
     return 0;
 }
 
+/* The thread that takes steps first; what has ended does not come back. */
+static bool stop_threads(flagver_route *route, int32_t wait_ms)
+{
+    int64_t deadline = fv_monotonic_ms() + wait_ms, left;
+
+    if (!fv_worker_stop(route->worker, wait_ms))
+        return false;
+    route->worker = NULL;
+    left = deadline - fv_monotonic_ms();
+    if (!fv_pool_free(route->pool, left > 0 ? (int32_t)left : 0))
+        return false;
+    route->pool = NULL;
+    return true;
+}
+
 int fv_route_close(flagver_route *route, int32_t wait_ms, flagver_error *err)
 {
     atomic_store(&route->closed, true);
-    fv_worker_stop(route->worker);
-    route->worker = NULL;
-    if (!fv_pool_free(route->pool, wait_ms))
+    if (!stop_threads(route, wait_ms))
         return fv_fail(err, FLAGVER_EBUSY, "%s: a side's function has not returned after %d ms",
                        route->name, wait_ms);
-    route->pool = NULL;
     release(route);
     return 0;
 }

@@ -17,7 +17,7 @@ struct fv_worker {
     pthread_t thread;
     pthread_mutex_t lock; /* over what follows */
     pthread_cond_t wake;
-    bool stops;
+    bool stops, stopped;
 };
 
 static struct timespec in_ms(int64_t ms)
@@ -59,6 +59,11 @@ static void *work(void *data)
         progress = (flagver_route_progress){ .size = sizeof progress };
         fv_route_step_once(worker->route, BUDGET_MS, &progress, NULL);
     } while (rest(worker, &progress));
+
+    pthread_mutex_lock(&worker->lock);
+    worker->stopped = true;
+    pthread_cond_broadcast(&worker->wake);
+    pthread_mutex_unlock(&worker->lock);
     return NULL;
 }
 
@@ -101,18 +106,32 @@ int fv_worker_start(flagver_route *route, struct fv_worker **ret_worker, flagver
     return 0;
 }
 
-void fv_worker_stop(struct fv_worker *worker)
+static bool wait_for_end(struct fv_worker *worker, int64_t wait_ms)
+{
+    struct timespec until = in_ms(wait_ms > 0 ? wait_ms : 0);
+    bool stopped;
+
+    pthread_mutex_lock(&worker->lock);
+    worker->stops = true;
+    pthread_cond_broadcast(&worker->wake);
+    while (!worker->stopped && pthread_cond_timedwait(&worker->wake, &worker->lock, &until) == 0)
+        ;
+    stopped = worker->stopped;
+    pthread_mutex_unlock(&worker->lock);
+    return stopped;
+}
+
+bool fv_worker_stop(struct fv_worker *worker, int64_t wait_ms)
 {
     if (!worker)
-        return;
+        return true;
     if (worker->forks == fv_forks()) {
-        pthread_mutex_lock(&worker->lock);
-        worker->stops = true;
-        pthread_cond_signal(&worker->wake);
-        pthread_mutex_unlock(&worker->lock);
+        if (!wait_for_end(worker, wait_ms))
+            return false;
         pthread_join(worker->thread, NULL);
         pthread_cond_destroy(&worker->wake);
         pthread_mutex_destroy(&worker->lock);
     }
     fv_release(worker->route->memory, worker);
+    return true;
 }

@@ -248,6 +248,46 @@ START_TEST(the_longest_name_and_the_longest_key_have_rows)
 }
 END_TEST
 
+/* ---- the end, and a side that hangs ---- */
+
+static atomic_bool hangs, is_in;
+
+static int scan_and_hang(void *data, const flagver_side_call *call, const char *after,
+                         uint32_t limit, flagver_sink *sink, flagver_error *err)
+{
+    (void)data;
+    (void)call;
+    (void)after;
+    (void)limit;
+    (void)err;
+    atomic_store(&is_in, true);
+    while (atomic_load(&hangs))
+        usleep(1000);
+    flagver_sink_end(sink);
+    return 0;
+}
+
+START_TEST(closing_does_not_wait_for_ever_for_a_step)
+{
+    flagver_side sides[2] = { spy_side(OLD), spy_side(NEW) };
+
+    spies_reset();
+    atomic_store(&hangs, true);
+    client = open_store(FAULT_KIND + 1);
+    put_migration(client, "users", "{'stage': 'dualwrite'}");
+    sides[OLD].scan = scan_and_hang;
+    route = open_route(client, "users", sides[OLD], sides[NEW],
+                       (flagver_route_options){ .background = 1 });
+    while (!atomic_load(&is_in))
+        usleep(1000);
+    assert_fails(FLAGVER_EBUSY, flagver_route_close(route, 10, &error));
+    assert_fails(FLAGVER_ESTATE, flagver_route_write(route, "k", "v", 1, NULL, NULL, &error));
+    assert_fails(FLAGVER_EBUSY, flagver_route_close(route, 0, &error));
+    atomic_store(&hangs, false);
+    leave();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("edges of routes");
@@ -260,5 +300,6 @@ int main(void)
     tcase_add_loop_test(tests, an_alert_may_ask_and_comes_once_where_nobody_acts, 0,
                         COUNT(guarded));
     tcase_add_test(tests, the_longest_name_and_the_longest_key_have_rows);
+    tcase_add_test(tests, closing_does_not_wait_for_ever_for_a_step);
     return run_store_suite(suite);
 }
