@@ -283,7 +283,7 @@ int flagver_migration_stage(flagver_client *client, const char *migration,
                             const flagver_route_change *change, flagver_error *err)
 {
     flagver_route_change own;
-    const struct fv_restage restage = { migration, stage, &own, false };
+    const struct fv_restage restage = { migration, stage, &own, false, 0 };
     uint32_t no;
     int r;
 

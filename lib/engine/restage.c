@@ -51,6 +51,9 @@ static int put_record(struct restaging *restaging, flagver_txn *txn, const struc
     int r;
 
     r = fv_record_current(txn, target, &version, err);
+    if (r == 0 && asked->from && version->row.no != asked->from)
+        r = fv_fail(err, FLAGVER_ESTALE, "%s: version %u is in force, and not %" PRIu64,
+                    asked->migration, version->row.no, asked->from);
     if (r == 0)
         r = fv_migration_edit(version->row.payload.data, version->row.payload.length, &edit, &json,
                               err);

@@ -12,6 +12,7 @@ struct fv_restage {
     int stage;
     const flagver_route_change *change; /* with defaults filled in */
     bool emergency;                     /* by that rule, where the policy asks for approval */
+    uint64_t from;                      /* only if this version is in force; 0: whatever is */
 };
 
 /* Checks a caller's change and copies it. */

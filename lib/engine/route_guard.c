@@ -1,4 +1,5 @@
 #include "engine/route.h"
+#include "engine/restage.h"
 #include "engine/route_copy.h"
 #include "util/fail.h"
 
@@ -74,9 +75,14 @@ static void trip(flagver_route *route, const struct fv_view *view, const struct 
     const flagver_actor actor = { .size = sizeof actor, .id = "flagver.guard" };
     const flagver_route_change change = { .size = sizeof change,
                                           .note = fv_guard_name(verdict->guard) };
-    int stage = stage_without_reads(view);
-    bool acted = stage != 0 && fv_route_restage(route, &actor, stage, &change, true, NULL) == 0;
+    const struct fv_restage restage = { route->name, stage_without_reads(view), &change, true,
+                                        view->version };
+    uint32_t no;
+    int r = restage.stage ? fv_restage(route->client, &restage, &actor, &no, NULL) : 0;
+    bool acted = restage.stage && r == 0;
 
+    if (r == FLAGVER_ESTALE)
+        return; /* it is in another stage by now, whose authority may be another one */
     if (!acted && is_told(route, view, verdict->guard))
         return;
     *ret_alert = (flagver_route_alert){ .route = route->name,

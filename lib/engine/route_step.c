@@ -124,7 +124,7 @@ static int settle(flagver_route *route, int64_t wait_ms, flagver_error *err)
 int fv_route_restage(flagver_route *route, const flagver_actor *actor, int stage,
                      const flagver_route_change *change, bool emergency, flagver_error *err)
 {
-    const struct fv_restage restage = { route->name, stage, change, emergency };
+    const struct fv_restage restage = { route->name, stage, change, emergency, 0 };
     uint32_t no;
     int r;
 

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "engine/restage.h"
 #include "engine/route.h"
 #include "sides.h"
 #include "spies.h"
@@ -220,6 +221,24 @@ START_TEST(an_alert_may_ask_and_comes_once_where_nobody_acts)
 }
 END_TEST
 
+/* What a guard has seen in ramp must not take the authority from who has got it meanwhile. */
+START_TEST(reads_are_taken_back_from_the_version_that_was_looked_at_and_no_other)
+{
+    const flagver_route_change change = { .size = sizeof change };
+    struct fv_restage restage = { "users", FLAGVER_STAGE_OFF, &change, true, 1 };
+    uint32_t no;
+
+    arrange("{'stage': 'off'}", (flagver_route_options){ 0 });
+    go_to(route, FLAGVER_STAGE_DUALWRITE);
+    assert_fails(FLAGVER_ESTALE, fv_restage(client, &restage, &alice, &no, &error));
+    ck_assert_int_eq(take_steps(route).stage, FLAGVER_STAGE_DUALWRITE);
+    restage.from = 2;
+    assert_ok(fv_restage(client, &restage, &alice, &no, &error));
+    ck_assert_int_eq(take_steps(route).stage, FLAGVER_STAGE_OFF);
+    leave();
+}
+END_TEST
+
 /* ---- the longest names ---- */
 
 START_TEST(the_longest_name_and_the_longest_key_have_rows)
@@ -301,5 +320,6 @@ int main(void)
                         COUNT(guarded));
     tcase_add_test(tests, the_longest_name_and_the_longest_key_have_rows);
     tcase_add_test(tests, closing_does_not_wait_for_ever_for_a_step);
+    tcase_add_test(tests, reads_are_taken_back_from_the_version_that_was_looked_at_and_no_other);
     return run_store_suite(suite);
 }
