@@ -29,7 +29,8 @@
 #define ENTITY "order"
 #define BEFORE 240 /* orders before the migration */
 #define THREADS 4
-#define ORDERS 2000 /* of a thread, at most */
+#define ORDERS 2000   /* of a thread, at most */
+#define PATIENCE 1000 /* refusals in a row */
 #define KEY_SIZE 24
 #define ITEM_SIZE 24
 
@@ -466,7 +467,7 @@ struct clerk {
     unsigned seed;
     struct told told[ORDERS];
     int count;
-    unsigned acknowledged, refused, lost;
+    unsigned acknowledged, refused, in_a_row, lost;
     flagver_error err; /* code 0: none that ended the thread */
 };
 
@@ -477,15 +478,17 @@ static void nap(long milliseconds)
     nanosleep(&(struct timespec){ 0, milliseconds * 1000000 }, NULL);
 }
 
-/* What may go well the next time: nothing was acknowledged, so it is asked for again. */
+/* What may go well the next time: nothing was acknowledged, so it is asked for again, for a while. */
 static bool again(struct clerk *clerk, int r)
 {
     if (r != FLAGVER_EUNAVAILABLE && r != FLAGVER_EBUSY && r != FLAGVER_ETIMEDOUT &&
-        r != FLAGVER_EIO)
+        r != FLAGVER_EIO) {
+        clerk->in_a_row = 0;
         return false;
+    }
     clerk->refused++;
     nap(2);
-    return true;
+    return ++clerk->in_a_row < PATIENCE;
 }
 
 /* An order is placed, changed or cancelled (quantity 0). */
