@@ -634,31 +634,31 @@ static int are_equal(void *data, const char *key, const void *old_value, size_t 
     return old_length == new_length && memcmp(old_value, new_value, old_length) == 0;
 }
 
-static int verify(flagver_route *route, uint64_t *ret_differences, flagver_error *err)
+/* Keys that wait to be repaired just now are left out; then it does not open the gate yet. */
+static int verify(flagver_route *route, flagver_error *err)
 {
-    uint64_t compared;
-    int r = flagver_route_verify(route, NULL, NULL, NULL, &compared, ret_differences, err);
+    uint64_t compared, differences;
+    int r = flagver_route_verify(route, NULL, NULL, NULL, &compared, &differences, err);
 
     if (r == 0)
         printf("verified: %llu orders, %llu differ\n", (unsigned long long)compared,
-               (unsigned long long)*ret_differences);
+               (unsigned long long)differences);
     return r;
 }
 
-/* Gates open when enough was seen, and faults are in the way of this, too: so it is tried for a while. */
+/* Gates open when enough was seen, and faults are in the way of that: so it is tried for a while. */
 static int advance(flagver_route *route, int stage, flagver_error *err)
 {
     const flagver_route_change change = { .size = sizeof change,
                                           .percentage = stage == FLAGVER_STAGE_RAMP ? 50 : 0 };
-    uint64_t differences = 1;
+    bool by_verification = stage == FLAGVER_STAGE_RAMP || stage == FLAGVER_STAGE_COMPLETE;
     int tries, r = FLAGVER_ESTATE;
 
-    for (tries = 0; tries < 400 && r < 0; tries++) {
+    for (tries = 0; tries < 200 && r < 0; tries++) {
         nap(100);
-        if (differences > 0 && (stage == FLAGVER_STAGE_RAMP || stage == FLAGVER_STAGE_COMPLETE) &&
-            verify(route, &differences, err) < 0)
-            continue;
-        r = flagver_route_stage(route, &mover, stage, &change, err);
+        r = by_verification ? verify(route, err) : 0;
+        if (r == 0)
+            r = flagver_route_stage(route, &mover, stage, &change, err);
     }
     if (r == 0)
         printf("--- %s\n", flagver_stage_name(stage));
