@@ -25,7 +25,50 @@ static void count_write(struct fv_meter *meter, int i, const flagver_route_side_
         add(&meter->write_errors[i]);
 }
 
-void fv_meter_count(struct fv_meter *meter, int operation, const flagver_route_result *result)
+void fv_meter_init(struct fv_meter *meter)
+{
+    pthread_mutex_init(&meter->lock, NULL);
+}
+
+void fv_meter_clear(struct fv_meter *meter)
+{
+    pthread_mutex_destroy(&meter->lock);
+}
+
+/* What was shown before under another version is no evidence any more; nor is what comes late. */
+static void show(struct fv_meter *meter, const struct fv_shown *more)
+{
+    struct fv_shown *shown = &meter->shown;
+
+    pthread_mutex_lock(&meter->lock);
+    if (shown->version < more->version)
+        *shown = (struct fv_shown){ .version = more->version };
+    if (shown->version == more->version) {
+        shown->compared += more->compared;
+        shown->matched += more->matched;
+    }
+    pthread_mutex_unlock(&meter->lock);
+}
+
+struct fv_shown fv_meter_take(struct fv_meter *meter)
+{
+    struct fv_shown taken;
+
+    pthread_mutex_lock(&meter->lock);
+    taken = meter->shown;
+    meter->shown.compared = 0;
+    meter->shown.matched = 0;
+    pthread_mutex_unlock(&meter->lock);
+    return taken;
+}
+
+void fv_meter_give_back(struct fv_meter *meter, const struct fv_shown *shown)
+{
+    show(meter, shown);
+}
+
+void fv_meter_count(struct fv_meter *meter, int operation, uint64_t version,
+                    const flagver_route_result *result)
 {
     for (int side = FLAGVER_SIDE_OLD; side <= FLAGVER_SIDE_NEW; side++) {
         if (!result->sides[side].invoked)
@@ -37,6 +80,7 @@ void fv_meter_count(struct fv_meter *meter, int operation, const flagver_route_r
     }
     if (result->consistent < 0)
         return;
+    show(meter, &(struct fv_shown){ version, 1, result->consistent > 0 });
     add(&meter->compared);
     if (result->consistent > 0)
         add(&meter->matched);

@@ -106,6 +106,7 @@ static void release(flagver_route *route)
             fv_ledger_close(&route->ledger);
         if (route->steering.name)
             fv_steering_close(&route->steering);
+        fv_meter_clear(&route->meter);
         pthread_mutex_destroy(&route->working);
     }
     fv_release(route->memory, route->name);
@@ -165,6 +166,7 @@ int fv_route_open(flagver_client *client, const char *migration,
     if (!route)
         return fv_fail_memory(err);
     pthread_mutex_init(&route->working, NULL);
+    fv_meter_init(&route->meter);
     route->client = client;
     route->forks = fv_forks();
     route->memory = memory;
@@ -375,7 +377,7 @@ void fv_route_tell(flagver_route *route, const struct fv_route_asked *asked,
                                   .sampling_ratio = decision->sampling_ratio };
 
     if (!route->by_flag)
-        fv_meter_count(&route->meter, asked->operation, result);
+        fv_meter_count(&route->meter, asked->operation, (uint64_t)decision->version, result);
     if (route->options.event && fv_route_sample(route, decision->sampling_ratio))
         route->options.event(route->options.event_data, &event);
 }

@@ -5,40 +5,25 @@
 
 /* ---- what reads of both sides have shown ---- */
 
-struct counts {
-    uint64_t compared, matched;
-    uint64_t version; /* of the fence under which they were counted */
-};
-
-static void add_counts(void *data, struct fv_evidence *evidence)
+static void add_shown(void *data, struct fv_evidence *evidence)
 {
-    const struct counts *counts = data;
+    const struct fv_shown *shown = data;
 
-    if (evidence->authority.version != counts->version)
-        return; /* they are about another stage */
-    evidence->compared += counts->compared;
-    evidence->matched += counts->matched;
+    if (evidence->authority.version != shown->version)
+        return; /* it is about another stage */
+    evidence->compared += shown->compared;
+    evidence->matched += shown->matched;
 }
 
-static int note_counts(flagver_route *route, const struct fv_fence *authority,
-                       const struct fv_reading_off *now, flagver_error *err)
+static int note_shown(flagver_route *route, flagver_error *err)
 {
-    struct fv_reading_off *noted = &route->noted;
-    struct counts counts = { now->compared - noted->compared, now->matched - noted->matched,
-                             authority->version };
+    struct fv_shown shown = fv_meter_take(&route->meter);
     int r = 0;
 
-    if (route->noted_version != authority->version) { /* they may be about the stage before */
-        route->noted_version = authority->version;
-        *noted = *now;
-        return 0;
-    }
-    if (counts.matched > counts.compared)
-        counts.matched = counts.compared;
-    if (counts.compared > 0)
-        r = fv_steering_note(&route->steering, add_counts, &counts, err);
-    if (r == 0)
-        *noted = *now;
+    if (shown.compared > 0)
+        r = fv_steering_note(&route->steering, add_shown, &shown, err);
+    if (r < 0)
+        fv_meter_give_back(&route->meter, &shown);
     return r;
 }
 
@@ -104,7 +89,7 @@ int fv_route_guard(flagver_route *route, const struct fv_view *view, int64_t old
     int r;
 
     fv_meter_read(&route->meter, &now);
-    r = note_counts(route, authority, &now, err);
+    r = note_shown(route, err);
     if (r < 0)
         return r;
     if (route->guarded_version != authority->version) {

@@ -154,6 +154,13 @@ static void report(struct verifying *verifying, const struct fv_side_record reco
         verifying->stopped = true;
 }
 
+static void wait_a_while(const struct verifying *verifying)
+{
+    int32_t ms = verifying->options.confirm_ms;
+
+    nanosleep(&(struct timespec){ ms / 1000, ms % 1000 * 1000000L }, NULL);
+}
+
 /* 1: the sides differ, 0: they do not; FLAGVER_EBUSY: it cannot be told. `records` as seen last. */
 static int confirm(struct verifying *verifying, const char *key, struct fv_side_record records[2],
                    flagver_error *err)
@@ -180,9 +187,7 @@ static int confirm(struct verifying *verifying, const char *key, struct fv_side_
             r = waits(verifying, key, err);
         if (r < 0 || (still && r == 0))
             return r < 0 ? r : 1;
-        nanosleep(
-            &(struct timespec){ 0, (long)verifying->options.confirm_ms * 1000000 % 1000000000 },
-            NULL);
+        wait_a_while(verifying);
     }
     return FLAGVER_EBUSY;
 }
@@ -208,12 +213,11 @@ static int check_suspect(struct verifying *verifying, const char *key, flagver_e
 
 static int check_suspects(struct verifying *verifying, flagver_error *err)
 {
-    int32_t ms = verifying->options.confirm_ms;
     int r = 0;
 
     if (verifying->suspect_count == 0)
         return 0;
-    nanosleep(&(struct timespec){ ms / 1000, ms % 1000 * 1000000L }, NULL);
+    wait_a_while(verifying);
     if (!verifying->route->by_flag)
         r = fv_ledger_flush(&verifying->route->ledger, err);
     for (size_t i = 0; r == 0 && !verifying->stopped && i < verifying->suspect_count; i++)
