@@ -218,6 +218,7 @@ static int look_up(flagver_route *route, int times, flagver_error *err)
 
     for (reads = 0; reads < times * CUSTOMERS && r == 0; reads++) {
         snprintf(key, sizeof key, "c%02d", reads % CUSTOMERS);
+        flagver_route_result_clear(&result); /* of the one before */
         r = flagver_route_read(route, key, NULL, &result, err);
         from_new += result.side == FLAGVER_SIDE_NEW;
         differ += result.consistent == 0;

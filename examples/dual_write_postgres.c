@@ -273,6 +273,7 @@ static int look_up(struct application *app, int times, flagver_error *err)
 
     for (reads = 0; reads < times * CUSTOMERS && r == 0; reads++) {
         snprintf(id, sizeof id, "c%02d", 1 + reads % CUSTOMERS);
+        flagver_route_result_clear(&result); /* of the one before */
         r = flagver_route_read(app->route, id, NULL, &result, err);
         from_new += result.side == FLAGVER_SIDE_NEW;
         differ += result.consistent == 0;
