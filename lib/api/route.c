@@ -134,11 +134,10 @@ static int run(flagver_route *route, struct fv_route_asked *asked, const flagver
     if (ret_result && ret_result->size < sizeof *ret_result)
         return fv_fail(err, FLAGVER_EINVAL, "ret_result->size is %zu; %zu in this version",
                        ret_result->size, sizeof *ret_result);
+    begin_result(result);
     r = check_asked(call, asked, err);
     if (r < 0)
         return r;
-
-    begin_result(result);
     r = operation(route, asked, result, err);
     if (!ret_result)
         flagver_route_result_clear(&own);

@@ -239,6 +239,22 @@ START_TEST(reads_are_taken_back_from_the_version_that_was_looked_at_and_no_other
 }
 END_TEST
 
+/* Of a result only `size` has to be set before, whatever comes of the call. */
+START_TEST(a_refused_call_leaves_a_result_that_can_be_cleared)
+{
+    flagver_route_result result;
+
+    arrange("{'stage': 'off'}", (flagver_route_options){ 0 });
+    memset(&result, 0x5a, sizeof result);
+    result.size = sizeof result;
+    assert_fails(FLAGVER_EINVAL, flagver_route_read(route, "", NULL, &result, &error));
+    ck_assert_ptr_null(result.value);
+    ck_assert_ptr_null(result.key);
+    flagver_route_result_clear(&result);
+    leave();
+}
+END_TEST
+
 /* ---- the longest names ---- */
 
 START_TEST(the_longest_name_and_the_longest_key_have_rows)
@@ -321,5 +337,6 @@ int main(void)
     tcase_add_test(tests, the_longest_name_and_the_longest_key_have_rows);
     tcase_add_test(tests, closing_does_not_wait_for_ever_for_a_step);
     tcase_add_test(tests, reads_are_taken_back_from_the_version_that_was_looked_at_and_no_other);
+    tcase_add_test(tests, a_refused_call_leaves_a_result_that_can_be_cleared);
     return run_store_suite(suite);
 }
