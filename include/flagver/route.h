@@ -556,7 +556,9 @@ typedef struct flagver_compare_options {
 /**
  * Compare all records of both sides, by `scan`. Values are equal when their bytes are, or when the route's
  * `compare` says so. What differs is looked at again, one by one, before it is reported; keys that wait to
- * be repaired are not reported. A comparison without differences opens the gate that asks for it.
+ * be repaired, or do not come to rest, are not reported. A comparison without differences opens the
+ * gate that asks for it, unless such keys were left out: then compare again (flagver_route_status()
+ * tells: "verified").
  *
  * @param visit  told of each difference, in byte order of keys; false ends the comparison. NULL: they are
  *               only counted

@@ -57,21 +57,21 @@ static int work(flagver_route *route, int64_t deadline, flagver_route_progress *
 {
     struct fv_view view;
     const struct fv_fence *authority;
-    int r;
+    int r, guarded;
 
     r = carry_out(route, deadline, &view, err);
-    if (r == 0)
-        r = fv_route_repair_all(route, &view, deadline, progress, err);
-    if (r == 0)
-        r = copy(route, &view, deadline, progress, err);
-    if (r == 0)
-        r = fv_route_guard(route, &view, progress->oldest_ms, alert, err);
     if (r < 0)
         return r;
     authority = &view.fences[fv_view_authority(&view)];
     progress->stage = authority->stage;
     progress->settled = authority->role == FV_ROLE_AUTHORITY && authority->version == view.version;
-    return 0;
+
+    r = fv_route_repair_all(route, &view, deadline, progress, err);
+    if (r == 0)
+        r = copy(route, &view, deadline, progress, err);
+    /* A side that fails is what guards are for. */
+    guarded = fv_route_guard(route, &view, progress->oldest_ms, alert, r < 0 ? NULL : err);
+    return r < 0 ? r : guarded;
 }
 
 int fv_route_step_once(flagver_route *route, int32_t budget_ms, flagver_route_progress *progress,

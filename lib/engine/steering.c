@@ -187,6 +187,9 @@ int fv_steering_view(struct fv_steering *steering, int64_t age_ms, struct fv_vie
 
     pthread_mutex_lock(&steering->lock);
     fresh = now_ms - steering->looked_ms < age_ms;
+    if (!fresh)
+        steering->looked_ms =
+            now_ms; /* others go by the last look meanwhile, also when this one fails */
     *ret_view = steering->view;
     pthread_mutex_unlock(&steering->lock);
     if (fresh)
