@@ -594,8 +594,10 @@ int fv_ledger_open(struct fv_ledger *ledger, struct fv_steering *steering,
 
     *ledger = (struct fv_ledger){ .steering = steering, .memory = memory, .lease_ms = LEASE_MS };
     r = fv_ledger_operation(ledger, &operation, err);
-    if (r < 0)
+    if (r < 0) {
+        ledger->steering = NULL; /* there is nothing to close */
         return r;
+    }
     ledger->router = operation.id;
     pthread_mutex_init(&ledger->lock, NULL);
     pthread_cond_init(&ledger->changed, NULL);

@@ -631,4 +631,5 @@ int fv_steering_open(struct fv_steering *steering, const char *name, flagver_cli
 void fv_steering_close(struct fv_steering *steering)
 {
     pthread_mutex_destroy(&steering->lock);
+    steering->name = NULL; /* closed once */
 }

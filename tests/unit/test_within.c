@@ -99,7 +99,8 @@ START_TEST(keyed_rows_are_read_written_and_deleted)
     txn = begun(client);
     second = get(txn, "key");
     assert_ok(fv_txn_keyed_put(txn, &second, fv_bytes("two"), &error));
-    ck_assert_int_gt(second.rev, first.rev); /* who has read the deleted one cannot touch this one */
+    ck_assert_int_gt(second.rev,
+                     first.rev); /* who has read the deleted one cannot touch this one */
     commit(txn);
     flagver_close(client);
 }
