@@ -26,7 +26,7 @@ static void init_call(struct reading *reading, enum fv_side side)
     reading->calls[side] =
         (struct fv_side_call){ .side = &reading->route->sides[side],
                                .asked = { .operation = FLAGVER_ROUTE_READ,
-                                          .side = side,
+                                          .side = (int32_t)side,
                                           .key = reading->asked->key,
                                           .operation_id = "",
                                           .payload = call->payload,
