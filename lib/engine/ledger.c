@@ -1,10 +1,7 @@
-#define _POSIX_C_SOURCE 200809L /* clock_gettime() */
-
 #include "engine/ledger.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "engine/side.h"
 #include "util/fail.h"
@@ -12,14 +9,6 @@
 #define LEASE_MS 10000
 #define MARGIN_US 1000000 /* what clocks may differ by */
 #define NOTED_BEFORE_FLUSH 64
-
-static int64_t now_us(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
 
 /* ---- entries ---- */
 
@@ -72,7 +61,7 @@ static void enter_entry(const struct batch *batch, struct fv_act *act, struct fv
 {
     act->admitted = batch->admits && fv_stage_write(batch->fence.stage).both;
     if (act->admitted)
-        act->code = fv_entry_enter(entry, &act->operation, now_us(), act->err);
+        act->code = fv_entry_enter(entry, &act->operation, fv_now_us(), act->err);
     act->done = !act->admitted || act->code < 0;
 }
 
@@ -83,7 +72,7 @@ static void repair_entry(const struct batch *batch, struct fv_act *act, bool exi
     bool believed = batch->fence.role == FV_ROLE_AUTHORITY ||
                     (batch->fence.role == FV_ROLE_FROZEN && !batch->other_believed);
 
-    act->done = !believed || !exists || !fv_entry_repairable(entry, now_us());
+    act->done = !believed || !exists || !fv_entry_repairable(entry, fv_now_us());
     if (!act->done)
         fv_entry_repair(entry, &act->operation);
 }
@@ -94,7 +83,7 @@ static void doubt_entry(const struct batch *batch, struct fv_act *act, struct fv
     act->late = !batch->admits;
     act->done = act->late;
     if (!act->late)
-        fv_entry_doubt(entry, now_us());
+        fv_entry_doubt(entry, fv_now_us());
 }
 
 static int carry_out(struct batch *batch, flagver_txn *txn, struct fv_act *act, flagver_error *err)
@@ -135,18 +124,25 @@ static int carry_out(struct batch *batch, flagver_txn *txn, struct fv_act *act, 
 
 /* ---- the lease ---- */
 
+static int get_lease(struct fv_ledger *ledger, flagver_txn *txn, flagver_keyed_row *ret_row,
+                     flagver_error *err)
+{
+    char router[FV_UUID_TEXT];
+    struct fv_row_key key;
+
+    fv_uuid_text(&ledger->router, router);
+    fv_row_key(ledger->steering->name, router, strlen(router), &key);
+    return fv_txn_keyed_get(txn, FV_SPACE_LEASE, fv_row_key_bytes(&key), ret_row, err);
+}
+
 static int write_lease(struct fv_ledger *ledger, flagver_txn *txn, const struct fv_lease *lease,
                        flagver_error *err)
 {
     uint8_t bytes[FV_LEASE_BYTES];
-    char router[FV_UUID_TEXT];
-    struct fv_row_key key;
     flagver_keyed_row row;
     int r;
 
-    fv_uuid_text(&ledger->router, router);
-    fv_row_key(ledger->steering->name, router, strlen(router), &key);
-    r = fv_txn_keyed_get(txn, FV_SPACE_LEASE, fv_row_key_bytes(&key), &row, err);
+    r = get_lease(ledger, txn, &row, err);
     if (r < 0)
         return r;
     return fv_txn_keyed_put(txn, &row, (flagver_bytes){ bytes, fv_lease_encode(lease, bytes) },
@@ -194,7 +190,7 @@ static struct fv_lease renew_lease(const struct fv_ledger *ledger, const struct 
                 (same && batch->settled && fv_fence_equal(&ledger->fence, &batch->fence));
 
     return fv_lease_renew(ledger->has_lease ? &ledger->lease : NULL, &batch->fence, idle,
-                          now_us() + (int64_t)ledger->lease_ms * 1000);
+                          fv_now_us() + (int64_t)ledger->lease_ms * 1000);
 }
 
 static int look_at_other(struct batch *batch, flagver_txn *txn, flagver_error *err)
@@ -436,7 +432,7 @@ int fv_ledger_operation(struct fv_ledger *ledger, struct fv_entry_operation *ret
                         flagver_error *err)
 {
     struct fv_tenancy tenancy;
-    int64_t now = now_us();
+    int64_t now = fv_now_us();
     int r;
 
     r = fv_client_tenancy(ledger->steering->control, &tenancy, err);
@@ -450,7 +446,7 @@ int fv_ledger_operation(struct fv_ledger *ledger, struct fv_entry_operation *ret
 
 int64_t fv_ledger_deadline(const struct fv_entry_operation *operation)
 {
-    return fv_monotonic_ns() + (operation->until - MARGIN_US - now_us()) * 1000;
+    return fv_monotonic_ns() + (operation->until - MARGIN_US - fv_now_us()) * 1000;
 }
 
 /* Has the lease to be renewed before anything else? A little early: others wait for what it has seen. */
@@ -490,17 +486,17 @@ static int admit_by_lease(struct fv_ledger *ledger, enum fv_side authority, uint
 {
     enum fv_admission admission;
     struct fv_fence fence = { 0 };
-    int64_t now = now_us();
+    int64_t now = fv_now_us();
     int r = 0;
 
     pthread_mutex_lock(&ledger->lock);
     while (is_due(ledger, authority, seen_version, now) && ledger->leading) {
         pthread_cond_wait(&ledger->changed, &ledger->lock);
-        now = now_us();
+        now = fv_now_us();
     }
     if (is_due(ledger, authority, seen_version, now)) {
         r = lead(ledger, authority, &fence, err);
-        now = now_us();
+        now = fv_now_us();
     }
     admission = admit(ledger, authority, now, admitted);
     pthread_mutex_unlock(&ledger->lock);
@@ -520,7 +516,7 @@ int fv_ledger_follow(struct fv_ledger *ledger, const struct fv_view *view, flagv
     for (int renewals = 0; r == 0 && renewals < 2; renewals++) { /* the second says "seen" */
         if (ledger->has_lease && !ledger->leading &&
             (ledger->fence.epoch < seen->epoch || /* frozen, in a version that it has seen */
-             is_due(ledger, authority, seen->version, now_us())))
+             is_due(ledger, authority, seen->version, fv_now_us())))
             r = lead(ledger, authority, NULL, err);
     }
     pthread_mutex_unlock(&ledger->lock);
@@ -605,17 +601,12 @@ int fv_ledger_open(struct fv_ledger *ledger, struct fv_steering *steering,
 }
 
 /* A lease that nobody holds any more is waited for until it runs out: better not. */
-static int delete_lease(void *data, flagver_txn *txn, flagver_error *err)
+static int delete_lease(void *ledger, flagver_txn *txn, flagver_error *err)
 {
-    struct fv_ledger *ledger = data;
-    char router[FV_UUID_TEXT];
-    struct fv_row_key key;
     flagver_keyed_row row;
     int r;
 
-    fv_uuid_text(&ledger->router, router);
-    fv_row_key(ledger->steering->name, router, strlen(router), &key);
-    r = fv_txn_keyed_get(txn, FV_SPACE_LEASE, fv_row_key_bytes(&key), &row, err);
+    r = get_lease(ledger, txn, &row, err);
     return r < 0 || row.rev == 0 ? r : fv_txn_keyed_delete(txn, &row, err);
 }
 

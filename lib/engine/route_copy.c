@@ -1,11 +1,8 @@
-#define _POSIX_C_SOURCE 200809L /* clock_gettime() */
-
-#include "engine/route_chunk.h"
 #include "engine/route_copy.h"
 
 #include <string.h>
-#include <time.h>
 
+#include "engine/route_chunk.h"
 #include "util/fail.h"
 
 /*
@@ -23,14 +20,6 @@ struct progress {
     int64_t until; /* the holder's for so long, µs */
     char after[FLAGVER_ROUTE_KEY_LIMIT + 1];
 };
-
-static int64_t now_us(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
 
 /* ---- the row ---- */
 
@@ -134,11 +123,11 @@ static int take_turn(void *data, flagver_txn *txn, flagver_error *err)
     if (turn->progress.from != turn->from ||
         !fv_fence_gate_holds(turn->authority, turn->progress.epoch))
         turn->progress = (struct progress){ .epoch = turn->authority->epoch, .from = turn->from };
-    turn->taken = !turn->progress.done && (is_mine(turn) || turn->progress.until < now_us());
+    turn->taken = !turn->progress.done && (is_mine(turn) || turn->progress.until < fv_now_us());
     if (!turn->taken)
         return 0;
     turn->progress.holder = turn->route->ledger.router;
-    turn->progress.until = now_us() + LEASE_US;
+    turn->progress.until = fv_now_us() + LEASE_US;
     return put_progress(turn, txn, &row, err);
 }
 
@@ -156,7 +145,7 @@ static int end_turn(void *data, flagver_txn *txn, flagver_error *err)
     if (!is_mine(turn) || turn->progress.epoch != epoch)
         return fv_fail(err, FLAGVER_ESTATE, "%s: another process is copying", turn->route->name);
     turn->progress.done = turn->done;
-    turn->progress.until = now_us() + LEASE_US;
+    turn->progress.until = fv_now_us() + LEASE_US;
     memcpy(turn->progress.after, turn->after, strlen(turn->after) + 1);
     return put_progress(turn, txn, &row, err);
 }

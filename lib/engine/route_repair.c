@@ -1,8 +1,7 @@
-#define _POSIX_C_SOURCE 200809L /* strdup(), clock_gettime() */
+#define _POSIX_C_SOURCE 200809L /* strdup() */
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "engine/route_copy.h"
 #include "engine/route_write.h"
@@ -308,14 +307,6 @@ int fv_route_amend(flagver_route *route, const char *key, flagver_error *err)
 #define PAUSE_US 100000 /* before a key that has failed is tried again, doubled each time */
 #define LONGEST_PAUSE_US 60000000
 
-static int64_t now_us(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 /* Where the search for keys to repair goes on, so that those which fail are not in the way of others. */
 static void go_on_after(flagver_route *route, const char *key)
 {
@@ -357,7 +348,7 @@ static void look_at(struct waiting *waiting, const flagver_keyed_row *row, size_
 static int search(struct fv_read *read, const flagver_query *query, struct waiting *waiting,
                   size_t prefix, flagver_error *err)
 {
-    int64_t now = now_us();
+    int64_t now = fv_now_us();
     flagver_row row;
     int r;
 
@@ -404,7 +395,7 @@ static int find_waiting(flagver_route *route, enum fv_side authority, struct wai
 
 static int64_t age_of(const struct waiting *waiting)
 {
-    return waiting->oldest ? (now_us() - waiting->oldest) / 1000 : 0;
+    return waiting->oldest ? (fv_now_us() - waiting->oldest) / 1000 : 0;
 }
 
 int fv_route_backlog(flagver_route *route, enum fv_side authority, struct fv_backlog *ret_backlog,

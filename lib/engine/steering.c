@@ -39,7 +39,7 @@ static void fence_key(const struct fv_steering *steering, enum fv_side side,
     fv_row_key(steering->name, side == FV_OLD ? "old" : "new", 3, ret_key);
 }
 
-static int64_t now_us(void)
+int64_t fv_now_us(void)
 {
     struct timespec now;
 
@@ -335,7 +335,7 @@ static bool waits(const flagver_keyed_row *row, const struct fv_fence *fence)
     struct fv_lease lease;
 
     return fv_lease_decode(row->value.data, row->value.length, &lease, NULL) < 0 ||
-           fv_lease_waits(&lease, fence, now_us());
+           fv_lease_waits(&lease, fence, fv_now_us());
 }
 
 int fv_steering_wait_for_routers(struct fv_steering *steering, enum fv_side authority,
@@ -399,7 +399,7 @@ static void note_arrival(void *data, struct fv_evidence *evidence)
         fv_fence_equal(&evidence->authority, authority))
         return;
     if (evidence->authority.stage != authority->stage) {
-        evidence->since = now_us();
+        evidence->since = fv_now_us();
         evidence->compared = 0;
         evidence->matched = 0;
     }

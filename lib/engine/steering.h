@@ -40,6 +40,9 @@ struct fv_row_key {
 void fv_row_key(const char *name, const char *rest, size_t length, struct fv_row_key *ret_key);
 flagver_bytes fv_row_key_bytes(const struct fv_row_key *key);
 
+/* What leases and entries go by: microseconds since the epoch, by the system's clock. */
+int64_t fv_now_us(void);
+
 /* As of one look. */
 struct fv_view {
     struct fv_migration record;
