@@ -294,7 +294,7 @@ static int add_value(struct fv_profile *profile, uint32_t parent, const json_t *
 {
     bool has_parts = json_is_object(value) || json_is_array(value);
     struct field *field;
-    uint32_t no, types;
+    uint32_t no = FV_MAP_NONE, types;
     int r;
 
     r = find_field(profile, parent, &no);
