@@ -20,6 +20,7 @@
 #include "flagver/rollout.h"
 #include "flagver/route.h"
 #include "flagver/store.h"
+#include "flagver/track.h"
 #include "flagver/txn.h"
 #include "flagver/version.h"
 

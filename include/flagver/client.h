@@ -22,6 +22,7 @@ typedef struct flagver_snapshot flagver_snapshot;
 
 struct flagver_actor;
 struct flagver_detail;
+struct flagver_rollout_alert;
 
 #define FLAGVER_LOG_WARNING 2
 
@@ -80,6 +81,11 @@ typedef struct flagver_hook {
  *            encrypt with, whose id goes to `ret_id`. Returns 0, or another number: there is none. NULL: see
  *            key_file.
  * key_file   stores only: a file with such keys; NULL: the environment variable FLAGVER_KEYS
+ * flush_ms   stores only: with `background`, how often what was tracked is flushed (flagver/track.h); 0: 60,000
+ * guardian   stores only: with `background`, guards of schedules are watched (flagver_flags_guard()) after each
+ *            flush, and take flags back in the name of this actor, whom an emergency rule names. Copied.
+ *            NULL: they are not watched
+ * alert      told when one has tripped, on the library's thread; it may use the client, but not close it
  */
 typedef struct flagver_options {
     size_t size;
@@ -101,6 +107,11 @@ typedef struct flagver_options {
     int (*key)(void *data, const char *id, char ret_id[65], uint8_t ret_key[32]);
     void *key_data;
     const char *key_file;
+    int32_t flush_ms;
+    int32_t reserved;
+    const struct flagver_actor *guardian;
+    void (*alert)(void *data, const struct flagver_rollout_alert *alert);
+    void *alert_data;
 } flagver_options;
 
 /**

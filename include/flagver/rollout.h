@@ -66,6 +66,42 @@ FLAGVER_API int flagver_flag_schedule(flagver_txn *txn, const char *key, const c
                                       size_t length, const flagver_write_options *options,
                                       uint32_t *ret_no, flagver_error *err);
 
+/**
+ * A guard of a schedule has tripped; borrowed. More members may follow in later versions of the library.
+ *
+ * guard         "error_rate" (percent), "p95_ms" or "p95_ratio"
+ * value, limit  what was seen, and what the schedule allows
+ * from, to      the percentage that was reached, and the one the flag went back to
+ * acted         the flag went back, in version `no`. False: it could not, `why` says what stood in the way
+ */
+typedef struct flagver_rollout_alert {
+    const char *flag;
+    const char *guard;
+    double value, limit;
+    double from, to;
+    uint64_t samples;
+    bool acted;
+    uint32_t no;
+    const char *why;
+} flagver_rollout_alert;
+
+/**
+ * Watch the guards of schedules ("guards" in a definition, docs/flags.md): look at what was tracked
+ * (flagver/track.h) of each guarded flag since its schedule reached its step; where a guard has tripped,
+ * take the flag back to the percentage of the last step that was good, or to 0, at once: a version of
+ * the flag by the emergency rule, with the guard as its note. To be called every
+ * minute or so, by one process or several: a flag goes back once.
+ *
+ * Sums are kept by the hour: what was tracked earlier in the hour in which a step began counts for it, too.
+ *
+ * @param actor  whom the policy's emergency rule names, where the flag needs approval
+ * @param alert  told of each that has tripped; may use the client. NULL: nobody is
+ * @return how many flags went back; or FLAGVER_ENOTSUP (no store), or as flagver_version_current()
+ */
+FLAGVER_API int flagver_flags_guard(flagver_client *client, const flagver_actor *actor,
+                                    void (*alert)(void *data, const flagver_rollout_alert *alert),
+                                    void *data, flagver_error *err);
+
 /** Put what version `no` said; of a tombstone: FLAGVER_ESTATE. */
 FLAGVER_API int flagver_flag_revert(flagver_txn *txn, const char *key, uint32_t no,
                                     const flagver_write_options *options, uint32_t *ret_no,
