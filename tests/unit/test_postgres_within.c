@@ -6,10 +6,20 @@
 #include "cluster.h"
 #include "unit/postgres_store.h"
 
-#define NUMBER 4711
 #define MANY 600 /* changes whose answers are taken later */
 
+#define CONNECTION PGconn
+#define LIBRARY PQresStatus(PGRES_COMMAND_OK)
+#define LIBRARY_VERSION PQlibVersion()
+#define BEGIN_ANOTHER "BEGIN"
+#define IN_ORDER(name, from) \
+    "SELECT coalesce(string_agg(" name ", ' ' ORDER BY " name "), '') FROM " from
+#define ALL_KEYS IN_ORDER("key", "flagver.keyed WHERE space = 'space'")
+#define ALL_ORDERS IN_ORDER("name", "orders")
+
 static PGconn *application;
+
+#include "unit/nesting.h"
 
 static void start(void)
 {
@@ -24,95 +34,7 @@ static void end(void)
     tear_down();
 }
 
-static flagver_driver_txn *adopted(void)
-{
-    const flagver_adoption adoption = { .connection = application,
-                                        .library = PQresStatus(PGRES_COMMAND_OK),
-                                        .version = PQlibVersion() };
-    flagver_driver_txn *txn;
-
-    assert_ok(driver->adopt(store, text("default"), &adoption, &txn, &error));
-    return txn;
-}
-
-static PGconn *lent(flagver_driver_txn *txn)
-{
-    flagver_adoption adoption = { .library = PQresStatus(PGRES_COMMAND_OK),
-                                  .version = PQlibVersion() };
-
-    assert_ok(driver->connection(txn, &adoption, &error));
-    return adoption.connection;
-}
-
-static flagver_keyed_row keyed(const char *key, int64_t rev)
-{
-    return (flagver_keyed_row){ .tenant = text("default"),
-                                .space = text("space"),
-                                .key = text(key),
-                                .rev = rev,
-                                .time = 1,
-                                .value = text("value") };
-}
-
-static int put_row(flagver_driver_txn *txn, const char *key, int64_t expect)
-{
-    const flagver_keyed_row row = keyed(key, expect + 1);
-    flagver_change change = { .kind = FLAGVER_CHANGE_KEYED, .expect = expect };
-
-    change.row.keyed = &row;
-    return driver->apply(txn, &change, 1, &error);
-}
-
-static void commit_row(const char *key, int64_t expect)
-{
-    flagver_driver_txn *txn = writing();
-
-    assert_ok(put_row(txn, key, expect));
-    assert_ok(driver->commit(txn, &error));
-}
-
-static int hold(flagver_driver_txn *txn, const char *key, int shared, flagver_keyed_row *ret_row)
-{
-    *ret_row = (flagver_keyed_row){ .space = text("space"), .key = text(key) };
-    return driver->hold(txn, ret_row, NUMBER, shared, &error);
-}
-
-static void assert_rows(const char *keys, const char *orders)
-{
-    ck_assert_str_eq(answer("SELECT coalesce(string_agg(key, ' ' ORDER BY key), '') "
-                            "FROM flagver.keyed WHERE space = 'space'"),
-                     keys);
-    ck_assert_str_eq(answer("SELECT coalesce(string_agg(name, ' ' ORDER BY name), '') FROM orders"),
-                     orders);
-}
-
 /* ---- the application's statements ---- */
-
-START_TEST(rows_of_both_are_committed_together)
-{
-    flagver_driver_txn *txn = writing();
-    PGconn *pq = lent(txn);
-
-    assert_ok(put_row(txn, "a", 0));
-    assert_run(pq, "INSERT INTO orders VALUES ('one')");
-    assert_ok(put_row(txn, "b", 0));
-    assert_run(pq, "INSERT INTO orders VALUES ('two')");
-    assert_rows("", "");
-    assert_ok(driver->commit(txn, &error));
-    assert_rows("a b", "one two");
-}
-END_TEST
-
-START_TEST(rows_of_both_are_rolled_back_together)
-{
-    flagver_driver_txn *txn = writing();
-
-    assert_ok(put_row(txn, "a", 0));
-    assert_run(lent(txn), "INSERT INTO orders VALUES ('one')");
-    driver->rollback(txn);
-    assert_rows("", "");
-}
-END_TEST
 
 START_TEST(a_part_is_undone_behind_a_statement_that_failed)
 {
@@ -359,19 +281,18 @@ END_TEST
 
 /* ---- in the application's transaction ---- */
 
-START_TEST(the_connection_of_an_adopted_transaction_is_the_applications)
+START_TEST(the_applications_own_settings_stay)
 {
     flagver_driver_txn *txn;
 
     assert_run(application, "BEGIN; SET LOCAL enable_seqscan = off");
     txn = adopted();
     ck_assert_ptr_eq(lent(txn), application);
-    assert_setting(application, "enable_seqscan", "off"); /* which is its own */
+    assert_setting(application, "enable_seqscan", "off");
     assert_ok(put_row(txn, "a", 0));
-    assert_run(application, "INSERT INTO orders VALUES ('one')");
     assert_ok(driver->commit(txn, &error));
+    assert_setting(application, "enable_seqscan", "off");
     assert_run(application, "COMMIT");
-    assert_rows("a", "one");
 }
 END_TEST
 
@@ -398,22 +319,6 @@ START_TEST(parts_of_an_adopted_transaction_are_kept_and_undone)
     assert_ok(driver->commit(txn, &error));
     assert_run(application, "COMMIT");
     assert_rows("a d e", "one two");
-}
-END_TEST
-
-START_TEST(another_transaction_is_not_taken_for_ours_inside_of_a_part)
-{
-    flagver_driver_txn *txn;
-
-    assert_run(application, "BEGIN");
-    txn = adopted();
-    assert_ok(driver->nest(txn, FLAGVER_NEST_BEGIN, &error));
-    assert_run(application, "ROLLBACK; BEGIN; INSERT INTO orders VALUES ('one')");
-    assert_fails(FLAGVER_EINVAL, put_row(txn, "a", 0));
-    assert_fails(FLAGVER_EINVAL, driver->nest(txn, FLAGVER_NEST_UNDO, &error));
-    driver->rollback(txn);
-    assert_run(application, "COMMIT");
-    assert_rows("", "one");
 }
 END_TEST
 
@@ -566,19 +471,6 @@ START_TEST(a_row_is_held_and_a_connection_lent_behind_a_pooler)
 }
 END_TEST
 
-START_TEST(a_reader_holds_nothing)
-{
-    flagver_driver_txn *txn = reading();
-    flagver_adoption adoption = { .connection = NULL };
-    flagver_keyed_row row;
-
-    assert_fails(FLAGVER_EINVAL, hold(txn, "a", 1, &row));
-    assert_fails(FLAGVER_EINVAL, driver->nest(txn, FLAGVER_NEST_BEGIN, &error));
-    assert_fails(FLAGVER_EINVAL, driver->connection(txn, &adoption, &error));
-    driver->rollback(txn);
-}
-END_TEST
-
 static TCase *new_tcase(Suite *suite, const char *name)
 {
     TCase *tcase = tcase_create(name);
@@ -593,11 +485,12 @@ static TCase *new_tcase(Suite *suite, const char *name)
 int main(void)
 {
     Suite *suite = suite_create("within a transaction of PostgreSQL's");
-    TCase *tcase = new_tcase(suite, "statements of the application's");
+    TCase *tcase = new_tcase(suite, "whatever the database");
     int r;
 
-    tcase_add_test(tcase, rows_of_both_are_committed_together);
-    tcase_add_test(tcase, rows_of_both_are_rolled_back_together);
+    add_nesting_tests(tcase);
+
+    tcase = new_tcase(suite, "statements of the application's");
     tcase_add_test(tcase, a_part_is_undone_behind_a_statement_that_failed);
     tcase_add_test(tcase, a_failed_statement_ends_the_transaction_outside_of_a_part);
     tcase_add_test(tcase, a_failed_statement_in_a_savepoint_ends_nothing);
@@ -611,9 +504,8 @@ int main(void)
     tcase_add_test(tcase, what_was_refused_late_is_told_before);
 
     tcase = new_tcase(suite, "in the application's transaction");
-    tcase_add_test(tcase, the_connection_of_an_adopted_transaction_is_the_applications);
+    tcase_add_test(tcase, the_applications_own_settings_stay);
     tcase_add_test(tcase, parts_of_an_adopted_transaction_are_kept_and_undone);
-    tcase_add_test(tcase, another_transaction_is_not_taken_for_ours_inside_of_a_part);
 
     tcase = new_tcase(suite, "rows that are held");
     tcase_add_test(tcase, who_holds_a_row_has_a_lock_until_the_end);
@@ -623,7 +515,6 @@ int main(void)
     tcase_add_loop_test(tcase, a_row_that_has_not_changed_is_held_as_it_is, 0, STRICT_LEVELS);
     tcase_add_loop_test(tcase, a_row_that_is_not_there_is_not_added_by_looking, 0, STRICT_LEVELS);
     tcase_add_test(tcase, a_row_is_held_and_a_connection_lent_behind_a_pooler);
-    tcase_add_test(tcase, a_reader_holds_nothing);
 
     prepare_cluster();
     r = run_suite(suite);

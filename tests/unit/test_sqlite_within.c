@@ -6,7 +6,15 @@
 
 #include "unit/sqlite_store.h"
 
-#define NUMBER 4711
+#define CONNECTION sqlite3
+#define LIBRARY sqlite3_sourceid()
+#define LIBRARY_VERSION sqlite3_libversion_number()
+#define BEGIN_ANOTHER "BEGIN IMMEDIATE"
+#define IN_ORDER(name, from)                                                            \
+    "SELECT coalesce(group_concat(" name ", ' '), '') FROM (SELECT " name " FROM " from \
+    " ORDER BY " name ")"
+#define ALL_KEYS IN_ORDER("key", "flagver_keyed WHERE space = 'space'")
+#define ALL_ORDERS IN_ORDER("name", "orders")
 
 static sqlite3 *application;
 
@@ -17,6 +25,8 @@ static int run_on(sqlite3 *db, const char *statements)
 
 #define assert_run(db, statements) \
     ck_assert_msg(run_on(db, statements) == SQLITE_OK, "%s: %s", statements, sqlite3_errmsg(db))
+
+#include "unit/nesting.h"
 
 static void start(void)
 {
@@ -31,76 +41,9 @@ static void end(void)
     tear_down();
 }
 
-static flagver_driver_txn *adopted(void)
-{
-    const flagver_adoption adoption = { .connection = application,
-                                        .library = sqlite3_sourceid(),
-                                        .version = sqlite3_libversion_number() };
-    flagver_driver_txn *txn;
-
-    assert_ok(driver->adopt(store, text("default"), &adoption, &txn, &error));
-    return txn;
-}
-
-static sqlite3 *lent(flagver_driver_txn *txn)
-{
-    flagver_adoption adoption = { .library = sqlite3_sourceid(),
-                                  .version = sqlite3_libversion_number() };
-
-    assert_ok(driver->connection(txn, &adoption, &error));
-    return adoption.connection;
-}
-
-static int put_row(flagver_driver_txn *txn, const char *key, int64_t expect)
-{
-    const flagver_keyed_row row = { .tenant = text("default"),
-                                    .space = text("space"),
-                                    .key = text(key),
-                                    .rev = expect + 1,
-                                    .time = 1,
-                                    .value = text("value") };
-    flagver_change change = { .kind = FLAGVER_CHANGE_KEYED, .expect = expect };
-
-    change.row.keyed = &row;
-    return driver->apply(txn, &change, 1, &error);
-}
-
-static int hold(flagver_driver_txn *txn, const char *key, flagver_keyed_row *ret_row)
-{
-    *ret_row = (flagver_keyed_row){ .space = text("space"), .key = text(key) };
-    return driver->hold(txn, ret_row, NUMBER, 1, &error);
-}
-
-static void assert_rows(const char *keys, const char *orders)
-{
-    ck_assert_str_eq(
-        answer("SELECT coalesce(group_concat(key, ' '), '') FROM (SELECT key FROM flagver_keyed "
-               "WHERE space = 'space' ORDER BY key)"),
-        keys);
-    ck_assert_str_eq(
-        answer("SELECT coalesce(group_concat(name, ' '), '') FROM (SELECT name FROM orders "
-               "ORDER BY name)"),
-        orders);
-}
-
 /* ---- the application's statements ---- */
 
-START_TEST(rows_of_both_are_committed_together)
-{
-    flagver_driver_txn *txn = writing();
-    sqlite3 *db = lent(txn);
-
-    assert_ok(put_row(txn, "a", 0));
-    assert_run(db, "INSERT INTO orders VALUES ('one')");
-    assert_ok(put_row(txn, "b", 0));
-    assert_run(db, "INSERT INTO orders VALUES ('two')");
-    assert_rows("", "");
-    assert_ok(driver->commit(txn, &error));
-    assert_rows("a b", "one two");
-}
-END_TEST
-
-START_TEST(rows_of_both_are_rolled_back_together)
+START_TEST(a_table_of_the_applications_is_rolled_back_too)
 {
     flagver_driver_txn *txn = writing();
 
@@ -199,7 +142,7 @@ START_TEST(a_statement_that_is_left_unfinished_is_in_nobodys_way)
         assert_ok(put_row(txn, "a", way));
         assert_ok(driver->commit(txn, &error));
         txn = writing();
-        assert_ok(hold(txn, "a", &row));
+        assert_ok(hold(txn, "a", 1, &row));
         ck_assert_int_eq(row.rev, way + 1);
         assert_ok(driver->commit(txn, &error));
         sqlite3_finalize(statement);
@@ -226,21 +169,6 @@ END_TEST
 
 /* ---- in the application's transaction ---- */
 
-START_TEST(the_connection_of_an_adopted_transaction_is_the_applications)
-{
-    flagver_driver_txn *txn;
-
-    assert_run(application, "BEGIN");
-    txn = adopted();
-    ck_assert_ptr_eq(lent(txn), application);
-    assert_ok(put_row(txn, "a", 0));
-    assert_run(application, "INSERT INTO orders VALUES ('one')");
-    assert_ok(driver->commit(txn, &error));
-    assert_run(application, "COMMIT");
-    assert_rows("a", "one");
-}
-END_TEST
-
 START_TEST(parts_of_an_adopted_transaction_are_kept_and_undone)
 {
     flagver_driver_txn *txn;
@@ -266,22 +194,6 @@ START_TEST(parts_of_an_adopted_transaction_are_kept_and_undone)
 }
 END_TEST
 
-START_TEST(another_transaction_is_not_taken_for_ours_inside_of_a_part)
-{
-    flagver_driver_txn *txn;
-
-    assert_run(application, "BEGIN");
-    txn = adopted();
-    assert_ok(driver->nest(txn, FLAGVER_NEST_BEGIN, &error));
-    assert_run(application, "ROLLBACK; BEGIN IMMEDIATE");
-    assert_fails(FLAGVER_EINVAL, put_row(txn, "a", 0));
-    assert_fails(FLAGVER_EINVAL, driver->nest(txn, FLAGVER_NEST_UNDO, &error));
-    driver->rollback(txn);
-    assert_run(application, "COMMIT");
-    assert_rows("", "");
-}
-END_TEST
-
 /* ---- rows that are held ---- */
 
 START_TEST(who_has_only_read_gets_the_right_to_write)
@@ -294,7 +206,7 @@ START_TEST(who_has_only_read_gets_the_right_to_write)
     assert_run(application, "BEGIN; SELECT count(*) FROM orders");
     txn = adopted();
     assert_run(other, "BEGIN IMMEDIATE; ROLLBACK"); /* nobody has it yet */
-    assert_ok(hold(txn, "a", &row));
+    assert_ok(hold(txn, "a", 1, &row));
     ck_assert_int_eq(row.rev, 0);
     ck_assert_int_eq(run_on(other, "BEGIN IMMEDIATE") & 0xff, SQLITE_BUSY);
     assert_ok(driver->commit(txn, &error));
@@ -315,28 +227,15 @@ START_TEST(who_began_before_others_wrote_is_busy)
     assert_ok(put_row(other, "a", 0));
     assert_ok(driver->commit(other, &error));
     txn = adopted();
-    assert_fails(FLAGVER_EBUSY, hold(txn, "a", &row));
+    assert_fails(FLAGVER_EBUSY, hold(txn, "a", 1, &row));
     driver->rollback(txn);
     assert_run(application, "ROLLBACK; BEGIN");
     txn = adopted();
-    assert_ok(hold(txn, "a", &row));
+    assert_ok(hold(txn, "a", 1, &row));
     ck_assert_int_eq(row.rev, 1);
     ck_assert(is_text(row.value, "value"));
     driver->rollback(txn);
     assert_run(application, "ROLLBACK");
-}
-END_TEST
-
-START_TEST(a_reader_holds_nothing)
-{
-    flagver_driver_txn *txn = reading();
-    flagver_adoption adoption = { .connection = NULL };
-    flagver_keyed_row row;
-
-    assert_fails(FLAGVER_EINVAL, hold(txn, "a", &row));
-    assert_fails(FLAGVER_EINVAL, driver->nest(txn, FLAGVER_NEST_BEGIN, &error));
-    assert_fails(FLAGVER_EINVAL, driver->connection(txn, &adoption, &error));
-    driver->rollback(txn);
 }
 END_TEST
 
@@ -346,19 +245,16 @@ static Suite *suite(void)
     TCase *tcase = tcase_create("within");
 
     tcase_add_checked_fixture(tcase, start, end);
-    tcase_add_test(tcase, rows_of_both_are_committed_together);
-    tcase_add_test(tcase, rows_of_both_are_rolled_back_together);
+    add_nesting_tests(tcase);
+    tcase_add_test(tcase, a_table_of_the_applications_is_rolled_back_too);
     tcase_add_test(tcase, a_part_is_undone_behind_a_statement_that_failed);
     tcase_add_test(tcase, a_transaction_that_a_statement_has_ended_is_over);
     tcase_add_test(tcase, a_savepoint_of_ours_that_is_gone_is_noticed);
     tcase_add_test(tcase, a_statement_that_is_left_unfinished_is_in_nobodys_way);
     tcase_add_test(tcase, a_statement_outlives_the_store);
-    tcase_add_test(tcase, the_connection_of_an_adopted_transaction_is_the_applications);
     tcase_add_test(tcase, parts_of_an_adopted_transaction_are_kept_and_undone);
-    tcase_add_test(tcase, another_transaction_is_not_taken_for_ours_inside_of_a_part);
     tcase_add_test(tcase, who_has_only_read_gets_the_right_to_write);
     tcase_add_test(tcase, who_began_before_others_wrote_is_busy);
-    tcase_add_test(tcase, a_reader_holds_nothing);
     suite_add_tcase(suite, tcase);
     return suite;
 }
