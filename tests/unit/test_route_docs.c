@@ -3,16 +3,12 @@
  * what has to be shown before it, and which migrations have it.
  */
 #include "model/stage.h"
-#include "support.h"
-
-#include <stdio.h>
-#include <string.h>
+#include "unit/document.h"
 
 #define DOCUMENT "docs/routing.md"
 #define HEADING \
     "| stage | reads | writes | believed | gates on the way into it | in migrations of |\n"
 #define CELLS 6
-#define CELL_SIZE 64
 
 static const struct {
     uint32_t gate;
@@ -22,22 +18,6 @@ static const struct {
               { FV_GATE_MATCHING, "agreeing" },
               { FV_GATE_REPAIRED, "repaired" },
               { FV_GATE_SOAKED, "soaked" } };
-
-/* The next cell of a row, without the spaces around it. */
-static const char *next_cell(const char *at, char cell[CELL_SIZE])
-{
-    size_t length;
-
-    ck_assert_msg(*at == '|', "no cell at \"%.20s\"", at);
-    at += 1 + strspn(at + 1, " ");
-    length = strcspn(at, "|");
-    ck_assert_uint_lt(length, CELL_SIZE);
-    memcpy(cell, at, length);
-    while (length && cell[length - 1] == ' ')
-        length--;
-    cell[length] = 0;
-    return at + strcspn(at, "|");
-}
 
 static const char *plan_words(struct fv_stage_plan plan)
 {
@@ -99,21 +79,7 @@ static void check_row(int stage, const char *row)
 
 START_TEST(the_table_in_the_documentation_is_the_models)
 {
-    FILE *file = fopen(DOCUMENT, "r");
-    bool inside = false;
-    char line[512];
-    int stage = 0;
-
-    ck_assert_msg(file != NULL, "no " DOCUMENT " here");
-    while (fgets(line, sizeof line, file)) {
-        if (inside && *line != '|')
-            break;
-        if (inside && strncmp(line, "|---", 4) != 0)
-            check_row(++stage, line);
-        inside = inside || strcmp(line, HEADING) == 0;
-    }
-    fclose(file);
-    ck_assert_int_eq(stage, FLAGVER_STAGE_COMPLETE);
+    ck_assert_int_eq(each_row(DOCUMENT, HEADING, check_row), FLAGVER_STAGE_COMPLETE);
 }
 END_TEST
 

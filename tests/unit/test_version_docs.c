@@ -5,17 +5,13 @@
  * that depends on more than the state; "–" where there is nothing to act on.
  */
 #include "model/version.h"
-#include "support.h"
-
-#include <stdio.h>
-#include <string.h>
+#include "unit/document.h"
 
 #define DOCUMENT "docs/versions.md"
 #define HEADING                                                                          \
     "| action | new | draft | submitted | approved | superseded | rejected | withdrawn " \
     "| recorded |\n"
 #define STATES 8
-#define CELL_SIZE 64
 
 /* What else decides, in all its combinations that there are. */
 static const struct {
@@ -99,22 +95,6 @@ static void check_cell(enum fv_action action, int state, const char *cell)
                   fv_action_name((int)action), state, cell);
 }
 
-/* The next cell of a row, without the spaces around it. */
-static const char *next_cell(const char *at, char cell[CELL_SIZE])
-{
-    size_t length;
-
-    ck_assert_msg(*at == '|', "no cell at \"%.20s\"", at);
-    at += 1 + strspn(at + 1, " ");
-    length = strcspn(at, "|");
-    ck_assert_uint_lt(length, CELL_SIZE);
-    memcpy(cell, at, length);
-    while (length && cell[length - 1] == ' ')
-        length--;
-    cell[length] = 0;
-    return at + strcspn(at, "|");
-}
-
 static enum fv_action action_named(const char *name)
 {
     int action;
@@ -126,40 +106,30 @@ static enum fv_action action_named(const char *name)
     return (enum fv_action)action;
 }
 
-/* Returns a bit for the action that the row is about. */
-static unsigned check_row(const char *row)
+static unsigned seen; /* a bit for each action that a row is about */
+
+static void check_row(int number, const char *row)
 {
     enum fv_action action;
     char cell[CELL_SIZE];
     int state;
 
+    (void)number;
     row = next_cell(row, cell);
     action = action_named(cell);
     for (state = 0; state < STATES; state++) {
         row = next_cell(row, cell);
         check_cell(action, state, cell);
     }
-    return 1u << action;
+    seen |= 1u << action;
 }
 
 START_TEST(the_table_in_the_documentation_is_the_models)
 {
-    FILE *file = fopen(DOCUMENT, "r");
-    unsigned seen = 0, all = 0;
-    bool inside = false;
-    char line[512];
+    unsigned all = 0;
     int action;
 
-    ck_assert_msg(file != NULL, "no " DOCUMENT " here");
-    while (fgets(line, sizeof line, file)) {
-        if (inside && *line != '|')
-            break;
-        if (inside && strncmp(line, "|---", 4) != 0)
-            seen |= check_row(line);
-        inside = inside || strcmp(line, HEADING) == 0;
-    }
-    fclose(file);
-
+    each_row(DOCUMENT, HEADING, check_row);
     for (action = FV_ACTION_CREATE; fv_action_name(action); action++)
         all |= 1u << action;
     ck_assert_uint_eq(seen, all);
