@@ -541,9 +541,12 @@ typedef struct flagver_difference {
 /**
  * How two sides are compared; set `size`.
  *
- * chunk       records asked of a side at once (1,000); so many of each are in memory
+ * chunk       records asked of a side at once (1,000); so many of each are in memory, and again so many
+ *             of those that differ
  * confirm_ms  how long to wait before a difference is looked at again (100): a write may be on its way
  * repair      non-zero: make the side that is not believed equal, where they differ (routes of a migration)
+ * ret_left_out  gets how many keys of those that were compared are in doubt: they wait to be repaired, or
+ *             did not come to rest; may be NULL
  */
 typedef struct flagver_compare_options {
     size_t size;
@@ -551,14 +554,18 @@ typedef struct flagver_compare_options {
     int32_t confirm_ms;
     int32_t repair;
     int32_t reserved;
+    uint64_t *ret_left_out;
 } flagver_compare_options;
 
 /**
  * Compare all records of both sides, by `scan`. Values are equal when their bytes are, or when the route's
- * `compare` says so. What differs is looked at again, one by one, before it is reported; keys that wait to
- * be repaired, or do not come to rest, are not reported. A comparison without differences opens the
- * gate that asks for it, unless such keys were left out: then compare again (flagver_route_status()
- * tells: "verified").
+ * `compare` says so. What differs is looked at again, twice or more, before it is reported: it must be the same
+ * after `confirm_ms`. Keys that wait to be repaired, or do not come to rest, are left out. A comparison without
+ * differences opens the gate that asks for it, unless keys were left out (options->ret_left_out): then
+ * compare again.
+ *
+ * The application goes on writing meanwhile. A record that differs when the comparison begins, and is not
+ * written before it is through, is reported; one that does not differ never is.
  *
  * @param visit  told of each difference, in byte order of keys; false ends the comparison. NULL: they are
  *               only counted

@@ -9,13 +9,19 @@
 #include "util/fail.h"
 
 /*
- * Both sides are scanned in byte order of keys, a chunk of each in memory, and merged. Where they
- * differ the key is read again by itself, after a while: until then a write may have been on its way.
+ * Both sides are scanned in byte order of keys, a chunk of each in memory, and merged. Keys whose sides
+ * differ there are suspects, of which a chunk is looked at together, several times, with a while between
+ * two looks: a write may have been on its way.
+ *
+ * A difference is one when two looks in a row have found the same, and the key did not wait to be
+ * repaired at a moment between them. An operation that has left the ledger by then has written both
+ * sides, and one that enters it later begins with the authority: so whatever is under way makes the
+ * second look another one than the first.
  */
 
 #define CHUNK 1000
 #define CONFIRM_MS 100
-#define LOOKS 5 /* at a key whose sides change while it is looked at */
+#define LOOKS 6 /* at a key whose sides change while it is looked at */
 
 /* What one side has, in order. */
 struct stream {
@@ -25,8 +31,12 @@ struct stream {
     char after[FLAGVER_ROUTE_KEY_LIMIT + 1];
 };
 
+enum verdict { OPEN, EQUAL, DIFFERENT };
+
 struct suspect {
     char key[FLAGVER_ROUTE_KEY_LIMIT + 1];
+    struct fv_side_record records[2]; /* as of the last look; without a key: there was none */
+    enum verdict verdict;
 };
 
 struct verifying {
@@ -37,7 +47,7 @@ struct verifying {
     struct stream streams[2];
     struct suspect *suspects;
     size_t suspect_count, suspect_capacity;
-    uint64_t compared, differences, unclear;
+    uint64_t compared, differences, left_out;
     bool stopped;
 };
 
@@ -97,6 +107,7 @@ static int suspect(struct verifying *verifying, const char *key, flagver_error *
         verifying->suspects = grown;
         verifying->suspect_capacity = capacity;
     }
+    verifying->suspects[verifying->suspect_count] = (struct suspect){ .verdict = OPEN };
     strcpy(verifying->suspects[verifying->suspect_count++].key, key);
     return 0;
 }
@@ -109,41 +120,88 @@ static int waits(struct verifying *verifying, const char *key, flagver_error *er
     return fv_steering_waits(&verifying->route->steering, key, err);
 }
 
+/* Of enlisted sides the versions tell, too, when a value has come back. */
 static bool same(const struct fv_side_record *a, const struct fv_side_record *b)
 {
+    if (!a->key || fv_version_compare(a->version, b->version) != 0)
+        return false;
     if (!a->value || !b->value)
         return !a->value && !b->value;
     return a->length == b->length && memcmp(a->value, b->value, a->length) == 0;
 }
 
-/* Both sides of a key; 1: nothing has moved while they were looked at, 0: something has. */
-static int look(struct verifying *verifying, const char *key, struct fv_side_record records[2],
-                flagver_error *err)
+static void clear_records(struct fv_side_record records[2])
 {
-    flagver_route *route = verifying->route;
-    struct fv_side_record again = { 0 };
+    fv_side_record_clear(&records[FV_OLD]);
+    fv_side_record_clear(&records[FV_NEW]);
+}
+
+static int look(struct verifying *verifying, struct suspect *suspect, flagver_error *err)
+{
+    struct fv_side_record now[2] = { { 0 }, { 0 } };
     int r;
 
-    r = fv_route_fetch(route, FV_OLD, key, &records[FV_OLD], err);
+    r = fv_route_fetch(verifying->route, FV_OLD, suspect->key, &now[FV_OLD], err);
     if (r == 0)
-        r = fv_route_fetch(route, FV_NEW, key, &records[FV_NEW], err);
-    if (r == 0)
-        r = fv_route_fetch(route, FV_OLD, key, &again, err);
-    if (r == 0)
-        r = same(&records[FV_OLD], &again);
-    fv_side_record_clear(&again);
+        r = fv_route_fetch(verifying->route, FV_NEW, suspect->key, &now[FV_NEW], err);
+    if (r < 0) {
+        clear_records(now);
+        return r;
+    }
+    if (are_equal(verifying->route, suspect->key, now[FV_OLD].value, now[FV_OLD].length,
+                  now[FV_NEW].value, now[FV_NEW].length))
+        suspect->verdict = EQUAL;
+    else if (same(&suspect->records[FV_OLD], &now[FV_OLD]) &&
+             same(&suspect->records[FV_NEW], &now[FV_NEW]))
+        suspect->verdict = DIFFERENT;
+    clear_records(suspect->records);
+    memcpy(suspect->records, now, sizeof now);
+    return 0;
+}
+
+/* ---- many keys ---- */
+
+static void wait_a_while(const struct verifying *verifying)
+{
+    int32_t ms = verifying->options.confirm_ms;
+
+    nanosleep(&(struct timespec){ ms / 1000, ms % 1000 * 1000000L }, NULL);
+}
+
+/* All of them that are still open; *ret_open: some are even then. */
+static int look_at_suspects(struct verifying *verifying, bool *ret_open, flagver_error *err)
+{
+    int r = 0;
+
+    wait_a_while(verifying);
+    if (!verifying->route->by_flag)
+        r = fv_ledger_flush(&verifying->route->ledger, err);
+    *ret_open = false;
+    for (size_t i = 0; r == 0 && i < verifying->suspect_count; i++) {
+        struct suspect *suspect = &verifying->suspects[i];
+
+        if (suspect->verdict != OPEN)
+            continue;
+        r = waits(verifying, suspect->key, err);
+        if (r == 0)
+            r = look(verifying, suspect, err);
+        else if (r > 0)
+            r = 0;
+        *ret_open |= suspect->verdict == OPEN;
+    }
     return r;
 }
 
-static void report(struct verifying *verifying, const struct fv_side_record records[2])
+static void report(struct verifying *verifying, const struct suspect *suspect)
 {
-    const struct fv_side_record *old_record = &records[FV_OLD], *new_record = &records[FV_NEW];
+    const struct fv_side_record *old_record = &suspect->records[FV_OLD];
+    const struct fv_side_record *new_record = &suspect->records[FV_NEW];
     const flagver_difference difference = { .kind = !new_record->value
                                                         ? FLAGVER_DIFFERENCE_MISSING_IN_NEW
                                                     : !old_record->value
                                                         ? FLAGVER_DIFFERENCE_EXTRA_IN_NEW
                                                         : FLAGVER_DIFFERENCE_VALUE,
-                                            .key = old_record->key,
+                                            .key = suspect->key,
                                             .old_value = old_record->value,
                                             .old_length = old_record->length,
                                             .new_value = new_record->value,
@@ -154,75 +212,41 @@ static void report(struct verifying *verifying, const struct fv_side_record reco
         verifying->stopped = true;
 }
 
-static void wait_a_while(const struct verifying *verifying)
-{
-    int32_t ms = verifying->options.confirm_ms;
-
-    nanosleep(&(struct timespec){ ms / 1000, ms % 1000 * 1000000L }, NULL);
-}
-
-/* 1: the sides differ, 0: they do not; FLAGVER_EBUSY: it cannot be told. `records` as seen last. */
-static int confirm(struct verifying *verifying, const char *key, struct fv_side_record records[2],
-                   flagver_error *err)
+/* A key that waits, or does not come to rest, is not reported; but then not all is known to be equal. */
+static int report_suspects(struct verifying *verifying, flagver_error *err)
 {
     int r = 0;
 
-    for (int looks = 0; looks < LOOKS; looks++) {
-        bool still;
+    for (size_t i = 0; r == 0 && !verifying->stopped && i < verifying->suspect_count; i++) {
+        const struct suspect *suspect = &verifying->suspects[i];
 
-        fv_side_record_clear(&records[FV_OLD]);
-        fv_side_record_clear(&records[FV_NEW]);
-        r = waits(verifying, key, err);
-        if (r == 0)
-            r = look(verifying, key, records, err);
-        else if (r > 0)
-            r = 0;
-        still = r == 1;
-        if (r < 0)
-            return r;
-        if (still && are_equal(verifying->route, key, records[FV_OLD].value, records[FV_OLD].length,
-                               records[FV_NEW].value, records[FV_NEW].length))
-            return 0;
-        if (still)
-            r = waits(verifying, key, err);
-        if (r < 0 || (still && r == 0))
-            return r < 0 ? r : 1;
-        wait_a_while(verifying);
+        verifying->left_out += suspect->verdict == OPEN;
+        if (suspect->verdict != DIFFERENT)
+            continue;
+        report(verifying, suspect);
+        if (verifying->options.repair)
+            r = fv_route_amend(verifying->route, suspect->key, err);
     }
-    return FLAGVER_EBUSY;
+    return r;
 }
 
-/* A key that waits, or does not come to rest, is not reported; but then not all is known to be equal. */
-static int check_suspect(struct verifying *verifying, const char *key, flagver_error *err)
+static void forget_suspects(struct verifying *verifying)
 {
-    struct fv_side_record records[2] = { { 0 }, { 0 } };
-    int r;
-
-    r = confirm(verifying, key, records, err);
-    if (r == 1) {
-        report(verifying, records);
-        r = verifying->options.repair ? fv_route_amend(verifying->route, key, err) : 0;
-    } else if (r == FLAGVER_EBUSY) {
-        verifying->unclear++;
-        r = 0;
-    }
-    fv_side_record_clear(&records[FV_OLD]);
-    fv_side_record_clear(&records[FV_NEW]);
-    return r;
+    for (size_t i = 0; i < verifying->suspect_count; i++)
+        clear_records(verifying->suspects[i].records);
+    verifying->suspect_count = 0;
 }
 
 static int check_suspects(struct verifying *verifying, flagver_error *err)
 {
+    bool open = verifying->suspect_count > 0;
     int r = 0;
 
-    if (verifying->suspect_count == 0)
-        return 0;
-    wait_a_while(verifying);
-    if (!verifying->route->by_flag)
-        r = fv_ledger_flush(&verifying->route->ledger, err);
-    for (size_t i = 0; r == 0 && !verifying->stopped && i < verifying->suspect_count; i++)
-        r = check_suspect(verifying, verifying->suspects[i].key, err);
-    verifying->suspect_count = 0;
+    for (int looks = 0; r == 0 && open && looks < LOOKS; looks++)
+        r = look_at_suspects(verifying, &open, err);
+    if (r == 0)
+        r = report_suspects(verifying, err);
+    forget_suspects(verifying);
     return r;
 }
 
@@ -342,13 +366,16 @@ int fv_route_verify(flagver_route *route, const flagver_compare_options *options
         r = merge(&verifying, err);
     fv_side_clear(&verifying.streams[FV_OLD].call);
     fv_side_clear(&verifying.streams[FV_NEW].call);
+    forget_suspects(&verifying);
     free(verifying.suspects);
     if (r < 0)
         return r;
 
+    if (options->ret_left_out)
+        *options->ret_left_out = verifying.left_out;
     *ret_compared = verifying.compared;
     *ret_differences = verifying.differences;
-    if (epoch == 0 || verifying.differences > 0 || verifying.unclear > 0 || verifying.stopped)
+    if (epoch == 0 || verifying.differences > 0 || verifying.left_out > 0 || verifying.stopped)
         return 0;
     return fv_steering_note(&route->steering, note_verified, &epoch, err);
 }
