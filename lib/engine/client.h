@@ -19,6 +19,7 @@
 #include "store/transaction.h"
 
 struct fv_reader;
+struct fv_track;
 
 struct fv_override {
     char *variant; /* NULL: taken back */
@@ -43,6 +44,7 @@ struct flagver_client {
     void *log_data;
     char *path;               /* of the definitions file, or NULL */
     struct fv_stored *stored; /* the way to a store, or NULL */
+    struct fv_track *track;   /* what was counted, and not flushed yet */
     bool no_environment;
     bool host_clock;
     struct fv_listeners listeners;
