@@ -5,6 +5,7 @@
 
 #include "codec/compile.h"
 #include "flagver/flag.h"
+#include "model/rollout_guard.h"
 
 int fv_read_variant(struct fv_compiling *compiling, const struct fv_place *place,
                     const json_t *value, uint32_t *ret_variant)
@@ -198,6 +199,11 @@ int fv_compile_serve(struct fv_compiling *compiling, const struct fv_place *plac
 
 /* ---- schedules ---- */
 
+#define P95_MS_LIMIT 86400000 /* a day */
+#define P95_RATIO_LIMIT 1000
+#define SAMPLES_LIMIT 1000000000
+#define SAMPLES_USUAL 100
+
 static int read_step(struct fv_compiling *compiling, const struct fv_place *place,
                      const json_t *value, struct fv_schedule_step *step)
 {
@@ -264,16 +270,114 @@ static int read_interpolation(struct fv_compiling *compiling, const struct fv_pl
     return 0;
 }
 
+/* Absent: no limit. */
+static int read_error_rate(const struct fv_reading *reading, const struct fv_place *place,
+                           const json_t *value, double *ret_percent)
+{
+    uint32_t threshold = 0;
+    int r = value ? fv_read_percentage(reading, place, value, &threshold) : 0;
+
+    if (r >= 0 && value && threshold == 0)
+        r = fv_refuse(reading, place, "must be above 0: a guard that always trips is none");
+    *ret_percent = threshold / (FV_SCALE / 100.0);
+    return r;
+}
+
+static int read_p95_ms(const struct fv_reading *reading, const struct fv_place *place,
+                       const json_t *value, double *ret_ms)
+{
+    if (!value)
+        return 0;
+    if (!json_is_number(value) || json_number_value(value) <= 0 ||
+        json_number_value(value) > P95_MS_LIMIT)
+        return fv_refuse(reading, place, "must be a number above 0 and up to %d", P95_MS_LIMIT);
+    *ret_ms = json_number_value(value);
+    return 0;
+}
+
+static int read_p95_ratio(const struct fv_reading *reading, const struct fv_place *place,
+                          const json_t *value, double *ret_ratio)
+{
+    if (!value)
+        return 0;
+    if (!json_is_number(value) || json_number_value(value) < 1 ||
+        json_number_value(value) > P95_RATIO_LIMIT)
+        return fv_refuse(reading, place, "must be a number from 1 to %d", P95_RATIO_LIMIT);
+    *ret_ratio = json_number_value(value);
+    return 0;
+}
+
+static int read_samples(const struct fv_reading *reading, const struct fv_place *place,
+                        const json_t *value, uint64_t *ret_samples)
+{
+    if (!value)
+        return 0;
+    if (!json_is_integer(value) || json_integer_value(value) < 1 ||
+        json_integer_value(value) > SAMPLES_LIMIT)
+        return fv_refuse(reading, place, "must be a whole number from 1 to %d", SAMPLES_LIMIT);
+    *ret_samples = (uint64_t)json_integer_value(value);
+    return 0;
+}
+
+static int read_way_back(const struct fv_reading *reading, const struct fv_place *place,
+                         const json_t *value, bool *ret_to_zero)
+{
+    int r = value ? fv_expect_string(reading, place, value) : 0;
+
+    if (r < 0 || !value)
+        return r;
+    *ret_to_zero = strcmp(json_string_value(value), "zero") == 0;
+    if (!*ret_to_zero && strcmp(json_string_value(value), "step") != 0)
+        return fv_refuse(reading, place, "there is no way back to \"%.60s\"; known are step, zero",
+                         json_string_value(value));
+    return 0;
+}
+
+static int read_guards(struct fv_compiling *compiling, const struct fv_place *place,
+                       const json_t *value, const struct fv_rollout_guards **ret_guards)
+{
+    enum { ERROR_RATE, P95_MS, P95_RATIO, SAMPLES, BACK, FIELDS };
+    static const char *const names[] = { "error_rate", "p95_ms", "p95_ratio", "samples", "back" };
+    const struct fv_reading *reading = compiling->reading;
+    struct fv_rollout_guards *guards;
+    json_t *fields[FIELDS];
+    int r;
+
+    r = fv_read_fields(reading, place, value, names, FIELDS, fields);
+    if (r < 0)
+        return r;
+    if (!fields[ERROR_RATE] && !fields[P95_MS] && !fields[P95_RATIO])
+        return fv_refuse(reading, place, "needs \"error_rate\", \"p95_ms\" or \"p95_ratio\"");
+    guards = fv_arena_allocate_zeroed(compiling->arena, 1, sizeof *guards);
+    if (!guards)
+        return fv_no_memory(compiling);
+
+    guards->samples = SAMPLES_USUAL;
+    r = read_error_rate(reading, fv_at_key(place, "error_rate"), fields[ERROR_RATE],
+                        &guards->error_rate);
+    if (r >= 0)
+        r = read_p95_ms(reading, fv_at_key(place, "p95_ms"), fields[P95_MS], &guards->p95_ms);
+    if (r >= 0)
+        r = read_p95_ratio(reading, fv_at_key(place, "p95_ratio"), fields[P95_RATIO],
+                           &guards->p95_ratio);
+    if (r >= 0)
+        r = read_samples(reading, fv_at_key(place, "samples"), fields[SAMPLES], &guards->samples);
+    if (r >= 0)
+        r = read_way_back(reading, fv_at_key(place, "back"), fields[BACK], &guards->to_zero);
+    *ret_guards = guards;
+    return r;
+}
+
 int fv_compile_schedule(struct fv_compiling *compiling, const struct fv_place *place,
                         const json_t *value, struct fv_serve *serve)
 {
-    static const char *const names[] = { "interpolate", "steps" };
+    static const char *const names[] = { "interpolate", "steps", "guards" };
     const struct fv_bucketing *bucketing;
     struct fv_schedule *schedule;
-    json_t *fields[2];
+    json_t *fields[3];
     int r;
 
-    r = fv_read_fields(compiling->reading, place, value, names, 2, fields);
+    r = fv_read_fields(compiling->reading, place, value, names, 3, fields);
     if (r < 0)
         return r;
     if (!fields[1])
@@ -287,6 +391,8 @@ int fv_compile_schedule(struct fv_compiling *compiling, const struct fv_place *p
                                &schedule->linear);
     if (r >= 0)
         r = read_steps(compiling, fv_at_key(place, "steps"), fields[1], schedule);
+    if (r >= 0 && fields[2])
+        r = read_guards(compiling, fv_at_key(place, "guards"), fields[2], &schedule->guards);
     if (r >= 0)
         r = make_bucketing(compiling, &compiling->bucket_words, &bucketing);
     if (r >= 0)

@@ -37,23 +37,28 @@ static uint32_t between(const struct fv_schedule_step *from, const struct fv_sch
     return from->threshold - (uint32_t)moved - !exact;
 }
 
-uint32_t fv_schedule_threshold(const struct fv_schedule *schedule, int64_t now)
+size_t fv_schedule_reached(const struct fv_schedule *schedule, int64_t now)
 {
-    const struct fv_schedule_step *steps = schedule->steps;
     size_t low = 0, high = schedule->count, middle;
 
-    /* low = how many steps have been reached */
     while (low < high) {
         middle = low + (high - low) / 2;
-        if (steps[middle].at <= now)
+        if (schedule->steps[middle].at <= now)
             low = middle + 1;
         else
             high = middle;
     }
+    return low;
+}
 
-    if (low == 0)
+uint32_t fv_schedule_threshold(const struct fv_schedule *schedule, int64_t now)
+{
+    const struct fv_schedule_step *steps = schedule->steps;
+    size_t reached = fv_schedule_reached(schedule, now);
+
+    if (reached == 0)
         return 0;
-    if (!schedule->linear || low == schedule->count)
-        return steps[low - 1].threshold;
-    return between(&steps[low - 1], &steps[low], now);
+    if (!schedule->linear || reached == schedule->count)
+        return steps[reached - 1].threshold;
+    return between(&steps[reached - 1], &steps[reached], now);
 }

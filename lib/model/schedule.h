@@ -19,11 +19,17 @@ struct fv_schedule_step {
     uint32_t threshold;
 };
 
+struct fv_rollout_guards;
+
 struct fv_schedule {
     const struct fv_schedule_step *steps; /* at least one, `at` strictly rising */
     size_t count;
     bool linear; /* between two steps the threshold moves evenly; otherwise it jumps */
+    const struct fv_rollout_guards *guards; /* that take it back (model/rollout_guard.h); or NULL */
 };
+
+/* How many steps have been reached. */
+size_t fv_schedule_reached(const struct fv_schedule *schedule, int64_t now);
 
 /*
  * The threshold at a time: 0 before the first step, the last one's after the

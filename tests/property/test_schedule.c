@@ -170,7 +170,7 @@ START_TEST(a_rising_schedule_never_lets_anybody_drop_out)
 {
     struct seed seed = seed_new(100 + (uint64_t)_i);
     struct fv_schedule_step steps[MOST_STEPS];
-    struct fv_schedule schedule = { steps, 0, true };
+    struct fv_schedule schedule = { .steps = steps, .linear = true };
     uint32_t before, threshold;
     int64_t now;
     size_t step;

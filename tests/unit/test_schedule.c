@@ -68,7 +68,7 @@ static const struct row rows[] = {
 START_TEST(the_threshold_is_that_of_the_time)
 {
     const struct row *row = &rows[_i];
-    struct fv_schedule schedule = { row->steps, row->count, false };
+    struct fv_schedule schedule = { .steps = row->steps, .count = row->count };
     uint32_t threshold = fv_schedule_threshold(&schedule, row->now);
 
     ck_assert_msg(threshold == row->by_step, "%s: by step %u, not %u", row->label, threshold,
@@ -83,7 +83,7 @@ END_TEST
 START_TEST(many_steps_are_all_reached)
 {
     struct fv_schedule_step steps[1000];
-    struct fv_schedule schedule = { steps, 1000, false };
+    struct fv_schedule schedule = { .steps = steps, .count = 1000 };
     uint32_t i;
 
     for (i = 0; i < 1000; i++)
