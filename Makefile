@@ -339,8 +339,9 @@ bench:
 	@scripts/setup.sh --bench
 	@$(MAKE) --no-print-directory $(JOBS) run-bench
 
-run-bench: $(BENCH)
+run-bench: $(BENCH) $(SHARED)
 	$(BENCH)
+	@$(call run_bindings,bench) $(BINDINGS)
 
 help:
 	@echo "make              the library, the program and the examples, in $(BUILD)/"
@@ -348,6 +349,7 @@ help:
 	@echo "make check        install what is missing, build, run the tests"
 	@echo "make install      also uninstall; prefix=$(prefix) DESTDIR=$(DESTDIR)"
 	@echo "make bench        the benchmarks"
+	@echo "make check-bindings  Python, Node.js and C++; scripts/setup.sh --bindings installs what they take"
 	@echo "make campaign     the long runs: ten thousand kills, random definitions, fuzzing"
 	@echo "make clean        remove $(BUILD)/"
 	@echo "Single gates: $(GATES)"

@@ -5,7 +5,8 @@
 
 GATES := check-tests check-model check-cli check-headers check-layers check-examples check-docs \
 	check-install check-drivers check-clang check-conformance check-crash check-asan check-tsan \
-	check-valgrind check-oom check-fuzz check-oracle check-format
+	check-valgrind check-oom check-fuzz check-oracle check-cpp check-python check-node \
+	check-bindings check-bindings-asan check-format
 
 .PHONY: check check-built $(GATES) campaign
 
@@ -98,6 +99,20 @@ check-crash: $(WITH_CLUSTER) $(CRASH_TESTS)
 
 check-oom: $(WITH_CLUSTER) $(OOM_TESTS)
 	@$(RUN_TESTS) $(OOM_TESTS)
+
+# Bindings, in their own languages: each by itself, and that all of them answer alike.
+BINDINGS := cpp python node
+run_bindings = CC='$(CC)' FLAGVER_SANITIZE='$(SANITIZE)' scripts/bindings.sh $(1) $(SHARED)
+
+check-cpp check-python check-node: check-%: $(SHARED)
+	@$(call run_bindings,test) $*
+
+check-bindings: check-cpp check-python check-node $(BUILD)/flagver
+	@$(call run_bindings,compare)
+
+# With the real interpreters, which find nothing but what is ours.
+check-bindings-asan:
+	@$(MAKE) $(call in,asan) SANITIZE=address,undefined CFLAGS='-O1 -g' $(BINDINGS:%=check-%)
 
 check-fuzz:
 	@FUZZ_SECONDS='$(FUZZ_SECONDS)' MAKE='$(MAKE)' BUILD='$(BUILD)' scripts/check-fuzz.sh

@@ -1,14 +1,18 @@
 #!/usr/bin/env bash
 # Install the packages that are missing, on Debian or Ubuntu.
 #
-#   setup.sh           to build the library: `make demo`
-#   setup.sh --check   and to run the tests: `make check`
-#   setup.sh --bench   and for `make bench`
-#   setup.sh --ci      and everything .ci/run calls
+#   setup.sh              to build the library: `make demo`
+#   setup.sh --check      and to run the tests: `make check`
+#   setup.sh --bench      and for `make bench`
+#   setup.sh --bindings   and for `make check-bindings`
+#   setup.sh --ci         and everything .ci/run calls
+#
+# Node.js 20 is more than Debian 12 has: its npm fetches one into build/node.
 #
 # When nothing is missing it does nothing. Without root or a sudo that asks no
 # password it prints the line to run, and exits with 1.
 set -eu
+cd "$(dirname "$0")/.."
 
 missing=()
 
@@ -30,9 +34,9 @@ postgresql_server() {
 
 level=${1:-}
 case $level in
-'' | --check | --bench | --ci) ;;
+'' | --check | --bench | --bindings | --ci) ;;
 *)
-    echo "usage: setup.sh [--check|--bench|--ci]" >&2
+    echo "usage: setup.sh [--check|--bench|--bindings|--ci]" >&2
     exit 2
     ;;
 esac
@@ -54,7 +58,16 @@ if [ "$level" = --check ] || [ "$level" = --ci ]; then
     need g++ command -v g++
     need pgbouncer test -x /usr/sbin/pgbouncer
 fi
-[ -z "$level" ] || need postgresql postgresql_server
+[ -z "$level" ] || [ "$level" = --bindings ] || need postgresql postgresql_server
+
+if [ "$level" = --bindings ] || [ "$level" = --ci ]; then
+    need g++ command -v g++
+    need python3 command -v python3
+    need python3-pip python3 -m pip --version
+    need python3-setuptools python3 -c 'import setuptools'
+    need nodejs command -v node
+    need npm command -v npm
+fi
 
 if [ "$level" = --ci ]; then
     need git command -v git
@@ -67,11 +80,38 @@ if [ "$level" = --ci ]; then
     # localedef makes locales with another decimal point from these.
     need locales test -e /usr/share/i18n/charmaps/UTF-8.gz
     need shellcheck command -v shellcheck
-    need python3 command -v python3
     need jq command -v jq
 fi
 
-[ ${#missing[@]} -gt 0 ] || exit 0
+# fetch_node: where the system's is too old
+fetch_node() {
+    local machine
+    # shellcheck source=scripts/find-node.sh
+    . scripts/find-node.sh
+    ! node_is_there || return 0
+    machine=$(uname -m)
+    case $machine in
+    x86_64) machine=x64 ;;
+    aarch64) machine=arm64 ;;
+    esac
+    echo "fetching Node.js 20 into build/node"
+    npm install --silent --no-audit --no-fund --ignore-scripts --prefix build/node "node-linux-$machine@20"
+    # shellcheck source=scripts/find-node.sh
+    . scripts/find-node.sh
+    node_is_there
+}
+
+# What comes after the packages.
+finish() {
+    case $level in
+    --bindings | --ci) fetch_node ;;
+    esac
+}
+
+if [ ${#missing[@]} -eq 0 ]; then
+    finish
+    exit
+fi
 
 as_root=()
 by_hand="apt-get update && apt-get install -y --no-install-recommends ${missing[*]}"
@@ -125,3 +165,4 @@ echo "installing ${missing[*]}"
 [ -z "$services" ] || keep_services_down
 install_missing || { apt update && install_missing; }
 [ -z "$services" ] || forget_services
+finish
