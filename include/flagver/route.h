@@ -81,6 +81,7 @@ FLAGVER_API int flagver_stage_parse(const char *name);
 #define FLAGVER_ROUTE_SCAN 4
 #define FLAGVER_ROUTE_WRITE_MANY 5
 #define FLAGVER_ROUTE_DEACTIVATE 6
+#define FLAGVER_ROUTE_COUNT 7
 
 /* ---- sides ---- */
 
@@ -141,6 +142,8 @@ typedef struct flagver_side_row {
  *          NULL: `write` is called for each
  * deactivate  the side is not written any more after a rollback: mark what it has as old, clear caches, tell
  *          people. Called again until it returns 0, once by each process that rolls back. NULL: nothing to do
+ * count    about how many records there are: an estimate will do, if it is quick. It says how much of a copy is
+ *          left, and is asked when one begins and about once a minute. NULL: not known
  *
  * A function of an enlisted side may return FLAGVER_EBUSY for "again, in another transaction" (a
  * serialization failure, a deadlock).
@@ -158,6 +161,8 @@ typedef struct flagver_side {
     int (*write_many)(void *data, const flagver_side_call *call, const flagver_side_row *rows,
                       size_t count, flagver_error *err);
     int (*deactivate)(void *data, const flagver_side_call *call, flagver_error *err);
+    int (*count)(void *data, const flagver_side_call *call, uint64_t *ret_count,
+                 flagver_error *err);
 } flagver_side;
 
 /** The value of the record that was asked for; copied. A second one takes the place of the first. */
@@ -274,6 +279,13 @@ typedef struct flagver_route_alert {
  * alert_data
  * background     migrations, non-zero: a thread of the route's own takes steps, several times a second. All
  *                signals are blocked in it. Zero: the host calls flagver_route_step()
+ * chunk_ms       copies: about so long takes what is copied at once (500): how many records that are adapts
+ * copy_share     copies: the share of the time in which copying goes on, in percent, 1 to 100 (100); the rest is
+ *                left to others
+ * throttle       copies: asked before each chunk, on the thread that takes steps. 0: go on; above: after so many
+ *                milliseconds; negative: not in this step. For instance by how far replicas lag behind. Must not
+ *                call the route. NULL: nothing holds copies up
+ * throttle_data
  * random         gives random numbers for orders and samples; NULL: the library's own
  * random_data
  */
@@ -297,7 +309,11 @@ typedef struct flagver_route_options {
     void (*alert)(void *data, const flagver_route_alert *alert);
     void *alert_data;
     int32_t background;
+    int32_t chunk_ms;
+    int32_t copy_share;
     int32_t reserved;
+    int32_t (*throttle)(void *data);
+    void *throttle_data;
 } flagver_route_options;
 
 /**
@@ -485,6 +501,11 @@ FLAGVER_API int flagver_route_rollback(flagver_route *route, const flagver_actor
  * waiting    keys whose sides may differ, up to 10,000 of them counted
  * oldest_ms  since when the oldest of them has been
  * copied     records, in this call; copied_all: the other side has everything
+ * copied_so_far  records since the copy began, by all processes; of a copy that is done, too
+ * copy_rate  of them in a second: over the last 10 to 20 seconds, or the whole copy when it is done
+ * copy_total how many there are in all, by the believed side's `count`; 0: not known
+ * copy_left_ms   how long the rest will take at this rate; -1: not known
+ * rest_ms    copying goes on after so long, as it is throttled; 0: with the next call
  */
 typedef struct flagver_route_progress {
     size_t size;
@@ -492,6 +513,9 @@ typedef struct flagver_route_progress {
     bool settled, copied_all;
     uint64_t repaired, unrepaired, waiting, copied;
     int64_t oldest_ms;
+    uint64_t copied_so_far, copy_total;
+    double copy_rate;
+    int64_t copy_left_ms, rest_ms;
 } flagver_route_progress;
 
 /**
@@ -513,6 +537,9 @@ FLAGVER_API int flagver_route_step(flagver_route *route, int32_t budget_ms,
  *                   says; settled: it is the same; frozen: a flip is under way; believed: "old" or "new"; epoch
  *   since           microseconds since 1970-01-01T00:00:00Z: it is in its stage
  *   copied, verified  which gates have been passed
+ *   copying         null: no copy was begun since both sides are written; or {records, per_second, total, left_s,
+ *                   since, done}: as copied_so_far and so on in flagver_route_progress, of all processes.
+ *                   total and left_s are null where they are not known
  *   compared, matched, match_rate_at_least  shadow reads in this stage, of all processes; the lower end of
  *                   the interval in which the true rate lies with 95 % probability (Wilson's score)
  *   waiting, oldest_ms  keys that wait to be repaired
