@@ -138,22 +138,10 @@ int flagver_flag_disable(flagver_txn *txn, const char *key, const flagver_write_
     return set_enabled(txn, key, false, options, ret_no, err);
 }
 
-static int edit_ramp(const void *data, const char *text, size_t length, struct fv_text *out,
-                     flagver_error *err)
-{
-    return fv_edit_ramp(text, length, *(const double *)data, false, out, err);
-}
-
-static int takes_some_back(const void *percentage, const char *text, size_t length,
-                           flagver_error *err)
-{
-    return fv_edit_lowers(text, length, *(const double *)percentage, err);
-}
-
 int flagver_flag_ramp(flagver_txn *txn, const char *key, double percentage,
                       const flagver_write_options *options, uint32_t *ret_no, flagver_error *err)
 {
-    const struct fv_edit edit = { edit_ramp, &percentage, takes_some_back };
+    const struct fv_edit edit = fv_rollout_ramp(&percentage);
     const struct fv_words asked = { &percentage, sizeof percentage };
 
     return change(txn, "ramp", key, &edit, asked, options, ret_no, err);

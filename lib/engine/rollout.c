@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "codec/edit.h"
 #include "codec/plan.h"
 #include "engine/feed.h"
 #include "engine/items.h"
@@ -46,6 +47,23 @@ int fv_rollout_edit(flagver_txn *txn, const struct fv_target *target, const stru
         r = fv_record_put(txn, target, &content, ret_version, err);
     fv_text_clear(&changed);
     return r;
+}
+
+static int edit_ramp(const void *percentage, const char *text, size_t length, struct fv_text *out,
+                     flagver_error *err)
+{
+    return fv_edit_ramp(text, length, *(const double *)percentage, false, out, err);
+}
+
+static int takes_some_back(const void *percentage, const char *text, size_t length,
+                           flagver_error *err)
+{
+    return fv_edit_lowers(text, length, *(const double *)percentage, err);
+}
+
+struct fv_edit fv_rollout_ramp(const double *percentage)
+{
+    return (struct fv_edit){ edit_ramp, percentage, takes_some_back };
 }
 
 /* ---- files ---- */

@@ -22,6 +22,9 @@ struct fv_edit {
 int fv_rollout_edit(flagver_txn *txn, const struct fv_target *target, const struct fv_edit *edit,
                     struct fv_staged **ret_version, flagver_error *err);
 
+/* A boolean's percentage, which lives as long as the edit. Lowering it can be an emergency. */
+struct fv_edit fv_rollout_ramp(const double *percentage);
+
 /* A definitions file, and what it is about. */
 struct fv_rollout_file {
     const char *json;

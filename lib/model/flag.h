@@ -83,6 +83,7 @@ struct fv_flag_body {
     const char *metadata; /* canonical JSON, or NULL */
     int64_t version;
     const char *why;        /* of a spoiled flag; else NULL */
+    atomic_bool guard_told; /* that a guard of its schedule has tripped, and it could not go back */
     struct fv_flag *origin; /* of one that stands in for another, forced or spoiled; held */
 };
 
