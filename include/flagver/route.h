@@ -82,6 +82,7 @@ FLAGVER_API int flagver_stage_parse(const char *name);
 #define FLAGVER_ROUTE_WRITE_MANY 5
 #define FLAGVER_ROUTE_DEACTIVATE 6
 #define FLAGVER_ROUTE_COUNT 7
+#define FLAGVER_ROUTE_FIND 8
 
 /* ---- sides ---- */
 
@@ -91,7 +92,7 @@ FLAGVER_API int flagver_stage_parse(const char *name);
  *
  * operation     FLAGVER_ROUTE_…
  * side          FLAGVER_SIDE_…
- * key           of the record; NULL while one is created whose key the side makes itself
+ * key           of the record; NULL while one is created whose key the side makes itself, or looked for
  * operation_id  the same for both sides, and for every try of one operation: a side that
  *               remembers it can tell a second try from a second operation. "": a read
  * payload       what the caller of flagver_route_read() passed on, or NULL
@@ -144,6 +145,10 @@ typedef struct flagver_side_row {
  *          people. Called again until it returns 0, once by each process that rolls back. NULL: nothing to do
  * count    about how many records there are: an estimate will do, if it is quick. It says how much of a copy is
  *          left, and is asked when one begins and about once a minute. NULL: not known
+ * find_by_operation  hand the key of the record that `write` has created for call->operation_id to
+ *          flagver_sink_key(), or return FLAGVER_ENOTFOUND: it has created none. Asked where a process has
+ *          died, or the side has failed, before the key was known. NULL: while both sides are written, this
+ *          side makes keys only if it is enlisted
  *
  * A function of an enlisted side may return FLAGVER_EBUSY for "again, in another transaction" (a
  * serialization failure, a deadlock).
@@ -163,6 +168,8 @@ typedef struct flagver_side {
     int (*deactivate)(void *data, const flagver_side_call *call, flagver_error *err);
     int (*count)(void *data, const flagver_side_call *call, uint64_t *ret_count,
                  flagver_error *err);
+    int (*find_by_operation)(void *data, const flagver_side_call *call, flagver_sink *sink,
+                             flagver_error *err);
 } flagver_side;
 
 /** The value of the record that was asked for; copied. A second one takes the place of the first. */
@@ -279,7 +286,7 @@ typedef struct flagver_route_alert {
  * alert_data
  * background     migrations, non-zero: a thread of the route's own takes steps, several times a second. All
  *                signals are blocked in it. Zero: the host calls flagver_route_step()
- * chunk_ms       copies: about so long takes what is copied at once (500): how many records that are adapts
+ * chunk_ms       copies: about so long takes what is copied at once (100): how many records that are adapts
  * copy_share     copies: the share of the time in which copying goes on, in percent, 1 to 100 (100); the rest is
  *                left to others
  * throttle       copies: asked before each chunk, on the thread that takes steps. 0: go on; above: after so many
@@ -407,8 +414,12 @@ FLAGVER_API int flagver_route_read(flagver_route *route, const char *key,
  * Write a record: the authority, and where the stage says so the other side. A failure of the other
  * side is in the result, and not returned.
  *
- * @param key  as for flagver_route_read(); NULL: create a record whose key the authority makes
+ * @param key  as for flagver_route_read(); NULL: create a record whose key the authority makes. After an
+ *   error it may have made one all the same: with a call->operation_id of yours you can try again, and the
+ *   side can tell
  * @return 0, or as flagver_route_read(); then nothing was acknowledged
+ *   FLAGVER_EINVAL  with `key` NULL, too: both sides are written, and the authority is detached and has no
+ *                   `find_by_operation`
  */
 FLAGVER_API int flagver_route_write(flagver_route *route, const char *key, const void *value,
                                     size_t length, const flagver_route_call *call,
