@@ -423,6 +423,9 @@ class Generator:
                               for at in times]}
         if self.chance(0.7):
             schedule["interpolate"] = self.pick(["step", "linear", "linear"])
+        if self.chance(0.2):
+            schedule["guards"] = self.pick([{"error_rate": 1}, {"p95_ms": 0.5, "samples": 1},
+                                            {"p95_ratio": 1.2, "error_rate": 0.001, "back": "zero"}])
         return schedule
 
     def edge_ramp(self, key, flag):

@@ -133,6 +133,17 @@ SCHEDULE_DEFECTS = [
     ({"steps": [dict(STEP, percentage=101)]}, "/steps/0/percentage"),
     ({"steps": [dict(STEP, percentage=1.2345)]}, "/steps/0/percentage"),
     ({"steps": [10]}, "/steps/0"),
+    ({"steps": [STEP], "guards": {}}, "/guards"),
+    ({"steps": [STEP], "guards": 1}, "/guards"),
+    ({"steps": [STEP], "guards": {"samples": 5}}, "/guards"),
+    ({"steps": [STEP], "guards": {"error_rate": 0}}, "/guards/error_rate"),
+    ({"steps": [STEP], "guards": {"error_rate": 101}}, "/guards/error_rate"),
+    ({"steps": [STEP], "guards": {"p95_ms": 0}}, "/guards/p95_ms"),
+    ({"steps": [STEP], "guards": {"p95_ratio": 0.5}}, "/guards/p95_ratio"),
+    ({"steps": [STEP], "guards": {"p95_ms": 1, "samples": 0}}, "/guards/samples"),
+    ({"steps": [STEP], "guards": {"p95_ms": 1, "samples": 1.5}}, "/guards/samples"),
+    ({"steps": [STEP], "guards": {"p95_ms": 1, "back": "off"}}, "/guards/back"),
+    ({"steps": [STEP], "guards": {"p95_ms": 1, "p99_ms": 1}}, "/guards/p99_ms"),
 ]
 
 NODE_DEFECTS = [

@@ -400,7 +400,7 @@ class Loader:
         return Percentage(self.schedule(value, here), true, flag, inherited)
 
     def schedule(self, schedule, pointer):
-        check_members(schedule, pointer, ("interpolate", "steps"), ("steps",))
+        check_members(schedule, pointer, ("interpolate", "steps", "guards"), ("steps",))
         interpolate = schedule.get("interpolate", "step")
         if interpolate not in ("step", "linear"):
             refuse(pointer + "/interpolate", "step or linear expected")
@@ -415,7 +415,27 @@ class Loader:
             if at is None or (steps and at <= steps[-1][0]):
                 refuse(here + "/at", "no date, or none after the one before")
             steps.append((at, threshold_of(item["percentage"], here + "/percentage")))
+        if "guards" in schedule:
+            self.guards(schedule["guards"], pointer + "/guards")
         return step_threshold(steps) if interpolate == "step" else linear_threshold(steps)
+
+    def guards(self, guards, pointer):
+        """Well-formed or not: they change nothing about an evaluation."""
+        limits = ("error_rate", "p95_ms", "p95_ratio")
+        check_members(guards, pointer, limits + ("samples", "back"))
+        if not any(limit in guards for limit in limits):
+            refuse(pointer, "no limit")
+        if "error_rate" in guards and not threshold_of(guards["error_rate"], pointer + "/error_rate"):
+            refuse(pointer + "/error_rate", "more than 0 expected")
+        for key, low, high in ("p95_ms", 0, 86400000), ("p95_ratio", 1, 1000):
+            value = guards.get(key, high)
+            if not is_number(value) or not low <= value <= high or value == 0:
+                refuse(child(pointer, key), "out of range")
+        samples = guards.get("samples", 100)
+        if not is_integer(samples) or not 1 <= samples <= 10**9:
+            refuse(pointer + "/samples", "out of range")
+        if guards.get("back", "step") not in ("step", "zero"):
+            refuse(pointer + "/back", "step or zero expected")
 
     # -- the environment, and what depends on it
 

@@ -25,6 +25,9 @@ struct row {
 #define IF(condition) RULE("'if': " condition ", 'serve': 'on'")
 #define LEAF(op, operand) IF("{'attr': 'x', 'op': '" op "', " operand "}")
 #define STEPS(steps) BOOLEAN("'schedule': {'steps': [" steps "]}")
+#define GUARDS(guards)                                                                  \
+    BOOLEAN("'schedule': {'steps': [{'at': '2026-01-01T00:00:00Z', 'percentage': 5}], " \
+            "'guards': " guards "}")
 #define SEGMENT(members) "{'segments': {'s': {" members "}}}"
 
 #define TEN "aaaaaaaaaa"
@@ -105,6 +108,8 @@ static const struct row key_rows[] = {
       "unknown key" },
     { "in a step", STEPS("{'at': '2026-01-01T00:00:00Z', 'percentage': 5, ^'x': 1}"),
       "/flags/f/schedule/steps/0/x", "unknown key" },
+    { "in guards", GUARDS("{'error_rate': 1, ^'p99_ms': 1}"), "/flags/f/schedule/guards/p99_ms",
+      "unknown key \"p99_ms\"; known are error_rate, p95_ms, p95_ratio, samples, back" },
     { "in env", BOOLEAN("'env': {^'off': 'X'}"), "/flags/f/env/off", "unknown key" },
     { "in a condition", IF("{'attr': 'x', 'op': 'eq', 'value': 1, ^'negate': true}"),
       "/flags/f/rules/0/if/negate", "unknown key" },
@@ -158,6 +163,10 @@ static const struct row missing_rows[] = {
     { "a step's time", STEPS("^{'percentage': 5}"), "/flags/f/schedule/steps/0", "\"at\"" },
     { "a step's percentage", STEPS("^{'at': '2026-01-01T00:00:00Z'}"), "/flags/f/schedule/steps/0",
       "\"percentage\"" },
+    { "any limit of guards", GUARDS("^{}"), "/flags/f/schedule/guards",
+      "needs \"error_rate\", \"p95_ms\" or \"p95_ratio\"" },
+    { "any limit beside samples", GUARDS("^{'samples': 5, 'back': 'zero'}"),
+      "/flags/f/schedule/guards", "needs \"error_rate\"" },
     { "conditions in all", IF("{'all': ^[]}"), "/flags/f/rules/0/if/all", "must not be empty" },
     { "conditions in any", IF("{'any': ^[]}"), "/flags/f/rules/0/if/any", "must not be empty" },
     { "operands", LEAF("eq", "'values': ^[]"), "/flags/f/rules/0/if/values", "must not be empty" },
@@ -304,6 +313,28 @@ static const struct row value_rows[] = {
             "{'at': '2026-01-04T00:00:00Z', 'percentage': 6}, "
             "{'at': ^'2026-01-02T00:00:00Z', 'percentage': 7}"),
       "/flags/f/schedule/steps/2/at", "in time" },
+    { "an error rate of none", GUARDS("{'error_rate': ^0}"), "/flags/f/schedule/guards/error_rate",
+      "above 0" },
+    { "an error rate above all", GUARDS("{'error_rate': ^100.1}"),
+      "/flags/f/schedule/guards/error_rate", "0 to 100 allowed" },
+    { "an error rate to a ten-thousandth", GUARDS("{'error_rate': ^0.0001}"),
+      "/flags/f/schedule/guards/error_rate", "three decimals" },
+    { "a p95 of no time", GUARDS("{'p95_ms': ^0}"), "/flags/f/schedule/guards/p95_ms",
+      "above 0 and up to 86400000" },
+    { "a p95 of more than a day", GUARDS("{'p95_ms': ^86400000.1}"),
+      "/flags/f/schedule/guards/p95_ms", "above 0 and up to 86400000" },
+    { "a ratio that asks to be faster", GUARDS("{'p95_ratio': ^0.99}"),
+      "/flags/f/schedule/guards/p95_ratio", "from 1 to 1000" },
+    { "a ratio of more than a thousand", GUARDS("{'p95_ratio': ^1000.5}"),
+      "/flags/f/schedule/guards/p95_ratio", "from 1 to 1000" },
+    { "no samples", GUARDS("{'p95_ms': 1, 'samples': ^0}"), "/flags/f/schedule/guards/samples",
+      "from 1 to 1000000000" },
+    { "too many samples", GUARDS("{'p95_ms': 1, 'samples': ^1000000001}"),
+      "/flags/f/schedule/guards/samples", "from 1 to 1000000000" },
+    { "another way back", GUARDS("{'p95_ms': 1, 'back': ^'start'}"),
+      "/flags/f/schedule/guards/back", "\"start\"; known are step, zero" },
+    { "guards of a percentage", BOOLEAN("'percentage': 5, ^'guards': {'error_rate': 1}"),
+      "/flags/f/guards", "unknown key" },
     { "a key targeted twice", STRING("'targets': {'a': ['u1', 'u2'], 'b': ['u3', ^'u1']}"),
       "/flags/f/targets/b/1", "\"u1\" is targeted to two variants" },
     { "a key in beta and targeted to the false variant",
@@ -639,6 +670,9 @@ struct field {
 };
 
 #define IN_FLAG "{'flags': {'f': {'type': 'boolean', "
+#define GUARDS_OF                                                                       \
+    IN_FLAG "'schedule': {'steps': [{'at': '2026-01-01T00:00:00Z', 'percentage': 5}], " \
+            "'guards': "
 #define IN_RULE IN_FLAG "'rules': [{"
 #define IN_SERVE IN_RULE "'serve': {"
 #define IN_IF IN_RULE "'serve': 'on', 'if': {"
@@ -698,6 +732,12 @@ static const struct field fields[] = {
       "/flags/f/schedule/steps/0/at", "s" },
     { IN_FLAG "'schedule': {'steps': [{'at': '2026-01-01T00:00:00Z', 'percentage': ", "}]}}}}",
       "/flags/f/schedule/steps/0/percentage", "ir" },
+    { GUARDS_OF "", "}}}}", "/flags/f/schedule/guards", "o" },
+    { GUARDS_OF "{'error_rate': ", "}}}}}", "/flags/f/schedule/guards/error_rate", "ir" },
+    { GUARDS_OF "{'p95_ms': ", "}}}}}", "/flags/f/schedule/guards/p95_ms", "ir" },
+    { GUARDS_OF "{'p95_ratio': ", "}}}}}", "/flags/f/schedule/guards/p95_ratio", "ir" },
+    { GUARDS_OF "{'p95_ms': 1, 'samples': ", "}}}}}", "/flags/f/schedule/guards/samples", "i" },
+    { GUARDS_OF "{'p95_ms': 1, 'back': ", "}}}}}", "/flags/f/schedule/guards/back", "s" },
     { IN_FLAG "'by': ", "}}}", "/flags/f/by", "s" },
     { IN_FLAG "'salt': ", "}}}", "/flags/f/salt", "s" },
     { IN_FLAG "'bucketing': ", "}}}", "/flags/f/bucketing", "s" },
