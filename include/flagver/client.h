@@ -198,6 +198,12 @@ FLAGVER_API int flagver_client_merge(flagver_client *client, const char *json, s
 FLAGVER_API uint64_t flagver_client_generation(const flagver_client *client);
 
 /**
+ * Where that number stands, until flagver_close(): for language bindings, to which a look at memory is
+ * cheaper than a call. To be read only, and whole. NULL for no client.
+ */
+FLAGVER_API const uint64_t *flagver_client_generation_word(const flagver_client *client);
+
+/**
  * Be told when flags change: `changed` is called after a new state was published, with the keys
  * of the flags that may answer differently (those that were added, changed, removed, forced, and
  * those that refer to such), on the thread that refreshed, with no lock held. It may use the
@@ -271,6 +277,21 @@ FLAGVER_API int flagver_client_health(flagver_client *client, char **ret_json, f
 
 /** Hold the flags as they are now. Freed with flagver_snapshot_free(). NULL for no client. */
 FLAGVER_API flagver_snapshot *flagver_client_snapshot(flagver_client *client);
+
+/**
+ * What a listener would have been told: the keys of the flags that may answer differently in `after`
+ * than in `before`. For who looks at the generation from time to time and cannot be called on a
+ * thread of the library's. `changed` is called once, before the return, also for no keys; they are borrowed until
+ * it returns.
+ *
+ * @return 0, or
+ *   FLAGVER_EINVAL  the two were not taken from one client by flagver_client_snapshot()
+ *   FLAGVER_ENOMEM
+ */
+FLAGVER_API int
+flagver_snapshot_changes(const flagver_snapshot *before, const flagver_snapshot *after,
+                         void (*changed)(void *data, const char *const *keys, size_t count),
+                         void *data, flagver_error *err);
 
 /**
  * Make a snapshot from definitions alone, without a client. The environment is

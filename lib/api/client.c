@@ -103,6 +103,32 @@ uint64_t flagver_client_generation(const flagver_client *client)
     return client ? atomic_load_explicit(&client->generation, memory_order_acquire) : 0;
 }
 
+const uint64_t *flagver_client_generation_word(const flagver_client *client)
+{
+    return client ? (const uint64_t *)(const void *)&client->generation : NULL;
+}
+
+int flagver_snapshot_changes(const flagver_snapshot *before, const flagver_snapshot *after,
+                             void (*changed)(void *data, const char *const *keys, size_t count),
+                             void *data, flagver_error *err)
+{
+    const flagver_allocator *memory;
+    const char **keys;
+    size_t count;
+
+    if (!before || !after || !changed)
+        return fv_fail(err, FLAGVER_EINVAL, "%s is NULL", changed ? "a snapshot" : "changed");
+    if (before->catalog != after->catalog)
+        return fv_fail(err, FLAGVER_EINVAL, "the snapshots are not of one client");
+    memory = fv_catalog_memory(before->catalog);
+    keys = fv_changed_keys(memory, before, after, &count);
+    if (!keys)
+        return fv_fail_memory(err);
+    changed(data, keys, count);
+    fv_release(memory, keys);
+    return 0;
+}
+
 flagver_snapshot *flagver_client_snapshot(flagver_client *client)
 {
     return client ? fv_client_snapshot(client) : NULL;

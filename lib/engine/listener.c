@@ -199,6 +199,35 @@ static size_t collect(const struct difference *difference, const char **keys)
     return count;
 }
 
+const char **fv_changed_keys(const flagver_allocator *memory, const flagver_snapshot *before,
+                             const flagver_snapshot *after, size_t *ret_count)
+{
+    struct difference difference = { &before->world, &after->world,
+                                     .flag_count = before->world.flag_count,
+                                     .segment_count = before->world.segment_count };
+    const char **keys;
+
+    *ret_count = 0;
+    if (difference.flag_count < after->world.flag_count)
+        difference.flag_count = after->world.flag_count;
+    if (difference.segment_count < after->world.segment_count)
+        difference.segment_count = after->world.segment_count;
+    difference.flags = fv_allocate(memory, difference.flag_count);
+    difference.segments = fv_allocate(memory, difference.segment_count);
+    keys = fv_allocate(memory, (size_t)difference.flag_count * sizeof *keys);
+
+    if (difference.flags && difference.segments && keys) {
+        mark(&difference);
+        *ret_count = collect(&difference, keys);
+    } else {
+        fv_release(memory, keys);
+        keys = NULL;
+    }
+    fv_release(memory, difference.flags);
+    fv_release(memory, difference.segments);
+    return keys;
+}
+
 /* ---- telling ---- */
 
 /* The listener behind this one (0: the first) that is still wanted, entered; NULL: no more. */
@@ -244,29 +273,11 @@ static void tell_all(struct fv_listeners *listeners, const char *const *keys, si
 void fv_listeners_tell(struct fv_listeners *listeners, const flagver_snapshot *before,
                        const flagver_snapshot *after)
 {
-    struct difference difference = { &before->world, &after->world,
-                                     .flag_count = before->world.flag_count,
-                                     .segment_count = before->world.segment_count };
-    const char **keys;
-    size_t count = 0;
+    size_t count;
+    const char **keys = fv_changed_keys(listeners->memory, before, after, &count);
 
-    if (difference.flag_count < after->world.flag_count)
-        difference.flag_count = after->world.flag_count;
-    if (difference.segment_count < after->world.segment_count)
-        difference.segment_count = after->world.segment_count;
-    difference.flags = fv_allocate(listeners->memory, difference.flag_count);
-    difference.segments = fv_allocate(listeners->memory, difference.segment_count);
-    keys = fv_allocate(listeners->memory, (size_t)difference.flag_count * sizeof *keys);
-
-    if (difference.flags && difference.segments && keys) {
-        mark(&difference);
-        count = collect(&difference, keys);
-    }
     /* Without memory for the keys: no keys, but a call. */
-    if (count || !keys || !difference.flags || !difference.segments)
+    if (count || !keys)
         tell_all(listeners, keys, count);
-
-    fv_release(listeners->memory, difference.flags);
-    fv_release(listeners->memory, difference.segments);
     fv_release(listeners->memory, keys);
 }

@@ -27,6 +27,13 @@ int fv_listeners_add(struct fv_listeners *listeners,
                      flagver_error *err);
 void fv_listeners_remove(struct fv_listeners *listeners, int id);
 
+/*
+ * The keys of flags that may answer differently in `after`, which is of the same catalog as `before`;
+ * freed with fv_release(), borrowed from the two. NULL: memory is short.
+ */
+const char **fv_changed_keys(const flagver_allocator *memory, const flagver_snapshot *before,
+                             const flagver_snapshot *after, size_t *ret_count);
+
 /* Tell all of them what is different in `after`; no lock of the client may be held. */
 void fv_listeners_tell(struct fv_listeners *listeners, const flagver_snapshot *before,
                        const flagver_snapshot *after);

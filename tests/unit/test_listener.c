@@ -490,6 +490,51 @@ START_TEST(listeners_come_and_go_while_others_are_told)
 }
 END_TEST
 
+/* ---- without being told ---- */
+
+START_TEST(two_snapshots_tell_what_a_listener_would_have_been_told)
+{
+    flagver_client *client = client_of("{'flags':{'a':" SIMPLE ",'b':" NEEDS("a") "}}", NULL);
+    flagver_snapshot *before = flagver_client_snapshot(client), *after;
+    const uint64_t *word = flagver_client_generation_word(client);
+    uint64_t generation = *word;
+    struct told told = { .text = "" };
+
+    ck_assert_uint_eq(generation, flagver_client_generation(client));
+    assert_ok(flagver_snapshot_changes(before, before, note_keys, &told, &error));
+    assert_told(&told, "");
+    load(client, "{'flags':{'a':" SHARE(1) ",'b':" NEEDS("a") ",'c':" SIMPLE "}}");
+    ck_assert_uint_ne(*word, generation);
+    ck_assert_uint_eq(*word, flagver_client_generation(client));
+    after = flagver_client_snapshot(client);
+    assert_ok(flagver_snapshot_changes(before, after, note_keys, &told, &error));
+    assert_told(&told, "a b c");
+    ck_assert_int_eq(atomic_load(&told.calls), 2);
+    flagver_snapshot_free(before);
+    flagver_snapshot_free(after);
+    flagver_close(client);
+}
+END_TEST
+
+START_TEST(snapshots_of_two_clients_are_not_compared)
+{
+    flagver_client *one = client_of("{}", NULL), *other = client_of("{}", NULL);
+    flagver_snapshot *before = flagver_client_snapshot(one),
+                     *after = flagver_client_snapshot(other);
+    struct told told = { .text = "" };
+
+    assert_fails(FLAGVER_EINVAL, flagver_snapshot_changes(before, after, note_keys, &told, &error));
+    assert_fails(FLAGVER_EINVAL, flagver_snapshot_changes(NULL, after, note_keys, &told, &error));
+    assert_fails(FLAGVER_EINVAL, flagver_snapshot_changes(before, before, NULL, NULL, &error));
+    ck_assert_int_eq(atomic_load(&told.calls), 0);
+    ck_assert_ptr_null(flagver_client_generation_word(NULL));
+    flagver_snapshot_free(before);
+    flagver_snapshot_free(after);
+    flagver_close(one);
+    flagver_close(other);
+}
+END_TEST
+
 static Suite *listener_suite(void)
 {
     Suite *suite = suite_create("listener");
@@ -506,6 +551,8 @@ static Suite *listener_suite(void)
     tcase_add_loop_test(told, a_refresher_tells_listeners, 0, STORE_KINDS);
     tcase_add_test(told, listeners_are_told_in_the_order_in_which_they_came);
     tcase_add_test(told, null_arguments_are_refused);
+    tcase_add_test(told, two_snapshots_tell_what_a_listener_would_have_been_told);
+    tcase_add_test(told, snapshots_of_two_clients_are_not_compared);
 
     tcase_add_loop_test(acting, a_listener_may_take_itself_off, 0, STORE_KINDS);
     tcase_add_loop_test(acting, a_listener_may_take_another_one_off_before_its_turn, 0,
