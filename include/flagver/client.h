@@ -81,7 +81,8 @@ typedef struct flagver_hook {
  *            encrypt with, whose id goes to `ret_id`. Returns 0, or another number: there is none. NULL: see
  *            key_file.
  * key_file   stores only: a file with such keys; NULL: the environment variable FLAGVER_KEYS
- * flush_ms   stores only: with `background`, how often what was tracked is flushed (flagver/track.h); 0: 60,000
+ * flush_ms   stores only: with `background`, how often what was tracked is flushed (flagver/track.h); 0: 60,000;
+ *            negative: only by flagver_track_flush()
  * guardian   stores only: with `background`, guards of schedules are watched (flagver_flags_guard()) after each
  *            flush, and take flags back in the name of this actor, whom an emergency rule names. Copied.
  *            NULL: they are not watched

@@ -11,6 +11,7 @@
 #include "codec/json.h"
 #include "codec/records.h"
 #include "engine/reader.h"
+#include "engine/track.h"
 #include "util/fail.h"
 #include "util/uri.h"
 #include "util/text.h"
@@ -555,6 +556,7 @@ static void free_client(flagver_client *client)
     size_t i;
 
     fv_stored_free(client->stored);
+    fv_track_free(client->track);
     fv_readers_free(client);
     fv_listeners_clear(&client->listeners);
     fv_snapshot_release(client->replaced);
@@ -583,7 +585,10 @@ static flagver_client *new_client(const flagver_options *options)
     if (!catalog)
         return NULL;
     client = fv_allocate_zeroed(fv_catalog_memory(catalog), 1, sizeof *client);
-    if (!client) {
+    if (client)
+        client->track = fv_track_new(fv_catalog_memory(catalog), options->flush_ms);
+    if (!client || !client->track) {
+        fv_release(fv_catalog_memory(catalog), client);
         fv_catalog_release(catalog);
         return NULL;
     }
@@ -676,6 +681,7 @@ int fv_client_tenant(flagver_client *client, const char *tenant, flagver_client 
     options.background = stored->background;
     options.wait_ms = stored->wait_ms;
     options.poll_ms = stored->poll_ms;
+    options.flush_ms = fv_track_flush_ms(client->track);
     options.authorize = stored->authorize;
     options.authorize_data = stored->authorize_data;
     r = fv_stored_hold(client->stored, &store, err);
@@ -747,6 +753,7 @@ void fv_client_close(flagver_client *client)
         return;
     if (client->stored)
         fv_stored_stop(client->stored);
+    fv_track_close(client);
     fv_registry_remove(client);
     free_client(client);
 }

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/track.h"
+
 _Thread_local struct fv_thread_slot fv_thread_slots[FV_THREAD_SLOTS] FV_THREAD_MODEL;
 
 /* All readers of this thread; the slots above are a cache of it. */
@@ -44,8 +46,10 @@ static void before_fork(void)
     for (client = registry; client; client = client->next_client) {
         if (client->stored)
             fv_stored_before_fork(client->stored, &deadline);
+        fv_track_wait_for_flush(client, &deadline);
         pthread_mutex_lock(&client->writing);
         pthread_mutex_lock(&client->publishing);
+        fv_track_before_fork(client);
     }
 }
 
@@ -54,6 +58,7 @@ static void after_fork(void)
     flagver_client *client;
 
     for (client = registry; client; client = client->next_client) {
+        fv_track_after_fork(client);
         pthread_mutex_unlock(&client->publishing);
         pthread_mutex_unlock(&client->writing);
         if (client->stored)
@@ -69,6 +74,7 @@ static void in_child(void)
     after_fork();
     for (client = registry; client; client = client->next_client) {
         fv_listeners_forked(&client->listeners);
+        fv_track_forked(client);
         if (client->stored)
             fv_stored_forked(client->stored);
     }

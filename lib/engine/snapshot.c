@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/measured.h"
+
 void fv_snapshot_hold(flagver_snapshot *snapshot)
 {
     atomic_fetch_add_explicit(&snapshot->references, 1, memory_order_relaxed);
@@ -25,6 +27,7 @@ static void destroy(flagver_snapshot *snapshot)
     const flagver_allocator *memory = fv_catalog_memory(catalog);
 
     release_forced(snapshot);
+    fv_measured_free(atomic_load_explicit(&snapshot->measured, memory_order_relaxed), memory);
     fv_definitions_release(snapshot->definitions);
     fv_release(memory, snapshot->table.entries);
     fv_release(memory, snapshot->order);
@@ -176,6 +179,7 @@ flagver_snapshot *fv_snapshot_new(struct fv_catalog *catalog, struct fv_definiti
     if (!snapshot)
         return NULL;
     atomic_init(&snapshot->references, 1);
+    atomic_init(&snapshot->measured, NULL);
     snapshot->catalog = catalog;
     atomic_fetch_add_explicit(&catalog->references, 1, memory_order_relaxed);
     snapshot->counter_count = catalog->counter_count;

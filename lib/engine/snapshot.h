@@ -67,8 +67,11 @@ struct fv_table {
     size_t mask;
 };
 
+struct fv_measured;
+
 struct flagver_snapshot {
     atomic_uint references;
+    _Atomic(struct fv_measured *) measured; /* NULL: nobody has asked yet */
     struct fv_table table;
     struct fv_world world;
     struct fv_catalog *catalog;

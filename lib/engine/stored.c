@@ -17,6 +17,7 @@
 #include "engine/cache.h"
 #include "engine/client.h"
 #include "engine/reader.h"
+#include "engine/track.h"
 #include "util/fail.h"
 #include "util/uri.h"
 
@@ -641,6 +642,7 @@ static void *run(void *data)
     while (!is_stopped(stored)) {
         fv_stored_refresh(stored, false, NULL);
         fv_client_tell(stored->client);
+        fv_track_tick(stored->client);
         rest(stored);
     }
     return NULL;

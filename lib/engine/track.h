@@ -19,13 +19,12 @@
 #include "flagver/track.h"
 #include "model/sum.h"
 
-#define FV_TRACK_SPACE "track"
-#define FV_HOUR_US (INT64_C(3600) * 1000000)
-
 struct fv_track;
 
-struct fv_track *fv_track_new(const flagver_allocator *memory); /* NULL: memory is short */
-void fv_track_free(struct fv_track *track);                     /* NULL is fine */
+/* `flush_ms` as in flagver_options. NULL: memory is short. */
+struct fv_track *fv_track_new(const flagver_allocator *memory, int32_t flush_ms);
+void fv_track_free(struct fv_track *track); /* NULL is fine */
+int32_t fv_track_flush_ms(const struct fv_track *track);
 
 /* ---- counting; as flagver_track() and flagver_track_outcome(), of arguments that are checked ---- */
 
@@ -37,9 +36,6 @@ int fv_track_outcome(flagver_client *client, const char *flag, const char *varia
 /* ---- the store ---- */
 
 int fv_track_flush(flagver_client *client, flagver_error *err);
-
-/* The same with one try, for who has other things to do. */
-int fv_track_flush_once(flagver_client *client, flagver_error *err);
 
 /* For the thread that refreshes, now and then: flushes when it is time. True: it has. */
 bool fv_track_tick(flagver_client *client);
@@ -65,6 +61,15 @@ struct fv_track_group {
     const struct fv_sum *sum;
 };
 
+/*
+ * Visits what the client itself has counted, evaluations too; one sum in several pieces. A visit must not count;
+ * false: memory is short.
+ */
+struct fv_track_entry;
+int fv_track_read_own(flagver_client *client,
+                      bool (*visit)(void *data, const struct fv_track_entry *entry), void *data,
+                      flagver_error *err);
+
 /* Visits merged sums in order of flag, variant, event, time, when the store is let go. */
 int fv_track_read(flagver_client *client, const struct fv_track_query *query,
                   void (*visit)(void *data, const struct fv_track_group *group), void *data,
@@ -80,8 +85,12 @@ int fv_track_variants(flagver_client *client, const char *flag, int64_t from, in
 
 /* ---- fork ---- */
 
-/* A flush that is under way is waited for until the deadline only, by the system's clock. */
-void fv_track_before_fork(flagver_client *client, const struct timespec *deadline);
+/*
+ * Before the client's locks are taken: a flush that is under way is waited for until the deadline only, by
+ * the system's clock. Then, with `writing` held, the rest.
+ */
+void fv_track_wait_for_flush(flagver_client *client, const struct timespec *deadline);
+void fv_track_before_fork(flagver_client *client);
 void fv_track_after_fork(flagver_client *client);
 
 /* In the child, after that: its sums start at zero. */

@@ -86,6 +86,11 @@ flagver_id fv_packed_get_id(struct fv_packed *packed)
     return id;
 }
 
+const void *fv_packed_get_bytes(struct fv_packed *packed, size_t length)
+{
+    return take(packed, length);
+}
+
 bool fv_packed_end(const struct fv_packed *packed)
 {
     return !packed->bad && packed->next == packed->end;

@@ -36,6 +36,7 @@ struct fv_packed fv_packed_begin(const void *data, size_t length);
 uint64_t fv_packed_get(struct fv_packed *packed, uint64_t max);
 int64_t fv_packed_get_time(struct fv_packed *packed);
 flagver_id fv_packed_get_id(struct fv_packed *packed);
+const void *fv_packed_get_bytes(struct fv_packed *packed, size_t length); /* in what is read */
 
 /* Was everything well-formed, and nothing left? */
 bool fv_packed_end(const struct fv_packed *packed);
