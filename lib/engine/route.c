@@ -16,6 +16,7 @@
 #include "util/options.h"
 
 #define SHADOW_TIMEOUT_MS 1000
+#define CHUNK_MS 100
 
 /* ---- opening ---- */
 
@@ -50,6 +51,12 @@ static int check_numbers(const flagver_route_options *options, flagver_error *er
     if (options->shadow_timeout_ms < -1)
         return fv_fail(err, FLAGVER_EINVAL, "options.shadow_timeout_ms is %d; -1 or more allowed",
                        options->shadow_timeout_ms);
+    if (options->chunk_ms < 0)
+        return fv_fail(err, FLAGVER_EINVAL, "options.chunk_ms is %d; 0 or more allowed",
+                       options->chunk_ms);
+    if (options->copy_share < 0 || options->copy_share > 100)
+        return fv_fail(err, FLAGVER_EINVAL, "options.copy_share is %d; 0 to 100 allowed",
+                       options->copy_share);
     return 0;
 }
 
@@ -88,6 +95,10 @@ static void set_defaults(flagver_route_options *options)
         options->check_ratio = 1;
     if (options->sampling_ratio == 0)
         options->sampling_ratio = 1;
+    if (options->chunk_ms == 0)
+        options->chunk_ms = CHUNK_MS;
+    if (options->copy_share == 0)
+        options->copy_share = 100;
 }
 
 /* Of a parent's migration: what its lease, its locks and its notes are for goes on there. */

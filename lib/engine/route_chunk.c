@@ -6,8 +6,6 @@
 #include "engine/route_write.h"
 #include "util/fail.h"
 
-#define ROWS_AT_ONCE 500
-
 static int scan(struct fv_chunk *chunk, flagver_txn *txn, flagver_error *err)
 {
     fv_side_clear(&chunk->call);
@@ -253,15 +251,18 @@ static int copy_alone(struct fv_chunk *chunk, flagver_error *err)
  */
 int fv_chunk_copy(struct fv_chunk *chunk, flagver_error *err)
 {
-    uint32_t *rows = &chunk->route->rows_at_once;
+    flagver_route *route = chunk->route;
+    const struct fv_pace pace = fv_route_pace(route);
+    uint32_t *rows = &route->rows_at_once;
+    int64_t began = fv_monotonic_ns(), took;
     int r;
 
-    chunk->limit = *rows ? *rows : ROWS_AT_ONCE;
-    r = fv_route_is_guarded(chunk->route) ? copy_guarded(chunk, err) : copy_alone(chunk, err);
-    if (r < 0)
-        *rows = chunk->limit > 1 ? chunk->limit / 2 : 1;
-    else
-        *rows = chunk->limit < ROWS_AT_ONCE / 2 ? chunk->limit * 2 : ROWS_AT_ONCE;
+    chunk->limit = *rows ? *rows : FV_PACE_FIRST;
+    r = fv_route_is_guarded(route) ? copy_guarded(chunk, err) : copy_alone(chunk, err);
+    took = (fv_monotonic_ns() - began) / 1000;
+    *rows = r < 0 ? fv_pace_fewer(chunk->limit)
+                  : fv_pace_rows(&pace, chunk->limit, chunk->call.sink.found_count, took);
+    route->rests_until_ms = fv_monotonic_ms() + fv_pace_rest(&pace, took) / 1000;
     return r;
 }
 

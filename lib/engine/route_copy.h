@@ -5,6 +5,7 @@
 #ifndef FV_ENGINE_ROUTE_COPY_H
 #define FV_ENGINE_ROUTE_COPY_H
 
+#include "engine/copying.h"
 #include "engine/route.h"
 #include "engine/side.h"
 
@@ -43,11 +44,15 @@ int fv_route_repair(flagver_route *route, enum fv_side authority, const char *ke
                     flagver_error *err);
 
 /*
- * Copy the next records. 1: there may be more, 0: all is there, FLAGVER_EBUSY: another process is at
- * it, or a router has not seen the stage yet.
+ * Copy the next records of a side that has a scan. 1: there may be more, 0: all is there,
+ * FLAGVER_EBUSY: another process is at it, or a router has not seen the stage yet. `copied` is added
+ * to; *ret_copying is how far it is then, where that could be seen.
  */
 int fv_route_copy(flagver_route *route, const struct fv_view *view, uint64_t *copied,
-                  flagver_error *err);
+                  struct fv_copying *ret_copying, flagver_error *err);
+
+/* As fast as the options allow. */
+struct fv_pace fv_route_pace(const flagver_route *route);
 
 /* Keys that wait, up to 10,000 of them counted. */
 struct fv_backlog {

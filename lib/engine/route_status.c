@@ -58,8 +58,8 @@ static void add_side(struct fv_text *out, flagver_route *route, const struct fv_
 /* ---- the whole ---- */
 
 static int write_status(flagver_route *route, const struct fv_view *view,
-                        const struct fv_evidence *evidence, const struct fv_backlog *backlog,
-                        char **ret_json, flagver_error *err)
+                        const struct fv_evidence *evidence, const struct fv_copying *copying,
+                        const struct fv_backlog *backlog, char **ret_json, flagver_error *err)
 {
     struct fv_text out = FV_TEXT_INIT;
     struct fv_reading_off now;
@@ -68,7 +68,7 @@ static int write_status(flagver_route *route, const struct fv_view *view,
     fv_text_add(&out, "{\"migration\":");
     fv_canonical_string(&out, route->name, strlen(route->name));
     add_stage(&out, view);
-    fv_status_evidence(&out, evidence);
+    fv_status_evidence(&out, evidence, copying);
     add_count(&out, "waiting", backlog->count);
     fv_text_format(&out, ",\"oldest_ms\":%" PRId64, backlog->oldest_ms);
     add_count(&out, "dropped", value_of(&route->dropped));
@@ -83,6 +83,7 @@ static int write_status(flagver_route *route, const struct fv_view *view,
 int fv_route_status(flagver_route *route, char **ret_json, flagver_error *err)
 {
     struct fv_evidence evidence;
+    struct fv_copying copying;
     struct fv_backlog backlog;
     struct fv_view view;
     int r;
@@ -96,6 +97,8 @@ int fv_route_status(flagver_route *route, char **ret_json, flagver_error *err)
     if (r == 0)
         r = fv_steering_evidence(&route->steering, &evidence, err);
     if (r == 0)
+        r = fv_copying_of(route->client, route->name, &copying, err);
+    if (r == 0)
         r = fv_route_backlog(route, fv_view_authority(&view), &backlog, err);
-    return r < 0 ? r : write_status(route, &view, &evidence, &backlog, ret_json, err);
+    return r < 0 ? r : write_status(route, &view, &evidence, &copying, &backlog, ret_json, err);
 }

@@ -4,7 +4,7 @@
 #include "engine/route_copy.h"
 #include "util/fail.h"
 
-/* ---- a step ---- */
+/* ---- towards the record ---- */
 
 static int check_migration(const flagver_route *route, flagver_error *err)
 {
@@ -37,20 +37,81 @@ static int carry_out(flagver_route *route, int64_t deadline, struct fv_view *vie
     return r < 0 ? r : 0;
 }
 
+/* ---- copying ---- */
+
+struct fv_pace fv_route_pace(const flagver_route *route)
+{
+    return (struct fv_pace){ .chunk = (int64_t)route->options.chunk_ms * 1000,
+                             .share = route->options.copy_share };
+}
+
+/* Is no chunk to be copied now? The host is asked once for each. */
+static bool is_held_up(flagver_route *route)
+{
+    int64_t now = fv_monotonic_ms();
+    int32_t wait_ms;
+
+    if (now < route->rests_until_ms)
+        return true;
+    if (!route->options.throttle || route->throttled)
+        return false;
+    wait_ms = route->options.throttle(route->options.throttle_data);
+    route->throttled = wait_ms > 0;
+    if (wait_ms > 0)
+        route->rests_until_ms = now + wait_ms;
+    return wait_ms != 0;
+}
+
+static int copy_chunks(flagver_route *route, const struct fv_view *view, int64_t deadline,
+                       flagver_route_progress *progress, struct fv_copying *copying,
+                       flagver_error *err)
+{
+    int r;
+
+    do {
+        if (is_held_up(route))
+            return 0;
+        route->throttled = false;
+        r = fv_route_copy(route, view, &progress->copied, copying, err);
+    } while (r > 0 && fv_monotonic_ms() < deadline);
+    return r < 0 ? unless_busy(r) : 0;
+}
+
+static void tell_headway(const flagver_route *route, const struct fv_headway *headway,
+                         flagver_route_progress *progress)
+{
+    int64_t now = fv_now_us(), left = fv_headway_left(headway, now);
+    int64_t rest_ms = route->rests_until_ms - fv_monotonic_ms();
+
+    progress->copied_all = headway->done;
+    progress->copied_so_far = headway->records;
+    progress->copy_total = headway->total;
+    progress->copy_rate = fv_headway_rate(headway, now);
+    progress->copy_left_ms = left < 0 ? -1 : left / 1000;
+    progress->rest_ms = !headway->done && rest_ms > 0 ? rest_ms : 0;
+}
+
 static int copy(flagver_route *route, const struct fv_view *view, int64_t deadline,
                 flagver_route_progress *progress, flagver_error *err)
 {
-    enum fv_side authority = fv_view_authority(view);
+    enum fv_side from = fv_view_authority(view);
+    const struct fv_fence *authority = &view->fences[from];
+    struct fv_copying copying;
     int r;
 
-    if (!fv_stage_write(view->fences[authority].stage).both || !route->sides[authority].scan)
+    if (!fv_stage_write(authority->stage).both || !route->sides[from].scan)
         return 0;
-    do
-        r = fv_route_copy(route, view, &progress->copied, err);
-    while (r > 0 && fv_monotonic_ms() < deadline);
-    progress->copied_all = r == 0;
-    return r < 0 ? unless_busy(r) : 0;
+    r = fv_copying_of(route->client, route->name, &copying, err);
+    if (r < 0)
+        return r;
+    if (!fv_copying_holds(&copying, from, authority) || !copying.headway.done)
+        r = copy_chunks(route, view, deadline, progress, &copying, err);
+    if (fv_copying_holds(&copying, from, authority))
+        tell_headway(route, &copying.headway, progress);
+    return r;
 }
+
+/* ---- a step ---- */
 
 static int work(flagver_route *route, int64_t deadline, flagver_route_progress *progress,
                 flagver_route_alert *alert, flagver_error *err)

@@ -45,6 +45,10 @@ static const char *function_name(int operation)
         return "write_many";
     case FLAGVER_ROUTE_DEACTIVATE:
         return "deactivate";
+    case FLAGVER_ROUTE_COUNT:
+        return "count";
+    case FLAGVER_ROUTE_FIND:
+        return "find_by_operation";
     default:
         return "remove";
     }
@@ -167,6 +171,10 @@ static int call_function(struct fv_side_call *call)
         return side->write_many(side->data, &call->asked, call->rows, call->row_count, call->error);
     case FLAGVER_ROUTE_DEACTIVATE:
         return side->deactivate(side->data, &call->asked, call->error);
+    case FLAGVER_ROUTE_COUNT:
+        return side->count(side->data, &call->asked, &call->count, call->error);
+    case FLAGVER_ROUTE_FIND:
+        return side->find_by_operation(side->data, &call->asked, &call->sink, call->error);
     default:
         return side->remove(side->data, &call->asked, call->error);
     }
@@ -218,6 +226,8 @@ static int check_gift(struct fv_side_call *call)
         return nonsense(call, "returned 0 without a value");
     if (call->asked.operation == FLAGVER_ROUTE_WRITE && !call->asked.key && !call->sink.key)
         return nonsense(call, "returned 0 without the key of what it created");
+    if (call->asked.operation == FLAGVER_ROUTE_FIND && !call->sink.key)
+        return nonsense(call, "returned 0 without a key");
     return 0;
 }
 

@@ -41,6 +41,7 @@ struct fv_side_call {
 
     int code; /* 0 or the error */
     int64_t latency_ns;
+    uint64_t count; /* of a count */
     flagver_sink sink;
     flagver_error *error; /* filled with an error; not NULL */
 };

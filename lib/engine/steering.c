@@ -303,7 +303,11 @@ static bool any_row(const flagver_keyed_row *row, const struct fv_fence *fence)
 
 int fv_steering_backlog(struct fv_steering *steering, enum fv_side side, flagver_error *err)
 {
-    return find_row(steering, side, FV_SPACE_DIRTY, any_row, NULL, err);
+    int r;
+
+    /* In this order: an intent becomes an entry, and never the other way round. */
+    r = find_row(steering, side, FV_SPACE_INTENT, any_row, NULL, err);
+    return r != 0 ? r : find_row(steering, side, FV_SPACE_DIRTY, any_row, NULL, err);
 }
 
 int fv_steering_waits(struct fv_steering *steering, const char *key, flagver_error *err)
@@ -517,8 +521,9 @@ int fv_steering_note(struct fv_steering *steering,
     return fv_steering_run_on(steering->control, write_evidence, &noting, err);
 }
 
-int fv_evidence_of(flagver_client *client, const char *name, struct fv_evidence *ret_evidence,
-                   flagver_error *err)
+int fv_row_of(flagver_client *client, const char *space, const char *name,
+              int (*decode)(const flagver_bytes *value, void *data, flagver_error *err), void *data,
+              flagver_error *err)
 {
     struct fv_tenancy tenancy;
     struct fv_row_key key;
@@ -530,15 +535,26 @@ int fv_evidence_of(flagver_client *client, const char *name, struct fv_evidence 
     if (r < 0)
         return r;
     fv_row_key(name, NULL, 0, &key);
-    *ret_evidence = (struct fv_evidence){ 0 };
     r = fv_read_begin(&read, tenancy.store, tenancy.tenant, err);
     if (r == 0)
-        r = read_row(&read, FV_SPACE_EVIDENCE, &key, &row, err);
+        r = read_row(&read, space, &key, &row, err);
     if (r == 0 && row.rev)
-        r = fv_evidence_decode(row.value.data, row.value.length, ret_evidence, err);
+        r = decode(&row.value, data, err);
     fv_read_end(&read);
     fv_store_release(tenancy.store);
     return r;
+}
+
+static int decode_evidence(const flagver_bytes *value, void *data, flagver_error *err)
+{
+    return fv_evidence_decode(value->data, value->length, data, err);
+}
+
+int fv_evidence_of(flagver_client *client, const char *name, struct fv_evidence *ret_evidence,
+                   flagver_error *err)
+{
+    *ret_evidence = (struct fv_evidence){ 0 };
+    return fv_row_of(client, FV_SPACE_EVIDENCE, name, decode_evidence, ret_evidence, err);
 }
 
 int fv_steering_evidence(struct fv_steering *steering, struct fv_evidence *ret_evidence,

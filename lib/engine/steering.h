@@ -9,8 +9,11 @@
  *     route.fence     name 0x1f old|new   a fence
  *     route.key       name 0x1f key       the version of a record of an enlisted side
  *     route.dirty     name 0x1f key       an entry of the ledger, in the authority's home
+ *     route.intent    name 0x1f operation the same of a record that a detached authority creates, by the
+ *                                         id of the operation: its key is not known yet
  *     route.lease     name 0x1f router    of a router that has a detached side
  *     route.evidence  name                what was shown, in the control store
+ *     route.copy      name                how far its copy has come, there too (engine/copying.h)
  */
 #ifndef FV_ENGINE_STEERING_H
 #define FV_ENGINE_STEERING_H
@@ -26,6 +29,7 @@
 #define FV_SPACE_FENCE "route.fence"
 #define FV_SPACE_KEY "route.key"
 #define FV_SPACE_DIRTY "route.dirty"
+#define FV_SPACE_INTENT "route.intent"
 #define FV_SPACE_LEASE "route.lease"
 #define FV_SPACE_EVIDENCE "route.evidence"
 
@@ -116,7 +120,7 @@ int fv_steering_fence_in(const struct fv_steering *steering, flagver_txn *txn, e
 int fv_steering_wait_for_routers(struct fv_steering *steering, enum fv_side authority,
                                  const struct fv_fence *fence, flagver_error *err);
 
-/* Entries of the ledger in the home of the authority: is there any? 1 or 0. */
+/* Entries of the ledger, or intents, in the home of the authority: is there any? 1 or 0. */
 int fv_steering_backlog(struct fv_steering *steering, enum fv_side side, flagver_error *err);
 
 /* Does this key wait to be repaired? 1 or 0. */
@@ -132,6 +136,14 @@ int fv_evidence_of(flagver_client *client, const char *name, struct fv_evidence 
                    flagver_error *err);
 int fv_record_of(flagver_client *client, const char *name, struct fv_migration *ret_record,
                  uint64_t *ret_version, flagver_error *err);
+
+/*
+ * A row of a migration in a client's store, outside of transactions: `decode` gets its bytes, and is not
+ * called where there is none.
+ */
+int fv_row_of(flagver_client *client, const char *space, const char *name,
+              int (*decode)(const flagver_bytes *value, void *data, flagver_error *err), void *data,
+              flagver_error *err);
 
 /* Change it: `change` gets it as it is. */
 int fv_steering_note(struct fv_steering *steering,

@@ -34,11 +34,20 @@ static struct timespec in_ms(int64_t ms)
     return at;
 }
 
-/* False: the worker stops. Where there was work to do there may be more of it. */
+/* Where there was work to do there may be more of it; a copy that rests goes on when it has. */
+static int64_t until_next_step(const flagver_route *route, const flagver_route_progress *progress)
+{
+    if (progress->repaired > 0 || (progress->copied > 0 && progress->rest_ms == 0))
+        return 1;
+    return progress->rest_ms > 0 && progress->rest_ms < route->client->stored->poll_ms
+               ? progress->rest_ms
+               : route->client->stored->poll_ms;
+}
+
+/* False: the worker stops. */
 static bool rest(struct fv_worker *worker, const flagver_route_progress *progress)
 {
-    bool busy = progress->repaired > 0 || progress->copied > 0;
-    struct timespec until = in_ms(busy ? 1 : worker->route->client->stored->poll_ms);
+    struct timespec until = in_ms(until_next_step(worker->route, progress));
     bool stops;
 
     pthread_mutex_lock(&worker->lock);

@@ -1,0 +1,360 @@
+/*
+ * How far a copy is, and what holds it up: what steps and statuses tell of it, who counts, and that it is
+ * throttled.
+ */
+#define _DEFAULT_SOURCE /* usleep() */
+#include <jansson.h>
+
+#include "engine/copying.h"
+#include "sides.h"
+#include "stores.h"
+
+#define ROWS 1200
+
+static flagver_client *client;
+static struct table tables[2];
+static flagver_side sides[2];
+static flagver_route *route;
+
+/* ---- the sides ---- */
+
+static struct {
+    int counts; /* calls */
+    int fails;  /* what count returns */
+    uint32_t limits[256];
+    int scans;
+    int slow_us; /* for each record that is asked for */
+    void (*during_scan)(void);
+} seen;
+
+static int count_records(void *data, const flagver_side_call *call, uint64_t *ret_count,
+                         flagver_error *err)
+{
+    struct table *table = data;
+
+    (void)err;
+    ck_assert_int_eq(call->operation, FLAGVER_ROUTE_COUNT);
+    seen.counts++;
+    *ret_count = table->count;
+    return seen.fails;
+}
+
+static int scan_old(void *data, const flagver_side_call *call, const char *after, uint32_t limit,
+                    flagver_sink *sink, flagver_error *err)
+{
+    void (*during_scan)(void) = seen.during_scan;
+
+    seen.limits[seen.scans++ % COUNT(seen.limits)] = limit;
+    usleep((useconds_t)(limit * (uint32_t)seen.slow_us));
+    seen.during_scan = NULL;
+    if (during_scan)
+        during_scan();
+    return table_scan(data, call, after, limit, sink, err);
+}
+
+static void arrange(flagver_route_options options)
+{
+    char key[16];
+
+    memset(&seen, 0, sizeof seen);
+    client = open_store(0);
+    put_migration(client, "users", "{'stage': 'off'}");
+    for (int side = FLAGVER_SIDE_OLD; side <= FLAGVER_SIDE_NEW; side++) {
+        table_init(&tables[side]);
+        sides[side] = table_side(&tables[side]);
+    }
+    for (int i = 0; i < ROWS; i++) {
+        snprintf(key, sizeof key, "k%04d", i);
+        table_put(&tables[FLAGVER_SIDE_OLD], key, "v");
+    }
+    sides[FLAGVER_SIDE_OLD].scan = scan_old;
+    route = open_route(client, "users", sides[0], sides[1], options);
+    go_to(route, FLAGVER_STAGE_DUALWRITE);
+}
+
+static void leave(void)
+{
+    close_route(route);
+    flagver_close(client);
+}
+
+/* One chunk, or none. */
+static flagver_route_progress step_of(flagver_route *stepping)
+{
+    flagver_route_progress progress = { .size = sizeof progress };
+
+    assert_ok(flagver_route_step(stepping, 0, &progress, &error));
+    return progress;
+}
+
+/* ---- what is told ---- */
+
+/* Of the library's status of the route, or of the migration in its store. Freed with json_decref(). */
+static json_t *status_of(bool stored)
+{
+    char *json;
+    json_t *status;
+
+    if (stored)
+        assert_ok(flagver_migration_status(client, "users", &json, &error));
+    else
+        assert_ok(flagver_route_status(route, &json, &error));
+    status = json_loads(json, 0, NULL);
+    ck_assert_msg(json_is_object(status), "%s", json);
+    flagver_string_free(json);
+    return status;
+}
+
+static json_int_t number_in(json_t *object, const char *name)
+{
+    json_t *member = json_object_get(object, name);
+
+    ck_assert_msg(json_is_number(member), "%s is no number", name);
+    return (json_int_t)json_number_value(member);
+}
+
+START_TEST(steps_and_statuses_tell_how_far_a_copy_is)
+{
+    flagver_route_progress progress;
+    uint64_t copied = 0;
+    json_t *status;
+
+    arrange((flagver_route_options){ 0 });
+    ck_assert(json_is_null(json_object_get(status = status_of(_i), "copying")));
+    json_decref(status);
+    close_route(route);
+    sides[FLAGVER_SIDE_OLD].count = count_records;
+    route = open_route(client, "users", sides[0], sides[1], (flagver_route_options){ 0 });
+    do {
+        progress = step_of(route);
+        copied += progress.copied;
+        ck_assert_uint_eq(progress.copied_so_far, copied);
+        ck_assert_uint_eq(progress.copy_total, ROWS);
+        ck_assert_int_ge(progress.copy_left_ms, 0);
+
+        status = json_object_get(status_of(_i), "copying");
+        ck_assert_int_eq(number_in(status, "records"), (json_int_t)copied);
+        ck_assert_int_eq(number_in(status, "total"), ROWS);
+        ck_assert_int_ge(number_in(status, "left_s"), 0);
+        ck_assert_int_gt(number_in(status, "since"), 0);
+        ck_assert_int_eq(json_is_true(json_object_get(status, "done")), progress.copied_all);
+    } while (!progress.copied_all);
+    ck_assert_uint_eq(copied, ROWS);
+    ck_assert_int_eq(progress.copy_left_ms, 0);
+    ck_assert_double_gt(progress.copy_rate, 0);
+    ck_assert_int_eq(seen.counts, 1); /* not with every chunk */
+
+    progress = step_of(route); /* it stays known */
+    ck_assert(progress.copied_all);
+    ck_assert_uint_eq(progress.copied, 0);
+    ck_assert_uint_eq(progress.copied_so_far, ROWS);
+
+    go_to(route, FLAGVER_STAGE_OFF);
+    ck_assert(json_is_null(json_object_get(status_of(_i), "copying")));
+    leave();
+}
+END_TEST
+
+START_TEST(without_an_estimate_nobody_knows_what_is_left)
+{
+    flagver_route_progress progress;
+    json_t *copying;
+
+    arrange((flagver_route_options){ 0 });
+    if (_i == 1) {
+        sides[FLAGVER_SIDE_OLD].count = count_records;
+        seen.fails = FLAGVER_EUNAVAILABLE;
+        close_route(route);
+        route = open_route(client, "users", sides[0], sides[1], (flagver_route_options){ 0 });
+    }
+    progress = step_of(route);
+    ck_assert_uint_eq(progress.copy_total, 0);
+    ck_assert_int_eq(progress.copy_left_ms, -1);
+    copying = json_object_get(status_of(true), "copying");
+    ck_assert(json_is_null(json_object_get(copying, "total")));
+    ck_assert(json_is_null(json_object_get(copying, "left_s")));
+    leave();
+}
+END_TEST
+
+/* ---- several that copy ---- */
+
+static flagver_route *other, *faster;
+
+/* As if it had taken longer than its turn. */
+static int end_the_turn(void *data, flagver_txn *txn, flagver_error *err)
+{
+    struct fv_copying copying;
+    flagver_keyed_row row;
+
+    (void)data;
+    assert_ok(fv_copying_get(txn, "users", &row, &copying, err));
+    copying.until = 1;
+    return fv_copying_put(txn, &row, &copying, err);
+}
+
+static void let_the_other_copy(void)
+{
+    flagver_error problem;
+
+    assert_ok(fv_steering_run_on(client, end_the_turn, NULL, &problem));
+    ck_assert_uint_gt(step_of(faster).copied, 0);
+}
+
+START_TEST(a_chunk_that_outlasts_its_turn_counts_once_and_is_not_lost)
+{
+    flagver_route_progress progress;
+
+    arrange((flagver_route_options){ .chunk_ms = 1 });
+    other = open_route(client, "users", sides[0], sides[1], (flagver_route_options){ 0 });
+    for (int i = 0;; i++) {
+        ck_assert_int_lt(i, 20);
+        seen.during_scan = let_the_other_copy;
+        faster = i % 2 ? route : other;
+        assert_ok(fv_steering_run_on(client, end_the_turn, NULL, &error));
+        progress = step_of(i % 2 ? other : route);
+        if (progress.copied_all)
+            break;
+    }
+    ck_assert_uint_eq(progress.copied_so_far, ROWS);
+    ck_assert_uint_eq(tables[FLAGVER_SIDE_NEW].count, ROWS);
+    close_route(other);
+    leave();
+}
+END_TEST
+
+START_TEST(one_at_a_time_copies)
+{
+    arrange((flagver_route_options){ 0 });
+    other = open_route(client, "users", sides[0], sides[1], (flagver_route_options){ 0 });
+    ck_assert_uint_gt(step_of(route).copied, 0);
+    ck_assert_uint_eq(step_of(other).copied, 0);
+    ck_assert_uint_gt(step_of(other).copied_so_far, 0); /* all the same it is known */
+    close_route(other);
+    leave();
+}
+END_TEST
+
+/* ---- held up ---- */
+
+static int32_t throttle_says;
+static int throttle_calls;
+
+static int32_t throttle(void *data)
+{
+    ck_assert_ptr_eq(data, &throttle_says);
+    throttle_calls++;
+    return throttle_says;
+}
+
+static const flagver_route_options throttled = { .throttle = throttle,
+                                                 .throttle_data = &throttle_says };
+
+START_TEST(a_host_can_stop_a_copy)
+{
+    arrange(throttled);
+    throttle_says = -1;
+    throttle_calls = 0;
+    for (int i = 1; i <= 3; i++) {
+        ck_assert_uint_eq(step_of(route).copied, 0);
+        ck_assert_int_eq(throttle_calls, i);
+    }
+    throttle_says = 0;
+    ck_assert_uint_gt(step_of(route).copied, 0);
+    ck_assert_int_eq(throttle_calls, 4);
+    take_steps(route);
+    throttle_calls = 0;
+    throttle_says = -1;
+    ck_assert(step_of(route).copied_all); /* there is nothing to ask for */
+    ck_assert_int_eq(throttle_calls, 0);
+    leave();
+}
+END_TEST
+
+START_TEST(a_host_that_wants_a_while_is_asked_once_for_each_chunk)
+{
+    flagver_route_progress progress;
+
+    arrange(throttled);
+    throttle_says = 20;
+    throttle_calls = 0;
+    progress = step_of(route);
+    ck_assert_uint_eq(progress.copied, 0);
+    while (step_of(route).copied == 0)
+        usleep(1000);
+    ck_assert_int_eq(throttle_calls, 1);
+    while (step_of(route).copied == 0)
+        usleep(1000);
+    ck_assert_int_eq(throttle_calls, 2);
+    leave();
+}
+END_TEST
+
+START_TEST(a_copy_that_is_slow_takes_less_at_once)
+{
+    arrange((flagver_route_options){ .chunk_ms = 5 });
+    seen.slow_us = 100; /* 500 of them are 50 ms */
+    step_of(route);
+    ck_assert_uint_gt(seen.limits[0], 100);
+    step_of(route);
+    ck_assert_uint_lt(seen.limits[seen.scans - 1], 100);
+    leave();
+}
+END_TEST
+
+START_TEST(a_copy_leaves_time_to_others)
+{
+    flagver_route_progress progress;
+
+    arrange((flagver_route_options){ .copy_share = 1 });
+    seen.slow_us = 20; /* 10 ms, then 990 to rest */
+    progress = step_of(route);
+    ck_assert_uint_gt(progress.copied, 0);
+    ck_assert_int_gt(progress.rest_ms, 0);
+    progress = step_of(route);
+    ck_assert_uint_eq(progress.copied, 0);
+    ck_assert_uint_gt(progress.copied_so_far, 0);
+    ck_assert(!progress.copied_all);
+    leave();
+}
+END_TEST
+
+static const struct {
+    flagver_route_options options;
+    const char *words;
+} refused[] = {
+    { { .chunk_ms = -1 }, "options.chunk_ms is -1; 0 or more allowed" },
+    { { .copy_share = -1 }, "options.copy_share is -1; 0 to 100 allowed" },
+    { { .copy_share = 101 }, "options.copy_share is 101; 0 to 100 allowed" },
+};
+
+START_TEST(what_is_no_pace_is_refused)
+{
+    flagver_route_options options = refused[_i].options;
+
+    arrange((flagver_route_options){ 0 });
+    options.size = sizeof options;
+    options.old_side = sides[0];
+    options.new_side = sides[1];
+    assert_fails(FLAGVER_EINVAL, flagver_route_open(client, "users", &options, &other, &error));
+    ck_assert_str_eq(error.message, refused[_i].words);
+    leave();
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("route_progress");
+    TCase *tcase = add_store_tcase(suite, "copies");
+
+    tcase_add_loop_test(tcase, steps_and_statuses_tell_how_far_a_copy_is, 0, 2);
+    tcase_add_loop_test(tcase, without_an_estimate_nobody_knows_what_is_left, 0, 2);
+    tcase_add_test(tcase, a_chunk_that_outlasts_its_turn_counts_once_and_is_not_lost);
+    tcase_add_test(tcase, one_at_a_time_copies);
+    tcase_add_test(tcase, a_host_can_stop_a_copy);
+    tcase_add_test(tcase, a_host_that_wants_a_while_is_asked_once_for_each_chunk);
+    tcase_add_test(tcase, a_copy_that_is_slow_takes_less_at_once);
+    tcase_add_test(tcase, a_copy_leaves_time_to_others);
+    tcase_add_loop_test(tcase, what_is_no_pace_is_refused, 0, COUNT(refused));
+    return run_store_suite(suite);
+}
