@@ -4,6 +4,7 @@
  */
 #define _POSIX_C_SOURCE 200809L /* nanosleep() */
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -123,6 +124,47 @@ static void print_since(const json_t *status)
     cli_print(", since %s", time);
 }
 
+/* "7 s", "12 min", "3 h" */
+static void write_span(char *out, size_t size, double seconds)
+{
+    if (seconds < 120)
+        snprintf(out, size, "%.0f s", seconds);
+    else if (seconds < 7200)
+        snprintf(out, size, "%.0f min", seconds / 60);
+    else
+        snprintf(out, size, "%.0f h", seconds / 3600);
+}
+
+#define COPYING_SIZE 160
+
+/* "1200 of about 5000 records, 512 a second, 7 s left"; "": there is no copy under way. */
+static void describe_copying(const json_t *status, char out[COPYING_SIZE])
+{
+    const json_t *copying = json_object_get(status, "copying");
+    char total[48] = "", left[48] = "", span[24];
+
+    out[0] = '\0';
+    if (!json_is_object(copying) || is_so(copying, "done"))
+        return;
+    if (number_of(copying, "total") > 0)
+        snprintf(total, sizeof total, " of about %.0f", number_of(copying, "total"));
+    if (json_is_number(json_object_get(copying, "left_s"))) {
+        write_span(span, sizeof span, number_of(copying, "left_s"));
+        snprintf(left, sizeof left, ", %s left", span);
+    }
+    snprintf(out, COPYING_SIZE, "%.0f%s records, %.0f a second%s", number_of(copying, "records"),
+             total, number_of(copying, "per_second"), left);
+}
+
+static void print_copied(const json_t *status)
+{
+    char copying[COPYING_SIZE];
+
+    describe_copying(status, copying);
+    cli_print("\ncopied     %s%s%s", is_so(status, "copied") ? "yes" : "no", *copying ? ", " : "",
+              copying);
+}
+
 static void print_status(const json_t *status)
 {
     cli_print("stage      ");
@@ -132,8 +174,9 @@ static void print_status(const json_t *status)
     print_asked(status);
     if (!is_so(status, "settled"))
         cli_print_styled(CLI_YELLOW, ", not carried out yet");
-    cli_print("\nbelieved   %s\ncopied     %s\nverified   %s\ncompared   %.0f reads, %.0f agree",
-              text_of(status, "believed"), is_so(status, "copied") ? "yes" : "no",
+    cli_print("\nbelieved   %s", text_of(status, "believed"));
+    print_copied(status);
+    cli_print("\nverified   %s\ncompared   %.0f reads, %.0f agree",
               is_so(status, "verified") ? "yes" : "no", number_of(status, "compared"),
               number_of(status, "matched"));
     if (number_of(status, "compared") > 0)
@@ -282,17 +325,28 @@ static int make(const struct change *change, flagver_error *err)
                                    change->stage, &change->how, err);
 }
 
+struct pending {
+    bool as_json;
+    bool found;
+};
+
 static bool print_if_pending(void *data, const flagver_version *version)
 {
-    bool *ret_pending = data;
+    struct pending *pending = data;
 
-    *ret_pending = version->state == FLAGVER_STATE_SUBMITTED;
-    if (*ret_pending) {
-        cli_print_name(version->subject);
-        cli_print(": ");
-        cli_print_pending(version);
-        cli_print("\n");
+    pending->found = version->state == FLAGVER_STATE_SUBMITTED;
+    if (!pending->found)
+        return false;
+    if (pending->as_json) {
+        cli_print_document(json_pack("{s:o, s:I, s:o}", "migration",
+                                     cli_json_text(version->subject), "no", (json_int_t)version->no,
+                                     "state", cli_json_text(flagver_state_name(version->state))));
+        return false;
     }
+    cli_print_name(version->subject);
+    cli_print(": ");
+    cli_print_pending(version);
+    cli_print("\n");
     return false;
 }
 
@@ -300,11 +354,11 @@ static bool print_if_pending(void *data, const flagver_version *version)
 static bool waits_for_approval(const struct steering *steering)
 {
     flagver_list_options options = { .size = sizeof options, .backwards = 1, .limit = 1 };
-    bool pending = false;
+    struct pending pending = { .as_json = steering->request->values[CLI_JSON] != NULL };
 
     flagver_version_history(steering->client, FLAGVER_PHASE_MIGRATION, steering->record.key,
                             &options, print_if_pending, &pending, NULL);
-    return pending;
+    return pending.found;
 }
 
 static void print_outcome(const struct steering *steering, const json_t *status)
@@ -321,10 +375,10 @@ static int show_outcome(const struct change *change)
     flagver_error error;
     json_t *status;
 
-    if (steering->request->values[CLI_JSON])
-        return show_status(steering);
     if (change->stage && waits_for_approval(steering))
         return CLI_DONE;
+    if (steering->request->values[CLI_JSON])
+        return show_status(steering);
     if (read_status(steering->client, steering->record.key, &status, &error) < 0)
         return fail(steering, &error);
     print_outcome(steering, status);
@@ -402,6 +456,18 @@ int cli_route_rollback(const struct cli_request *request)
 
 /* ---- what applications have done ---- */
 
+/* On a terminal, while nothing else is to be seen. */
+static void show_progress(const struct steering *steering, const char *what, const json_t *status)
+{
+    char copying[COPYING_SIZE], line[COPYING_SIZE + 64];
+
+    if (steering->wait_s == 0)
+        return;
+    describe_copying(status, copying);
+    snprintf(line, sizeof line, "waits until it is %s%s%s", what, *copying ? ": " : "", copying);
+    cli_progress(line);
+}
+
 /* Waits until the status says so: applications copy and verify, and leave word in the store. */
 static int await(const struct steering *steering, const char *what, json_t **ret_status)
 {
@@ -415,7 +481,9 @@ static int await(const struct steering *steering, const char *what, json_t **ret
             return CLI_DONE;
         if (cli_now() >= deadline)
             return CLI_FOUND;
+        show_progress(steering, what, *ret_status);
         json_decref(*ret_status);
+        *ret_status = NULL;
         nanosleep(&(struct timespec){ 0, PAUSE_MS * 1000000L }, NULL);
     }
 }
@@ -428,6 +496,7 @@ static int check(const struct cli_request *request, const char *what)
 
     if (r == 0)
         r = await(&steering, what, &status);
+    cli_progress(NULL);
     if (status && request->values[CLI_JSON]) {
         print_document(&steering);
     } else if (status) {

@@ -159,10 +159,15 @@ exits 4
 run route stage users dualwrite --force 'a test' --wait 0 --role operator
 exits 0
 prints 'users: version 12 waits for approval (flagver version approve flagver.migration users@12)'
+run route stage users dualwrite --force 'a test' --wait 0 --role operator --json
+exits 0
+prints '{"migration":"users","no":13,"state":"submitted"}'
+run version reject flagver.migration users@13 --actor lea --role lead
+exits 0
 run version approve flagver.migration users@12 --actor lea --role lead
 exits 0
 run route rollback users --wait 0
 exits 4
 run route rollback users --wait 0 --role operator --note 'it burns'
 exits 0
-prints 'users: off, version 13, not carried out yet'
+prints 'users: off, version 14, not carried out yet'
