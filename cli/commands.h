@@ -34,6 +34,9 @@ int cli_flag_beta_add(const struct cli_request *request);
 int cli_flag_beta_rm(const struct cli_request *request);
 int cli_flag_schedule(const struct cli_request *request);
 
+/* guard.c */
+int cli_flag_guard(const struct cli_request *request);
+
 /* record_read.c: of any phase, like cli_record_history and cli_record_diff */
 int cli_version_current(const struct cli_request *request);
 int cli_version_as_of(const struct cli_request *request);

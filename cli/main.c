@@ -226,6 +226,20 @@ const struct cli_command cli_commands[] = {
         .run = cli_flag_schedule,
     },
     {
+        .name = "flag guard",
+        .operands = "",
+        .summary = "take back what the guards of schedules say",
+        .options = CLI_OPTIONS(CLI_WATCH),
+        .manual = "Look at what applications have tracked of each flag whose schedule has guards,\n"
+                  "since it reached its step. Where a guard has tripped the flag goes back at\n"
+                  "once, to the percentage of the last good step or to 0, and a line says so.\n"
+                  "Where flags need approval this is an emergency, for actors whom the policy\n"
+                  "trusts with it. With --watch it goes on until it is interrupted.\n"
+                  "\n"
+                  "Exit status: 1 when a guard has tripped.",
+        .run = cli_flag_guard,
+    },
+    {
         .name = "flag history",
         .operands = "KEY",
         .summary = "print its versions",

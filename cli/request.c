@@ -74,6 +74,7 @@ const struct cli_option_form cli_options[CLI_OPTION_COUNT] = {
     [CLI_STRICT] = { "strict", NULL, "take every difference for an error" },
     [CLI_FORCE] = { "force", "REASON", "why the gates do not matter" },
     [CLI_WAIT] = { "wait", "SECONDS", "for how long to wait for that" },
+    [CLI_WATCH] = { "watch", "SECONDS", "look again and again, so many seconds apart" },
 };
 
 /* How many of the words spell the command's name; `whole` when all of the name is there. */

@@ -80,6 +80,7 @@ enum cli_option {
     CLI_STRICT,
     CLI_FORCE,
     CLI_WAIT,
+    CLI_WATCH,
     CLI_OPTION_COUNT
 };
 

@@ -22,6 +22,7 @@ flag release|KEY|--note --expect --idempotency-key
 flag beta add|KEY USER...|--note --expect --idempotency-key
 flag beta rm|KEY USER...|--note --expect --idempotency-key
 flag schedule|KEY [FILE]|--note --expect --idempotency-key --clear
+flag guard||--watch
 flag history|KEY|
 flag diff|KEY [FROM [TO]]|--merge-patch
 flag revert|KEY NO|--note --expect --idempotency-key

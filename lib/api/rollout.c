@@ -6,6 +6,7 @@
 #include "codec/edit.h"
 #include "engine/client.h"
 #include "engine/rollout.h"
+#include "engine/rollout_guard.h"
 #include "util/fail.h"
 
 static const struct fv_words nothing = { NULL, 0 };
@@ -247,6 +248,19 @@ int flagver_flag_schedule(flagver_txn *txn, const char *key, const char *json, s
     const struct fv_edit edit = { edit_schedule, &schedule, NULL };
 
     return change(txn, "schedule", key, &edit, schedule, options, ret_no, err);
+}
+
+int flagver_flags_guard(flagver_client *client, const flagver_actor *actor,
+                        void (*alert)(void *data, const flagver_rollout_alert *alert), void *data,
+                        flagver_error *err)
+{
+    struct fv_guardian guardian = { .alert = alert, .data = data };
+    int r;
+
+    if (!client)
+        return fv_fail(err, FLAGVER_EINVAL, "client is NULL");
+    r = fv_actor_check(actor, &guardian.actor, err);
+    return r < 0 ? r : fv_rollout_guard(client, &guardian, NULL, err);
 }
 
 /* ---- flags as code ---- */
