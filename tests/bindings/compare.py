@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The same random evaluations in C, C++, Python and Node.js: do all of them answer alike?
 
-    compare.py PROGRAM LIBRARY [--count N] [--seed S]
+    compare.py PROGRAM LIBRARY [--count N] [--seed S] [--only LANGUAGE]
 
 Files, environments, contexts and lines are those of tests/oracle/generate.py, as far as every
 language can say them: a number that JavaScript would not tell from another one, or not hold, is
@@ -217,11 +217,13 @@ def main(argv):
     parser.add_argument("library")
     parser.add_argument("--count", type=int, default=2000, help="evaluations (2000)")
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--only", metavar="LANGUAGE", help="C++, Python or Node.js")
     options = parser.parse_args(argv)
     program, library = os.path.abspath(options.program), os.path.abspath(options.library)
     os.environ["FLAGVER_LIBRARY"] = library
 
-    all_languages = languages(library)
+    all_languages = [language for language in languages(library)
+                     if options.only in (None, language.name)]
     speaking = [language for language in all_languages if not language.missing]
     for language in all_languages:
         if language.missing:

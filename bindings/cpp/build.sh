@@ -1,0 +1,23 @@
+# shellcheck shell=bash
+# To be sourced by run-tests.sh and bench.sh: compiles against the header as it is installed, and the library
+# that was built ($FLAGVER_BUILD).
+
+cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
+BUILD=$(realpath "${FLAGVER_BUILD:-build}")
+place=$BUILD/bindings/cpp
+mkdir -p "$place/include/flagver"
+ln -sf "$PWD/bindings/cpp/flagver.hpp" "$place/include/flagver/flagver.hpp"
+
+CXX=${CXX:-$(command -v g++ clang++ | head -n 1)}
+warnings=(-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror)
+sanitizers=()
+[ -z "${FLAGVER_SANITIZE:-}" ] ||
+    sanitizers=("-fsanitize=$FLAGVER_SANITIZE" -fno-sanitize-recover=all -fno-omit-frame-pointer)
+
+# compile COMPILER STANDARD OUTPUT SOURCE FLAG…
+compile() {
+    local compiler=$1 standard=$2 output=$3 source=$4
+    shift 4
+    "$compiler" "-std=c++$standard" "${warnings[@]}" "${sanitizers[@]}" -pthread -Iinclude "-I$place/include" \
+        "$source" -o "$place/$output" "$@" "-L$BUILD" -lflagver "-Wl,-rpath,$BUILD"
+}
