@@ -12,18 +12,24 @@
 
 /* ---- entries ---- */
 
-int fv_entry_get(flagver_txn *txn, const char *name, const char *key, flagver_keyed_row *ret_row,
-                 struct fv_entry *ret_entry, flagver_error *err)
+static int get_entry(flagver_txn *txn, const char *space, const char *name, const char *key,
+                     flagver_keyed_row *ret_row, struct fv_entry *ret_entry, flagver_error *err)
 {
     struct fv_row_key row_key;
     int r;
 
     fv_row_key(name, key, strlen(key), &row_key);
     *ret_entry = (struct fv_entry){ 0 };
-    r = fv_txn_keyed_get(txn, FV_SPACE_DIRTY, fv_row_key_bytes(&row_key), ret_row, err);
+    r = fv_txn_keyed_get(txn, space, fv_row_key_bytes(&row_key), ret_row, err);
     if (r < 0 || ret_row->rev == 0)
         return r;
     return fv_entry_decode(ret_row->value.data, ret_row->value.length, ret_entry, err);
+}
+
+int fv_entry_get(flagver_txn *txn, const char *name, const char *key, flagver_keyed_row *ret_row,
+                 struct fv_entry *ret_entry, flagver_error *err)
+{
+    return get_entry(txn, FV_SPACE_DIRTY, name, key, ret_row, ret_entry, err);
 }
 
 int fv_entry_put(flagver_txn *txn, flagver_keyed_row *row, const struct fv_entry *entry,
@@ -65,14 +71,17 @@ static void enter_entry(const struct batch *batch, struct fv_act *act, struct fv
     act->done = !act->admitted || act->code < 0;
 }
 
-/* Only from who is believed: a frozen side is, until another one has got its place. */
+/* A frozen side is, until another one has got its place. */
+static bool is_believed(const struct batch *batch)
+{
+    return batch->fence.role == FV_ROLE_AUTHORITY ||
+           (batch->fence.role == FV_ROLE_FROZEN && !batch->other_believed);
+}
+
 static void repair_entry(const struct batch *batch, struct fv_act *act, bool exists,
                          struct fv_entry *entry)
 {
-    bool believed = batch->fence.role == FV_ROLE_AUTHORITY ||
-                    (batch->fence.role == FV_ROLE_FROZEN && !batch->other_believed);
-
-    act->done = !believed || !exists || !fv_entry_repairable(entry, fv_now_us());
+    act->done = !is_believed(batch) || !exists || !fv_entry_repairable(entry, fv_now_us());
     if (!act->done)
         fv_entry_repair(entry, &act->operation);
 }
@@ -86,18 +95,93 @@ static void doubt_entry(const struct batch *batch, struct fv_act *act, struct fv
         fv_entry_doubt(entry, fv_now_us());
 }
 
+/* What was intended, and the entry of the key that it has led to. */
+struct creation {
+    flagver_keyed_row intent_row, row;
+    struct fv_entry intent, entry;
+};
+
+static int get_creation(const struct batch *batch, flagver_txn *txn, const struct fv_act *act,
+                        struct creation *ret_creation, flagver_error *err)
+{
+    const char *name = batch->ledger->steering->name;
+    int r;
+
+    r = get_entry(txn, FV_SPACE_INTENT, name, act->intent, &ret_creation->intent_row,
+                  &ret_creation->intent, err);
+    if (r == 0 && act->key[0])
+        r = fv_entry_get(txn, name, act->key, &ret_creation->row, &ret_creation->entry, err);
+    return r;
+}
+
+/* The intent is part of the backlog: so this may be under a frozen fence, as long as it is there. */
+static int turn_intent(const struct batch *batch, flagver_txn *txn, struct fv_act *act,
+                       flagver_error *err)
+{
+    struct creation creation;
+    enum fv_entry_fate fate;
+    int r;
+
+    r = get_creation(batch, txn, act, &creation, err);
+    if (r < 0)
+        return r;
+    fate = fv_entry_leave(&creation.intent, &act->operation.id, true);
+    act->admitted = fate != FV_ENTRY_LATE &&
+                    fv_entry_enter(&creation.entry, &act->operation, fv_now_us(), NULL) == 0;
+    if (fate == FV_ENTRY_LATE)
+        doubt_entry(batch, act, &creation.entry);
+    else if (!act->admitted)
+        fv_entry_doubt(&creation.entry, fv_now_us());
+    if (act->done)
+        return 0;
+    r = fv_entry_put(txn, &creation.row, &creation.entry, err);
+    return r < 0 || fate == FV_ENTRY_LATE
+               ? r
+               : end_entry(txn, &creation.intent_row, &creation.intent, fate, err);
+}
+
+/* Only the intent that was looked at: its operation may have been tried again since. */
+static int resolve_intent(const struct batch *batch, flagver_txn *txn, struct fv_act *act,
+                          flagver_error *err)
+{
+    struct creation creation;
+    int r;
+
+    r = get_creation(batch, txn, act, &creation, err);
+    if (r < 0)
+        return r;
+    act->done = !is_believed(batch) || creation.intent_row.rev != act->seen;
+    if (act->done)
+        return 0;
+    if (!act->ok) {
+        creation.intent.failures += creation.intent.failures < UINT32_MAX;
+        return fv_entry_put(txn, &creation.intent_row, &creation.intent, err);
+    }
+    if (act->key[0]) {
+        fv_entry_doubt(&creation.entry, fv_now_us());
+        r = fv_entry_put(txn, &creation.row, &creation.entry, err);
+    }
+    return r < 0 ? r : fv_txn_keyed_delete(txn, &creation.intent_row, err);
+}
+
 static int carry_out(struct batch *batch, flagver_txn *txn, struct fv_act *act, flagver_error *err)
 {
+    const char *space = act->kind == FV_ACT_INTEND ? FV_SPACE_INTENT : FV_SPACE_DIRTY;
     enum fv_entry_fate fate = FV_ENTRY_STAYS;
     struct fv_entry entry;
     flagver_keyed_row row;
     int r;
 
-    r = fv_entry_get(txn, batch->ledger->steering->name, act->key, &row, &entry, err);
+    if (act->kind == FV_ACT_CREATED)
+        return turn_intent(batch, txn, act, err);
+    if (act->kind == FV_ACT_RESOLVE)
+        return resolve_intent(batch, txn, act, err);
+    r = get_entry(txn, space, batch->ledger->steering->name, act->key, &row, &entry, err);
     if (r < 0)
         return r;
     switch (act->kind) {
     case FV_ACT_ENTER:
+    case FV_ACT_INTEND:
         enter_entry(batch, act, &entry);
         break;
     case FV_ACT_LEAVE:
@@ -115,7 +199,7 @@ static int carry_out(struct batch *batch, flagver_txn *txn, struct fv_act *act, 
     case FV_ACT_REPAIR:
         repair_entry(batch, act, row.rev != 0, &entry);
         break;
-    case FV_ACT_DOUBT:
+    default:
         doubt_entry(batch, act, &entry);
         break;
     }
@@ -523,10 +607,10 @@ int fv_ledger_follow(struct fv_ledger *ledger, const struct fv_view *view, flagv
     return r;
 }
 
-static int enter(struct fv_ledger *ledger, enum fv_side authority, const char *key,
+static int enter(struct fv_ledger *ledger, enum fv_side authority, const char *name, bool creates,
                  struct fv_admitted *admitted, flagver_error *err)
 {
-    struct fv_act act = { .kind = FV_ACT_ENTER, .side = authority };
+    struct fv_act act = { .kind = creates ? FV_ACT_INTEND : FV_ACT_ENTER, .side = authority };
     enum fv_admission admission;
     int r;
 
@@ -534,7 +618,7 @@ static int enter(struct fv_ledger *ledger, enum fv_side authority, const char *k
     if (r < 0)
         return r;
     act.operation.until = admitted->until + MARGIN_US;
-    memcpy(act.key, key, strlen(key) + 1);
+    memcpy(act.key, name, strlen(name) + 1);
     r = fv_ledger_post(ledger, &act, err);
     if (r < 0)
         return r;
@@ -546,20 +630,43 @@ static int enter(struct fv_ledger *ledger, enum fv_side authority, const char *k
     return (int)admission;
 }
 
-int fv_ledger_admit(struct fv_ledger *ledger, enum fv_side authority, const char *key,
-                    uint64_t seen_version, struct fv_admitted *ret_admitted, flagver_error *err)
+int fv_ledger_admit(struct fv_ledger *ledger, enum fv_side authority, const char *name,
+                    bool creates, uint64_t seen_version, struct fv_admitted *ret_admitted,
+                    flagver_error *err)
 {
     int admission;
 
     *ret_admitted = (struct fv_admitted){ 0 };
     admission = admit_by_lease(ledger, authority, seen_version, ret_admitted, err);
-    if (admission != FV_ADMIT_GO || !key || !fv_stage_write(ret_admitted->fence.stage).both)
+    if (admission != FV_ADMIT_GO || !name || !fv_stage_write(ret_admitted->fence.stage).both)
         return admission;
 
-    admission = enter(ledger, authority, key, ret_admitted, err);
+    admission = enter(ledger, authority, name, creates, ret_admitted, err);
     if (admission != FV_ADMIT_GO)
-        fv_ledger_dismiss(ledger, authority, key, ret_admitted, false);
+        fv_ledger_dismiss(ledger, authority, name, ret_admitted, false);
     return admission;
+}
+
+int fv_ledger_created(struct fv_ledger *ledger, enum fv_side authority, const char *intent,
+                      const char *key, struct fv_admitted *admitted, flagver_error *err)
+{
+    struct fv_act act = { .kind = FV_ACT_CREATED,
+                          .side = authority,
+                          .intent = intent,
+                          .operation = { admitted->id, admitted->until + MARGIN_US } };
+    int r;
+
+    memcpy(act.key, key, strlen(key) + 1);
+    r = fv_ledger_post(ledger, &act, err);
+    admitted->entered = r == 0 && act.admitted;
+    if (r < 0 || !act.late)
+        return r;
+
+    act.kind = FV_ACT_DOUBT; /* in the home of who is the authority by now, or will be */
+    act.side = fv_side_other(authority);
+    fv_ledger_note(ledger, &act);
+    return fv_fail(err, FLAGVER_ETIMEDOUT, "%s: the record \"%s\" came after its lease had ended",
+                   ledger->steering->name, key);
 }
 
 void fv_ledger_dismiss(struct fv_ledger *ledger, enum fv_side authority, const char *key,

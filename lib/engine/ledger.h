@@ -13,11 +13,14 @@
 
 /* What is to happen to the entry of a key. */
 enum fv_act_kind {
-    FV_ACT_ENTER,  /* an operation begins */
-    FV_ACT_LEAVE,  /* it has ended; `ok`: well */
-    FV_ACT_SETTLE, /* the other side has `version` */
-    FV_ACT_REPAIR, /* a repair begins, unless there is nothing to do: `done` */
-    FV_ACT_DOUBT   /* the sides may differ */
+    FV_ACT_ENTER,   /* an operation begins */
+    FV_ACT_LEAVE,   /* it has ended; `ok`: well */
+    FV_ACT_SETTLE,  /* the other side has `version` */
+    FV_ACT_REPAIR,  /* a repair begins, unless there is nothing to do: `done` */
+    FV_ACT_DOUBT,   /* the sides may differ */
+    FV_ACT_INTEND,  /* an operation begins that creates a record; `key` is the operation's id */
+    FV_ACT_CREATED, /* it has: the entry of the key takes the place of `intent` */
+    FV_ACT_RESOLVE  /* `intent` is over: it has led to `key`, or to none ("") */
 };
 
 struct fv_act {
@@ -27,6 +30,8 @@ struct fv_act {
     struct fv_entry_operation operation;
     struct fv_version version;
     bool ok;
+    const char *intent; /* the id of an operation; of who waits for the act */
+    int64_t seen;       /* the revision of the intent that was looked at */
 
     /* what came of it */
     bool done;     /* a repair that is not to be */
@@ -78,13 +83,22 @@ void fv_ledger_close(struct fv_ledger *ledger);
 void fv_ledger_forget(struct fv_ledger *ledger);
 
 /*
- * May an operation begin on this detached authority? With `key` it enters the ledger if the stage
- * writes both sides.
+ * May an operation begin on this detached authority? It enters the ledger if the stage writes both
+ * sides: by the key or, where it `creates` a record, by its own id. `name` NULL: it does not.
  *
  * @return FV_ADMIT_GO, FV_ADMIT_ELSEWHERE, FV_ADMIT_WAIT, or an error
  */
-int fv_ledger_admit(struct fv_ledger *ledger, enum fv_side authority, const char *key,
-                    uint64_t seen_version, struct fv_admitted *ret_admitted, flagver_error *err);
+int fv_ledger_admit(struct fv_ledger *ledger, enum fv_side authority, const char *name,
+                    bool creates, uint64_t seen_version, struct fv_admitted *ret_admitted,
+                    flagver_error *err);
+
+/*
+ * An operation that has entered by its id, `intent`, has created a record with this key: it goes on by
+ * that. When it has outlived its lease, it is not in the ledger any more (admitted->entered is false), and
+ * the key waits to be repaired.
+ */
+int fv_ledger_created(struct fv_ledger *ledger, enum fv_side authority, const char *intent,
+                      const char *key, struct fv_admitted *admitted, flagver_error *err);
 
 /* Renew the lease if there is one, and it is time, or the fences are not those that it has seen. */
 int fv_ledger_follow(struct fv_ledger *ledger, const struct fv_view *view, flagver_error *err);

@@ -313,8 +313,10 @@ static void go_on_after(flagver_route *route, const char *key)
     memcpy(route->repaired_last, key, strlen(key) + 1);
 }
 
+/* Intents are found by the ids of their operations, which are as long as keys. */
 struct waiting {
     char keys[KEYS_AT_ONCE][FLAGVER_ROUTE_KEY_LIMIT + 1]; /* to be repaired now */
+    int64_t revisions[KEYS_AT_ONCE];
     size_t key_count;
     uint64_t count;
     int64_t oldest; /* µs; 0: none */
@@ -341,6 +343,7 @@ static void look_at(struct waiting *waiting, const flagver_keyed_row *row, size_
     if (waiting->key_count < KEYS_AT_ONCE && length <= FLAGVER_ROUTE_KEY_LIMIT &&
         is_ripe(&entry, row->time, now)) {
         memcpy(waiting->keys[waiting->key_count], (const char *)row->key.data + prefix, length);
+        waiting->revisions[waiting->key_count] = row->rev;
         waiting->keys[waiting->key_count++][length] = '\0';
     }
 }
@@ -360,14 +363,14 @@ static int search(struct fv_read *read, const flagver_query *query, struct waiti
     return r;
 }
 
-static int find_waiting(flagver_route *route, enum fv_side authority, struct waiting *waiting,
-                        flagver_error *err)
+/* Behind `last` first, and then, when there are not too many, once more from the first on. */
+static int find_waiting(flagver_route *route, enum fv_side authority, const char *space,
+                        const char *last, struct waiting *waiting, flagver_error *err)
 {
     struct fv_row_key prefix, after;
-    flagver_query query = { .kind = FLAGVER_QUERY_KEYED,
-                            .space = fv_bytes(FV_SPACE_DIRTY),
-                            .prefix = 1,
-                            .limit = COUNTED };
+    flagver_query query = {
+        .kind = FLAGVER_QUERY_KEYED, .space = fv_bytes(space), .prefix = 1, .limit = COUNTED
+    };
     struct fv_tenancy tenancy;
     struct fv_read read;
     int r;
@@ -375,7 +378,7 @@ static int find_waiting(flagver_route *route, enum fv_side authority, struct wai
     *waiting = (struct waiting){ 0 };
     fv_row_key(route->name, "", 0, &prefix);
     query.subject = fv_row_key_bytes(&prefix);
-    fv_row_key(route->name, route->repaired_last, strlen(route->repaired_last), &after);
+    fv_row_key(route->name, last, strlen(last), &after);
     query.after = fv_row_key_bytes(&after);
     r = fv_client_tenancy(route->steering.homes[authority], &tenancy, err);
     if (r < 0)
@@ -383,8 +386,8 @@ static int find_waiting(flagver_route *route, enum fv_side authority, struct wai
     r = fv_read_begin(&read, tenancy.store, tenancy.tenant, err);
     if (r == 0)
         r = search(&read, &query, waiting, prefix.length, err);
-    if (r == 0 && route->repaired_last[0] && waiting->count < COUNTED) {
-        waiting->count = 0; /* once more, from the first on */
+    if (r == 0 && last[0] && waiting->count < COUNTED) {
+        waiting->count = 0;
         query.after = fv_bytes(NULL);
         r = search(&read, &query, waiting, prefix.length, err);
     }
@@ -393,27 +396,72 @@ static int find_waiting(flagver_route *route, enum fv_side authority, struct wai
     return r;
 }
 
-static int64_t age_of(const struct waiting *waiting)
+static void add_waiting(struct fv_backlog *backlog, const struct waiting *waiting)
 {
-    return waiting->oldest ? (fv_now_us() - waiting->oldest) / 1000 : 0;
+    int64_t age_ms = waiting->oldest ? (fv_now_us() - waiting->oldest) / 1000 : 0;
+
+    backlog->count += waiting->count;
+    if (backlog->oldest_ms < age_ms)
+        backlog->oldest_ms = age_ms;
 }
 
 int fv_route_backlog(flagver_route *route, enum fv_side authority, struct fv_backlog *ret_backlog,
                      flagver_error *err)
 {
+    static const char *const spaces[] = { FV_SPACE_INTENT, FV_SPACE_DIRTY }; /* as one turns */
     struct waiting *waiting = malloc(sizeof *waiting);
-    int r;
+    int r = 0;
 
     if (!waiting)
         return fv_fail_memory(err);
-    pthread_mutex_lock(&route->working);
-    r = find_waiting(route, authority, waiting, err);
-    pthread_mutex_unlock(&route->working);
-    if (r == 0)
-        *ret_backlog = (struct fv_backlog){ waiting->count, age_of(waiting) };
+    *ret_backlog = (struct fv_backlog){ 0 };
+    for (int i = 0; r == 0 && i < 2; i++) {
+        r = find_waiting(route, authority, spaces[i], "", waiting, err);
+        if (r == 0)
+            add_waiting(ret_backlog, waiting);
+    }
     free(waiting);
     return r;
 }
+
+/* ---- records whose keys were not told ---- */
+
+/* What became of an operation that has not come to an end: the side that was to create knows. */
+static int resolve(flagver_route *route, enum fv_side authority, const char *operation_id,
+                   int64_t revision)
+{
+    struct fv_side_call call = { .asked = { .operation = FLAGVER_ROUTE_FIND,
+                                            .operation_id = operation_id } };
+    struct fv_act act = {
+        .kind = FV_ACT_RESOLVE, .side = authority, .intent = operation_id, .seen = revision
+    };
+    int r;
+
+    if (!route->sides[authority].find_by_operation)
+        return FLAGVER_ENOTSUP; /* other processes' side has it */
+    r = fv_route_call(route, authority, &call, NULL, NULL);
+    act.ok = r == 0 || r == FLAGVER_ENOTFOUND;
+    if (r == 0)
+        memcpy(act.key, call.sink.key, strlen(call.sink.key) + 1);
+    fv_side_clear(&call);
+    r = fv_ledger_post(&route->ledger, &act, NULL);
+    return r < 0 || act.ok ? r : FLAGVER_EUNAVAILABLE;
+}
+
+static int resolve_all(flagver_route *route, enum fv_side authority, struct waiting *waiting,
+                       int64_t deadline, flagver_route_progress *progress, flagver_error *err)
+{
+    int r;
+
+    r = find_waiting(route, authority, FV_SPACE_INTENT, "", waiting, err);
+    for (size_t i = 0; r == 0 && i < waiting->key_count && fv_monotonic_ms() < deadline; i++) {
+        if (resolve(route, authority, waiting->keys[i], waiting->revisions[i]) < 0)
+            progress->unrepaired++;
+    }
+    return r;
+}
+
+/* ---- a round of repairs ---- */
 
 /* One key that cannot be repaired does not keep the others from it. */
 static int repair_found(flagver_route *route, enum fv_side authority, const struct waiting *waiting,
@@ -439,19 +487,26 @@ int fv_route_repair_all(flagver_route *route, const struct fv_view *view, int64_
 {
     enum fv_side authority = fv_view_authority(view);
     struct waiting *waiting = malloc(sizeof *waiting);
+    struct fv_backlog backlog;
     int done, r;
 
     if (!waiting)
         return fv_fail_memory(err);
     do {
+        backlog = (struct fv_backlog){ 0 };
         r = fv_ledger_flush(&route->ledger, err);
         if (r == 0)
-            r = find_waiting(route, authority, waiting, err);
+            r = resolve_all(route, authority, waiting, deadline, progress, err);
         if (r < 0)
             break;
+        add_waiting(&backlog, waiting);
+        r = find_waiting(route, authority, FV_SPACE_DIRTY, route->repaired_last, waiting, err);
+        if (r < 0)
+            break;
+        add_waiting(&backlog, waiting);
         done = repair_found(route, authority, waiting, deadline, progress);
-        progress->waiting = waiting->count;
-        progress->oldest_ms = age_of(waiting);
+        progress->waiting = backlog.count;
+        progress->oldest_ms = backlog.oldest_ms;
     } while (done > 0 && fv_monotonic_ms() < deadline);
     free(waiting);
     return r;

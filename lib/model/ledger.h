@@ -13,12 +13,19 @@
  *                               On A, batched: fv_entry_leave.
  *   WRITE, A detached           on A's home, one: admit; fv_entry_enter. A's callback, B's callback.
  *                               On A's home, batched: fv_entry_leave.
+ *   CREATE, A detached          on A's home, one: admit; fv_entry_enter of the intent, an entry by the
+ *                               operation's id. A's callback, which tells the key. On A's home, one:
+ *                               fv_entry_leave of the intent; fv_entry_enter of the key. B's
+ *                               callback. On A's home, batched: fv_entry_leave of the key.
+ *   RESOLVE an intent           once it is fv_entry_repairable: A is asked for the key. On A's home, one:
+ *                               fv_entry_doubt of the key, if there is one; the intent is deleted.
  *   REPAIR, both enlisted       on A, one: key row and data. Then as WRITE from B on.
  *   REPAIR, one detached        on A's home, one: fv_entry_repair. Read A, write B. Leave.
  *   COPY, both enlisted         as REPAIR, with fv_version_since.
  *   COPY, one detached          on A's home, one: fv_entry_enter. Read A, write B. Leave.
  *
- * A, the authority, may be frozen for a repair, but not for a write or a copy.
+ * A, the authority, may be frozen for a repair, but not for a write or a copy; and for what ends an
+ * intent, which has kept its backlog from being empty.
  *
  * Where what a transaction reads is not of one moment (READ COMMITTED), the key row is read before
  * the data. A copy or repair then passes data on with a version that may be too low, which comes

@@ -123,7 +123,8 @@ START_TEST(no_record_without_a_key_is_made_once_both_sides_are_written)
     client->stored->poll_ms = INT32_MAX; /* the route has not looked since */
     route->ledger.lease.until = 0;       /* and renews its lease now */
     spied_count = 0;
-    assert_fails(FLAGVER_ENOTSUP, flagver_route_write(route, NULL, "v", 1, NULL, NULL, &error));
+    assert_fails(FLAGVER_EINVAL, flagver_route_write(route, NULL, "v", 1, NULL, NULL, &error));
+    assert_words("options.old_side.find_by_operation");
     ck_assert_str_eq(who_was_asked(), "");
     write_text(route, "k", "v");
     ck_assert_str_eq(who_was_asked(), "old new");
