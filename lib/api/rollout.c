@@ -260,7 +260,7 @@ int flagver_flags_guard(flagver_client *client, const flagver_actor *actor,
     if (!client)
         return fv_fail(err, FLAGVER_EINVAL, "client is NULL");
     r = fv_actor_check(actor, &guardian.actor, err);
-    return r < 0 ? r : fv_rollout_guard(client, &guardian, NULL, err);
+    return r < 0 ? r : fv_rollout_guard(client, &guardian, err);
 }
 
 /* ---- flags as code ---- */

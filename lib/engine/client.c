@@ -669,6 +669,7 @@ int fv_client_tenant(flagver_client *client, const char *tenant, flagver_client 
                                 .hook = client->hooked ? &client->hook : NULL,
                                 .no_environment = client->no_environment,
                                 .tenant = tenant };
+    const struct fv_guardian *guardian;
     struct fv_store *store;
     int r;
 
@@ -684,6 +685,12 @@ int fv_client_tenant(flagver_client *client, const char *tenant, flagver_client 
     options.flush_ms = fv_track_flush_ms(client->track);
     options.authorize = stored->authorize;
     options.authorize_data = stored->authorize_data;
+    if (stored->watch) {
+        guardian = fv_watch_guardian(stored->watch);
+        options.guardian = &guardian->actor;
+        options.alert = guardian->alert;
+        options.alert_data = guardian->data;
+    }
     r = fv_stored_hold(client->stored, &store, err);
     if (r < 0)
         return r;

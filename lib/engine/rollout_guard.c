@@ -1,6 +1,10 @@
+#define _POSIX_C_SOURCE 200809L /* pthread_mutex_timedlock() */
+
 #include "engine/rollout_guard.h"
 
 #include <math.h>
+#include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "engine/client.h"
@@ -154,7 +158,12 @@ static int go_back_in(struct fall *fall, flagver_txn *txn, struct fv_target *tar
         r = fv_txn_replay(txn, words, sizeof words / sizeof *words, &fall->no, err);
     if (r != 0)
         return r < 0 ? r : 0;
-    r = fv_rollout_edit(txn, target, &edit, &version, err);
+    r = fv_record_current(txn, target, &version, err);
+    /* First of all: who was too late is not told why he could not. */
+    if (r == 0 && version->row.no != target->expect_no)
+        r = fv_fail(err, FLAGVER_ECONFLICT, "version %u is in force", (unsigned)version->row.no);
+    if (r == 0)
+        r = fv_rollout_edit(txn, target, &edit, &version, err);
     if (r < 0) {
         fv_txn_record_refusal(txn, r);
         return r;
@@ -226,6 +235,19 @@ static void tell(const struct fv_guardian *guardian, const struct fall *fall)
 
 /* ---- all flags ---- */
 
+/* Locked while something is asked of the store, and not while anybody is told; NULL: nothing is. */
+static void lock(pthread_mutex_t *still)
+{
+    if (still)
+        pthread_mutex_lock(still);
+}
+
+static void unlock(pthread_mutex_t *still)
+{
+    if (still)
+        pthread_mutex_unlock(still);
+}
+
 /* 1: it went back. */
 static int guard_flag(flagver_client *client, struct fv_flag *flag,
                       const struct fv_guardian *guardian, pthread_mutex_t *still,
@@ -236,13 +258,11 @@ static int guard_flag(flagver_client *client, struct fv_flag *flag,
     struct fall fall = { .flag = flag, .note = FV_TEXT_INIT };
     int r;
 
-    if (still)
-        pthread_mutex_lock(still);
+    lock(still);
     r = judge(client, &fall, now_ms, err);
     if (r > 0)
         r = act(client, &fall, &guardian->actor, err);
-    if (still)
-        pthread_mutex_unlock(still);
+    unlock(still);
     if (r > 0)
         tell(guardian, &fall);
     fv_text_clear(&fall.note);
@@ -250,7 +270,7 @@ static int guard_flag(flagver_client *client, struct fv_flag *flag,
 }
 
 /* As they are defined: one that is forced here is watched for the others. */
-int fv_rollout_guard(flagver_client *client, const struct fv_guardian *guardian,
+static int guard_all(flagver_client *client, const struct fv_guardian *guardian,
                      pthread_mutex_t *still, flagver_error *err)
 {
     const struct fv_definitions *definitions;
@@ -273,12 +293,24 @@ int fv_rollout_guard(flagver_client *client, const struct fv_guardian *guardian,
     return r < 0 ? r : count;
 }
 
-/* ---- guardians ---- */
+int fv_rollout_guard(flagver_client *client, const struct fv_guardian *guardian, flagver_error *err)
+{
+    return guard_all(client, guardian, NULL, err);
+}
+
+/* ---- by itself ---- */
+
+struct fv_watch {
+    struct fv_guardian guardian;
+    bool failing;          /* the last look did */
+    bool forks_still;      /* the fork that is under way has locked `still` */
+    pthread_mutex_t still; /* no fork meanwhile: the store is asked */
+};
 
 /* In one piece of memory: roles, then texts. */
 static size_t size_of(const flagver_actor *actor)
 {
-    size_t size = sizeof(struct fv_guardian) + actor->role_count * sizeof(char *), i;
+    size_t size = sizeof(struct fv_watch) + actor->role_count * sizeof(char *), i;
 
     for (i = 0; i < actor->role_count; i++)
         size += strlen(actor->roles[i]) + 1;
@@ -295,35 +327,85 @@ static char *put_text(char **at, const char *text)
     return copy;
 }
 
-int fv_guardian_new(const flagver_allocator *memory, const struct fv_guardian *guardian,
-                    struct fv_guardian **ret_guardian, flagver_error *err)
+static void put_actor(struct fv_watch *watch, const flagver_actor *actor)
 {
-    flagver_actor actor;
-    struct fv_guardian *copy;
-    const char **roles;
-    char *at;
+    const char **roles = (const char **)(watch + 1);
+    char *at = (char *)(roles + actor->role_count);
     size_t i;
+
+    for (i = 0; i < actor->role_count; i++)
+        roles[i] = put_text(&at, actor->roles[i]);
+    watch->guardian.actor = *actor;
+    watch->guardian.actor.roles = roles;
+    watch->guardian.actor.id = put_text(&at, actor->id);
+}
+
+int fv_watch_new(const flagver_allocator *memory, const flagver_options *options,
+                 struct fv_watch **ret_watch, flagver_error *err)
+{
+    struct fv_watch *watch;
+    flagver_actor actor;
     int r;
 
-    r = fv_actor_check(&guardian->actor, &actor, err);
+    r = fv_actor_check(options->guardian, &actor, err);
     if (r < 0)
         return r;
-    copy = fv_allocate(memory, size_of(&actor));
-    if (!copy)
+    watch = fv_allocate_zeroed(memory, 1, size_of(&actor));
+    if (!watch)
         return fv_fail_memory(err);
-    *copy = *guardian;
-    copy->actor = actor;
-    roles = (const char **)(copy + 1);
-    at = (char *)(roles + actor.role_count);
-    for (i = 0; i < actor.role_count; i++)
-        roles[i] = put_text(&at, actor.roles[i]);
-    copy->actor.roles = roles;
-    copy->actor.id = put_text(&at, actor.id);
-    *ret_guardian = copy;
+    watch->guardian.alert = options->alert;
+    watch->guardian.data = options->alert_data;
+    put_actor(watch, &actor);
+    pthread_mutex_init(&watch->still, NULL);
+    *ret_watch = watch;
     return 0;
 }
 
-void fv_guardian_free(struct fv_guardian *guardian, const flagver_allocator *memory)
+void fv_watch_free(struct fv_watch *watch, const flagver_allocator *memory)
 {
-    fv_release(memory, guardian);
+    if (!watch)
+        return;
+    pthread_mutex_destroy(&watch->still);
+    fv_release(memory, watch);
+}
+
+const struct fv_guardian *fv_watch_guardian(const struct fv_watch *watch)
+{
+    return &watch->guardian;
+}
+
+void fv_watch_look(struct fv_watch *watch, flagver_client *client)
+{
+    char message[FLAGVER_MESSAGE_SIZE + 64];
+    flagver_error error = { .code = 0 };
+    bool fails = guard_all(client, &watch->guardian, &watch->still, &error) < 0;
+
+    if (fails == watch->failing)
+        return;
+    watch->failing = fails;
+    if (!client->log)
+        return;
+    if (fails)
+        snprintf(message, sizeof message, "guards of schedules are not watched: %s", error.message);
+    else
+        snprintf(message, sizeof message, "guards of schedules are watched again");
+    client->log(client->log_data, FLAGVER_LOG_WARNING, message);
+}
+
+void fv_watch_before_fork(struct fv_watch *watch, const struct timespec *deadline)
+{
+    if (watch)
+        watch->forks_still = pthread_mutex_timedlock(&watch->still, deadline) == 0;
+}
+
+void fv_watch_after_fork(struct fv_watch *watch)
+{
+    if (watch && watch->forks_still)
+        pthread_mutex_unlock(&watch->still);
+}
+
+void fv_watch_forked(struct fv_watch *watch)
+{
+    if (watch)
+        pthread_mutex_init(&watch->still, NULL);
 }

@@ -8,7 +8,7 @@
 #ifndef FV_ENGINE_ROLLOUT_GUARD_H
 #define FV_ENGINE_ROLLOUT_GUARD_H
 
-#include <pthread.h>
+#include <time.h>
 
 #include "flagver/rollout.h"
 
@@ -19,18 +19,25 @@ struct fv_guardian {
     void *data;
 };
 
-/*
- * As flagver_flags_guard().
- *
- * @param still  locked while something is asked of the store, and not while anybody is told: a fork
- *               waits for it. NULL: the caller looks after its forks
- */
+/* As flagver_flags_guard(). */
 int fv_rollout_guard(flagver_client *client, const struct fv_guardian *guardian,
-                     pthread_mutex_t *still, flagver_error *err);
+                     flagver_error *err);
 
-/* A copy with texts of its own, freed with fv_guardian_free(). FLAGVER_EINVAL: no such actor can be. */
-int fv_guardian_new(const flagver_allocator *memory, const struct fv_guardian *guardian,
-                    struct fv_guardian **ret_guardian, flagver_error *err);
-void fv_guardian_free(struct fv_guardian *guardian, const flagver_allocator *memory); /* or NULL */
+/* ---- by itself: of the thread that refreshes ---- */
+
+/* As options.guardian says, with texts of its own. FLAGVER_EINVAL: there can be no such actor. */
+struct fv_watch;
+int fv_watch_new(const flagver_allocator *memory, const flagver_options *options,
+                 struct fv_watch **ret_watch, flagver_error *err);
+void fv_watch_free(struct fv_watch *watch, const flagver_allocator *memory); /* NULL is fine */
+const struct fv_guardian *fv_watch_guardian(const struct fv_watch *watch);
+
+/* Looks, and tells the host's log when that fails, or works again. */
+void fv_watch_look(struct fv_watch *watch, flagver_client *client);
+
+/* Around a fork, and in the child; as in engine/stored.h. NULL is fine. */
+void fv_watch_before_fork(struct fv_watch *watch, const struct timespec *deadline);
+void fv_watch_after_fork(struct fv_watch *watch);
+void fv_watch_forked(struct fv_watch *watch);
 
 #endif

@@ -108,6 +108,7 @@ void fv_stored_free(struct fv_stored *stored)
     fv_release(stored->memory, stored->shown);
     fv_release(stored->memory, stored->tenant);
     fv_release(stored->memory, stored->cache_file);
+    fv_watch_free(stored->watch, stored->memory);
     pthread_mutex_destroy(&stored->refreshing);
     pthread_mutex_destroy(&stored->status);
     pthread_mutex_destroy(&stored->waking);
@@ -139,6 +140,8 @@ static int fill(struct fv_stored *stored, const char *uri, const flagver_options
         !copy_text(stored->memory, options->cache_file, &stored->cache_file))
         return fv_fail_memory(err);
     r = fv_check_text("tenant", stored->tenant, FV_TENANT_LIMIT, err);
+    if (r == 0 && options->guardian)
+        r = fv_watch_new(stored->memory, options, &stored->watch, err);
     if (r < 0)
         return r;
     if (shared) {
@@ -642,7 +645,8 @@ static void *run(void *data)
     while (!is_stopped(stored)) {
         fv_stored_refresh(stored, false, NULL);
         fv_client_tell(stored->client);
-        fv_track_tick(stored->client);
+        if (fv_track_tick(stored->client) && stored->watch)
+            fv_watch_look(stored->watch, stored->client);
         rest(stored);
     }
     return NULL;
@@ -724,10 +728,12 @@ void fv_stored_hurry_for(struct fv_stored *stored, const struct fv_store *store)
 void fv_stored_before_fork(struct fv_stored *stored, const struct timespec *deadline)
 {
     stored->forks_still = pthread_mutex_timedlock(&stored->refreshing, deadline) == 0;
+    fv_watch_before_fork(stored->watch, deadline);
 }
 
 void fv_stored_after_fork(struct fv_stored *stored)
 {
+    fv_watch_after_fork(stored->watch);
     if (stored->forks_still)
         pthread_mutex_unlock(&stored->refreshing);
 }
@@ -736,6 +742,7 @@ void fv_stored_after_fork(struct fv_stored *stored)
 void fv_stored_forked(struct fv_stored *stored)
 {
     init_locks(stored);
+    fv_watch_forked(stored->watch);
     stored->forked = true;
     stored->runs = false;
     close_if_open(&stored->wake);

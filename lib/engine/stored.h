@@ -5,7 +5,8 @@
  * Asking the store takes `refreshing`, one thread at a time, and may take long;
  * nobody who evaluates ever waits for it. What is found is then made the client's
  * state under its own locks (engine/client.h). Lock order: the registry's,
- * `refreshing`, those of the client, `status`, `waking`.
+ * `refreshing`, those of the client, `status`, `waking`. While guards are looked at only the last two are
+ * taken (engine/rollout_guard.h).
  *
  * Where the driver has a descriptor that tells of changes, whoever waits for the next look waits
  * for that as well. Looking makes it rest, for all clients of the store: so the refresher that was
@@ -21,6 +22,7 @@
 #include "engine/feed.h"
 #include "engine/history.h"
 #include "engine/policies.h"
+#include "engine/rollout_guard.h"
 
 struct fv_stored {
     flagver_client *client;
@@ -58,6 +60,7 @@ struct fv_stored {
                      const char *subject); /* the host's, or NULL */
     void *authorize_data;
     struct fv_policy_cache policies;
+    struct fv_watch *watch; /* looks at guards after each flush; or NULL */
 
     int descriptor; /* flagver_client_fd(): has the two below in it; -1: none was asked for */
     int timer;

@@ -6,6 +6,7 @@
 #include "records.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "flagver/track.h"
 #include "waiting.h"
@@ -22,6 +23,8 @@
 #define GUARDED(guards) \
     "{'type':'boolean','beta':['bob'],'schedule':{" STEPS ",'guards':" guards "}}"
 #define ERRORS GUARDED("{'error_rate':1}")
+
+#define TESTERS "{'role_in':['Tester','Test Lead','Test Manager']}"
 
 /* ---- time ---- */
 
@@ -276,7 +279,7 @@ END_TEST
 struct runner {
     pthread_t thread;
     flagver_client *client;
-    int went_back, alerts;
+    int went_back, alerts, failures;
 };
 
 static void count_alert(void *data, const flagver_rollout_alert *alert)
@@ -285,6 +288,8 @@ static void count_alert(void *data, const flagver_rollout_alert *alert)
 
     if (alert->acted)
         runner->alerts++;
+    else
+        runner->failures++;
 }
 
 static void *run_guard(void *data)
@@ -304,9 +309,11 @@ static void *run_guard(void *data)
 START_TEST(of_many_threads_one_acts)
 {
     struct runner runners[4] = { { .client = open_at(_i, START - DAY) } };
-    int i, went_back = 0, alerts = 0;
+    int i, went_back = 0, alerts = 0, failures = 0;
 
     put_flag(runners[0].client, "f", ERRORS);
+    set_policy(runners[0].client, &dan, FLAGVER_PHASE_FLAG,
+               "{'approval':{'rule':" TESTERS "},'emergency':'anyone'}");
     assert_ok(flagver_client_refresh(runners[0].client, &error));
     for (i = 1; i < 4; i++)
         runners[i].client = open_at(_i, START + DAY);
@@ -317,9 +324,11 @@ START_TEST(of_many_threads_one_acts)
         pthread_join(runners[i].thread, NULL);
         went_back += runners[i].went_back;
         alerts += runners[i].alerts;
+        failures += runners[i].failures;
     }
     ck_assert_int_eq(went_back, 1);
     ck_assert_int_eq(alerts, 1);
+    ck_assert_int_eq(failures, 0);
     assert_in_force(runners[0].client, 2, BACK_TO("10"), NULL);
     for (i = 0; i < 4; i++)
         flagver_close(runners[i].client);
@@ -327,8 +336,6 @@ START_TEST(of_many_threads_one_acts)
 END_TEST
 
 /* ---- approval ---- */
-
-#define TESTERS "{'role_in':['Tester','Test Lead','Test Manager']}"
 
 START_TEST(under_approval_it_is_an_emergency_of_whom_the_policy_trusts)
 {
@@ -430,6 +437,167 @@ START_TEST(an_answer_that_was_lost_is_found)
 }
 END_TEST
 
+/* ---- by itself ---- */
+
+/* Of several threads; the number in the high half is of those that were acted on. */
+static atomic_int alerts;
+
+static void add_alert(void *data, const flagver_rollout_alert *alert)
+{
+    flagver_client **client = data;
+
+    atomic_fetch_add(&alerts, alert->acted ? 0x10001 : 1);
+    flagver_flag_bool(*client, "f", NULL, false); /* it may use the client */
+    flagver_client_refresh(*client, NULL);
+}
+
+/* The actor's texts are gone when it is open. */
+static void open_guarded(int kind, flagver_client **ret_client)
+{
+    char id[] = "watchman", role[] = "Tester";
+    const char *roles[] = { role };
+    const flagver_actor actor = { .size = sizeof actor, .id = id, .roles = roles, .role_count = 1 };
+    flagver_options options = quiet_options();
+
+    options.background = 1;
+    options.poll_ms = 10;
+    options.flush_ms = 20;
+    options.guardian = &actor;
+    options.alert = add_alert;
+    options.alert_data = ret_client;
+    *ret_client = open_with(kind, &options);
+    memset(id, 'x', sizeof id - 1);
+    memset(role, 'x', sizeof role - 1);
+}
+
+static bool is_on(flagver_client *client)
+{
+    flagver_context *context = flagver_context_new("carol");
+    bool on = flagver_flag_bool(client, "f", context, true);
+
+    flagver_context_free(context);
+    return on;
+}
+
+START_TEST(two_processes_that_watch_take_it_back_once)
+{
+    flagver_client *clients[2];
+    flagver_version *version;
+    int i, turn;
+
+    open_guarded(_i, &clients[0]);
+    set_policy(clients[0], &dan, FLAGVER_PHASE_FLAG,
+               "{'approval':{'required':false},'emergency':{'role_in':['Tester']}}");
+    put_flag(
+        clients[0], "f",
+        "{'type':'boolean','schedule':{'steps':[{'at':'2020-01-01T00:00:00Z','percentage':100}],"
+        "'guards':{'error_rate':5}}}");
+    set_policy(clients[0], &dan, FLAGVER_PHASE_FLAG,
+               "{'approval':{'rule':" TESTERS "},'emergency':{'role_in':['Tester']}}");
+    open_guarded(_i, &clients[1]);
+    wait_until(is_on(clients[0]) && is_on(clients[1]));
+
+    for (turn = 0; turn < 200; turn++)
+        for (i = 0; i < 2; i++)
+            assert_ok(flagver_track_outcome(clients[i], "f", "on", turn % 2, 1000, &error));
+    wait_until(!is_on(clients[0]) && !is_on(clients[1]));
+    wait_until(atomic_load(&alerts) >= 0x10001);
+
+    /* What they flush after that is of the version before. */
+    rest(100);
+    ck_assert_int_eq(atomic_load(&alerts), 0x10001);
+    assert_ok(flagver_version_current(clients[1], FLAGVER_PHASE_FLAG, "f", &version, &error));
+    ck_assert_uint_eq(version->no, 2);
+    ck_assert_str_eq(version->created_by, "watchman");
+    ck_assert(version->emergency);
+    ck_assert_msg(strstr(version->note, " % > 5 % of "), "%s", version->note);
+    flagver_version_free(version);
+    flagver_close(clients[0]);
+    flagver_close(clients[1]);
+}
+END_TEST
+
+static void note_words(void *data, int level, const char *message)
+{
+    (void)level;
+    if (strstr(message, "guards of schedules are not watched"))
+        atomic_fetch_or((atomic_int *)data, 1);
+    if (strstr(message, "guards of schedules are watched again"))
+        atomic_fetch_or((atomic_int *)data, 2);
+}
+
+START_TEST(that_nobody_watches_is_told_to_the_host)
+{
+    static const flagver_actor actor = { .size = sizeof actor, .id = "watchman" };
+    flagver_options options = quiet_options();
+    atomic_int words = 0;
+    flagver_client *client, *writer = open_store(FAULT_KIND);
+
+    put_flag(
+        writer, "f",
+        "{'type':'boolean','schedule':{'steps':[{'at':'2020-01-01T00:00:00Z','percentage':100}],"
+        "'guards':{'error_rate':5}}}");
+    options.background = 1;
+    options.poll_ms = 10;
+    options.flush_ms = 20;
+    options.guardian = &actor;
+    options.log = note_words;
+    options.log_data = &words;
+    client = open_with(FAULT_KIND, &options);
+    flagver_fault_fail(fault, FLAGVER_FAULT_SCAN, 1, FLAGVER_EIO, true);
+    wait_until(atomic_load(&words) == 1);
+    flagver_fault_reset(fault);
+    wait_until(atomic_load(&words) == 3);
+    flagver_close(client);
+    flagver_close(writer);
+}
+END_TEST
+
+START_TEST(no_client_is_opened_for_a_guardian_that_cannot_be)
+{
+    const flagver_actor nobody = { .size = sizeof nobody, .id = "" };
+    flagver_options options = quiet_options();
+    flagver_client *client;
+
+    options.guardian = &nobody;
+    assert_fails(FLAGVER_EINVAL, flagver_open("memory:", &options, &client, &error));
+}
+END_TEST
+
+static void ignore_alert(void *data, const flagver_rollout_alert *alert)
+{
+    (void)alert;
+    atomic_fetch_add((atomic_int *)data, 1);
+}
+
+START_TEST(another_tenant_is_watched_like_the_first)
+{
+    static const flagver_actor actor = { .size = sizeof actor, .id = "watchman" };
+    flagver_options options = quiet_options();
+    flagver_client *client, *tenant;
+    atomic_int count = 0;
+    int i;
+
+    options.background = 1;
+    options.poll_ms = 10;
+    options.flush_ms = 20;
+    options.guardian = &actor;
+    options.alert = ignore_alert;
+    options.alert_data = &count;
+    client = open_with(FAULT_KIND, &options);
+    assert_ok(flagver_client_tenant(client, "acme", &tenant, &error));
+    flagver_close(client);
+    put_flag(
+        tenant, "f",
+        "{'type':'boolean','schedule':{'steps':[{'at':'2020-01-01T00:00:00Z','percentage':100}],"
+        "'guards':{'error_rate':5}}}");
+    for (i = 0; i < 100; i++)
+        assert_ok(flagver_track_outcome(tenant, "f", "on", true, -1, &error));
+    wait_until(flag_no(tenant, "f") == 2 && atomic_load(&count) == 1);
+    flagver_close(tenant);
+}
+END_TEST
+
 /* ---- misuse ---- */
 
 START_TEST(it_needs_a_store_and_an_actor)
@@ -468,6 +636,11 @@ int main(void)
     tcase_add_loop_test(tests, a_store_that_fails_is_an_error_and_the_next_look_acts, 0,
                         (int)(sizeof failing / sizeof *failing));
     tcase_add_loop_test(tests, an_answer_that_was_lost_is_found, 0, 2);
+    tcase_add_loop_test(tests, two_processes_that_watch_take_it_back_once, SHARED_KINDS,
+                        STORE_KINDS);
+    tcase_add_test(tests, that_nobody_watches_is_told_to_the_host);
+    tcase_add_test(tests, no_client_is_opened_for_a_guardian_that_cannot_be);
+    tcase_add_test(tests, another_tenant_is_watched_like_the_first);
     tcase_add_test(tests, it_needs_a_store_and_an_actor);
     return run_store_suite(suite);
 }
