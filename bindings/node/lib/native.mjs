@@ -1,0 +1,248 @@
+// What is shared by all that call the library: types, memory, calls on this thread and on others.
+//
+// Handles are plain numbers: addresses stay below 2^53, and a number is the cheapest thing to hand
+// over. They never leave this package, so that nobody can hand over a wrong one.
+
+import koffi from 'koffi';
+import { CLASSES, FlagverError } from './error.mjs';
+import { func } from './library.mjs';
+
+export const HANDLE = 'uintptr_t';
+export const ERR = HANDLE;
+
+/** A visitor's type: what it gets are addresses. */
+export const visitor = (result, count) =>
+  koffi.pointer(koffi.proto(result, ['void *', ...Array(count).fill('void *')]));
+
+export const VISIT = visitor('bool', 1);
+export const TELL = visitor('void', 1);
+
+// ---- memory for outputs ----
+
+const ERROR = koffi.struct({
+  code: 'int32',
+  native: 'int32',
+  line: 'int32',
+  column: 'int32',
+  sqlstate: koffi.array('char', 8, 'String'),
+  message: koffi.array('char', 1024, 'String'),
+});
+const ERROR_SIZE = koffi.sizeof(ERROR);
+const FRAME_SIZE = 8192;
+
+/**
+ * A piece of memory that does not move, for one call: the error, and behind it what the call gives
+ * back. Frames are used again; they are as many as calls were ever under way at once.
+ */
+class Frame {
+  constructor() {
+    const block = koffi.alloc('uint8', FRAME_SIZE);
+    this.err = Number(koffi.address(block));
+    this.out = this.err + ERROR_SIZE;
+    const memory = koffi.view(block, FRAME_SIZE);
+    this.code = new Int32Array(memory, 0, 1);
+    this.view = new DataView(memory, ERROR_SIZE);
+  }
+
+  handle(offset = 0) {
+    return Number(this.view.getBigUint64(offset, true));
+  }
+
+  uint64(offset = 0) {
+    return narrow(this.view.getBigUint64(offset, true));
+  }
+
+  uint32(offset = 0) {
+    return this.view.getUint32(offset, true);
+  }
+
+  bytes(offset, length) {
+    return Buffer.from(new Uint8Array(this.view.buffer, ERROR_SIZE + offset, length));
+  }
+
+  string(offset = 0) {
+    return koffi.decode.string(this.out + offset);
+  }
+
+  /** A text that the library handed out: copied, and freed. */
+  text(offset = 0) {
+    const address = this.handle(offset);
+    const text = koffi.decode.string(address);
+    free(address);
+    return text;
+  }
+}
+
+const frames = [];
+export const takeFrame = () => frames.pop() ?? new Frame();
+export const giveFrame = (frame) => void frames.push(frame);
+
+const free = func('flagver_string_free', 'void', [HANDLE]);
+
+/** A 64-bit number as a number where it stays the same, else as a bigint. */
+export function narrow(value) {
+  const number = Number(value);
+  return Number.isSafeInteger(number) ? number : value;
+}
+
+// ---- errors ----
+
+const errorName = func('flagver_error_name', 'str', ['int']);
+const errorClass = func('flagver_error_class', 'int', ['int']);
+const strerror = func('flagver_strerror', 'str', ['int']);
+
+/** The number of a code by its name, for functions that the library calls. */
+export const CODES = new Map();
+for (let code = -1; errorName(code); code--) CODES.set(errorName(code), code);
+
+export function errorOf(code, frame) {
+  const told = frame ? koffi.decode(frame.err, ERROR) : null;
+  const Class = CLASSES[errorClass(code)] ?? FlagverError;
+  // A call that has no more to say leaves the memory as it was.
+  return told && told.code === code
+    ? new Class(errorName(code), told.message, told)
+    : new Class(errorName(code) ?? String(code), strerror(code));
+}
+
+/** Fills the flagver_error of a function of ours that the library called. */
+export function tellError(address, code, message) {
+  if (!address) return;
+  koffi.encode(address, ERROR, {
+    code,
+    native: 0,
+    line: 0,
+    column: 0,
+    sqlstate: '',
+    message: cut(String(message).replace(/[\r\n]+/g, ' '), 1000),
+  });
+}
+
+function cut(text, limit) {
+  const bytes = Buffer.from(text);
+  return bytes.length <= limit ? text : bytes.subarray(0, limit).toString().replace(/\ufffd$/, '');
+}
+
+// ---- calls ----
+
+/** Calls on this thread: for what waits for nobody. `use` sees the frame before it is used again. */
+export function callNow(fn, args, use) {
+  const frame = takeFrame();
+  try {
+    clearError(frame);
+    const result = fn(...args(frame));
+    if (result < 0) throw errorOf(result, frame);
+    return use ? use(frame, result) : result;
+  } finally {
+    giveFrame(frame);
+  }
+}
+
+/**
+ * Calls on a thread of the pool. Functions among the arguments run on this thread meanwhile; what they
+ * throw ends the call and is thrown here. `refused` sees the error and the frame of a call that failed.
+ */
+export function callLater(fn, args, use, refused) {
+  return new Promise((resolve, reject) => {
+    const frame = takeFrame();
+    clearError(frame);
+    const done = (failure, result) => {
+      try {
+        if (failure) throw failure;
+        if (result < 0) {
+          const error = errorOf(result, frame);
+          refused?.(error, frame);
+          throw error;
+        }
+        resolve(use ? use(frame, result) : result);
+      } catch (error) {
+        reject(error);
+      } finally {
+        giveFrame(frame);
+      }
+    };
+    try {
+      fn.async(...args(frame), done);
+    } catch (error) {
+      giveFrame(frame);
+      reject(error);
+    }
+  });
+}
+
+const clearError = (frame) => frame.code.fill(0);
+
+/**
+ * A list that the library tells one by one: read(address) makes an element. All are collected; or
+ * `each` is called with one after the other, and may end the walk by returning false.
+ */
+export async function visitLater(fn, args, read, each) {
+  const list = [];
+  let thrown = null;
+
+  const visit = (_, address) => {
+    try {
+      const element = read(address);
+      if (!each) return list.push(element) > 0;
+      return each(element) !== false;
+    } catch (error) {
+      thrown ??= { error };
+      return false;
+    }
+  };
+  const result = await callLater(fn, (frame) => [...args, visit, 0, frame.err]).catch((error) => {
+    throw thrown ? thrown.error : error;
+  });
+  if (thrown) throw thrown.error;
+  return each ? result : list;
+}
+
+// ---- texts and times ----
+
+export function checkText(value, what) {
+  if (typeof value !== 'string') throw new TypeError(`${what} is no string but ${nameOf(value)}`);
+  if (value.includes('\0')) throw new TypeError(`${what} contains a NUL character`);
+  return value;
+}
+
+export function optionalText(value, what) {
+  return value === undefined || value === null ? null : checkText(value, what);
+}
+
+export function checkFunction(value, what) {
+  if (typeof value !== 'function') throw new TypeError(`${what} is no function but ${nameOf(value)}`);
+  return value;
+}
+
+export function nameOf(value) {
+  return value === null ? 'null' : Array.isArray(value) ? 'an array' : typeof value;
+}
+
+export function checkInteger(value, what, low, high) {
+  if (!Number.isInteger(value) || value < low || value > high)
+    throw new RangeError(`${what} is ${String(value)}; ${low} to ${high} allowed`);
+  return value;
+}
+
+/** Microseconds since 1970, of a Date or such a number. */
+export function micros(time, what = 'the time') {
+  const value = time instanceof Date ? time.getTime() * 1000 : time;
+  if (typeof value === 'bigint') return value;
+  if (!Number.isSafeInteger(value)) throw new TypeError(`${what} is neither a Date nor whole microseconds`);
+  return value;
+}
+
+/** JSON of a value; a Date and what has toJSON go as usual. */
+export function toJson(value, what) {
+  const text = JSON.stringify(value);
+  if (text === undefined) throw new TypeError(`${what} is nothing that JSON can say`);
+  return text;
+}
+
+export const hex = (bytes) => Buffer.from(bytes).toString('hex');
+
+export function fromHex(text, what) {
+  if (typeof text !== 'string' || !/^[0-9a-fA-F]{64}$/.test(text)) throw new TypeError(`${what} is no hash of 64 hex digits`);
+  return Buffer.from(text, 'hex');
+}
+
+export { func, koffi };
