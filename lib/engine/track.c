@@ -530,5 +530,7 @@ void fv_track_forked(flagver_client *client)
     track->due_ms = 0;
     atomic_store(&track->used, false);
     fv_track_table_forked(&track->table);
+    if (track->seen_count)
+        memset(track->seen, 0, track->seen_count * sizeof *track->seen);
     fv_readers_sum(client, track->seen, track->seen_count);
 }
