@@ -202,7 +202,7 @@ static int check_entered(const struct fv_chunk *chunk, const struct fv_act *acts
 
 /*
  * Nothing guards the other side: a record is read anew once the ledger knows of its operation. One that
- * cannot be written is left to be repaired; only when none can there is no use in going on.
+ * cannot be written is left to be repaired; only when none of several can there is no use in going on.
  */
 static int copy_entered(struct fv_chunk *chunk, struct fv_act *acts, flagver_error *err)
 {
@@ -224,17 +224,14 @@ static int copy_entered(struct fv_chunk *chunk, struct fv_act *acts, flagver_err
     }
     if (refused < 0)
         return refused;
-    return failed == count ? r : 0;
+    return failed == count && chunk->limit > 1 ? r : 0;
 }
 
-static int copy_alone(struct fv_chunk *chunk, flagver_error *err)
+int fv_chunk_carry(struct fv_chunk *chunk, flagver_error *err)
 {
     struct fv_act *acts;
     int r;
 
-    r = scan(chunk, NULL, err);
-    if (r < 0)
-        return r;
     acts = calloc(chunk->call.sink.found_count + 1, sizeof *acts);
     r = acts ? enter_all(chunk, acts, err) : fv_fail_memory(err);
     if (r == 0)
@@ -243,27 +240,18 @@ static int copy_alone(struct fv_chunk *chunk, flagver_error *err)
     return r;
 }
 
+static int copy_alone(struct fv_chunk *chunk, flagver_error *err)
+{
+    int r = scan(chunk, NULL, err);
+
+    return r < 0 ? r : fv_chunk_carry(chunk, err);
+}
+
 /* ---- the whole ---- */
 
-/*
- * Where one record spoils a chunk for all others, the next chunks are smaller, until it is alone and
- * left to be repaired.
- */
 int fv_chunk_copy(struct fv_chunk *chunk, flagver_error *err)
 {
-    flagver_route *route = chunk->route;
-    const struct fv_pace pace = fv_route_pace(route);
-    uint32_t *rows = &route->rows_at_once;
-    int64_t began = fv_monotonic_ns(), took;
-    int r;
-
-    chunk->limit = *rows ? *rows : FV_PACE_FIRST;
-    r = fv_route_is_guarded(route) ? copy_guarded(chunk, err) : copy_alone(chunk, err);
-    took = (fv_monotonic_ns() - began) / 1000;
-    *rows = r < 0 ? fv_pace_fewer(chunk->limit)
-                  : fv_pace_rows(&pace, chunk->limit, chunk->call.sink.found_count, took);
-    route->rests_until_ms = fv_monotonic_ms() + fv_pace_rest(&pace, took) / 1000;
-    return r;
+    return fv_route_is_guarded(chunk->route) ? copy_guarded(chunk, err) : copy_alone(chunk, err);
 }
 
 void fv_chunk_clear(struct fv_chunk *chunk)

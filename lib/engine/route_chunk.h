@@ -1,5 +1,5 @@
 /*
- * A few records at once, from the believed side to the other one.
+ * A few records at once, from the believed side to the other one; and what only that one has.
  */
 #ifndef FV_ENGINE_ROUTE_CHUNK_H
 #define FV_ENGINE_ROUTE_CHUNK_H
@@ -15,8 +15,27 @@ struct fv_chunk {
     struct fv_version *versions; /* of enlisted sides: by place in that */
 };
 
-/* What comes after `after`: to be found in `call` then. */
+/* How far the copy has come. */
+struct fv_reach {
+    bool ended; /* to the end */
+    char key[FLAGVER_ROUTE_KEY_LIMIT + 1];
+};
+
+/*
+ * What comes after `after`: to be found in `call` then. Where one record spoils it for all others it
+ * fails, unless that one is alone: then it is left to be repaired.
+ */
 int fv_chunk_copy(struct fv_chunk *chunk, flagver_error *err);
+
+/*
+ * After a copy that reaches that far: removes from the other side what the chunk does not have.
+ * *reach is how far that is so, if not as far. A side that cannot be scanned, or nothing removed from,
+ * is left as it is.
+ */
+int fv_chunk_sweep(const struct fv_chunk *chunk, struct fv_reach *reach, flagver_error *err);
+
+/* Those that were found, where a side is detached: each by an operation of its own. */
+int fv_chunk_carry(struct fv_chunk *chunk, flagver_error *err);
 void fv_chunk_clear(struct fv_chunk *chunk);
 
 #endif

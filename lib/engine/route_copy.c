@@ -22,8 +22,7 @@ struct turn {
 
     /* with `taken`: what was copied */
     const flagver_sink *found;
-    const char *reached;
-    bool done; /* it was the last */
+    struct fv_reach reach;
 };
 
 static bool is_mine(const struct turn *turn)
@@ -63,7 +62,7 @@ static uint64_t count_new(const struct turn *turn)
     for (size_t i = 0; i < turn->found->found_count; i++) {
         const char *key = turn->found->found[i].key;
 
-        count += strcmp(key, turn->copying.after) > 0 && strcmp(key, turn->reached) <= 0;
+        count += strcmp(key, turn->copying.after) > 0 && strcmp(key, turn->reach.key) <= 0;
     }
     return count;
 }
@@ -86,13 +85,13 @@ static int end_turn(void *data, flagver_txn *txn, flagver_error *err)
         return fv_fail(err, FLAGVER_ESTATE, "%s: another process has begun to copy anew",
                        turn->route->name);
     fv_headway_add(&copying->headway, count_new(turn), fv_now_us());
-    copying->headway.done |= turn->done;
+    copying->headway.done |= turn->reach.ended;
     if (turn->total)
         copying->headway.total = turn->total;
     if (is_mine(turn))
         copying->until = fv_now_us() + LEASE_US;
-    if (strcmp(turn->reached, copying->after) > 0)
-        memcpy(copying->after, turn->reached, strlen(turn->reached) + 1);
+    if (strcmp(turn->reach.key, copying->after) > 0)
+        strcpy(copying->after, turn->reach.key);
     return fv_copying_put(txn, &row, copying, err);
 }
 
@@ -120,21 +119,40 @@ static void note_whole(void *data, struct fv_evidence *evidence)
         *epoch = turn->epoch;
 }
 
+/* Where one record spoils a chunk for all others, the next ones are smaller, until it is alone. */
+static int copy_at_pace(struct turn *turn, struct fv_chunk *chunk, flagver_error *err)
+{
+    const struct fv_pace pace = fv_route_pace(turn->route);
+    uint32_t *rows = &turn->route->rows_at_once;
+    const flagver_sink *found = &chunk->call.sink;
+    int64_t began = fv_monotonic_ns(), took;
+    int r;
+
+    chunk->limit = *rows ? *rows : FV_PACE_FIRST;
+    r = fv_chunk_copy(chunk, err);
+    if (r == 0) {
+        turn->reach.ended = found->ended;
+        strcpy(turn->reach.key,
+               found->found_count ? found->found[found->found_count - 1].key : chunk->after);
+        r = fv_chunk_sweep(chunk, &turn->reach, err);
+    }
+    took = (fv_monotonic_ns() - began) / 1000;
+    *rows = r < 0 ? fv_pace_fewer(chunk->limit)
+                  : fv_pace_rows(&pace, chunk->limit, found->found_count, took);
+    turn->route->rests_until_ms = fv_monotonic_ms() + fv_pace_rest(&pace, took) / 1000;
+    return r;
+}
+
 /* That all is there is noted before the copy is done: who dies in between copies the last chunk again. */
 static int copy_chunk(struct turn *turn, struct fv_chunk *chunk, flagver_error *err)
 {
-    const flagver_sink *found = &chunk->call.sink;
     char after[FLAGVER_ROUTE_KEY_LIMIT + 1];
     int r;
 
     chunk->after = strcpy(after, turn->copying.after);
-    r = fv_chunk_copy(chunk, err);
-    if (r < 0)
-        return r;
-    turn->found = found;
-    turn->reached = found->found_count ? found->found[found->found_count - 1].key : after;
-    turn->done = found->ended;
-    if (turn->done)
+    turn->found = &chunk->call.sink;
+    r = copy_at_pace(turn, chunk, err);
+    if (r == 0 && turn->reach.ended)
         r = fv_steering_note(&turn->route->steering, note_whole, turn, err);
     return r < 0 ? r : fv_steering_run_on(turn->route->client, end_turn, turn, err);
 }

@@ -23,6 +23,7 @@
  *   REPAIR, one detached        on A's home, one: fv_entry_repair. Read A, write B. Leave.
  *   COPY, both enlisted         as REPAIR, with fv_version_since.
  *   COPY, one detached          on A's home, one: fv_entry_enter. Read A, write B. Leave.
+ *   SWEEP                       as COPY, of a key that only B has: what is read is that there is none.
  *
  * A, the authority, may be frozen for a repair, but not for a write or a copy; and for what ends an
  * intent, which has kept its backlog from being empty.

@@ -147,6 +147,45 @@ START_TEST(what_is_removed_does_not_come_back)
 }
 END_TEST
 
+/* What only the other side has when both are written again, between the records that both have. */
+START_TEST(what_was_removed_while_only_one_side_was_written_does_not_come_back)
+{
+    uint64_t differences;
+    char key[24];
+
+    arrange(_i);
+    for (int i = 0; i < 1300; i++) {
+        snprintf(key, sizeof key, "k-%04d", i);
+        write_text(route, key, "1");
+    }
+    advance_to(FLAGVER_STAGE_RAMP);
+    assert_ok(flagver_route_rollback(route, &alice, NULL, &error));
+    for (int i = 0; i < 1300; i++) {
+        snprintf(key, sizeof key, "k-%04d", i);
+        if (i % 100 != 50 && i < 1250) /* few are left, and none at the ends */
+            assert_ok(flagver_route_remove(route, key, NULL, NULL, &error));
+    }
+    for (int i = 1250; i < 1300; i++) {
+        snprintf(key, sizeof key, "k-%04d", i);
+        assert_ok(flagver_route_remove(route, key, NULL, NULL, &error));
+    }
+    write_text(route, "k-0050", "2");
+
+    go_to(route, FLAGVER_STAGE_DUALWRITE);
+    write_text(route, "k-0007", "3"); /* it has come back by itself */
+    ck_assert(take_steps(route).copied_all);
+    assert_on(FLAGVER_SIDE_NEW, "k-0000", NULL);
+    assert_on(FLAGVER_SIDE_NEW, "k-0007", "3");
+    assert_on(FLAGVER_SIDE_NEW, "k-0050", "2");
+    assert_on(FLAGVER_SIDE_NEW, "k-0150", "1");
+    assert_on(FLAGVER_SIDE_NEW, "k-0151", NULL);
+    assert_on(FLAGVER_SIDE_NEW, "k-1299", NULL);
+    assert_ok(flagver_route_verify(route, NULL, NULL, NULL, NULL, &differences, &error));
+    ck_assert_uint_eq(differences, 0);
+    leave();
+}
+END_TEST
+
 START_TEST(rollback_takes_it_all_back)
 {
     arrange(_i);
@@ -235,6 +274,8 @@ int main(void)
     tcase_add_loop_test(tcase, a_write_that_the_other_side_refuses_is_repaired, 0, count);
     tcase_add_loop_test(tcase, a_write_that_the_authority_refuses_is_nowhere, 0, count);
     tcase_add_loop_test(tcase, what_is_removed_does_not_come_back, 0, count);
+    tcase_add_loop_test(tcase, what_was_removed_while_only_one_side_was_written_does_not_come_back,
+                        0, count);
     tcase_add_loop_test(tcase, rollback_takes_it_all_back, 0, count);
     tcase_add_loop_test(tcase, a_router_that_writes_nothing_does_not_hold_a_flip_up, 0, count);
     tcase_add_loop_test(tcase, steps_without_time_for_more_are_taken_one_by_one, 0, count);
