@@ -123,17 +123,21 @@ class Core:
             self._changed.notify_all()
 
     def drop(self) -> None:
-        """The same for a client that was forgotten: garbage may be collected inside of a callback
-        of this very client, whose end closing would wait for. Another thread does it then."""
-        if self.closed:
-            return
+        """The same for a client that was forgotten."""
+        if not self.closed:
+            self.soon(self._drop_now)
+
+    def soon(self, end: Callable[[], None]) -> None:
+        """Ends something that was forgotten. Garbage is collected anywhere, inside of a callback of
+        this very client, too, where locks may be held and whose end closing would wait for: then
+        another thread does it."""
         inside = threading.get_ident() in self._inside or any(
             route.is_busy() for route in self.routes.values()
         )
         if inside:
-            threading.Thread(target=self._drop_now, name="flagver-close", daemon=True).start()
+            threading.Thread(target=end, name="flagver-close", daemon=True).start()
         else:
-            self._drop_now()
+            end()
 
     def _drop_now(self) -> None:
         try:

@@ -171,6 +171,14 @@ _STORE: Dict[str, Tuple[Any, ...]] = {
     "flagver_flags_plan": (_I, _P, _T, _N, _T, _B, s.VisitStep, _P, _E),
     "flagver_flags_apply": (_I, _P, _T, _N, _T, _B, _P, _E),
     "flagver_flags_export": (_I, _P, _P, _E),
+    "flagver_flags_guard": (_I, _P, _P, s.AlertFunction, _P, _E),
+    # what becomes of flags
+    "flagver_track": (_I, _P, _P, _T, _D, _E),
+    "flagver_track_outcome": (_I, _P, _T, _T, _B, _L, _E),
+    "flagver_track_flush": (_I, _P, _E),
+    "flagver_track_report": (_I, _P, _P, s.VisitTrack, _P, _E),
+    "flagver_track_openmetrics": (_I, _P, _P, _P, _E),
+    "flagver_track_forget": (_I, _P, _L, _E),
     # audit
     "flagver_audit_log": (_I, _P, _Q, _U, s.VisitEntry, _P, _P, _E),
     "flagver_audit_head": (_I, _P, _P, _P, _E),

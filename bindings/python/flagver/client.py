@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import logging
+import time
 from datetime import datetime
 from operator import attrgetter
 from typing import (
@@ -15,17 +16,33 @@ from typing import (
     NamedTuple,
     Optional,
     Sequence,
+    Tuple,
     Type,
     TypeVar,
     Union,
 )
 
 from . import _structs as s
-from ._convert import Time, decoded, json_text, microseconds, milliseconds, optional, small, text, words
+from ._convert import (
+    Time,
+    decoded,
+    json_text,
+    microseconds,
+    milliseconds,
+    number,
+    optional,
+    size,
+    small,
+    text,
+    whole,
+    words,
+)
 from ._core import Core, Holder
 from ._library import ask_text, check, quick, quick_function, store
 from .context import Context
-from .errors import ClosedError
+from ._visit import visiting
+from .audit import Head, Proof, Verification, proof_of, verify_with
+from .errors import ClosedError, NotFoundError
 from .evaluation import (
     CONTEXT,
     Asking,
@@ -37,7 +54,30 @@ from .evaluation import (
     detail_of,
     pointer_of,
 )
+from .records import (
+    AuditEntry,
+    DataKey,
+    Item,
+    Mapping,
+    Metrics,
+    PlanStep,
+    Tracked,
+    Version,
+    Vote,
+    entry_of,
+    item_of,
+    key_of,
+    mapping_of,
+    metrics_of,
+    states_mask,
+    step_of,
+    tracked_of,
+    version_of,
+    vote_of,
+)
+from .transaction import Transaction, run, txn_options
 
+T = TypeVar("T")
 C = TypeVar("C", bound="Client")
 
 _log = logging.getLogger("flagver")
@@ -133,8 +173,6 @@ def _hook_struct(holder: Holder, hook: Hook, kept: List[Any]) -> s.HookStruct:
 
 
 def _clock_function(holder: Holder, clock: Callable[[], datetime]) -> Any:
-    import time
-
     def ask(_: Any) -> int:
         return milliseconds(clock(), "what the clock says")
 
@@ -438,6 +476,468 @@ class Client(Asking):
             answer = ask_text(store.client_health, core.handle)
         return json.loads(answer)  # type: ignore[no-any-return]
 
+    # ---- writing ----
+
+    def begin(
+        self,
+        actor: Union[str, Actor],
+        *,
+        idempotency_key: Optional[str] = None,
+        timeout_ms: int = 0,
+    ) -> Transaction:
+        """Begin a transaction: best ``with client.begin("alice") as txn:``.
+
+        idempotency_key  makes running it again harmless, for 7 days
+        timeout_ms       how long it may stay open (30,000); -1: as long as it likes
+        """
+        struct, options = actor_struct(actor), txn_options(idempotency_key, timeout_ms)
+        pointer = ctypes.c_void_p()
+        self._core.call(
+            store.txn_begin, ctypes.byref(struct), ctypes.byref(options), ctypes.byref(pointer)
+        )
+        assert pointer.value is not None
+        return Transaction(self, pointer.value)
+
+    def transact(
+        self,
+        actor: Union[str, Actor],
+        do: Callable[[Transaction], T],
+        *,
+        idempotency_key: Optional[str] = None,
+        timeout_ms: int = 0,
+    ) -> T:
+        """Run `do` in a transaction, commit it, and return what `do` returned.
+
+        Both are run again, up to 10 times with growing pauses, when others were in the way (a
+        `RetryError`); so `do` should have no other effects. An unknown outcome is found out: nothing
+        is applied twice. Any other exception rolls back, and comes out here.
+        """
+        return run(self, actor, do, idempotency_key, timeout_ms)
+
+    # ---- reading records ----
+
+    def current(self, phase: str, subject: str) -> Version:
+        """The version in force. `NotFoundError`: there is none, or it is deleted."""
+        return self._version(store.version_current, *_record(phase, subject))
+
+    def version(self, phase: str, subject: str, no: int) -> Version:
+        """Version `no`."""
+        return self._version(store.version_get, *_record(phase, subject), number(no, "no"))
+
+    def as_of(self, phase: str, subject: str, time: Time) -> Version:
+        """The version that was in force at this time."""
+        when = microseconds(time, "time")
+        return self._version(store.version_as_of, *_record(phase, subject), when)
+
+    def by_id(self, id: str) -> Version:
+        """The version with this id."""
+        return self._version(store.version_by_id, text(id, "the id"))
+
+    def _version(self, function: Any, *arguments: Any) -> Version:
+        pointer = ctypes.POINTER(s.VersionStruct)()
+        self._core.call(function, *arguments, ctypes.byref(pointer))
+        try:
+            return version_of(pointer.contents)
+        finally:
+            quick.version_free(pointer)
+
+    def history(
+        self,
+        phase: str,
+        subject: str,
+        *,
+        after_no: int = 0,
+        limit: int = 0,
+        backwards: bool = False,
+        payload: bool = True,
+        states: Optional[List[str]] = None,
+    ) -> List[Version]:
+        """The versions of one record, by number; without `payload` they are read sooner."""
+        options = s.ListOptionsStruct(
+            after_no=number(after_no, "after_no"),
+            limit=number(limit, "limit"),
+            backwards=bool(backwards),
+            payload=bool(payload),
+            states=states_mask(states),
+        )
+        return self._versions(
+            store.version_history, *_record(phase, subject), ctypes.byref(options)
+        )
+
+    def versions(
+        self,
+        phase: Optional[str] = None,
+        *,
+        prefix: Optional[str] = None,
+        after: Optional[str] = None,
+        after_no: int = 0,
+        limit: int = 0,
+        backwards: bool = False,
+        payload: bool = True,
+        deleted: bool = False,
+        states: Optional[List[str]] = None,
+        as_of: Optional[Time] = None,
+        author: Optional[str] = None,
+    ) -> List[Version]:
+        """The versions in force of a phase, or of all, by subject; or with `states` every version
+        in one of these. For many, page with `limit` and `after`: the last subject."""
+        options = _list_options(prefix, after, after_no, limit, backwards, payload)
+        options.all = bool(deleted)
+        options.states = states_mask(states)
+        options.as_of = microseconds(as_of, "as_of")
+        options.author = optional(author, "the author")
+        return self._versions(
+            store.version_list, optional(phase, "the phase"), ctypes.byref(options)
+        )
+
+    def due(
+        self,
+        actor: Union[str, Actor],
+        phase: Optional[str] = None,
+        *,
+        prefix: Optional[str] = None,
+        after: Optional[str] = None,
+        limit: int = 0,
+        payload: bool = True,
+    ) -> List[Version]:
+        """What waits for this actor's approval."""
+        options = _list_options(prefix, after, 0, limit, False, payload)
+        struct = actor_struct(actor)
+        return self._versions(
+            store.version_due,
+            ctypes.byref(struct),
+            optional(phase, "the phase"),
+            ctypes.byref(options),
+        )
+
+    def _versions(self, function: Any, *arguments: Any) -> List[Version]:
+        return self._collect(s.VisitVersion, version_of, function, *arguments)
+
+    def _collect(
+        self, kind: Any, convert: Callable[[Any], T], function: Any, *arguments: Any
+    ) -> List[T]:
+        found: List[T] = []
+
+        def visit(struct: Any) -> None:
+            found.append(convert(struct))
+
+        with visiting(kind, visit) as visitor:
+            self._core.call(function, *arguments, visitor, None)
+        return found
+
+    def items(self, phase: str, subject: str, no: int) -> List[Item]:
+        """The items of a version, by their keys."""
+        arguments = *_record(phase, subject), number(no, "no")
+        return self._collect(s.VisitItem, item_of, store.items_list, *arguments)
+
+    def votes(self, phase: str, subject: str, no: int) -> List[Vote]:
+        """The approvals of a version, as they came."""
+        arguments = *_record(phase, subject), number(no, "no")
+        return self._collect(s.VisitVote, vote_of, store.votes_list, *arguments)
+
+    def authors(self, phase: str, subject: str, no: int) -> List[str]:
+        """Who has written a version: its creator first."""
+        arguments = *_record(phase, subject), number(no, "no")
+        return self._collect(s.VisitName, words, store.authors_list, *arguments)
+
+    def diff(self, phase: str, subject: str, from_no: int, to_no: int) -> str:
+        """What changed, in lines for people. Number 0 is the empty object."""
+        return self._diff(phase, subject, from_no, to_no, 1)
+
+    def merge_patch(self, phase: str, subject: str, from_no: int, to_no: int) -> Any:
+        """What changed, as a merge patch (RFC 7396)."""
+        return json.loads(self._diff(phase, subject, from_no, to_no, 2))
+
+    def _diff(self, phase: str, subject: str, from_no: int, to_no: int, form: int) -> str:
+        arguments = *_record(phase, subject), number(from_no, "from_no"), number(to_no, "to_no")
+        return self._text(store.version_diff, *arguments, form)
+
+    def _text(self, function: Any, *arguments: Any) -> str:
+        with self._core as core:
+            return ask_text(function, core.handle, *arguments)
+
+    def policy(self, phase: str, subject: Optional[str] = None) -> Dict[str, Any]:
+        """The policy in force for records of this phase and subject, with all defaults."""
+        arguments = text(phase, "the phase"), optional(subject, "the subject")
+        return json.loads(  # type: ignore[no-any-return]
+            self._text(store.phase_policy, *arguments)
+        )
+
+    def metrics(
+        self,
+        phase: Optional[str] = None,
+        *,
+        prefix: Optional[str] = None,
+        from_time: Optional[Time] = None,
+        to_time: Optional[Time] = None,
+        parts: int = 0,
+        by_month: bool = False,
+    ) -> List[Metrics]:
+        """How many versions there are in which state, and how long they took."""
+        options = s.MetricOptionsStruct(
+            phase=optional(phase, "the phase"),
+            prefix=optional(prefix, "the prefix"),
+            from_=microseconds(from_time, "from_time"),
+            to=microseconds(to_time, "to_time"),
+            parts=small(parts, "parts"),
+            by_month=bool(by_month),
+        )
+        return self._collect(
+            s.VisitMetric, metrics_of, store.version_metrics, ctypes.byref(options)
+        )
+
+    # ---- flags as code ----
+
+    def plan(
+        self, definitions: Any, *, name: Optional[str] = None, prune: bool = False
+    ) -> List[PlanStep]:
+        """What `Transaction.apply` would do."""
+        encoded = json_text(definitions, "definitions")
+        arguments = encoded, len(encoded), optional(name, "the name"), bool(prune)
+        return self._collect(s.VisitStep, step_of, store.flags_plan, *arguments)
+
+    def export_flags(self) -> str:
+        """All flags and segments in force, as a definitions file."""
+        return self._text(store.flags_export)
+
+    def guard(
+        self, actor: Union[str, Actor], alert: Optional[Callable[[Alert], None]] = None
+    ) -> int:
+        """Look at the guards of schedules, and take flags back whose guard has tripped. Returns how
+        many. To be called every minute or so; the option `guardian` does it by itself."""
+
+        def visit(struct: s.AlertStruct) -> None:
+            if alert is not None:
+                alert(alert_of(struct))
+
+        struct = actor_struct(actor)
+        with visiting(s.AlertFunction, visit) as function:
+            return self._core.call(store.flags_guard, ctypes.byref(struct), function, None)
+
+    # ---- what becomes of flags ----
+
+    def track(
+        self, event: str, context: Optional[Context] = None, value: float = 1.0
+    ) -> None:
+        """Something happened that flags are measured by. It is counted in memory."""
+        encoded = text(event, "the event")
+        with self._core as core:
+            check(store.track, core.handle, pointer_of(context), encoded, float(value))
+
+    def track_outcome(
+        self,
+        flag: str,
+        variant: Optional[str],
+        failed: bool,
+        seconds: Optional[float] = None,
+    ) -> None:
+        """The code behind a flag has run; it took so long. `variant` is that of the detail."""
+        latency = -1 if seconds is None else whole(int(seconds * 1e9), "seconds")
+        self._core.call(
+            store.track_outcome,
+            text(flag, "the flag"),
+            optional(variant, "the variant"),
+            bool(failed),
+            latency,
+        )
+
+    def outcome(self, flag: str, variant: Optional[str]) -> "Outcome":
+        """The same around a block: an exception is a failure.
+
+        >>> with client.outcome("report_setup", detail.variant):
+        ...     make_report()
+        """
+        return Outcome(self, flag, variant)
+
+    def flush_tracked(self) -> None:
+        """Add what was counted to the store. With `background` that is done every `flush_ms`."""
+        self._core.call(store.track_flush)
+
+    def tracked(
+        self,
+        flag: Optional[str] = None,
+        *,
+        from_time: Optional[Time] = None,
+        to_time: Optional[Time] = None,
+        by: str = "all",
+        own: bool = False,
+    ) -> List[Tracked]:
+        """What was tracked, by "all", "day" or "hour". `own`: by this client, flushed or not."""
+        options = _track_options(flag, from_time, to_time, by, own)
+        return self._collect(s.VisitTrack, tracked_of, store.track_report, ctypes.byref(options))
+
+    def openmetrics(
+        self,
+        flag: Optional[str] = None,
+        *,
+        from_time: Optional[Time] = None,
+        to_time: Optional[Time] = None,
+        own: bool = False,
+    ) -> str:
+        """The same as OpenMetrics text, for a scrape."""
+        options = _track_options(flag, from_time, to_time, "all", own)
+        return self._text(store.track_openmetrics, ctypes.byref(options))
+
+    def forget_tracked(self, before: Time) -> None:
+        """Delete the sums of earlier hours from the store."""
+        self._core.call(store.track_forget, microseconds(before, "before"))
+
+    # ---- the audit log ----
+
+    def audit_log(self, from_no: int = 0, limit: int = 0) -> Tuple[List[AuditEntry], int]:
+        """Entries of the log in order, and the number to ask for next time."""
+        following = ctypes.c_uint64()
+        found: List[AuditEntry] = []
+
+        def visit(entry: s.AuditEntryStruct) -> None:
+            found.append(entry_of(entry))
+
+        with visiting(s.VisitEntry, visit) as function:
+            self._core.call(
+                store.audit_log,
+                size(from_no, "from_no"),
+                number(limit, "limit"),
+                function,
+                None,
+                ctypes.byref(following),
+            )
+        return found, following.value
+
+    def audit_head(self) -> Head:
+        """Size and root of the log now."""
+        count, root = ctypes.c_uint64(), s.Bytes32()
+        self._core.call(store.audit_head, ctypes.byref(count), root)
+        return Head(count.value, bytes(root))
+
+    def checkpoint(self, signer: Optional[str] = None, origin: Optional[str] = None) -> str:
+        """A checkpoint of the log now, signed by a key of `audit.keygen`."""
+        arguments = optional(origin, "the origin"), optional(signer, "the signer")
+        return self._text(store.audit_checkpoint, *arguments)
+
+    def prove_inclusion(self, no: int, log_size: int = 0) -> Proof:
+        """That leaf `no` is in the log of so many leaves (0: as it is now)."""
+        return self._prove(store.audit_prove_inclusion, no, log_size)
+
+    def prove_consistency(self, old_size: int, log_size: int = 0) -> Proof:
+        """That the log of `old_size` leaves is the beginning of that of `log_size`."""
+        return self._prove(store.audit_prove_consistency, old_size, log_size)
+
+    def _prove(self, function: Any, first: int, second: int) -> Proof:
+        proof = s.ProofStruct()
+        arguments = size(first, "the number"), size(second, "the size")
+        self._core.call(function, *arguments, ctypes.byref(proof))
+        return proof_of(proof)
+
+    def verify(
+        self,
+        checkpoint: Optional[str] = None,
+        verifier: Optional[str] = None,
+        *,
+        tree_only: bool = False,
+    ) -> Verification:
+        """Recompute everything: log, tree, records. Findings are lines for people."""
+        with self._core as core:
+            return verify_with(
+                store.audit_verify, core.handle, checkpoint, verifier, tree_only
+            )
+
+    # ---- keys and ids ----
+
+    def data_keys(self) -> List[DataKey]:
+        """The tenant's data keys."""
+        return self._collect(s.VisitKey, key_of, store.key_list)
+
+    def id_of(self, entity: str, old_id: str) -> Optional[str]:
+        """What an old id is mapped to; None: it is not."""
+        return self._id(store.idmap_get, entity, old_id)
+
+    def old_id_of(self, entity: str, new_id: str) -> Optional[str]:
+        """Which old id a new one is of; None: of none."""
+        return self._id(store.idmap_get_old, entity, new_id)
+
+    def _id(self, function: Any, entity: str, id: str) -> Optional[str]:
+        found = ctypes.create_string_buffer(256)
+        try:
+            self._core.call(function, text(entity, "the entity"), text(id, "the id"), found)
+        except NotFoundError:
+            return None
+        return found.value.decode()
+
+    def ids(
+        self, entity: Optional[str] = None, *, after: Optional[str] = None, limit: int = 0
+    ) -> List[Mapping]:
+        """Mappings by entity and old id; for many, page with `limit` and `after`: the last old id."""
+        found: List[Mapping] = []
+
+        def visit(struct: s.IdmapEntryStruct) -> bool:
+            found.append(mapping_of(struct))
+            return len(found) != limit
+
+        arguments = optional(entity, "the entity"), optional(after, "after")
+        with visiting(s.VisitMapping, visit) as function:
+            self._core.call(store.idmap_visit, *arguments, function, None)
+        return found
+
+
+class Outcome:
+    """`Client.outcome`."""
+
+    __slots__ = ("_client", "_flag", "_variant", "_began")
+
+    def __init__(self, client: Client, flag: str, variant: Optional[str]) -> None:
+        self._client, self._flag, self._variant = client, flag, variant
+        self._began = 0.0
+
+    def __enter__(self) -> None:
+        self._began = time.perf_counter()
+
+    def __exit__(self, kind: Optional[Type[BaseException]], *_: Any) -> None:
+        took = time.perf_counter() - self._began
+        self._client.track_outcome(self._flag, self._variant, kind is not None, took)
+
+
+def _record(phase: str, subject: str) -> Tuple[bytes, bytes]:
+    return text(phase, "the phase"), text(subject, "the subject")
+
+
+def _list_options(
+    prefix: Optional[str],
+    after: Optional[str],
+    after_no: int,
+    limit: int,
+    backwards: bool,
+    payload: bool,
+) -> s.ListOptionsStruct:
+    return s.ListOptionsStruct(
+        prefix=optional(prefix, "the prefix"),
+        after=optional(after, "after"),
+        after_no=number(after_no, "after_no"),
+        limit=number(limit, "limit"),
+        backwards=bool(backwards),
+        payload=bool(payload),
+    )
+
+
+_PERIODS = ("all", "day", "hour")
+
+
+def _track_options(
+    flag: Optional[str],
+    from_time: Optional[Time],
+    to_time: Optional[Time],
+    by: str,
+    own: bool,
+) -> s.TrackOptionsStruct:
+    if by not in _PERIODS:
+        raise ValueError("%r is no period; %s are" % (by, ", ".join(_PERIODS)))
+    return s.TrackOptionsStruct(
+        flag=optional(flag, "the flag"),
+        from_=microseconds(from_time, "from_time"),
+        to=microseconds(to_time, "to_time"),
+        by=_PERIODS.index(by),
+        own=bool(own),
+    )
+
 
 # For a client that was closed C gets NULL, and says that there is no client.
 _flag_evaluate = quick_function(
@@ -450,38 +950,3 @@ _flag_evaluate = quick_function(
     ctypes.c_int,
     ctypes.c_void_p,
 )
-
-
-class visiting:
-    """A function that C calls for each of several things. An exception in it ends the visit, and is
-    raised at the end of the block."""
-
-    def __init__(self, kind: Any, visit: Callable[..., Any]) -> None:
-        self._kind = kind
-        self._visit = visit
-        self._failure: Optional[BaseException] = None
-
-    def __enter__(self) -> Any:
-        visit = self._visit
-        by_pointer = self._kind._argtypes_[1:2] and hasattr(self._kind._argtypes_[1], "contents")
-
-        def called(_: Any, *arguments: Any) -> bool:
-            if self._failure is not None:
-                return False
-            try:
-                if by_pointer:
-                    return visit(arguments[0].contents) is not False
-                return visit(*arguments) is not False
-            except BaseException as failure:
-                self._failure = failure
-                return False
-
-        if self._kind._restype_ is None:
-            return self._kind(lambda *arguments: called(*arguments) and None)
-        return self._kind(called)
-
-    def __exit__(self, kind: Optional[Type[BaseException]], *_: Any) -> None:
-        failure, self._failure = self._failure, None
-        if failure is not None:
-            raise failure
-

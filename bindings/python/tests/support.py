@@ -1,0 +1,25 @@
+"""What several tests need."""
+
+import os
+import shutil
+import tempfile
+
+import flagver
+
+FLAG = {"type": "boolean", "percentage": 0, "beta": ["bob"]}
+
+
+def directory(test):
+    """A fresh directory that is gone after the test."""
+    place = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    made = tempfile.mkdtemp(prefix="flagver-python-", dir=place)
+    test.addCleanup(shutil.rmtree, made, ignore_errors=True)
+    return made
+
+
+def store(test, **options):
+    """A client with a store of its own, and its URI."""
+    uri = "sqlite:" + os.path.join(directory(test), "store.db")
+    client = flagver.Client(uri, **options)
+    test.addCleanup(client.close)
+    return client, uri
