@@ -228,7 +228,7 @@ const struct cli_command cli_commands[] = {
     {
         .name = "flag guard",
         .operands = "",
-        .summary = "take back what the guards of schedules say",
+        .summary = "take back what trips a guard",
         .options = CLI_OPTIONS(CLI_WATCH),
         .manual = "Look at what applications have tracked of each flag whose schedule has guards,\n"
                   "since it reached its step. Where a guard has tripped the flag goes back at\n"
