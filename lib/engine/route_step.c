@@ -113,6 +113,20 @@ static int copy(flagver_route *route, const struct fv_view *view, int64_t deadli
 
 /* ---- a step ---- */
 
+#define FORGET_MS 3600000
+
+/* Now and then; what comes of it is of no importance to a step. */
+static void forget_leases(flagver_route *route)
+{
+    int64_t now = fv_monotonic_ms();
+
+    if (fv_route_is_guarded(route) || (route->forgot_ms != 0 && now - route->forgot_ms < FORGET_MS))
+        return;
+    route->forgot_ms = now;
+    for (int side = FV_OLD; side <= FV_NEW; side++)
+        fv_steering_forget_leases(&route->steering, (enum fv_side)side, NULL);
+}
+
 static int work(flagver_route *route, int64_t deadline, flagver_route_progress *progress,
                 flagver_route_alert *alert, flagver_error *err)
 {
@@ -130,6 +144,7 @@ static int work(flagver_route *route, int64_t deadline, flagver_route_progress *
     r = fv_route_repair_all(route, &view, deadline, progress, err);
     if (r == 0)
         r = copy(route, &view, deadline, progress, err);
+    forget_leases(route);
     /* A side that fails is what guards are for. */
     guarded = fv_route_guard(route, &view, progress->oldest_ms, alert, r < 0 ? NULL : err);
     return r < 0 ? r : guarded;

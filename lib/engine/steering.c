@@ -267,8 +267,8 @@ int fv_steering_fence_in(const struct fv_steering *steering, flagver_txn *txn, e
 
 /* Is there a row of the migration for which `blocks`? 1 or 0. */
 static int find_row(struct fv_steering *steering, enum fv_side side, const char *space,
-                    bool (*blocks)(const flagver_keyed_row *row, const struct fv_fence *fence),
-                    const struct fv_fence *fence, flagver_error *err)
+                    bool (*blocks)(const flagver_keyed_row *row, const void *data),
+                    const void *data, flagver_error *err)
 {
     struct fv_row_key key;
     flagver_query query = { .kind = FLAGVER_QUERY_KEYED, .space = fv_bytes(space), .prefix = 1 };
@@ -286,7 +286,7 @@ static int find_row(struct fv_steering *steering, enum fv_side side, const char 
     if (r == 0)
         r = fv_read_scan(&read, &query, err);
     while (r == 0 && !found && (r = fv_read_next(&read, &row, err)) > 0) {
-        found = blocks(&row.as.keyed, fence);
+        found = blocks(&row.as.keyed, data);
         r = 0;
     }
     fv_read_end(&read);
@@ -294,10 +294,10 @@ static int find_row(struct fv_steering *steering, enum fv_side side, const char 
     return r < 0 ? r : found;
 }
 
-static bool any_row(const flagver_keyed_row *row, const struct fv_fence *fence)
+static bool any_row(const flagver_keyed_row *row, const void *data)
 {
     (void)row;
-    (void)fence;
+    (void)data;
     return true;
 }
 
@@ -334,8 +334,9 @@ int fv_steering_waits(struct fv_steering *steering, const char *key, flagver_err
 }
 
 /* A lease that cannot be read is waited for. */
-static bool waits(const flagver_keyed_row *row, const struct fv_fence *fence)
+static bool waits(const flagver_keyed_row *row, const void *data)
 {
+    const struct fv_fence *fence = data;
     struct fv_lease lease;
 
     return fv_lease_decode(row->value.data, row->value.length, &lease, NULL) < 0 ||
@@ -353,6 +354,64 @@ int fv_steering_wait_for_routers(struct fv_steering *steering, enum fv_side auth
                        steering->name);
     return r;
 }
+
+/* ---- leases of routers that were killed ---- */
+
+#define FORGOTTEN_AT_ONCE 32
+
+struct forgotten {
+    struct fv_row_key keys[FORGOTTEN_AT_ONCE];
+    size_t count;
+};
+
+static bool is_past(const flagver_keyed_row *row)
+{
+    struct fv_lease lease;
+
+    return fv_lease_decode(row->value.data, row->value.length, &lease, NULL) == 0 &&
+           fv_lease_is_past(&lease, fv_now_us());
+}
+
+/* True: that is enough. */
+static bool collect_past(const flagver_keyed_row *row, const void *data)
+{
+    struct forgotten *forgotten = *(struct forgotten *const *)data;
+    struct fv_row_key *key = &forgotten->keys[forgotten->count];
+
+    if (!is_past(row) || row->key.length > sizeof key->text)
+        return false;
+    memcpy(key->text, row->key.data, row->key.length);
+    key->length = row->key.length;
+    return ++forgotten->count == FORGOTTEN_AT_ONCE;
+}
+
+/* Unless it was renewed meanwhile. */
+static int delete_past(void *data, flagver_txn *txn, flagver_error *err)
+{
+    const struct forgotten *forgotten = data;
+    flagver_keyed_row row;
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < forgotten->count; i++) {
+        r = fv_txn_keyed_get(txn, FV_SPACE_LEASE, fv_row_key_bytes(&forgotten->keys[i]), &row, err);
+        if (r == 0 && row.rev && is_past(&row))
+            r = fv_txn_keyed_delete(txn, &row, err);
+    }
+    return r;
+}
+
+int fv_steering_forget_leases(struct fv_steering *steering, enum fv_side side, flagver_error *err)
+{
+    struct forgotten found = { .count = 0 }, *forgotten = &found;
+    int r;
+
+    r = find_row(steering, side, FV_SPACE_LEASE, collect_past, &forgotten, err);
+    if (r < 0 || found.count == 0)
+        return r < 0 ? r : 0;
+    return fv_steering_run(steering, side, delete_past, &found, err);
+}
+
+/* ---- a step ---- */
 
 /* What must be over before a side becomes the authority, seen after the fences. */
 static int check_grant(struct fv_steering *steering, const struct fv_view *view,

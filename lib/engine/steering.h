@@ -120,6 +120,9 @@ int fv_steering_fence_in(const struct fv_steering *steering, flagver_txn *txn, e
 int fv_steering_wait_for_routers(struct fv_steering *steering, enum fv_side authority,
                                  const struct fv_fence *fence, flagver_error *err);
 
+/* Delete leases in a side's home that ended long ago: of routers that were killed. Some of them, if many. */
+int fv_steering_forget_leases(struct fv_steering *steering, enum fv_side side, flagver_error *err);
+
 /* Entries of the ledger, or intents, in the home of the authority: is there any? 1 or 0. */
 int fv_steering_backlog(struct fv_steering *steering, enum fv_side side, flagver_error *err);
 

@@ -346,3 +346,10 @@ bool fv_lease_waits(const struct fv_lease *lease, const struct fv_fence *fence, 
         return lease->epoch < fence->epoch;
     return lease->version < fence->version;
 }
+
+#define PAST_US 3600000000
+
+bool fv_lease_is_past(const struct fv_lease *lease, int64_t now)
+{
+    return lease->until <= now - PAST_US;
+}

@@ -194,4 +194,10 @@ enum fv_admission fv_lease_admit(const struct fv_lease *lease, const struct fv_f
  */
 bool fv_lease_waits(const struct fv_lease *lease, const struct fv_fence *fence, int64_t now);
 
+/*
+ * May its row be deleted? It ended so long ago that it has by every clock, so nobody waits for it; and a
+ * router that has only slept knows what it had seen, and writes it anew.
+ */
+bool fv_lease_is_past(const struct fv_lease *lease, int64_t now);
+
 #endif

@@ -293,6 +293,9 @@ START_TEST(others_wait_for_a_lease_that_lives_and_has_seen_less)
     ck_assert(!fv_lease_waits(&(struct fv_lease){ 100, 4, 4 }, &fence, 99));
     ck_assert(!fv_lease_waits(&(struct fv_lease){ 100, 5, 1 }, &fence, 99));
     ck_assert(!fv_lease_waits(&(struct fv_lease){ 100, 3, 9 }, &fence, 100));
+    ck_assert(!fv_lease_is_past(&(struct fv_lease){ 100, 3, 9 }, 100));
+    ck_assert(!fv_lease_is_past(&(struct fv_lease){ 100, 3, 9 }, 3600000099));
+    ck_assert(fv_lease_is_past(&(struct fv_lease){ 100, 3, 9 }, 3600000100));
 }
 END_TEST
 

@@ -1,6 +1,6 @@
 /*
- * How far a copy is, and what holds it up: what steps and statuses tell of it, who counts, and that it is
- * throttled.
+ * What steps do beside repairs, and tell of it: how far a copy is, who counts, what holds it up; and that
+ * leases of routers that are gone do not stay.
  */
 #define _DEFAULT_SOURCE /* usleep() */
 #include <jansson.h>
@@ -235,6 +235,70 @@ START_TEST(one_at_a_time_copies)
 }
 END_TEST
 
+/* ---- leases of routers that are gone ---- */
+
+static const struct lease {
+    const char *router;
+    int64_t ended_s; /* ago */
+    bool stays;
+} leases[] = {
+    { "crashed-long-ago", 7200, false },
+    { "crashed-longer-ago", 1000000, false },
+    { "crashed", 60, true },
+    { "alive", -60, true },
+};
+
+static struct fv_row_key lease_key(const char *router)
+{
+    struct fv_row_key key;
+
+    fv_row_key("users", router, strlen(router), &key);
+    return key;
+}
+
+static int put_leases(void *data, flagver_txn *txn, flagver_error *err)
+{
+    (void)data;
+    for (int i = 0; i < COUNT(leases); i++) {
+        const struct fv_lease lease = { .until = fv_now_us() - leases[i].ended_s * 1000000,
+                                        .epoch = 1,
+                                        .version = 1 };
+        struct fv_row_key key = lease_key(leases[i].router);
+        uint8_t bytes[FV_LEASE_BYTES];
+        flagver_keyed_row row;
+
+        assert_ok(fv_txn_keyed_get(txn, FV_SPACE_LEASE, fv_row_key_bytes(&key), &row, err));
+        assert_ok(fv_txn_keyed_put(txn, &row,
+                                   (flagver_bytes){ bytes, fv_lease_encode(&lease, bytes) }, err));
+    }
+    return 0;
+}
+
+static int check_leases(void *data, flagver_txn *txn, flagver_error *err)
+{
+    (void)data;
+    for (int i = 0; i < COUNT(leases); i++) {
+        struct fv_row_key key = lease_key(leases[i].router);
+        flagver_keyed_row row;
+
+        assert_ok(fv_txn_keyed_get(txn, FV_SPACE_LEASE, fv_row_key_bytes(&key), &row, err));
+        ck_assert_msg((row.rev != 0) == leases[i].stays, "%s", leases[i].router);
+    }
+    return 0;
+}
+
+START_TEST(leases_that_ended_long_ago_are_deleted)
+{
+    arrange((flagver_route_options){ 0 });
+    write_text(route, "k", "v");
+    assert_ok(fv_steering_run_on(client, put_leases, NULL, &error));
+    take_steps(route);
+    assert_ok(fv_steering_run_on(client, check_leases, NULL, &error));
+    write_text(route, "k", "w"); /* with a lease of its own */
+    leave();
+}
+END_TEST
+
 /* ---- held up ---- */
 
 static int32_t throttle_says;
@@ -351,6 +415,7 @@ int main(void)
     tcase_add_loop_test(tcase, without_an_estimate_nobody_knows_what_is_left, 0, 2);
     tcase_add_test(tcase, a_chunk_that_outlasts_its_turn_counts_once_and_is_not_lost);
     tcase_add_test(tcase, one_at_a_time_copies);
+    tcase_add_test(tcase, leases_that_ended_long_ago_are_deleted);
     tcase_add_test(tcase, a_host_can_stop_a_copy);
     tcase_add_test(tcase, a_host_that_wants_a_while_is_asked_once_for_each_chunk);
     tcase_add_test(tcase, a_copy_that_is_slow_takes_less_at_once);
