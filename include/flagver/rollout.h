@@ -71,8 +71,10 @@ FLAGVER_API int flagver_flag_schedule(flagver_txn *txn, const char *key, const c
  *
  * guard         "error_rate" (percent), "p95_ms" or "p95_ratio"
  * value, limit  what was seen, and what the schedule allows
- * from, to      the percentage that was reached, and the one the flag went back to
- * acted         the flag went back, in version `no`. False: it could not, `why` says what stood in the way
+ * samples       outcomes of the true variant in which it was seen
+ * from, to      the percentage that was reached, and the one of the last good step, or 0
+ * acted         the flag went back, in version `no`. False: it could not, and `why` says what stood in the
+ *               way, else NULL. That is told once for each version of a flag, by each client
  */
 typedef struct flagver_rollout_alert {
     const char *flag;
@@ -86,17 +88,20 @@ typedef struct flagver_rollout_alert {
 } flagver_rollout_alert;
 
 /**
- * Watch the guards of schedules ("guards" in a definition, docs/flags.md): look at what was tracked
- * (flagver/track.h) of each guarded flag since its schedule reached its step; where a guard has tripped,
- * take the flag back to the percentage of the last step that was good, or to 0, at once: a version of
- * the flag by the emergency rule, with the guard as its note. To be called every
- * minute or so, by one process or several: a flag goes back once.
+ * Watch the guards of schedules ("guards" in a definition, docs/flags.md): look at what is in the store
+ * (flagver/track.h) of each guarded flag since its schedule reached its step, and since the version in
+ * force came into force. Where a guard has tripped, take the flag back to the percentage of the last step
+ * that was good, or to 0, at once: a version of the flag by the emergency rule, with the guard as its
+ * note. To be called every minute or so, by one process or several: a flag goes back once.
  *
- * Sums are kept by the hour: what was tracked earlier in the hour in which a step began counts for it, too.
+ * Flags are those that the client has; one that has changed in the store since is left alone. Sums are kept by
+ * the hour: what was tracked earlier in the hour in which a step began counts for it, too.
  *
  * @param actor  whom the policy's emergency rule names, where the flag needs approval
- * @param alert  told of each that has tripped; may use the client. NULL: nobody is
- * @return how many flags went back; or FLAGVER_ENOTSUP (no store), or as flagver_version_current()
+ * @param alert  told of each that has tripped, on this thread; may use the client. NULL: nobody is
+ * @return how many flags went back; or FLAGVER_EINVAL, FLAGVER_ENOTSUP (no store), or an error of the store
+ *   as of flagver_version_current() and flagver_txn_run(): other flags may have gone back already, and
+ *   `alert` knows
  */
 FLAGVER_API int flagver_flags_guard(flagver_client *client, const flagver_actor *actor,
                                     void (*alert)(void *data, const flagver_rollout_alert *alert),
