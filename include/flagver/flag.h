@@ -241,6 +241,20 @@ FLAGVER_API int flagver_bound_evaluate(const flagver_bound *bound, flagver_conte
                                        int type, flagver_detail *detail);
 
 /**
+ * This variant was served `times` more often than the client knows: for language bindings that keep what
+ * a flag without anything to decide (FLAGVER_REASON_STATIC, _DISABLED) serves until the generation
+ * changes (flagver_client_generation_word()), and tell it from time to time. Counted as if asked for
+ * on this thread now; no hook is called.
+ *
+ * @return 0, or
+ *   FLAGVER_EINVAL    no handle, no variant
+ *   FLAGVER_ENOTFOUND the flag is gone, or has no such variant any more
+ *   FLAGVER_ENOMEM    nothing was counted
+ */
+FLAGVER_API int flagver_bound_count(const flagver_bound *bound, const char *variant, uint32_t times,
+                                    flagver_error *err);
+
+/**
  * How often each variant of each flag was served to callers of this client, in
  * all threads together, since it was opened: `visit` is called for every count
  * that is not zero, in byte order of the flags' keys; a NULL variant counts the

@@ -412,6 +412,16 @@ int flagver_detail_json(const flagver_detail *detail, char **ret_json, flagver_e
     return fv_text_give(&text, ret_json, err);
 }
 
+int flagver_bound_count(const flagver_bound *bound, const char *variant, uint32_t times,
+                        flagver_error *err)
+{
+    if (!bound || !variant)
+        return fv_fail(err, FLAGVER_EINVAL, "%s is NULL", bound ? "variant" : "bound");
+    return fv_flags_count(bound->client,
+                          &(struct fv_flag_name){ bound->key, strlen(bound->key), bound->slot },
+                          variant, times, err);
+}
+
 int flagver_flag_counts(flagver_client *client,
                         void (*visit)(void *data, const char *flag, const char *variant,
                                       uint64_t count),

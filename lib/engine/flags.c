@@ -304,6 +304,24 @@ int fv_flags_explain(const flagver_snapshot *snapshot, const struct fv_flag_name
 
 /* ---- counters ---- */
 
+int fv_flags_count(flagver_client *client, const struct fv_flag_name *name, const char *variant,
+                   uint32_t times, flagver_error *err)
+{
+    struct fv_reader *reader = fv_reader_enter(client);
+    const struct fv_flag *flag = reader ? find(reader->snapshot, name) : NULL;
+    uint32_t i;
+
+    if (!reader)
+        return fv_fail_memory(err);
+    for (i = 0; flag && i < flag->body->variant_count; i++)
+        if (strcmp(flag->body->variants[i].name, variant) == 0) {
+            fv_reader_count_many(reader, flag->body->counter + 1 + i, times);
+            return 0;
+        }
+    return fv_fail(err, FLAGVER_ENOTFOUND, "there is no flag \"%s\" with a variant \"%s\"",
+                   name->key, variant);
+}
+
 struct tally {
     const char *flag;
     const char *variant; /* NULL: errors */

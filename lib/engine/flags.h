@@ -47,6 +47,10 @@ size_t fv_flags_visit(flagver_client *client, const flagver_context *context,
 int fv_flags_explain(const flagver_snapshot *snapshot, const struct fv_flag_name *name,
                      const flagver_context *context, char **ret_json, flagver_error *err);
 
+/* As flagver_bound_count(). */
+int fv_flags_count(flagver_client *client, const struct fv_flag_name *name, const char *variant,
+                   uint32_t times, flagver_error *err);
+
 int fv_flags_counts(flagver_client *client,
                     void (*visit)(void *data, const char *flag, const char *variant,
                                   uint64_t count),

@@ -196,14 +196,15 @@ static void retire_counters(flagver_client *client, const struct fv_reader *read
     add_up(client->retired_counters, client->retired_count, reader);
 }
 
-/* The counter is full: what it holds moves to the client. */
+/* The counter has no room: what it holds moves to the client. */
 static void carry(struct fv_reader *reader, uint32_t counter)
 {
     flagver_client *client = reader->client;
 
     pthread_mutex_lock(&client->publishing);
     if (cover_retired(client, counter + 1))
-        client->retired_counters[counter] += UINT32_MAX;
+        client->retired_counters[counter] += atomic_load_explicit(&reader->counters[counter],
+                                                                  memory_order_relaxed);
     atomic_store_explicit(&reader->counters[counter], 0, memory_order_relaxed);
     pthread_mutex_unlock(&client->publishing);
 }
@@ -214,6 +215,16 @@ void fv_reader_count(struct fv_reader *reader, uint32_t counter)
         return;
     carry(reader, counter);
     fv_reader_count_quickly(reader, counter);
+}
+
+void fv_reader_count_many(struct fv_reader *reader, uint32_t counter, uint32_t times)
+{
+    fv_counter *at = &reader->counters[counter];
+
+    if (atomic_load_explicit(at, memory_order_relaxed) > UINT32_MAX - times)
+        carry(reader, counter);
+    atomic_store_explicit(at, atomic_load_explicit(at, memory_order_relaxed) + times,
+                          memory_order_relaxed);
 }
 
 static void free_reader(flagver_client *client, struct fv_reader *reader)

@@ -67,6 +67,8 @@ struct fv_reader *fv_reader_enter(flagver_client *client);
 /* Counts one more; 2^32 of them are kept elsewhere. */
 void fv_reader_count(struct fv_reader *reader, uint32_t counter);
 
+void fv_reader_count_many(struct fv_reader *reader, uint32_t counter, uint32_t times);
+
 /*
  * The same, inline, but for one in 2^32 times: false, and nothing was counted.
  * One writer: no need for an atomic addition, only for whole words.

@@ -405,11 +405,65 @@ START_TEST(a_forced_flag_keeps_its_metadata)
 }
 END_TEST
 
+/* ---- counting ---- */
+
+static void note_count(void *data, const char *flag, const char *variant, uint64_t count)
+{
+    char *text = data;
+    size_t length = strlen(text);
+
+    snprintf(text + length, 200 - length, "%s %s %llu|", flag, variant ? variant : "-",
+             (unsigned long long)count);
+}
+
+static void assert_counts(flagver_client *client, const char *expected)
+{
+    char text[200] = "";
+
+    assert_ok(flagver_flag_counts(client, note_count, text, &error));
+    ck_assert_str_eq(text, expected);
+}
+
+START_TEST(what_was_answered_elsewhere_is_counted_with_the_rest)
+{
+    flagver_client *client = client_of(ON, NULL);
+    const flagver_bound *bound = bind(client, "f");
+
+    ck_assert(flagver_bound_bool(bound, NULL, false));
+    assert_ok(flagver_bound_count(bound, "on", 41, &error));
+    assert_ok(flagver_bound_count(bound, "off", 1, &error));
+    assert_ok(flagver_bound_count(bound, "off", 0, &error));
+    assert_counts(client, "f off 1|f on 42|");
+    assert_ok(flagver_bound_count(bound, "on", UINT32_MAX, &error));
+    assert_ok(flagver_bound_count(bound, "on", UINT32_MAX - 1, &error));
+    ck_assert(flagver_bound_bool(bound, NULL, false));
+    assert_counts(client, "f off 1|f on 8589934632|");
+    flagver_close(client);
+}
+END_TEST
+
+START_TEST(what_cannot_be_counted_is_refused)
+{
+    flagver_client *client = client_of(ON, NULL);
+    const flagver_bound *bound = bind(client, "f"), *gone = bind(client, "gone");
+
+    assert_fails(FLAGVER_EINVAL, flagver_bound_count(NULL, "on", 1, &error));
+    assert_fails(FLAGVER_EINVAL, flagver_bound_count(bound, NULL, 1, &error));
+    assert_fails(FLAGVER_ENOTFOUND, flagver_bound_count(bound, "maybe", 1, &error));
+    assert_fails(FLAGVER_ENOTFOUND, flagver_bound_count(gone, "on", 1, &error));
+    assert_ok(load_into(client, "{'flags': {'f': " AB "}}"));
+    assert_fails(FLAGVER_ENOTFOUND, flagver_bound_count(bound, "on", 1, &error));
+    assert_counts(client, "");
+    flagver_close(client);
+}
+END_TEST
+
 static Suite *bound_suite(void)
 {
     Suite *suite = suite_create("bound");
     TCase *handles = tcase_create("handles");
     TCase *overrides = tcase_create("overrides");
+    TCase *counting = tcase_create("counting");
 
     tcase_add_test(handles, a_handle_follows_its_flag);
     tcase_add_test(handles, a_key_may_be_bound_before_its_flag_is_there);
@@ -433,6 +487,10 @@ static Suite *bound_suite(void)
     tcase_add_test(overrides, many_overrides_hold_at_once);
     tcase_add_test(overrides, a_forced_flag_keeps_its_metadata);
     suite_add_tcase(suite, overrides);
+
+    tcase_add_test(counting, what_was_answered_elsewhere_is_counted_with_the_rest);
+    tcase_add_test(counting, what_cannot_be_counted_is_refused);
+    suite_add_tcase(suite, counting);
     return suite;
 }
 
