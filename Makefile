@@ -269,7 +269,7 @@ everything: all $(TESTS) $(CHECKER) $(OOM_TESTS) $(THREAD_TESTS) $(CONFORMANCE_T
 install: all
 	$(INSTALL) -d $(DESTDIR)$(libdir) $(DESTDIR)$(pkgconfigdir) $(DESTDIR)$(includedir)/flagver
 	$(INSTALL) -m 644 include/flagver.h $(DESTDIR)$(includedir)
-	$(INSTALL) -m 644 $(HEADERS) $(DESTDIR)$(includedir)/flagver
+	$(INSTALL) -m 644 $(HEADERS) bindings/cpp/flagver.hpp $(DESTDIR)$(includedir)/flagver
 	$(INSTALL) -m 644 $(STATIC) $(DESTDIR)$(libdir)
 	$(INSTALL) -m 755 $(SHARED).$(VERSION) $(DESTDIR)$(libdir)
 	ln -sf libflagver.so.$(VERSION) $(DESTDIR)$(libdir)/$(SONAME)
@@ -300,7 +300,7 @@ endif
 
 uninstall:
 	rm -f $(DESTDIR)$(includedir)/flagver.h \
-	    $(addprefix $(DESTDIR)$(includedir)/,$(HEADERS:include/%=%)) \
+	    $(addprefix $(DESTDIR)$(includedir)/,$(HEADERS:include/%=%) flagver/flagver.hpp) \
 	    $(DESTDIR)$(libdir)/libflagver.a $(DESTDIR)$(libdir)/libflagver.so \
 	    $(DESTDIR)$(libdir)/$(SONAME) $(DESTDIR)$(libdir)/libflagver.so.$(VERSION) \
 	    $(DESTDIR)$(pkgconfigdir)/flagver.pc $(DESTDIR)$(bindir)/flagver \

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The code in README.md and docs/*.md works, and the links lead somewhere.
+# The code in README.md, docs/*.md and bindings/*/README.md works, and the links lead somewhere.
 #
 #   check-docs.sh [ROOT]    another tree than this one; $BUILD is then absolute
 #
@@ -11,9 +11,10 @@
 #                      a command it is exactly that. A shown line `...` stands
 #                      for any lines, `...` in a line for any text. A line that
 #                      begins with `> ` right below a command continues it.
+#   ```cpp run, ```python run, ```js run
+#                      a program too, for the binding in this tree; left out where its language is not here
 #   ```sh run          a script that succeeds
-#   ```sh norun, ```console norun
-#                      is not looked at; one of the two words has to be there
+#   ```sh norun, …     is not looked at; one of the two words has to be there
 #
 # docs/errors.md is what scripts/errors-doc.sh makes of the headers today. docs/postgres.md is about a
 # database: it has one of its own in the cluster that tests/with_cluster.c has started.
@@ -31,8 +32,12 @@ root=$PWD
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-ran=0 compiled=0 links=0 failed=0
+# shellcheck source=scripts/find-node.sh
+. "$here/scripts/find-node.sh"
+
+ran=0 compiled=0 links=0 failed=0 skipped=()
 flags=(-std=c11 -Wall -Wextra -Werror -Wno-unused "-I$root/include")
+library=$BUILD/libflagver.so.0
 libraries=("-L$BUILD" -lflagver -lm -pthread "-Wl,-rpath,$BUILD")
 
 complain() {
@@ -85,6 +90,54 @@ compile_c() {
     (cd "$directory" && timeout 60 "$work/block") >"$work/words" 2>&1 </dev/null ||
         { complain "$place ended with status $?"; cat "$work/words" >&2; }
     ran=$((ran + 1))
+}
+
+# A program in a language that there is a binding for.
+run_binding() {
+    local place=$1 text=$2 language=$3 why
+    why=$(missing_for "$language")
+    if [ -n "$why" ]; then
+        skipped+=("$why")
+        return
+    fi
+    (cd "$directory" && case $language in
+        cpp) run_cpp "$text" ;;
+        python) run_python "$text" ;;
+        js) run_js "$text" ;;
+        esac) >"$work/words" 2>&1 </dev/null ||
+        { complain "$place ended with status $?"; cat "$work/words" >&2; }
+    ran=$((ran + 1))
+}
+
+missing_for() {
+    case $1 in
+    cpp) command -v g++ clang++ >/dev/null || echo "no C++ compiler" ;;
+    python) python3 -c 'import sys; sys.exit(sys.version_info < (3, 9))' 2>/dev/null || echo "no Python 3.9" ;;
+    js) node_is_there && [ -d "$root/bindings/node/node_modules" ] ||
+        echo "no Node.js 20 with what bindings/node needs" ;;
+    esac
+}
+
+run_cpp() {
+    local compiler
+    compiler=${CXX:-$(command -v g++ clang++ | head -n 1)}
+    mkdir -p "$work/include/flagver"
+    cp "$root/bindings/cpp/flagver.hpp" "$work/include/flagver"
+    cp "$1" "$work/block.cpp"
+    "$compiler" -std=c++17 -Wall -Wextra -Werror "-I$root/include" "-I$work/include" -o "$work/block" \
+        "$work/block.cpp" "${libraries[@]}" && timeout 60 "$work/block"
+}
+
+run_python() {
+    PYTHONPATH=$root/bindings/python PYTHONDONTWRITEBYTECODE=1 FLAGVER_LIBRARY=$library timeout 60 python3 "$1"
+}
+
+# Where `import … from "flagver"` leads into this tree.
+run_js() {
+    mkdir -p node_modules
+    ln -sfn "$root/bindings/node" node_modules/flagver
+    cp "$1" block.mjs
+    FLAGVER_LIBRARY=$library timeout 60 node block.mjs
 }
 
 run_script() {
@@ -178,10 +231,11 @@ check_block() {
     case "$language $words" in
     'c ' | 'c compile') compile_c "$place" "$text" compile ;;
     'c run') compile_c "$place" "$text" run ;;
+    'cpp run' | 'python run' | 'js run') run_binding "$place" "$text" "$language" ;;
     'console run') run_console "$place" "$text" ;;
     'sh run' | 'bash run') run_script "$place" "$text" ;;
-    'sh norun' | 'bash norun' | 'console norun') ;;
-    'c '* | 'sh '* | 'bash '* | 'shell '* | 'console '*)
+    *' norun') ;;
+    'c '* | 'cpp '* | 'python '* | 'js '* | 'sh '* | 'bash '* | 'shell '* | 'console '*)
         complain "$place: \`\`\`$language $words is not marked as scripts/check-docs.sh wants it"
         ;;
     esac
@@ -215,7 +269,7 @@ cluster=${FLAGVER_TEST_CLUSTER:-}
 unset "${!FLAGVER_@}"
 
 documents=0
-for document in README.md docs/*.md; do
+for document in README.md docs/*.md bindings/*/README.md; do
     [ -e "$document" ] || continue
     documents=$((documents + 1))
     directory=$work/directory
@@ -234,6 +288,7 @@ done
 
 [ "$root" != "$here" ] || CC=$CC "$here/scripts/errors-doc.sh" --check || failed=1
 
+[ ${#skipped[@]} -eq 0 ] || printf 'SKIPPED: %s\n' "${skipped[@]}" | sort -u
 echo "$documents documents: $compiled blocks compiled, $ran commands and programs run, $links links"
 [ $((compiled + ran)) -gt 0 ] || complain "nothing was compiled or run"
 exit "$failed"

@@ -14,10 +14,13 @@ sanitizers=()
 [ -z "${FLAGVER_SANITIZE:-}" ] ||
     sanitizers=("-fsanitize=$FLAGVER_SANITIZE" -fno-sanitize-recover=all -fno-omit-frame-pointer)
 
-# compile COMPILER STANDARD OUTPUT SOURCE FLAG…
+# compile COMPILER STANDARD OUTPUT SOURCE FLAG…; with -fsyntax-only nothing is written
 compile() {
     local compiler=$1 standard=$2 output=$3 source=$4
     shift 4
+    if [ "${1:-}" != -fsyntax-only ]; then
+        set -- "$@" -o "$place/$output" "-L$BUILD" -lflagver "-Wl,-rpath,$BUILD"
+    fi
     "$compiler" "-std=c++$standard" "${warnings[@]}" "${sanitizers[@]}" -pthread -Iinclude "-I$place/include" \
-        "$source" -o "$place/$output" "$@" "-L$BUILD" -lflagver "-Wl,-rpath,$BUILD"
+        "$source" "$@"
 }

@@ -215,6 +215,23 @@ class failure : public detail_::base_of<detail_::class_of<Code>::value>::type
 namespace detail_
 {
 
+[[noreturn]] inline void refuse(int r)
+{
+    if (r == FLAGVER_ENOMEM)
+        throw std::bad_alloc();
+    flagver_error e = flagver_error();
+    e.code = r;
+    std::strncpy(e.message, flagver_strerror(r), sizeof e.message - 1);
+    raise(e);
+}
+
+/** For calls that have no words of their own. */
+inline void must(int r)
+{
+    if (r < 0)
+        refuse(r);
+}
+
 /** A caller-owned error, and a code that is thrown if it is one. */
 class attempt
 {
@@ -238,24 +255,13 @@ class attempt
   private:
     [[noreturn]] void fail(int r) const
     {
-        flagver_error e = error_;
-        if (e.code != r) { // a call without words of its own
-            e = flagver_error();
-            e.code = r;
-            std::strncpy(e.message, flagver_strerror(r), sizeof e.message - 1);
-        }
-        raise(e);
+        if (error_.code != r)
+            refuse(r);
+        raise(error_);
     }
 
     flagver_error error_;
 };
-
-inline void no_memory(int r)
-{
-    if (r == FLAGVER_ENOMEM)
-        throw std::bad_alloc();
-    attempt().check(r);
-}
 
 /** What the library handed out as `ret_…`. */
 class owned_text
@@ -365,6 +371,10 @@ template <class Visit, class... Args> class visitor
     {
         return text;
     }
+    static const char *const *given(const char *const *texts) noexcept
+    {
+        return texts;
+    }
     template <class T> static std::enable_if_t<std::is_arithmetic_v<T>, T> given(T number) noexcept
     {
         return number;
@@ -429,19 +439,23 @@ class context
     }
 
     /** Forget everything but the memory. */
+    context &reset(const char *targeting_key)
+    {
+        detail_::must(flagver_context_reset(get(), targeting_key));
+        return *this;
+    }
     context &reset(std::string_view targeting_key)
     {
-        detail_::no_memory(flagver_context_reset(get(), nullptr));
+        detail_::must(flagver_context_reset(get(), nullptr));
         return key(targeting_key);
     }
     context &reset()
     {
-        detail_::no_memory(flagver_context_reset(get(), nullptr));
-        return *this;
+        return reset(nullptr);
     }
     context &key(std::string_view targeting_key)
     {
-        detail_::no_memory(flagver_context_set_key(get(), targeting_key.data(), targeting_key.size()));
+        detail_::must(flagver_context_set_key(get(), targeting_key.data(), targeting_key.size()));
         return *this;
     }
 
@@ -525,8 +539,7 @@ class context
     }
     context &done(int r)
     {
-        if (r < 0)
-            detail_::no_memory(r);
+        detail_::must(r);
         return *this;
     }
 
@@ -573,10 +586,6 @@ using served = std::variant<std::monostate, bool, int64_t, double, std::string_v
 class detail
 {
   public:
-    detail() noexcept : detail_()
-    {
-        detail_.size = sizeof detail_;
-    }
     explicit detail(const flagver_detail &d) noexcept : detail_(d)
     {
     }
@@ -662,6 +671,14 @@ class detail
     }
 
   private:
+    friend class bound;
+    friend class snapshot;
+    friend class client;
+    /** To be filled at once: nothing else is written first. */
+    detail() noexcept
+    {
+        detail_.size = sizeof detail_;
+    }
     flagver_detail detail_;
 };
 
@@ -733,6 +750,18 @@ class snapshot
     std::size_t size() const noexcept
     {
         return flagver_snapshot_size(snapshot_.get());
+    }
+    /** The keys of the flags that may answer differently in `after`, a later snapshot of the same client. */
+    std::vector<std::string> changes(const snapshot &after) const
+    {
+        std::vector<std::string> all;
+        auto keep = [&](const char *const *keys, std::size_t count) { all.assign(keys, keys + count); };
+        detail_::visitor<decltype(keep), const char *const *, std::size_t> v(keep);
+        detail_::attempt a;
+        const int r = flagver_snapshot_changes(snapshot_.get(), after.snapshot_.get(), v.goes_over, &v, a);
+        v.rethrow();
+        a.check(r);
+        return all;
     }
     detail evaluate(std::string_view key, for_whom user, type as = type::any) const noexcept
     {
@@ -2147,7 +2176,7 @@ class side_call
     void created(zstring key) const
     {
         if (sink_)
-            detail_::no_memory(flagver_sink_key(sink_, key.c_str()));
+            detail_::must(flagver_sink_key(sink_, key.c_str()));
     }
     const flagver_side_call &raw() const noexcept
     {
@@ -2169,7 +2198,7 @@ class rows
   public:
     void add(zstring key, std::string_view value) const
     {
-        detail_::no_memory(flagver_sink_row(sink_, key.c_str(), value.data(), value.size()));
+        detail_::must(flagver_sink_row(sink_, key.c_str(), value.data(), value.size()));
     }
     /** There is nothing behind what was added. */
     void end() const noexcept
@@ -2199,6 +2228,9 @@ struct side {
     std::function<void(const side_call &, std::string_view after, uint32_t limit, const rows &)> scan;
     std::function<void(const side_call &, const flagver_side_row *rows, std::size_t count)> write_many;
     std::function<void(const side_call &)> deactivate;
+    std::function<uint64_t(const side_call &)> count;
+    /** The key of the record that `write` has created for this operation_id, if it has. */
+    std::function<std::optional<std::string>(const side_call &)> find_by_operation;
 };
 
 /** Options of a route (flagver_route_options). */
@@ -2211,6 +2243,10 @@ struct route_options {
     std::chrono::milliseconds shadow_timeout{ 0 };
     int check_ratio = 0, sampling_ratio = 0;
     bool background = false;
+    std::chrono::milliseconds chunk{ 0 }; ///< copies: about so long takes what is copied at once
+    int copy_share = 0;                   ///< copies: in percent of the time
+    /** Copies: 0 go on, above: after so long, below: not in this step. One that throws: not in this step. */
+    std::function<std::chrono::milliseconds()> throttle;
     /** Are these two values of one record equal? One that throws cannot tell. */
     std::function<bool(std::string_view key, std::string_view old_value, std::string_view new_value)>
         compare;
@@ -2412,20 +2448,25 @@ class route
         a.check(flagver_route_status(route_, text.out(), a));
         return text.str();
     }
-    /** visit(const flagver_difference &), which may return false to end. @return how many differ */
-    template <class Visit> uint64_t verify(Visit &&visit, bool repair = false) const
+    /** How many keys were compared, differ, and are in doubt (flagver_compare_options.ret_left_out). */
+    struct comparison {
+        uint64_t compared = 0, differences = 0, left_out = 0;
+    };
+    /** visit(const flagver_difference &), which may return false to end. */
+    template <class Visit> comparison verify(Visit &&visit, bool repair = false) const
     {
         flagver_compare_options o = flagver_compare_options();
         detail_::visitor<Visit, const flagver_difference *> v(visit);
         detail_::attempt a;
-        uint64_t compared = 0, differences = 0;
+        comparison c;
 
         o.size = sizeof o;
         o.repair = repair;
-        const int r = flagver_route_verify(route_, &o, v.goes_on, &v, &compared, &differences, a);
+        o.ret_left_out = &c.left_out;
+        const int r = flagver_route_verify(route_, &o, v.goes_on, &v, &c.compared, &c.differences, a);
         v.rethrow();
         a.check(r);
-        return differences;
+        return c;
     }
     flagver_route *get() const noexcept
     {
@@ -2454,7 +2495,10 @@ class route
             o.compare = options.compare ? compare : nullptr;
             o.event = options.event ? event : nullptr;
             o.alert = options.alert ? alert : nullptr;
-            o.compare_data = o.event_data = o.alert_data = this;
+            o.throttle = options.throttle ? throttle : nullptr;
+            o.compare_data = o.event_data = o.alert_data = o.throttle_data = this;
+            o.chunk_ms = static_cast<int32_t>(options.chunk.count());
+            o.copy_share = options.copy_share;
             o.workers = options.workers;
             o.shadow_timeout_ms = static_cast<int32_t>(options.shadow_timeout.count());
             o.check_ratio = options.check_ratio;
@@ -2474,6 +2518,8 @@ class route
             o.scan = s.scan ? scan : nullptr;
             o.write_many = s.write_many ? write_many : nullptr;
             o.deactivate = s.deactivate ? deactivate : nullptr;
+            o.count = s.count ? count : nullptr;
+            o.find_by_operation = s.find_by_operation ? find_by_operation : nullptr;
             return o;
         }
 
@@ -2538,6 +2584,25 @@ class route
             });
         }
 
+        static int count(void *data, const flagver_side_call *call, uint64_t *ret_count,
+                         flagver_error *err) noexcept
+        {
+            return guarded(err, [&] {
+                *ret_count = of_side(data).count(side_call(call, nullptr));
+                return 0;
+            });
+        }
+        static int find_by_operation(void *data, const flagver_side_call *call, flagver_sink *sink,
+                                     flagver_error *err) noexcept
+        {
+            return guarded(err, [&]() -> int {
+                const std::optional<std::string> key =
+                    of_side(data).find_by_operation(side_call(call, sink));
+                return key ? flagver_sink_key(sink, key->c_str())
+                           : detail_::told(err, FLAGVER_ENOTFOUND, "no such operation");
+            });
+        }
+
         static state &self(void *data) noexcept
         {
             return *static_cast<state *>(data);
@@ -2552,6 +2617,15 @@ class route
                                                   std::string_view(b ? b : "", new_length));
             } catch (...) {
                 self(data).of->lost("route_options::compare");
+                return -1;
+            }
+        }
+        static int32_t throttle(void *data) noexcept
+        {
+            try {
+                return static_cast<int32_t>(self(data).options.throttle().count());
+            } catch (...) {
+                self(data).of->lost("route_options::throttle");
                 return -1;
             }
         }
