@@ -57,7 +57,7 @@ static bool follows_item(const struct run *run, const flagver_item_row *item)
  * but for what a row refers to, and what a rule looks at. Both are there in time, kind by kind and
  * one by one, when
  *
- *   a series is new
+ *   a series, or a keyed row, is new
  *   a version follows its series and its payload; so there is one version of each series
  *   an item or a contributor follows its version, an item its payload, too. An item that is there
  *     already would be changed; but those of a new version are new when their keys rise.
@@ -70,6 +70,7 @@ static bool belongs(const struct run *run, const flagver_change *change)
 {
     switch (change->kind) {
     case FLAGVER_CHANGE_SERIES:
+    case FLAGVER_CHANGE_KEYED:
         return change->expect == 0;
     case FLAGVER_CHANGE_PAYLOAD:
     case FLAGVER_CHANGE_NODE:
@@ -120,6 +121,8 @@ static size_t bytes_of(const flagver_change *change)
         return ROW_BYTES + change->row.payload->body.length;
     if (change->kind == FLAGVER_CHANGE_LEAF)
         return ROW_BYTES + change->row.leaf->leaf.length;
+    if (change->kind == FLAGVER_CHANGE_KEYED)
+        return ROW_BYTES + change->row.keyed->value.length;
     return ROW_BYTES;
 }
 
@@ -144,7 +147,7 @@ size_t fv_pg_bulk_count(const flagver_change *changes, size_t count)
 const int32_t fv_pg_bulk_kinds[FV_PG_BULK_KINDS] = {
     FLAGVER_CHANGE_SERIES, FLAGVER_CHANGE_PAYLOAD,     FLAGVER_CHANGE_VERSION_NEW,
     FLAGVER_CHANGE_ITEM,   FLAGVER_CHANGE_CONTRIBUTOR, FLAGVER_CHANGE_LEAF,
-    FLAGVER_CHANGE_NODE,
+    FLAGVER_CHANGE_NODE,   FLAGVER_CHANGE_KEYED,
 };
 
 struct insertion {
@@ -159,6 +162,7 @@ struct insertion {
 #define EACH(number) ", pg_catalog.unnest($" #number ")"
 #define EACH_3 "SELECT $1" EACH(2) EACH(3) EACH(4)
 #define EACH_4 EACH_3 EACH(5)
+#define EACH_5 EACH_4 EACH(6)
 #define EACH_7 EACH_4 EACH(6) EACH(7) EACH(8)
 #define EACH_10 EACH_7 EACH(9) EACH(10) EACH(11)
 #define EACH_19 \
@@ -193,6 +197,10 @@ static const struct insertion insertions[] = {
     [FLAGVER_CHANGE_NODE] = { { FV_PG_MANY_NODES,
                                 "INSERT INTO flagver.node (tenant, level, no, hash) " EACH_3 },
                               &fv_pg_node_columns },
+    [FLAGVER_CHANGE_KEYED] = { { FV_PG_MANY_KEYED,
+                                 "INSERT INTO flagver.keyed (tenant, space, key, "
+                                 "rev, time, value) " EACH_5 " ON CONFLICT DO NOTHING" },
+                               &fv_pg_keyed_columns },
 };
 
 static size_t count_kind(const flagver_change *changes, size_t count, int32_t kind)

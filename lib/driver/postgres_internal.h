@@ -124,6 +124,7 @@ enum fv_pg_slot {
     FV_PG_MANY_CONTRIBUTORS,
     FV_PG_MANY_LEAVES,
     FV_PG_MANY_NODES,
+    FV_PG_MANY_KEYED,
     FV_PG_SCANS
 };
 
@@ -478,7 +479,7 @@ int fv_pg_settle(flagver_driver_txn *txn, flagver_error *err);
  * follows what it refers to.
  */
 #define FV_PG_BULK_LEAST 8
-#define FV_PG_BULK_KINDS 7
+#define FV_PG_BULK_KINDS 8
 
 extern const int32_t fv_pg_bulk_kinds[FV_PG_BULK_KINDS];
 
