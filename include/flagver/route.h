@@ -496,9 +496,10 @@ FLAGVER_API int flagver_route_stage(flagver_route *route, const flagver_actor *a
 /**
  * Take it all back: reads to the old side at once, then the old side is believed again, then nothing
  * but it is written. Each step is a version of the record; steps that are done are not done again, so
- * it can be called until it returns 0.
+ * it can be called until it returns 0. Where the policy asks for approval each step is an emergency: its
+ * `emergency` rule says who may, and then `note` is required.
  *
- * @return as flagver_route_stage()
+ * @return as flagver_route_stage(); FLAGVER_EINVAL: an emergency without a note
  */
 FLAGVER_API int flagver_route_rollback(flagver_route *route, const flagver_actor *actor,
                                        const char *note, flagver_error *err);

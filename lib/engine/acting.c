@@ -248,7 +248,10 @@ int fv_act_begin(struct fv_act *act, flagver_txn *txn, const struct fv_target *t
     int r;
 
     *act = (struct fv_act){ .txn = txn, .target = target };
+    /* Where no approval is asked for an emergency is a change like others. */
     act->emergency = target->flags & FLAGVER_WRITE_EMERGENCY && target->policy->approvals > 0;
+    if (act->emergency && (!target->note || !*target->note))
+        return fv_fail(err, FLAGVER_EINVAL, "an emergency needs a note that says why");
     r = fv_txn_series(txn, target->phase, target->subject, !no, &act->series, err);
     if (r == 0 && no)
         r = fv_txn_version(txn, act->series, *no, true, &act->version, err);

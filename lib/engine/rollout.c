@@ -16,8 +16,6 @@ static int check_emergency(const struct fv_target *target, const struct fv_edit 
 
     if (!(target->flags & FLAGVER_WRITE_EMERGENCY) || target->policy->approvals == 0)
         return 0;
-    if (!target->note || !*target->note)
-        return fv_fail(err, FLAGVER_EINVAL, "an emergency needs a note that says why");
     r = edit->takes_back(edit->data, current->payload.data, current->payload.length, err);
     return r == 0
                ? fv_fail(err, FLAGVER_EINVAL,

@@ -166,8 +166,11 @@ run version reject flagver.migration users@13 --actor lea --role lead
 exits 0
 run version approve flagver.migration users@12 --actor lea --role lead
 exits 0
-run route rollback users --wait 0
+run route rollback users --wait 0 --note 'it burns'
 exits 4
+run route rollback users --wait 0 --role operator
+exits 6
+says 'flagver: users: an emergency needs a note that says why'
 run route rollback users --wait 0 --role operator --note 'it burns'
 exits 0
 prints 'users: off, version 14, not carried out yet'
