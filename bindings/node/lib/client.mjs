@@ -162,6 +162,7 @@ process.on('exit', () => {
   for (const core of open)
     if (!core.closing && core.pending === 0 && core.children.size === 0) {
       core.closing = Promise.resolve();
+      core.state.close();
       clientClose(core.handle);
     }
 });
@@ -288,6 +289,8 @@ export class Client {
 
   counts() {
     const counts = [];
+    this.#core.use();
+    this.#core.state.tell();
     callNow(flagCounts, (f) => [this.#core.use(), (_, flag, variant, count) => void counts.push({ flag, variant, count: narrow(count) }), 0, f.err]);
     return counts;
   }

@@ -189,11 +189,68 @@ delete Context.handleOf;
 delete Context.is;
 delete Context.hold;
 
-// What plain objects are put into for the time of one call.
-let scratch = 0;
+/** Whether a flag that serves the same to everyone serves it to this one, too. */
+export function hasValidKey(context) {
+  if (context === undefined || context === null) return true;
+  if (typeof context !== 'object') return false;
+  if (is(context)) return handleOf(context) !== invalid;
+  const type = typeof context.targetingKey;
+  return type === 'string' || type === 'undefined';
+}
+
+// ---- plain objects ----
+
+/**
+ * Native contexts that plain objects were put into, by targeting key. Programs ask several flags for the same
+ * user, often with an object that was made anew: as long as it says the same nothing is handed over again.
+ */
+const recent = new Map();
+const RECENT_LIMIT = 64;
 let busy = false;
 
-export const isContext = (value) => typeof value === 'object' && value !== null && is(value);
+class Recent {
+  handle = newHandle();
+  names = [];
+  values = [];
+
+  /** Whether this is what it was filled with. Lists, objects and dates may have changed inside. */
+  isLike(object) {
+    let i = 0;
+    for (const name in object) {
+      if (i === this.names.length || name !== this.names[i]) return false;
+      const value = object[name];
+      if (value !== this.values[i++] || (typeof value === 'object' && value !== null)) return false;
+    }
+    return i === this.names.length;
+  }
+
+  fill(object) {
+    this.names = [];
+    this.values = [];
+    const used = fill(this.handle, object);
+    // Only what is enumerated in the same way later can be compared.
+    for (const name in object) {
+      this.names.push(name);
+      this.values.push(object[name]);
+    }
+    return used;
+  }
+}
+
+function recentOf(key) {
+  const known = recent.get(key);
+  if (known) return known;
+  let entry;
+  if (recent.size < RECENT_LIMIT) {
+    entry = new Recent();
+  } else {
+    const [oldest] = recent.keys();
+    entry = recent.get(oldest);
+    recent.delete(oldest);
+  }
+  recent.set(key, entry);
+  return entry;
+}
 
 /**
  * The native context of a Context, a plain object or nothing. Good until the next call of this
@@ -207,14 +264,23 @@ export function nativeContext(value) {
 
   busy = true;
   try {
-    scratch ||= newHandle();
-    return fill(scratch, value);
-  } catch (error) {
-    contextFree(scratch);
-    scratch = 0;
-    throw error;
+    const key = value.targetingKey;
+    const entry = recentOf(key);
+    if (entry.names.length > 0 && entry.isLike(value)) return keyOf(key) === undefined ? invalid : entry.handle;
+    return refill(key, entry, value);
   } finally {
     busy = false;
+  }
+}
+
+function refill(key, entry, value) {
+  try {
+    return entry.fill(value);
+  } catch (error) {
+    // A list may be open in it.
+    recent.delete(key);
+    contextFree(entry.handle);
+    throw error;
   }
 }
 

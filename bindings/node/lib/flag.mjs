@@ -3,7 +3,7 @@
 import koffi from 'koffi';
 import { HANDLE, callNow, checkText, func, nameOf, narrow } from './native.mjs';
 import { closed } from './error.mjs';
-import { isContext, nativeContext } from './context.mjs';
+import { hasValidKey, nativeContext } from './context.mjs';
 
 // ---- the library's structures ----
 
@@ -68,14 +68,10 @@ const STATIC = 1;
 const DISABLED = 5;
 const NOT_FOUND = 1;
 
-export const flagFunctions = {
-  bool: func('flagver_bound_bool', 'bool', [HANDLE, HANDLE, 'bool']),
-  int: func('flagver_bound_int', 'int64', [HANDLE, HANDLE, 'int64']),
-  double: func('flagver_bound_double', 'double', [HANDLE, HANDLE, 'double']),
-  string: func('flagver_bound_string', 'str', [HANDLE, HANDLE, HANDLE]),
-  json: func('flagver_bound_json', 'str', [HANDLE, HANDLE, HANDLE]),
-};
-const { bool, int, double, string, json } = flagFunctions;
+const bool = func('flagver_bound_bool', 'bool', [HANDLE, HANDLE, 'bool']);
+const int = func('flagver_bound_int', 'int64', [HANDLE, HANDLE, 'int64']);
+const double = func('flagver_bound_double', 'double', [HANDLE, HANDLE, 'double']);
+const string = func('flagver_bound_string', 'str', [HANDLE, HANDLE, HANDLE]);
 const evaluate = func('flagver_bound_evaluate', 'int', [HANDLE, HANDLE, 'int', HANDLE]);
 const evaluateKey = func('flagver_flag_evaluate', 'int', [HANDLE, 'str', 'size_t', HANDLE, 'int', HANDLE]);
 const evaluateOn = func('flagver_snapshot_evaluate', 'int', [HANDLE, 'str', 'size_t', HANDLE, 'int', HANDLE]);
@@ -130,11 +126,19 @@ function readDetail(key, strings) {
     rule: strings.name(pointerAt(AT.rule)),
     bucket: view.getInt32(AT.bucket, true),
     version,
-    metadata: metadata ? JSON.parse(strings.name(metadata)) : null,
+    metadata: metadata ? strings.metadata(metadata) : null,
   };
 }
 
-const freshStrings = { name: decode, text: plainText };
+const readMetadata = (address) => frozen(JSON.parse(decode(address)));
+
+/** Metadata are shared by all who ask. */
+function frozen(value) {
+  if (typeof value === 'object' && value !== null) Object.values(Object.freeze(value)).forEach(frozen);
+  return value;
+}
+
+const freshStrings = { name: decode, text: plainText, metadata: readMetadata };
 
 /**
  * The strings of one state of the flags, by address. When the state changes the memory may be
@@ -142,15 +146,25 @@ const freshStrings = { name: decode, text: plainText };
  */
 export class Strings {
   #known = new Map();
+  #metadata = new Map();
 
   forget() {
     this.#known.clear();
+    this.#metadata.clear();
+  }
+
+  #keepMetadata(address) {
+    const metadata = readMetadata(address);
+    this.#metadata.set(address, metadata);
+    return metadata;
   }
 
   name = (address) => {
     if (!address) return null;
     return this.#known.get(address) ?? this.#keep(address, koffi.decode.string(address));
   };
+
+  metadata = (address) => this.#metadata.get(address) ?? this.#keepMetadata(address);
 
   text = (address, length) => this.#known.get(address) ?? this.#keep(address, plainText(address, length));
 
@@ -189,11 +203,22 @@ export function typeNumber(type) {
 
 // ---- the state of a client that evaluations go by ----
 
+const boundCount = func('flagver_bound_count', 'int', [HANDLE, 'str', 'uint32', HANDLE]);
+
+/** So many answers of one flag, or so long, and they are told. */
+const COUNT_LIMIT = 65536;
+const TELL_MS = 1000;
+
 /**
  * A client for evaluations: its handle, and the number that changes with every state of its flags,
  * looked at in memory. A closed one has neither.
+ *
+ * What a flag without anything to decide serves is kept until that number changes. How often it was
+ * served from there is told to the library once in a while.
  */
 export class FlagState {
+  #untold = new Set();
+
   constructor(handle, word) {
     this.handle = handle;
     this.words = new Int32Array(koffi.view(word, 8));
@@ -211,12 +236,88 @@ export class FlagState {
     return false;
   }
 
+  /** This has served without asking. */
+  toTell(kept) {
+    this.#untold.add(kept);
+    if (this.#untold.size === 1) setTimeout(() => this.tell(), TELL_MS).unref();
+  }
+
+  tell() {
+    for (const kept of this.#untold) kept.tell();
+    this.#untold.clear();
+  }
+
   close() {
+    this.tell();
     this.handle = 0;
+    // A number that no state has.
     this.words = new Int32Array(2);
     this.strings.forget();
   }
 }
+
+/** What is known of a flag in one state of the flags. */
+class Kept {
+  #bound;
+  #state;
+  #served = 0;
+  #variant = null;
+
+  constructor(bound, state) {
+    this.#bound = bound;
+    this.#state = state;
+    this.low = state.words[0];
+    this.high = state.words[1];
+    this.details = []; // by type: served to everyone
+    this.open = 0; // types that have to be asked for, as bits
+  }
+
+  learn(detail, type) {
+    if (detail.reason !== REASONS[STATIC] && detail.reason !== REASONS[DISABLED]) {
+      this.open |= 1 << type;
+      return;
+    }
+    this.#variant = detail.variant;
+    this.details[type] = new Shared(detail);
+  }
+
+  serve() {
+    if (this.#served++ === 0) this.#state.toTell(this);
+    else if (this.#served >= COUNT_LIMIT) this.tell();
+  }
+
+  tell() {
+    const times = this.#served;
+    if (times === 0) return;
+    this.#served = 0;
+    // A variant that is gone by now is nobody's to count.
+    boundCount(this.#bound, this.#variant, times, 0);
+  }
+}
+
+/** A detail that many get: what they do with theirs is not seen by others. */
+class Shared {
+  #detail;
+  #json;
+
+  constructor(detail) {
+    this.#detail = { ...detail };
+    this.#json = typeof detail.value === 'object' ? JSON.stringify(detail.value) : null;
+  }
+
+  get value() {
+    return this.#json === null ? this.#detail.value : JSON.parse(this.#json);
+  }
+
+  copy() {
+    const copy = { ...this.#detail };
+    if (this.#json !== null) copy.value = JSON.parse(this.#json);
+    return copy;
+  }
+}
+
+/** Of no state at all. */
+const UNKNOWN = Object.assign(Object.create(Kept.prototype), { low: -1, high: -1, details: [], open: 0 });
 
 // ---- bound flags ----
 
@@ -228,10 +329,7 @@ export class Flag {
   #state;
   #key;
   #client; // is not forgotten as long as one of its flags is used
-  // The state of the flags in which the context does not matter, and what was said then, by type.
-  #low = 0;
-  #high = 0;
-  #settled = null;
+  #kept = UNKNOWN;
 
   constructor(token, state, key, bound, client) {
     if (token !== construct) throw new TypeError('a flag is bound by client.bind()');
@@ -249,41 +347,81 @@ export class Flag {
     return this.#client;
   }
 
-  /** The native context; none where it does not matter, or is none. */
-  #context(context) {
+  #native(context) {
     if (this.#state.handle === 0) throw closed('client');
-    if (context === undefined || context === null) return 0;
-    if (this.#isSettled() && hasGoodKey(context)) return 0;
     return nativeContext(context);
   }
 
-  #isSettled() {
+  /** What is served to everyone, counted; null: the library has to be asked; undefined: it is not known yet. */
+  #shared(context, type) {
+    const kept = this.#kept;
     const { words } = this.#state;
-    return this.#settled !== null && words[0] === this.#low && words[1] === this.#high;
+    if (words[0] !== kept.low || words[1] !== kept.high) return undefined;
+    const shared = kept.details[type];
+    if (shared === undefined) return kept.open & (1 << type) ? null : undefined;
+    if (!hasValidKey(context)) return undefined;
+    kept.serve();
+    return shared;
+  }
+
+  /** Asks with all details, and keeps what there is to be kept. */
+  #ask(context, type) {
+    const state = this.#state;
+    evaluate(this.#bound, this.#native(context), type, DETAIL_AT);
+
+    const same = state.isSame();
+    const detail = readDetail(this.#key, state.strings);
+    if (same && state.isSame()) this.#learn(detail, type);
+    else state.strings.forget(); // the flags have changed meanwhile
+    return detail;
+  }
+
+  #learn(detail, type) {
+    const { words } = this.#state;
+    if (words[0] !== this.#kept.low || words[1] !== this.#kept.high) this.#kept = new Kept(this.#bound, this.#state);
+    this.#kept.learn(detail, type);
+  }
+
+  #askedValue(context, type, fallback) {
+    const detail = this.#ask(context, type);
+    return detail.errorCode === null ? detail.value : fallback;
   }
 
   bool(context, fallback = false) {
     if (typeof fallback !== 'boolean') throw wrongFallback(fallback, 'boolean');
-    return bool(this.#bound, this.#context(context), fallback);
+    const shared = this.#shared(context, BOOL);
+    if (shared) return shared.value;
+    if (shared === null) return bool(this.#bound, this.#native(context), fallback);
+    return this.#askedValue(context, BOOL, fallback);
   }
 
   int(context, fallback = 0) {
     if (typeof fallback !== 'bigint' && !Number.isSafeInteger(fallback)) throw wrongFallback(fallback, 'integer');
-    return int(this.#bound, this.#context(context), fallback);
+    const shared = this.#shared(context, INT);
+    if (shared) return shared.value;
+    if (shared === null) return int(this.#bound, this.#native(context), fallback);
+    return this.#askedValue(context, INT, fallback);
   }
 
   double(context, fallback = 0) {
     if (typeof fallback !== 'number') throw wrongFallback(fallback, 'number');
-    return double(this.#bound, this.#context(context), fallback);
+    const shared = this.#shared(context, DOUBLE);
+    if (shared) return shared.value;
+    if (shared === null) return double(this.#bound, this.#native(context), fallback);
+    return this.#askedValue(context, DOUBLE, fallback);
   }
 
   string(context, fallback = '') {
-    return string(this.#bound, this.#context(context), 0) ?? fallback;
+    const shared = this.#shared(context, STRING);
+    if (shared) return shared.value;
+    if (shared === null) return string(this.#bound, this.#native(context), 0) ?? fallback;
+    return this.#askedValue(context, STRING, fallback);
   }
 
   json(context, fallback = null) {
-    const text = json(this.#bound, this.#context(context), 0);
-    return text === null ? fallback : JSON.parse(text);
+    const shared = this.#shared(context, JSON_TYPE);
+    if (shared) return shared.value;
+    return this.#askedValue(context, JSON_TYPE, fallback);
   }
 
   boolDetail(context, fallback = false) {
@@ -312,47 +450,9 @@ export class Flag {
   }
 
   #detail(context, type) {
-    const state = this.#state;
-    const native = this.#context(context);
-
-    evaluate(this.#bound, native, type, DETAIL_AT);
-    const same = state.isSame();
-    const settled = same && this.#isSettled() ? this.#settled[type] : undefined;
-    // Most flags most of the time: nothing to decide, so nothing to read.
-    if (settled && view.getInt32(AT.error, true) === 0) return { ...settled, value: copyOf(settled.value) };
-
-    const detail = readDetail(this.#key, state.strings);
-    if (!same || !state.isSame()) {
-      // The flags have changed during the call: what was read is good, but not to be kept.
-      state.strings.forget();
-      return detail;
-    }
-    if (isSettling(detail)) this.#keep(type, detail);
-    return detail;
-  }
-
-  #keep(type, detail) {
-    if (!this.#isSettled()) {
-      this.#low = this.#state.words[0];
-      this.#high = this.#state.words[1];
-      this.#settled = [];
-    }
-    this.#settled[type] = { ...detail, value: copyOf(detail.value) };
+    return this.#shared(context, type)?.copy() ?? this.#ask(context, type);
   }
 }
-
-/** Whoever asks, and whenever: until the flags change. */
-function isSettling(detail) {
-  return detail.reason === REASONS[STATIC] || detail.reason === REASONS[DISABLED];
-}
-
-function hasGoodKey(context) {
-  if (typeof context !== 'object' || isContext(context)) return false;
-  const type = typeof context.targetingKey;
-  return type === 'string' || type === 'undefined';
-}
-
-const copyOf = (value) => (typeof value === 'object' && value !== null ? structuredClone(value) : value);
 
 function wrongFallback(fallback, wanted) {
   return new TypeError(`the default is no ${wanted} but ${typeof fallback === 'number' ? fallback : nameOf(fallback)}`);

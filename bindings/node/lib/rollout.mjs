@@ -52,6 +52,7 @@ export class FlagStore {
 
   /** Looks at the guards of schedules, once; resolves with those that have tripped. */
   async guard(actor) {
+    this.#core.state.tell();
     const args = [this.#core.use(), actorOf(actor)];
     return asWriter(this.#core.waitMs, 'guarding', () => this.#core.during(() => visitLater(flagsGuard, args, alertAt)));
   }

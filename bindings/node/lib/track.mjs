@@ -108,15 +108,18 @@ export class Tracking {
   }
 
   async flush() {
+    this.#core.state.tell();
     await this.#core.write('flushing', trackFlush, (f) => [this.#core.handle, f.err]);
   }
 
   async report(options) {
+    this.#core.state.tell();
     const args = [this.#core.use(), which(options)];
     return this.#core.during(() => visitLater(trackReport, args, groupAt));
   }
 
   async openMetrics(options) {
+    this.#core.state.tell();
     const native = which(options);
     return this.#core.call(trackMetrics, (f) => [this.#core.handle, native, f.out, f.err], (f) => f.text());
   }
