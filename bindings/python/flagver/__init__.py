@@ -23,5 +23,8 @@ from .errors import (
     RetryError,
 )
 from .evaluation import Detail, Flag, Snapshot
+from .records import Version
+from .routing import Route, Side
+from .transaction import NOTHING, Transaction
 
 __version__ = "0.1.0"

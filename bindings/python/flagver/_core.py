@@ -15,7 +15,7 @@ import logging
 import os
 import threading
 import weakref
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, TypeVar
 
 from . import _structs as s
 from ._library import check, store
@@ -28,118 +28,159 @@ def report(what: str) -> None:
     """An exception in a callback: it cannot go through C, so it is logged."""
     log.error("%s raised an exception", what, exc_info=True)
 
+G = TypeVar("G", bound="Gate")
 
-class Core:
+
+class Gate:
+    """Who is inside of a handle: of a call on it, or of a callback that it makes."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.closed = False
+        self.reset({}, {})
+
+    def reset(self, calls: Dict[int, int], callbacks: Dict[int, int]) -> None:
+        self._changed = threading.Condition(threading.RLock())
+        self._calls = calls  # thread: how deep
+        self._callbacks = callbacks
+
+    def _up(self, depths: Dict[int, int], me: int) -> None:
+        depths[me] = depths.get(me, 0) + 1
+
+    def _down(self, depths: Dict[int, int], me: int) -> None:
+        depth = depths.get(me, 1) - 1
+        if depth:
+            depths[me] = depth
+            return
+        depths.pop(me, None)
+        self._changed.notify_all()
+
+    def __enter__(self: G) -> G:
+        me = threading.get_ident()
+        with self._changed:
+            # What is done inside of a call, while others wait to close, is a part of it.
+            if self.closed and me not in self._calls:
+                raise ClosedError("the %s is closed" % self.name)
+            self._up(self._calls, me)
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        with self._changed:
+            self._down(self._calls, threading.get_ident())
+
+    def enter_callback(self) -> None:
+        """C may call until the handle is closed."""
+        with self._changed:
+            self._up(self._callbacks, threading.get_ident())
+
+    def leave_callback(self) -> None:
+        with self._changed:
+            self._down(self._callbacks, threading.get_ident())
+
+    def is_inside(self) -> bool:
+        """Is this thread inside?"""
+        me = threading.get_ident()
+        with self._changed:
+            return me in self._calls or me in self._callbacks
+
+    def shut(self) -> None:
+        """No more calls; waits for those under way."""
+        with self._changed:
+            if self.is_inside():
+                raise StateError("a %s cannot be closed inside of a call on it" % self.name)
+            self.closed = True
+            while self._calls:
+                self._changed.wait()
+
+    def after_fork(self) -> None:
+        """In the child nobody else is inside, whatever the parent's threads were doing."""
+        me = threading.get_ident()
+        self.reset(
+            {me: self._calls[me]} if me in self._calls else {},
+            {me: self._callbacks[me]} if me in self._callbacks else {},
+        )
+
+
+class Core(Gate):
     """The handle of one client, shared by the client and all that was made of it."""
 
     def __init__(self, handle: int) -> None:
+        super().__init__("client")
         self.handle: Optional[int] = handle
         # The same for converters of arguments, where an int would be cut to 32 bits.
         self.argument = ctypes.byref(s.Opaque.from_address(handle))
-        self.closed = False
-        self._finished = False
         self.guarded = False  # evaluations call back, and so are counted
         self.kept: List[Any] = []  # callbacks that C may call until the client is closed
         self.at_close: List[Callable[[], None]] = []  # makes evaluations fail, before all else
         self.transactions: Dict[int, None] = {}  # handles that are to be freed
         self.routes: Dict[int, Any] = {}
-        self._reset()
+        self._closer: Optional[int] = None  # the thread that closes
+        self._finished = False
         _open.add(self)
-
-    def _reset(self) -> None:
-        self._changed = threading.Condition(threading.RLock())
-        self._inside: Dict[int, int] = {}  # thread: how deep
-
-    # ---- calls ----
-
-    def enter(self) -> None:
-        me = threading.get_ident()
-        with self._changed:
-            # What a callback does while others wait to close is a part of the call around it.
-            if self.closed and me not in self._inside:
-                raise ClosedError("the client is closed")
-            self._inside[me] = self._inside.get(me, 0) + 1
-
-    def enter_callback(self) -> None:
-        """The same for C, which may call until the handle is closed."""
-        me = threading.get_ident()
-        with self._changed:
-            self._inside[me] = self._inside.get(me, 0) + 1
-
-    def leave(self) -> None:
-        me = threading.get_ident()
-        with self._changed:
-            depth = self._inside.get(me, 1) - 1
-            if depth:
-                self._inside[me] = depth
-            else:
-                self._inside.pop(me, None)
-                self._changed.notify_all()
-
-    def __enter__(self) -> "Core":
-        self.enter()
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        self.leave()
 
     def call(self, function: Any, *arguments: Any) -> int:
         """Calls a function on the client; raises its error."""
-        self.enter()
-        try:
+        with self:
             return check(function, self.handle, *arguments)
-        finally:
-            self.leave()
 
     # ---- the end ----
 
     def close(self) -> None:
-        with self._changed:
-            if threading.get_ident() in self._inside:
-                raise StateError("a client cannot be closed inside of a call on it")
-            if self.closed:
-                while not self._finished:  # another thread is closing it
-                    self._changed.wait()
-                return
+        if not self._begin_closing():
+            return
+        try:
+            for stop in self.at_close:
+                stop()
             for route in list(self.routes.values()):
-                if route.is_busy():
-                    raise StateError("a client cannot be closed inside of a call on its routes")
-            self.closed = True
-            while self._inside:
-                self._changed.wait()
-        for stop in self.at_close:
-            stop()
+                route.close_with_client()
+            while self.transactions:
+                store.txn_free(self.transactions.popitem()[0])
+            handle, self.handle, self.argument = self.handle, None, None
+            if not self.routes:  # one that would not close goes on using the client: then it stays
+                store.close(handle)
+                self.kept.clear()
+        finally:
+            _open.discard(self)
+            with self._changed:
+                self._finished = True
+                self._changed.notify_all()
+
+    def _begin_closing(self) -> bool:
+        """False: another thread has closed it."""
         for route in list(self.routes.values()):
-            route.close_with_client()
-        while self.transactions:
-            store.txn_free(self.transactions.popitem()[0])
-        handle, self.handle, self.argument = self.handle, None, None
-        if not self.routes:  # one that would not close goes on using the client: then it stays
-            store.close(handle)
-            self.kept.clear()
-        _open.discard(self)
+            if route.is_inside():
+                raise StateError("a client cannot be closed inside of a call on its routes")
         with self._changed:
-            self._finished = True
-            self._changed.notify_all()
+            if self.is_inside():
+                raise StateError("a client cannot be closed inside of a call on it")
+            if self._closer is not None:
+                while not self._finished and self._closer != threading.get_ident():
+                    self._changed.wait()
+                return False
+            self._closer = threading.get_ident()
+        self.shut()
+        return True
+
+    def after_fork(self) -> None:
+        super().after_fork()
+        for route in self.routes.values():
+            route.after_fork()
 
     def drop(self) -> None:
         """The same for a client that was forgotten."""
         if not self.closed:
-            self.soon(self._drop_now)
+            self.soon(self.drop_now)
 
     def soon(self, end: Callable[[], None]) -> None:
         """Ends something that was forgotten. Garbage is collected anywhere, inside of a callback of
         this very client, too, where locks may be held and whose end closing would wait for: then
         another thread does it."""
-        inside = threading.get_ident() in self._inside or any(
-            route.is_busy() for route in self.routes.values()
-        )
-        if inside:
+        if self.is_inside() or any(route.is_inside() for route in list(self.routes.values())):
             threading.Thread(target=end, name="flagver-close", daemon=True).start()
         else:
             end()
 
-    def _drop_now(self) -> None:
+    def drop_now(self) -> None:
         try:
             self.close()
         except Exception:
@@ -168,7 +209,7 @@ class Holder:
                 return otherwise
             finally:
                 if core is not None:
-                    core.leave()
+                    core.leave_callback()
 
         return called
 
@@ -176,19 +217,12 @@ class Holder:
 def _close_all() -> None:
     """Before the interpreter ends: afterwards no callback may come from threads of the library."""
     for core in list(_open):
-        core._drop_now()
+        core.drop_now()
 
 
 def _after_fork() -> None:
-    """In the child: nobody else is inside of anything, whatever the parent's threads were doing."""
     for core in list(_open):
-        me = threading.get_ident()
-        depth = core._inside.get(me, 0)
-        core._reset()
-        if depth:
-            core._inside[me] = depth
-        for route in core.routes.values():
-            route.after_fork()
+        core.after_fork()
 
 
 atexit.register(_close_all)

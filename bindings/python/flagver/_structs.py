@@ -19,6 +19,7 @@ from ctypes import (
     c_uint32,
     c_uint64,
     c_void_p,
+    sizeof,
 )
 from typing import Any
 
@@ -41,13 +42,7 @@ class Sized(Structure):
 
     def __init__(self, **members: Any) -> None:
         super().__init__(**members)
-        self.size = type(self)._byte_size()
-
-    @classmethod
-    def _byte_size(cls) -> int:
-        from ctypes import sizeof
-
-        return sizeof(cls)
+        self.size = sizeof(self)
 
 
 class Opaque(Structure):
@@ -426,6 +421,8 @@ ScanFunction = CFUNCTYPE(c_int, c_void_p, _CALL, c_char_p, c_uint32, c_void_p, _
 WriteManyFunction = CFUNCTYPE(
     c_int, c_void_p, _CALL, POINTER(SideRowStruct), c_size_t, _ERROR
 )
+CountFunction = CFUNCTYPE(c_int, c_void_p, _CALL, POINTER(c_uint64), _ERROR)
+FindFunction = CFUNCTYPE(c_int, c_void_p, _CALL, c_void_p, _ERROR)
 
 
 class SideStruct(Sized):
@@ -439,6 +436,8 @@ class SideStruct(Sized):
         ("scan", ScanFunction),
         ("write_many", WriteManyFunction),
         ("deactivate", RemoveFunction),
+        ("count", CountFunction),
+        ("find_by_operation", FindFunction),
     ]
 
 
@@ -482,6 +481,7 @@ CompareFunction = CFUNCTYPE(
 EventFunction = CFUNCTYPE(None, c_void_p, POINTER(RouteEventStruct))
 RouteAlertFunction = CFUNCTYPE(None, c_void_p, POINTER(RouteAlertStruct))
 RandomFunction = CFUNCTYPE(c_uint64, c_void_p)
+ThrottleFunction = CFUNCTYPE(c_int32, c_void_p)
 
 
 class RouteOptionsStruct(Sized):
@@ -505,7 +505,11 @@ class RouteOptionsStruct(Sized):
         ("alert", RouteAlertFunction),
         ("alert_data", c_void_p),
         ("background", c_int32),
+        ("chunk_ms", c_int32),
+        ("copy_share", c_int32),
         ("reserved", c_int32),
+        ("throttle", ThrottleFunction),
+        ("throttle_data", c_void_p),
     ]
 
 
@@ -558,6 +562,11 @@ class RouteProgressStruct(Sized):
         ("waiting", c_uint64),
         ("copied", c_uint64),
         ("oldest_ms", c_int64),
+        ("copied_so_far", c_uint64),
+        ("copy_total", c_uint64),
+        ("copy_rate", c_double),
+        ("copy_left_ms", c_int64),
+        ("rest_ms", c_int64),
     ]
 
 
@@ -579,6 +588,7 @@ class CompareOptionsStruct(Sized):
         ("confirm_ms", c_int32),
         ("repair", c_int32),
         ("reserved", c_int32),
+        ("ret_left_out", POINTER(c_uint64)),
     ]
 
 

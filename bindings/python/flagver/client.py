@@ -75,6 +75,7 @@ from .records import (
     version_of,
     vote_of,
 )
+from .routing import Route, change_struct, stage_number
 from .transaction import Transaction, run, txn_options
 
 T = TypeVar("T")
@@ -840,6 +841,70 @@ class Client(Asking):
             return verify_with(
                 store.audit_verify, core.handle, checkpoint, verifier, tree_only
             )
+
+    # ---- routes ----
+
+    def route(self, migration: Optional[str], old: Any, new: Any, **options: Any) -> Route:
+        """Open the route of a migration between two sides: objects with the functions of
+        `routing.Side`.
+
+        flag            the stage comes from this string flag instead; then `migration` is None, and
+                        default_stage is what to go by without an answer
+        compare         are these equal? (key, old value, new value) to True, False, or None: cannot
+                        be told. Without it shadow reads are not compared
+        order, workers  "concurrent" (with workers, threads of the library), "serial" or "random"
+        event, alert    told of each operation, and of each guard that has tripped
+        background      a thread of the library takes steps; else call `Route.step`
+        throttle        asked before each chunk of a copy: 0 goes on, above after so many milliseconds,
+                        below not in this step
+        shadow_timeout_ms, check_ratio, sampling_ratio, chunk_ms, copy_share  as in <flagver/route.h>
+        """
+        return Route(self, migration, old, new, **options)
+
+    def migration_stage(
+        self,
+        migration: str,
+        actor: Union[str, Actor],
+        stage: str,
+        *,
+        percentage: float = 0,
+        forced: Optional[str] = None,
+        note: Optional[str] = None,
+        wait_ms: int = 0,
+    ) -> None:
+        """As `Route.stage`, for who does not have the sides. `BusyError`: nobody has carried it out
+        yet."""
+        struct = actor_struct(actor)
+        change = change_struct(percentage, forced, note, wait_ms)
+        self._core.call(
+            store.migration_stage,
+            text(migration, "the migration"),
+            ctypes.byref(struct),
+            stage_number(stage),
+            ctypes.byref(change),
+        )
+
+    def migration_rollback(
+        self,
+        migration: str,
+        actor: Union[str, Actor],
+        *,
+        note: Optional[str] = None,
+        wait_ms: int = 0,
+    ) -> None:
+        """As `Route.rollback`, for who does not have the sides."""
+        struct, change = actor_struct(actor), change_struct(0, None, note, wait_ms)
+        self._core.call(
+            store.migration_rollback,
+            text(migration, "the migration"),
+            ctypes.byref(struct),
+            ctypes.byref(change),
+        )
+
+    def migration_status(self, migration: str) -> Dict[str, Any]:
+        """How a migration stands, as far as its own store tells."""
+        answer = self._text(store.migration_status, text(migration, "the migration"))
+        return json.loads(answer)  # type: ignore[no-any-return]
 
     # ---- keys and ids ----
 

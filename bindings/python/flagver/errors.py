@@ -10,7 +10,7 @@ What a program can do about an error is said by its class, without knowing more:
 
 from __future__ import annotations
 
-from typing import Dict, NamedTuple, Tuple, Type
+from typing import Any, Dict, NamedTuple, Tuple, Type
 
 
 class FlagverError(Exception):
@@ -21,6 +21,7 @@ class FlagverError(Exception):
     native     the code of the system or database underneath, or 0
     line       where in a text, 1-based, 0: not about a place; ``column`` likewise
     sqlstate   SQLSTATE of a database, or ""
+    result     of a route's operation: its `RouteResult`, as far as it got; else None
     """
 
     code: int = 0
@@ -29,6 +30,7 @@ class FlagverError(Exception):
     line: int = 0
     column: int = 0
     sqlstate: str = ""
+    result: Any = None
 
     @property
     def message(self) -> str:

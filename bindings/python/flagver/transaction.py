@@ -33,6 +33,8 @@ X = TypeVar("X", bound="Transaction")
 NOTHING = 2**32 - 1
 
 _SUBMIT, _EMERGENCY = 1, 2
+_EINVAL = -1
+_ROOM = 1023  # for the words of an error
 
 
 class Rotation(NamedTuple):
@@ -667,16 +669,13 @@ def run(
         try:
             result = do(txn)
             return 0
-        except FlagverError as error:
-            failure = error
-            error_to(pointer.contents, error.code or -11, str(error))
         except BaseException as error:
             failure = error
-            error_to(pointer.contents, -1, "%s: %s" % (type(error).__name__, error))
+            code = error.code if isinstance(error, FlagverError) and error.code else _EINVAL
+            error_to(pointer.contents, code, error)
         finally:
             txn._handle = None
-        code: int = pointer.contents.code
-        return code
+        return int(pointer.contents.code)
 
     error = s.ErrorStruct()
     with client._core as core:
@@ -698,8 +697,14 @@ def run(
     return result  # type: ignore[no-any-return]
 
 
-def error_to(struct: s.ErrorStruct, code: int, message: str) -> None:
-    """Words for C: one line that fits, cut off between characters."""
-    encoded = " ".join(message.split()).encode("utf-8", "replace").replace(b"\0", b"?")[:1023]
+def error_to(struct: s.ErrorStruct, code: int, failure: BaseException, where: str = "") -> None:
+    """An exception for C: one line that fits, cut off between characters."""
+    try:
+        message = str(failure)
+    except Exception:
+        message = "it has no words"
+    if not isinstance(failure, FlagverError):
+        message = "%s%s: %s" % (where and where + ": ", type(failure).__name__, message)
+    encoded = " ".join(message.split()).encode("utf-8", "replace").replace(b"\0", b"?")[:_ROOM]
     struct.code = code
     struct.message = encoded.decode("utf-8", "ignore").encode()
