@@ -1,7 +1,9 @@
+#define _POSIX_C_SOURCE 200809L /* clock_gettime() */
 #include "engine/ledger.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "engine/side.h"
 #include "util/fail.h"
@@ -564,23 +566,35 @@ static enum fv_admission admit(struct fv_ledger *ledger, enum fv_side authority,
     return admission;
 }
 
+/*
+ * Some milliseconds late, and cheap. Who is admitted by it so long too late has a deadline that is over: that
+ * is counted from the same tick, and looked at by an exact clock before a side is called.
+ */
+static int64_t coarse_now_us(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
 /* A lease that cannot be renewed is good until it runs out. */
 static int admit_by_lease(struct fv_ledger *ledger, enum fv_side authority, uint64_t seen_version,
                           struct fv_admitted *admitted, flagver_error *err)
 {
     enum fv_admission admission;
     struct fv_fence fence = { 0 };
-    int64_t now = fv_now_us();
+    int64_t now = coarse_now_us();
     int r = 0;
 
     pthread_mutex_lock(&ledger->lock);
     while (is_due(ledger, authority, seen_version, now) && ledger->leading) {
         pthread_cond_wait(&ledger->changed, &ledger->lock);
-        now = fv_now_us();
+        now = coarse_now_us();
     }
     if (is_due(ledger, authority, seen_version, now)) {
         r = lead(ledger, authority, &fence, err);
-        now = fv_now_us();
+        now = coarse_now_us();
     }
     admission = admit(ledger, authority, now, admitted);
     pthread_mutex_unlock(&ledger->lock);
@@ -669,22 +683,27 @@ int fv_ledger_created(struct fv_ledger *ledger, enum fv_side authority, const ch
                    ledger->steering->name, key);
 }
 
-void fv_ledger_dismiss(struct fv_ledger *ledger, enum fv_side authority, const char *key,
-                       const struct fv_admitted *admitted, bool ok)
+static void note_end(struct fv_ledger *ledger, enum fv_side authority, const char *key,
+                     const struct fv_admitted *admitted, bool ok)
 {
     struct fv_act act = { .kind = FV_ACT_LEAVE, .side = authority, .ok = ok };
 
+    act.operation.id = admitted->id;
+    memcpy(act.key, key, strlen(key) + 1);
+    fv_ledger_note(ledger, &act);
+}
+
+void fv_ledger_dismiss(struct fv_ledger *ledger, enum fv_side authority, const char *key,
+                       const struct fv_admitted *admitted, bool ok)
+{
     pthread_mutex_lock(&ledger->lock);
     if (admitted->generation == ledger->generation)
         ledger->running--;
     else
         ledger->running_before--;
     pthread_mutex_unlock(&ledger->lock);
-    if (!admitted->entered)
-        return;
-    act.operation.id = admitted->id;
-    memcpy(act.key, key, strlen(key) + 1);
-    fv_ledger_note(ledger, &act);
+    if (admitted->entered)
+        note_end(ledger, authority, key, admitted, ok);
 }
 
 /* ---- the whole ---- */

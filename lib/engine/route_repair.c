@@ -27,8 +27,7 @@ int fv_route_call(flagver_route *route, enum fv_side side, struct fv_side_call *
     if (!call->asked.operation_id)
         call->asked.operation_id = "";
     call->error = err ? err : &why;
-    if (!fv_side_is_late(call))
-        fv_side_run(call);
+    fv_side_run_in_time(call);
     return call->code;
 }
 

@@ -142,13 +142,19 @@ int fv_sink_row(flagver_sink *sink, const char *key, const void *value, size_t l
     return 0;
 }
 
-void fv_side_clear(struct fv_side_call *call)
+static void free_gift(struct fv_side_call *call)
 {
     for (size_t i = 0; i < call->sink.found_count; i++)
         free(call->sink.found[i].key);
     free(call->sink.found);
     free(call->sink.value);
     free(call->sink.key);
+}
+
+void fv_side_clear(struct fv_side_call *call)
+{
+    if (call->sink.value || call->sink.key || call->sink.found) /* most writes give nothing */
+        free_gift(call);
     call->sink = (flagver_sink){ 0 };
 }
 
@@ -247,18 +253,8 @@ static int check_error(struct fv_side_call *call, int r)
     return r;
 }
 
-bool fv_side_is_late(struct fv_side_call *call)
+static void run_at(struct fv_side_call *call, int64_t start)
 {
-    if (call->asked.deadline == 0 || fv_monotonic_ns() < call->asked.deadline)
-        return false;
-    call->code = fv_fail(call->error, FLAGVER_ETIMEDOUT, "%s: %s was not called: it is too late",
-                         fv_side_name(call->asked.side), function_name(call->asked.operation));
-    return true;
-}
-
-void fv_side_run(struct fv_side_call *call)
-{
-    int64_t start = fv_monotonic_ns();
     int r;
 
     call->error->code = 0;
@@ -270,4 +266,23 @@ void fv_side_run(struct fv_side_call *call)
     call->code = r == 0 ? check_gift(call) : check_error(call, r);
     if (call->code < 0)
         fv_side_clear(call);
+}
+
+void fv_side_run(struct fv_side_call *call)
+{
+    run_at(call, fv_monotonic_ns());
+}
+
+bool fv_side_run_in_time(struct fv_side_call *call)
+{
+    int64_t start = fv_monotonic_ns();
+
+    if (call->asked.deadline != 0 && start >= call->asked.deadline) {
+        call->code = fv_fail(call->error, FLAGVER_ETIMEDOUT,
+                             "%s: %s was not called: it is too late",
+                             fv_side_name(call->asked.side), function_name(call->asked.operation));
+        return false;
+    }
+    run_at(call, start);
+    return true;
 }

@@ -52,8 +52,8 @@ const char *fv_side_name(int side);
 /* Call the function that asked.operation names. */
 void fv_side_run(struct fv_side_call *call);
 
-/* Its deadline is over: it is not called, and that is its error. */
-bool fv_side_is_late(struct fv_side_call *call);
+/* The same before its deadline. False: that is over; it is not called, and this is its error. */
+bool fv_side_run_in_time(struct fv_side_call *call);
 
 /* Free what the side has given. */
 void fv_side_clear(struct fv_side_call *call);
