@@ -23,3 +23,22 @@ def store(test, **options):
     client = flagver.Client(uri, **options)
     test.addCleanup(client.close)
     return client, uri
+
+
+ON = {"flags": {"on": {"type": "boolean", "percentage": 100}}}
+
+
+def loaded(definitions, **options):
+    """A client of definitions alone."""
+    client = flagver.Client("definitions:", **options)
+    client.load(definitions)
+    return client
+
+
+def resident():
+    """What this process has in memory, in KiB."""
+    with open("/proc/self/status") as file:
+        for line in file:
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1])
+    return 0

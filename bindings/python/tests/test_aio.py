@@ -1,0 +1,141 @@
+import asyncio
+import inspect
+import threading
+import unittest
+
+import flagver
+from flagver import aio
+from flagver.errors import ClosedError, NotFoundError, ParseError
+from support import FLAG, store
+
+
+class Async(unittest.IsolatedAsyncioTestCase):
+    async def asyncSetUp(self):
+        client, self.uri = store(self)
+        client.close()
+        self.client = await aio.open(self.uri)
+        self.addAsyncCleanup(self.client.close)
+
+    async def test_evaluations_are_not_awaited_and_all_else_is(self):
+        async with self.client.begin("alice") as txn:
+            self.assertEqual(await txn.flag_put("f", FLAG), 1)
+        await self.client.refresh()
+        bob = flagver.Context("bob")
+        self.assertIs(self.client.boolean("f", bob, False), True)
+        self.assertIs(self.client.bind("f").boolean(bob, False), True)
+        self.assertEqual(self.client.evaluate("f", bob).value, True)
+        self.assertEqual((await self.client.current("flagver.flag", "f")).created_by, "alice")
+
+    async def test_an_exception_rolls_back(self):
+        with self.assertRaises(KeyError):
+            async with self.client.begin("alice") as txn:
+                await txn.flag_put("f", FLAG)
+                raise KeyError("mine")
+        with self.assertRaises(NotFoundError):
+            await self.client.current("flagver.flag", "f")
+        with self.assertRaises(ParseError):
+            async with self.client.begin("alice") as txn:
+                await txn.flag_put("f", {"type": "none"})
+        with self.assertRaises(TypeError):
+            async with self.client.begin(7):
+                pass
+        self.assertEqual(await self.client.transact("a", lambda txn: txn.flag_put("f", FLAG)), 1)
+
+    async def test_many_that_wait_do_not_starve_the_one_that_has_to_commit(self):
+        async def write(number):
+            async with self.client.begin("alice") as txn:
+                await txn.flag_put("f%d" % number, FLAG)
+                await asyncio.sleep(0)
+                await txn.flag_ramp("f%d" % number, number)
+
+        await asyncio.wait_for(asyncio.gather(*(write(n) for n in range(40))), 120)
+        self.assertEqual(len(await self.client.versions("flagver.flag")), 40)
+
+    async def test_reads_go_on_while_transactions_queue(self):
+        async with self.client.begin("alice") as txn:
+            await txn.flag_put("f", FLAG)
+            others = [asyncio.ensure_future(
+                self.client.transact("b", lambda t: t.flag_ramp("f", 1))) for _ in range(10)]
+            await asyncio.sleep(0.01)
+            self.assertEqual(await self.client.versions("flagver.flag"), [])
+        self.assertEqual(sorted(await asyncio.gather(*others)), list(range(2, 12)))
+
+    async def test_who_is_cancelled_leaves_the_queue_and_rolls_back(self):
+        inside = asyncio.Event()
+
+        async def write(forever):
+            async with self.client.begin("alice") as txn:
+                await txn.flag_put("f", FLAG)
+                inside.set()
+                await forever
+
+        never, now = (asyncio.get_running_loop().create_future() for _ in range(2))
+        now.set_result(None)
+        first = asyncio.ensure_future(write(never))
+        second = asyncio.ensure_future(write(now))
+        await inside.wait()
+        third = asyncio.ensure_future(write(now))
+        await asyncio.sleep(0.01)
+        third.cancel()
+        first.cancel()
+        await asyncio.wait_for(second, 60)
+        for cancelled in (first, third):
+            with self.assertRaises(asyncio.CancelledError):
+                await cancelled
+        self.assertEqual(len(await self.client.history("flagver.flag", "f")), 1)
+
+    async def test_the_loop_goes_on_while_the_store_is_waited_for(self):
+        inside, go_on = threading.Event(), threading.Event()
+
+        def slow(txn):
+            inside.set()
+            go_on.wait(60)
+            return "done"
+
+        waiting = asyncio.ensure_future(self.client.transact("alice", slow))
+        while not inside.is_set():
+            await asyncio.sleep(0.001)
+        go_on.set()
+        self.assertEqual(await waiting, "done")
+
+    async def test_changes_are_told_to_the_loop(self):
+        changes = self.client.changes()
+        heard = asyncio.ensure_future(changes.__anext__())
+        await asyncio.sleep(0.05)
+        await self.client.transact("alice", lambda txn: txn.flag_put("f", FLAG))
+        self.assertEqual(await asyncio.wait_for(heard, 60), ["f"])
+        await changes.aclose()
+
+    async def test_routes_are_awaited(self):
+        await self.client.transact("root", lambda txn: txn.put(
+            "flagver.migration", "m", {"stage": "off"}))
+        rows = {}
+        side = flagver.Side(lambda call: rows[call.key],
+                            lambda call, value: rows.update({call.key: value}))
+        async with await self.client.route("m", side, side, background=False) as route:
+            await route.write("k", "v")
+            self.assertEqual((await route.read("k")).value, b"v")
+
+    async def test_a_closed_client_raises(self):
+        await self.client.close()
+        with self.assertRaises((ClosedError, RuntimeError)):
+            await self.client.refresh()
+        with self.assertRaises(ClosedError):
+            self.client.boolean("f", None, False)
+
+
+class Complete(unittest.TestCase):
+    def test_every_method_that_may_wait_is_there(self):
+        for kind, other in ((flagver.Client, aio.Client), (flagver.Transaction, aio.Transaction),
+                            (flagver.Route, aio.Route)):
+            names = {name for name, member in inspect.getmembers(kind, inspect.isfunction)
+                     if not name.startswith("_")}
+            # What never waits is asked of `sync`.
+            missing = {name for name in names if not hasattr(other, name)} - {
+                "tenant", "explain", "evaluate_all", "fileno", "listen", "unlisten", "snapshot",
+                "outcome", *(name for name in names if name.endswith("_detail"))}
+            self.assertEqual(missing, set(), other)
+
+
+if __name__ == "__main__":
+    unittest.main()
