@@ -28,6 +28,22 @@ int cli_read_time(const struct cli_request *request, enum cli_option option, int
                               name, at);
 }
 
+int cli_read_span(const struct cli_request *request, int64_t *ret_from, int64_t *ret_to)
+{
+    const char *since = request->values[CLI_SINCE], *until = request->values[CLI_UNTIL];
+    int r = cli_read_time(request, CLI_SINCE, ret_from);
+
+    if (r == 0)
+        r = cli_read_time(request, CLI_UNTIL, ret_to);
+    if (r)
+        return r;
+    if (since && until && *ret_from >= *ret_to)
+        return cli_request_refuse(request, "--until is not after --since");
+    if (until && *ret_to == 0)
+        *ret_to = -1;
+    return 0;
+}
+
 int cli_read_at(const struct cli_request *request, int64_t *ret_us)
 {
     return cli_read_time(request, CLI_AT, ret_us);

@@ -21,6 +21,8 @@ struct cli_asking {
  * CLI_USAGE after having said what is wrong.
  */
 int cli_read_time(const struct cli_request *request, enum cli_option option, int64_t *ret_us);
+/* --since and --until: the second one after the first. 0 is "any" to the library, so an end there is -1. */
+int cli_read_span(const struct cli_request *request, int64_t *ret_from, int64_t *ret_to);
 int cli_read_at(const struct cli_request *request, int64_t *ret_us);
 
 /*

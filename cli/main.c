@@ -411,13 +411,22 @@ const struct cli_command cli_commands[] = {
     {
         .name = "metrics",
         .operands = "[PHASE]",
-        .summary = "how many versions, how fast approved",
-        .options = CLI_OPTIONS(CLI_PREFIX, CLI_PARTS, CLI_BY_MONTH, CLI_SINCE, CLI_UNTIL),
-        .manual = "Print for each phase how many versions were created and in which states they\n"
-                  "are now, and how long it took from creation to submission and to approval:\n"
-                  "mean, median and 95th percentile. Drafting is part of both. All of it is\n"
-                  "computed from the versions. --prefix counts by part: cycle-7 is not a part\n"
-                  "of cycle-70/report-1. --json prints hours, a line for each group.",
+        .summary = "how versions and flags have fared",
+        .options = CLI_OPTIONS(CLI_PREFIX, CLI_PARTS, CLI_BY_MONTH, CLI_SINCE, CLI_UNTIL, CLI_DAILY,
+                               CLI_HOURLY, CLI_OPENMETRICS, CLI_FLAG, CLI_FORGET),
+        .manual =
+            "Print for each phase how many versions were created and in which states they\n"
+            "are now, and how long it took from creation to submission and to approval:\n"
+            "mean, median and 95th percentile. Drafting is part of both. All of it is\n"
+            "computed from the versions. --prefix counts by part: cycle-7 is not a part\n"
+            "of cycle-70/report-1. --json prints hours, a line for each group.\n"
+            "\n"
+            "--daily prints what programs have tracked of flags instead: for each day, flag\n"
+            "and variant how often it was served, how many outcomes of the code behind it\n"
+            "were reported, how many of them were successes, how long they took (mean, 95th\n"
+            "percentile), totals, and events; --hourly by the hour, whole hours counting for\n"
+            "--since and --until; --openmetrics as text for a scraper. --forget deletes it\n"
+            "up to the hour in which TIME lies.",
         .run = cli_metrics,
     },
     {

@@ -8,6 +8,7 @@
 #include "output.h"
 #include "store.h"
 #include "table.h"
+#include "tracked.h"
 
 #define PARTS_LIMIT 256 /* a subject cannot have more */
 #define STATES 8
@@ -168,19 +169,7 @@ static int read_options(const struct cli_request *request, flagver_metric_option
                                              .prefix = request->values[CLI_PREFIX],
                                              .by_month = request->values[CLI_BY_MONTH] != NULL };
     r = read_parts(request, &ret_options->parts);
-    if (r == 0)
-        r = cli_read_time(request, CLI_SINCE, &ret_options->from);
-    if (r == 0)
-        r = cli_read_time(request, CLI_UNTIL, &ret_options->to);
-    if (r)
-        return r;
-    if (request->values[CLI_SINCE] && request->values[CLI_UNTIL] &&
-        ret_options->from >= ret_options->to)
-        return cli_request_refuse(request, "--until is not after --since");
-    /* To the library 0 is no end. */
-    if (request->values[CLI_UNTIL] && ret_options->to == 0)
-        ret_options->to = -1;
-    return 0;
+    return r ? r : cli_read_span(request, &ret_options->from, &ret_options->to);
 }
 
 static int print_report(struct report *report, flagver_client *client)
@@ -206,6 +195,8 @@ int cli_metrics(const struct cli_request *request)
     flagver_client *client = NULL;
     int r;
 
+    if (cli_tracked_is_meant(request))
+        return cli_tracked(request);
     r = read_options(request, &report.options);
     if (r == 0)
         r = cli_store_read(request, NULL, &client);

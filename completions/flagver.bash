@@ -41,7 +41,7 @@ segment history|NAME|
 segment diff|NAME [FROM [TO]]|--merge-patch
 segment revert|NAME NO|--note --expect --idempotency-key
 segment delete|NAME|--note --expect --idempotency-key
-metrics|[PHASE]|--prefix --parts --by-month --since --until
+metrics|[PHASE]|--prefix --parts --by-month --since --until --daily --hourly --openmetrics --flag --forget
 phase put|PHASE FILE|--note --expect --idempotency-key
 phase get|PHASE [SUBJECT]|
 phase list||
@@ -108,7 +108,8 @@ _flagver_is_switch() {
     case $1 in
     --json | --help | --version | --batch | --prune | --keep-off | --deleted | --merge-patch | \
         --clear | --no-backup | --by-month | --submit | --emergency | --all | --remove | \
-        --approve | --reject | --pending | --tree-only | --follow | --strict) ;;
+        --approve | --reject | --pending | --tree-only | --follow | --strict | --daily | --hourly | \
+        --openmetrics) ;;
     *) return 1 ;;
     esac
 }

@@ -90,3 +90,92 @@ exits 2
 says 'flagver: metrics: --until is not after --since'
 run metrics a b
 exits 2
+
+# ---- what was tracked of flags ----
+
+it "refuses what is not about flags"
+run metrics --daily flagver.flag
+exits 2
+says 'flagver: metrics: --daily is about flags, not phases: --flag flagver.flag'
+run metrics --hourly --parts 1
+exits 2
+says 'flagver: metrics: --parts is about versions, --hourly about flags'
+run metrics --daily --hourly
+exits 2
+says 'flagver: metrics: only one of --daily, --hourly, --openmetrics and --forget'
+run metrics --flag pay/card
+exits 2
+says 'flagver: metrics: --flag needs one of --daily, --hourly, --openmetrics and --forget'
+run metrics --openmetrics --json
+exits 2
+says 'flagver: metrics: --openmetrics is no JSON'
+run metrics --forget -1d --flag pay/card
+exits 2
+says 'flagver: metrics: --forget takes no --flag'
+run metrics --forget yesterday
+exits 2
+says_like 'flagver: metrics: --forget yesterday is neither *'
+run metrics --daily --since 2026-02-01T00:00:00Z --until 2026-02-01T00:00:00Z
+exits 2
+says 'flagver: metrics: --until is not after --since'
+run metrics --daily --flag ''
+exits 6
+says 'flagver: options.flag is 0 bytes; 1 to 256 allowed'
+
+it "prints nothing where nothing was tracked"
+run metrics --daily
+exits 0
+prints_nothing
+run metrics --hourly --json
+exits 0
+prints_nothing
+
+it "counts what a stream of questions was answered"
+run flag eval --batch <<<'{"flag": "pay/card", "context": {"targetingKey": "u"}}
+{"flag": "pay/cash", "context": {"targetingKey": "u"}}
+{"flag": "pay/cash", "context": {"targetingKey": "v"}}'
+exits 0
+run metrics --daily
+exits 0
+prints_like 'DAY         FLAG      VARIANT  EVALUATIONS  OUTCOMES  SUCCESS  MEAN  P95
+[0-9]*-[0-9]*  pay/card  off      1            0
+[0-9]*-[0-9]*  pay/cash  on       2            0
+[0-9]*-[0-9]*  (all)              3            0'
+says_nothing
+run metrics --hourly --flag pay/cash
+exits 0
+prints_like 'HOUR              FLAG      VARIANT  EVALUATIONS  OUTCOMES  SUCCESS  MEAN  P95
+[0-9]*:00  pay/cash  on       2            0'
+run metrics --daily --flag pay/cash --json
+exits 0
+prints_like '{"from":"20[0-9]*T00:00:00.000000Z","flag":"pay/cash","variant":"on","evaluations":2,"succeeded":0,"failed":0,"errorRate":null,"timed":0,"meanMs":null,"p50Ms":null,"p95Ms":null,"p99Ms":null}'
+run metrics --daily --until -2h
+exits 0
+prints_nothing
+
+it "says it to scrapers"
+run metrics --openmetrics --flag pay/cash
+exits 0
+prints_like '# TYPE flagver_evaluations counter
+# HELP flagver_evaluations *
+flagver_evaluations_total{flag="pay/cash",variant="on"} 2
+*
+# EOF'
+
+it "does not count single questions, nor leaves anything in the log"
+run flag eval pay/cash
+run metrics --daily --flag pay/cash --json
+prints_like '*"evaluations":2,*'
+run audit log
+holds eval '! grep -q track "$work/out"'
+
+it "forgets old hours"
+run metrics --forget -1d
+exits 0
+prints_nothing
+run metrics --daily --flag pay/card --json
+prints_like '*"evaluations":1,*'
+run metrics --forget 9999-01-01T00:00:00Z
+exits 0
+run metrics --daily
+prints_nothing
