@@ -1659,11 +1659,11 @@ class client
         a.check(flagver_flag_explain(get(), key.data(), key.size(), user.get(), text.out(), a));
         return text.str();
     }
-    /** Serve this variant to everyone in this process; nothing: take that back. */
-    void force(zstring key, std::optional<std::string> variant)
+    /** Serve this variant to everyone in this process; NULL: take that back. */
+    void force(zstring key, zstring variant)
     {
         detail_::attempt a;
-        a.check(flagver_flag_override(get(), key.c_str(), variant ? variant->c_str() : nullptr, a));
+        a.check(flagver_flag_override(get(), key.c_str(), variant.c_str(), a));
     }
     /** visit(const char *flag, const char *variant or NULL, uint64_t count) */
     template <class Visit> void counts(Visit &&visit) const

@@ -228,7 +228,7 @@ void a_forced_flag_serves_its_variant_and_is_counted()
 
     flags.force("text", "b");
     check(flags.string("text", nullptr, "") == "one-page");
-    flags.force("text", std::nullopt);
+    flags.force("text", nullptr);
     check(flags.string("text", nullptr, "") == "classic");
     throws(flagver::failure<FLAGVER_ENOTFOUND>, flags.force("text", "c"));
     flags.counts([&](const char *flag, const char *variant, uint64_t count) {
