@@ -35,6 +35,7 @@ void bench_store(const struct bench_options *options);
 void bench_versions(const struct bench_options *options);
 void bench_postgres(const struct bench_options *options);
 void bench_route(const struct bench_options *options);
+void bench_moving(const struct bench_options *options);
 
 /* Ends the program: a benchmark that went wrong has no numbers. */
 _Noreturn void bench_die(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -6,20 +6,22 @@
 #include <stdlib.h>
 
 static atomic_bool watching;
-static atomic_llong allocations, locks, bytes;
+static atomic_llong allocations, locks, bytes, syncs;
 
 void counting_start(void)
 {
     atomic_store(&allocations, 0);
     atomic_store(&locks, 0);
     atomic_store(&bytes, 0);
+    atomic_store(&syncs, 0);
     atomic_store(&watching, true);
 }
 
 struct counts counting_stop(void)
 {
     atomic_store(&watching, false);
-    return (struct counts){ atomic_load(&allocations), atomic_load(&locks), atomic_load(&bytes) };
+    return (struct counts){ atomic_load(&allocations), atomic_load(&locks), atomic_load(&bytes),
+                            atomic_load(&syncs) };
 }
 
 #if defined(__has_feature)
@@ -45,7 +47,9 @@ bool counting_works(void)
 #include <malloc.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <threads.h>
+#include <unistd.h>
 
 bool counting_works(void)
 {
@@ -167,5 +171,23 @@ COUNT_LOCK(pthread_rwlock_rdlock, pthread_rwlock_t)
 COUNT_LOCK(pthread_rwlock_wrlock, pthread_rwlock_t)
 COUNT_LOCK(pthread_spin_lock, pthread_spinlock_t)
 COUNT_LOCK(mtx_lock, mtx_t)
+
+/* ------------------------------------------------------------------------
+ * What is forced to the disk
+ */
+
+int fsync(int file)
+{
+    if (is_watching())
+        atomic_fetch_add(&syncs, 1);
+    return (int)syscall(SYS_fsync, file);
+}
+
+int fdatasync(int file)
+{
+    if (is_watching())
+        atomic_fetch_add(&syncs, 1);
+    return (int)syscall(SYS_fdatasync, file);
+}
 
 #endif

@@ -19,7 +19,7 @@ static const char usage[] =
     "  --quick     few short rounds: does it run, and do the answers agree?\n"
     "  --json      one JSON document instead of the table\n"
     "  --rounds N  rounds of each measurement, 1 to 1000\n"
-    "  --only NAME W1 to W6, threads, loading, memory, store, versions, route, R1, R2,\n"
+    "  --only NAME W1 to W6, threads, loading, memory, store, versions, route, R1 to R5,\n"
     "               postgres, P1 to P5\n";
 
 static void be_quick(struct bench_options *options)
@@ -86,6 +86,8 @@ int main(int argc, char **argv)
         bench_versions(&options);
     if (bench_wanted(&options, "route R1 R2"))
         bench_route(&options);
+    if (bench_wanted(&options, "route R3 R4 R5"))
+        bench_moving(&options);
     if (bench_wanted(&options, "postgres P1 P2 P3 P4 P5"))
 #ifdef FV_WITHOUT_postgres
         report_text(options.report, "\nPostgreSQL is left out: libpq was not there");

@@ -93,7 +93,8 @@ check-conformance: $(WITH_CLUSTER) $(CONFORMANCE_TESTS)
 	@$(SLOWER) $(RUN_TESTS) $(CONFORMANCE_TESTS)
 
 # Several processes, kill -9, failing stores and disks. FLAGVER_KILLS, FLAGVER_ROUTE_KILLS,
-# FLAGVER_TEST_CHANGES, FLAGVER_TEST_OPERATIONS and FLAGVER_TEST_SECONDS say how much.
+# FLAGVER_CORRUPTIONS, FLAGVER_COMPARED_ROWS, FLAGVER_TEST_CHANGES, FLAGVER_TEST_OPERATIONS and
+# FLAGVER_TEST_SECONDS say how much.
 check-crash: $(WITH_CLUSTER) $(CRASH_TESTS)
 	@$(RUN_TESTS) $(CRASH_TESTS)
 
@@ -118,10 +119,11 @@ check-fuzz:
 	@FUZZ_SECONDS='$(FUZZ_SECONDS)' MAKE='$(MAKE)' BUILD='$(BUILD)' scripts/check-fuzz.sh
 
 # On both drivers: 10,000 kills of processes and 1,000 of PostgreSQL's server, 100,000 of processes
-# that write through a migration, a million acts of many clients, ten minutes of two tenants on the same
-# keys.
+# that write through a migration, 10,000 rows spoiled behind a migration's back, ten million compared, a
+# million acts of many clients, ten minutes of two tenants on the same keys.
 campaign:
 	@FLAGVER_KILLS=10000 FLAGVER_ROUTE_KILLS=100000 FLAGVER_TEST_CHANGES=50000 \
+		FLAGVER_CORRUPTIONS=10000 FLAGVER_COMPARED_ROWS=10000000 \
 		FLAGVER_TEST_OPERATIONS=1000000 FLAGVER_TEST_SECONDS=600 CK_TIMEOUT_MULTIPLIER=20 \
 		PROGRAM_DEADLINE=172800 \
 		$(MAKE) --no-print-directory check-crash
