@@ -276,21 +276,24 @@ static int guard_all(flagver_client *client, const struct fv_guardian *guardian,
     const struct fv_definitions *definitions;
     flagver_snapshot *snapshot;
     uint32_t slot;
-    int r = 0, count = 0;
+    int r = 0, failed = 0, count = 0;
 
     if (!client->stored)
         return fv_client_has_no_store(err);
     snapshot = fv_client_snapshot(client);
     definitions = snapshot->definitions;
-    for (slot = 0; r >= 0 && slot < definitions->flag_count; slot++) {
+    /* What is damaged of one flag is no reason to leave the others alone. */
+    for (slot = 0; slot < definitions->flag_count && (r >= 0 || r == FLAGVER_ECORRUPT); slot++) {
         if (!guarded(definitions->flags[slot]))
             continue;
-        r = guard_flag(client, definitions->flags[slot], guardian, still, err);
+        r = guard_flag(client, definitions->flags[slot], guardian, still, failed ? NULL : err);
         if (r > 0)
             count++;
+        if (r < 0 && !failed)
+            failed = r;
     }
     fv_snapshot_release(snapshot);
-    return r < 0 ? r : count;
+    return failed ? failed : count;
 }
 
 int fv_rollout_guard(flagver_client *client, const struct fv_guardian *guardian, flagver_error *err)

@@ -323,6 +323,29 @@ static int call_metrics(void)
     return flagver_version_metrics(client, &options, see_group, &count, &error);
 }
 
+/* One failure trips it, and there is one more each time. */
+static int guard(flagver_txn *txn)
+{
+    static const char json[] =
+        "{\"type\":\"boolean\",\"schedule\":{\"steps\":[{\"at\":\"2020-01-01T00:00:00Z\","
+        "\"percentage\":5}],\"guards\":{\"error_rate\":1,\"samples\":1}}}";
+
+    return flagver_flag_put(txn, "guarded", json, sizeof json - 1, NULL, NULL, &error);
+}
+
+static int call_guard(void)
+{
+    int r = flagver_track_outcome(client, "guarded", "on", true, 1000, &error);
+
+    if (r == 0)
+        r = flagver_track_flush(client, &error);
+    if (r == 0)
+        r = flagver_client_refresh(client, &error);
+    if (r == 0)
+        r = flagver_flags_guard(client, &actor, NULL, NULL, &error);
+    return r < 0 ? r : 0;
+}
+
 static int call_log(void)
 {
     int count = 0;
@@ -441,6 +464,7 @@ static const struct call {
     { "list by state", call_list_by_state, NULL, false, false },
     { "items and votes", call_parts, NULL, false, false },
     { "metrics", call_metrics, NULL, false, false },
+    { "guards of schedules", call_guard, guard, true, true },
     { "audit log", call_log, NULL, false, false },
     { "diff", call_diff, NULL, false, false },
     { "plan", call_plan, NULL, false, false },
