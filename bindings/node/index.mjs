@@ -1,7 +1,7 @@
 // flagver for Node.js. README.md says how it is used, index.d.ts what each call does.
 
 export { openClient as open, lintDefinitions as lint, Client, Snapshot } from './lib/client.mjs';
-export { Context } from './lib/context.mjs';
+export { Context, Double } from './lib/context.mjs';
 export { Flag } from './lib/flag.mjs';
 export { JsonText, Transaction } from './lib/transaction.mjs';
 export { Route } from './lib/route.mjs';

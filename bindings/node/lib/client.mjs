@@ -2,7 +2,7 @@
 
 import { BOOL, DOUBLE, Flag, FlagState, INT, JSON_TYPE, STRING, bind, detailAt, evaluateByKey, evaluateOnSnapshot } from './flag.mjs';
 import { missing, typeNumber, withFallback } from './flag.mjs';
-import { nativeContext, withContext } from './context.mjs';
+import { nativeContext, withContextsLocked } from './context.mjs';
 import { BrokenError, RetryError, UnknownOutcomeError, closed } from './error.mjs';
 import { ERR, HANDLE, VISIT, callLater, callNow, checkFunction, checkInteger, checkText, func, koffi } from './native.mjs';
 import { micros, narrow, optionalText, toJson, visitor } from './native.mjs';
@@ -59,6 +59,7 @@ const snapshotExplain = func('flagver_snapshot_explain', 'int', [HANDLE, 'str', 
 const KEYS = koffi.pointer(koffi.proto('void', ['void *', 'void *', 'size_t']));
 const snapshotChanges = func('flagver_snapshot_changes', 'int', [HANDLE, HANDLE, KEYS, HANDLE, ERR]);
 const flagAll = func('flagver_flag_all', 'size_t', [HANDLE, HANDLE, VISIT, HANDLE]);
+const CLOCK = koffi.pointer(koffi.proto('int64', ['void *']));
 const COUNT = koffi.pointer(koffi.proto('void', ['void *', 'str', 'str', 'uint64']));
 const flagCounts = func('flagver_flag_counts', 'int', [HANDLE, COUNT, HANDLE, ERR]);
 const flagExplain = func('flagver_flag_explain', 'int', [HANDLE, 'str', 'size_t', HANDLE, HANDLE, ERR]);
@@ -73,7 +74,7 @@ const TRIES = 10;
 const BOUND_LIMIT = 100000;
 
 function optionsOf(options) {
-  const known = new Set(['background', 'tenant', 'cacheFile', 'waitMs', 'pollMs', 'keyFile', 'flushMs', 'guardian', 'environment']);
+  const known = new Set(['background', 'tenant', 'cacheFile', 'waitMs', 'pollMs', 'keyFile', 'flushMs', 'guardian', 'environment', 'clock']);
   for (const name of Object.keys(options)) if (!known.has(name)) throw new TypeError(`there is no option ${name}`);
   const { background = true, environment = true, tenant, cacheFile, keyFile, guardian } = options;
   const ms = (name) => checkInteger(options[name] ?? 0, name, 0, 2147483647);
@@ -102,8 +103,9 @@ const ZEROS = Object.fromEntries(
  * does not point to it.
  */
 class Core {
-  constructor(handle, uri, waitMs) {
+  constructor(handle, uri, waitMs, clock) {
     this.handle = handle;
+    this.clock = clock; // a callback, or null
     this.uri = uri;
     this.waitMs = waitMs || WAIT_MS;
     this.lane = gateOf(uri);
@@ -150,6 +152,7 @@ class Core {
     if (this.pending) await new Promise((resolve) => (this.rest = resolve));
     await new Promise((resolve, reject) => clientClose.async(this.handle, (e) => (e ? reject(e) : resolve())));
     this.handle = 0;
+    if (this.clock) koffi.unregister(this.clock);
     this.lane.drop();
     open.delete(this);
   }
@@ -326,7 +329,7 @@ export class Client {
   async tenant(name) {
     checkText(name, 'the tenant');
     const handle = await this.#core.call(clientTenant, (f) => [this.#core.handle, name, f.out, f.err], (f) => f.handle());
-    return new Client(construct, new Core(handle, this.#core.uri, this.#core.waitMs));
+    return new Client(construct, new Core(handle, this.#core.uri, this.#core.waitMs, null));
   }
 
   health() {
@@ -519,8 +522,30 @@ export async function openClient(uri, options = {}) {
   checkText(uri, 'the URI');
   if (typeof options !== 'object' || options === null) throw new TypeError('options are an object');
   const native = optionsOf(options);
-  const handle = await callLater(clientOpen, (f) => [uri, native, f.out, f.err], (f) => f.handle());
-  return new Client(construct, new Core(handle, uri, native.wait_ms));
+  const clock = clockOf(uri, options.clock);
+  native.clock = clock ? Number(clock) : 0;
+  try {
+    const handle = await callLater(clientOpen, (f) => [uri, native, f.out, f.err], (f) => f.handle());
+    return new Client(construct, new Core(handle, uri, native.wait_ms, clock));
+  } catch (error) {
+    if (clock) koffi.unregister(clock);
+    throw error;
+  }
+}
+
+/** A clock runs inside of evaluations. A store has threads of its own, which could not wait for it. */
+function clockOf(uri, clock) {
+  if (clock === undefined || clock === null) return null;
+  checkFunction(clock, 'the clock');
+  if (!/^(definitions|file):/.test(uri)) throw new TypeError('a client with a store goes by the clock of the system');
+  const now = () => {
+    try {
+      return withContextsLocked(() => Math.trunc(Number(clock())) || 0);
+    } catch {
+      return Date.now();
+    }
+  };
+  return koffi.register(now, CLOCK);
 }
 
 /** What is allowed in definitions but hardly meant, one line each. Malformed ones throw. */

@@ -69,8 +69,18 @@ function setValue(handle, name, value, depth) {
   }
 }
 
+/** A number that is handed over as a double even where it is whole: it is no key of a bucket then. */
+export class Double {
+  constructor(value) {
+    if (typeof value !== 'number') throw new TypeError(`a double is made of a number, not ${nameOf(value)}`);
+    this.value = value;
+    Object.freeze(this);
+  }
+}
+
 function setObject(handle, name, value, depth) {
   if (value === null) return setNull(handle, name);
+  if (value instanceof Double) return setDouble(handle, name, value.value);
   if (value instanceof Date) {
     const ms = value.getTime();
     return Number.isNaN(ms) ? setNull(handle, name) : setDatetime(handle, name, ms);
@@ -146,6 +156,7 @@ export class Context {
   set(attributes = {}) {
     checkContext(attributes);
     if (is(attributes)) throw new TypeError('a context is made of a plain object');
+    checkUnlocked();
     if (this.#held) throw new RetryError('EBUSY', 'the context is in use by a call that is under way');
     try {
       this.#used = fill(this.#handle, attributes);
@@ -207,6 +218,22 @@ export function hasValidKey(context) {
 const recent = new Map();
 const RECENT_LIMIT = 64;
 let busy = false;
+let locked = false;
+
+/** Runs a function of the program's that is called in the middle of an evaluation: contexts stay as they are. */
+export function withContextsLocked(run) {
+  const before = locked;
+  locked = true;
+  try {
+    return run();
+  } finally {
+    locked = before;
+  }
+}
+
+function checkUnlocked() {
+  if (locked) throw new RetryError('EBUSY', 'a clock must not ask flags, or change a context');
+}
 
 class Recent {
   handle = newHandle();
@@ -259,6 +286,7 @@ function recentOf(key) {
 export function nativeContext(value) {
   if (value === undefined || value === null) return 0;
   checkContext(value);
+  checkUnlocked();
   if (is(value)) return handleOf(value);
   if (busy) return handleOf(new Context(value)); // freed with a later collection, not during this call
 

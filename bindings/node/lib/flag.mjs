@@ -71,6 +71,7 @@ const NOT_FOUND = 1;
 const bool = func('flagver_bound_bool', 'bool', [HANDLE, HANDLE, 'bool']);
 const int = func('flagver_bound_int', 'int64', [HANDLE, HANDLE, 'int64']);
 const double = func('flagver_bound_double', 'double', [HANDLE, HANDLE, 'double']);
+const json = func('flagver_bound_json', 'str', [HANDLE, HANDLE, HANDLE]);
 const string = func('flagver_bound_string', 'str', [HANDLE, HANDLE, HANDLE]);
 const evaluate = func('flagver_bound_evaluate', 'int', [HANDLE, HANDLE, 'int', HANDLE]);
 const evaluateKey = func('flagver_flag_evaluate', 'int', [HANDLE, 'str', 'size_t', HANDLE, 'int', HANDLE]);
@@ -117,9 +118,12 @@ function readDetail(key, strings) {
   const version = pointerAt(AT.version);
   const metadata = pointerAt(AT.metadata);
 
+  const type = view.getInt32(AT.type, true);
+
   return {
     flag: key,
-    value: error ? undefined : valueOf(view.getInt32(AT.type, true), strings.text),
+    type: error ? null : TYPES[type],
+    value: error ? undefined : valueOf(type, strings.text),
     variant: strings.name(pointerAt(AT.variant)),
     reason: REASONS[view.getInt32(AT.reason, true)],
     errorCode: error ? ERRORS[error] : null,
@@ -178,6 +182,7 @@ export class Strings {
 export function missing(key, errorCode = ERRORS[NOT_FOUND]) {
   return {
     flag: key,
+    type: null,
     value: undefined,
     variant: null,
     reason: 'ERROR',
@@ -422,6 +427,11 @@ export class Flag {
     const shared = this.#shared(context, JSON_TYPE);
     if (shared) return shared.value;
     return this.#askedValue(context, JSON_TYPE, fallback);
+  }
+
+  /** The value of a JSON flag as canonical JSON text. */
+  jsonText(context, fallback = null) {
+    return json(this.#bound, this.#native(context), 0) ?? fallback;
   }
 
   boolDetail(context, fallback = false) {
