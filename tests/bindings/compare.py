@@ -11,7 +11,6 @@ variant, reason, error code, rule and bucket have to be the same, integers and r
 
 import argparse
 import json
-import math
 import os
 import shutil
 import subprocess
@@ -134,11 +133,7 @@ def same(a, b):
         return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
     if isinstance(a, list) and isinstance(b, list):
         return len(a) == len(b) and all(map(same, a, b))
-    if type(a) is not type(b):
-        return False
-    if isinstance(a, float):
-        return a == b and math.copysign(1, a) == math.copysign(1, b)
-    return a == b
+    return type(a) is type(b) and a == b
 
 
 def what_differs(want, got):
