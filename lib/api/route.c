@@ -78,8 +78,8 @@ static void begin_result(flagver_route_result *result)
     result->stage = 0;
     result->side = FLAGVER_SIDE_OLD;
     memset(result->sides, 0, sizeof result->sides);
-    result->errors[0].code = 0;
-    result->errors[1].code = 0;
+    fv_error_clear(&result->errors[0]);
+    fv_error_clear(&result->errors[1]);
     result->consistent = -1;
     result->pending = false;
 }

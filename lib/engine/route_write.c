@@ -231,7 +231,10 @@ int fv_route_write(flagver_route *route, const struct fv_route_asked *asked,
         authority->sink.key = NULL;
     if (result->sides[FV_OLD].invoked || result->sides[FV_NEW].invoked)
         fv_route_tell(route, asked, &writing.decision, time, result);
-    fv_side_clear(&writing.calls[FV_OLD]);
-    fv_side_clear(&writing.calls[FV_NEW]);
+    for (int side = FV_OLD; side <= FV_NEW; side++) {
+        fv_side_clear(&writing.calls[side]);
+        if (result->sides[side].code == 0) /* it was well in the end */
+            fv_error_clear(&result->errors[side]);
+    }
     return r;
 }

@@ -253,19 +253,29 @@ static int check_error(struct fv_side_call *call, int r)
     return r;
 }
 
+void fv_error_clear(flagver_error *err)
+{
+    err->code = 0;
+    err->native = 0;
+    err->line = 0;
+    err->column = 0;
+    err->sqlstate[0] = '\0';
+    err->message[0] = '\0';
+}
+
+/* A function may say something and return 0. */
 static void run_at(struct fv_side_call *call, int64_t start)
 {
     int r;
 
-    call->error->code = 0;
-    call->error->native = 0;
-    call->error->sqlstate[0] = '\0';
-    call->error->message[0] = '\0';
+    fv_error_clear(call->error);
     r = call_inside(call);
     call->latency_ns = fv_monotonic_ns() - start;
     call->code = r == 0 ? check_gift(call) : check_error(call, r);
     if (call->code < 0)
         fv_side_clear(call);
+    else
+        fv_error_clear(call->error);
 }
 
 void fv_side_run(struct fv_side_call *call)

@@ -55,6 +55,9 @@ void fv_side_run(struct fv_side_call *call);
 /* The same before its deadline. False: that is over; it is not called, and this is its error. */
 bool fv_side_run_in_time(struct fv_side_call *call);
 
+/* There is none, whatever was said before. */
+void fv_error_clear(flagver_error *err);
+
 /* Free what the side has given. */
 void fv_side_clear(struct fv_side_call *call);
 
