@@ -96,7 +96,8 @@ FLAGVER_API int flagver_stage_parse(const char *name);
  * operation_id  the same for both sides, and for every try of one operation: a side that
  *               remembers it can tell a second try from a second operation. "": a read
  * payload       what the caller of flagver_route_read() passed on, or NULL
- * deadline      when nobody waits for the answer any more, CLOCK_MONOTONIC in nanoseconds; 0: never
+ * deadline      when nobody waits for the answer any more, CLOCK_MONOTONIC in nanoseconds; 0: never. Calls of
+ *               the library's own (repairs, copies, comparisons) have 10 seconds at most
  * txn           enlisted sides: the transaction in which the side's rows are to be written:
  *               flagver_txn_connection() has the database's handle. NULL for a detached side
  */
@@ -437,7 +438,8 @@ FLAGVER_API int flagver_route_remove(flagver_route *route, const char *key,
  * result.pending says that the new one would not; else the other side gets it by a repair, after the
  * commit (pending).
  *
- * When the side's function fails, what it did in the database is not taken back by itself.
+ * When the side's function fails, what it did in the database is not taken back by itself. Once it has run, only
+ * the store can still refuse what belongs to it, and then the transaction is to be rolled back.
  *
  * @return as flagver_route_write(), or
  *   FLAGVER_EINVAL   the transaction is not on that store

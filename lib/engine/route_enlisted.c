@@ -90,6 +90,7 @@ struct passage {
     enum fv_admission admission;
     struct fv_version version;
     struct fv_entry_operation operation; /* where the other side is detached */
+    bool within;                         /* others commit: the other side is left to a repair */
     bool reached;                        /* the other side, in the same transaction */
 };
 
@@ -119,6 +120,18 @@ static int admit(struct passage *passage, flagver_txn *txn, flagver_error *err)
     return 0;
 }
 
+/* The row of the key, and the version after it. */
+static int find_version(struct passage *passage, flagver_txn *txn, const char *key,
+                        struct fv_keyed_version *ret_stored, flagver_error *err)
+{
+    const struct fv_steering *steering = &passage->writing->route->steering;
+    const struct fv_fence fence = { .epoch = passage->version.epoch };
+    int r;
+
+    r = fv_key_row_get(steering, txn, passage->authority, key, ret_stored, err);
+    return r < 0 ? r : fv_version_next(ret_stored->key.version, &fence, &passage->version, err);
+}
+
 /*
  * The row first, and then the record, which may be locked meanwhile: whoever was there between changes
  * the row, and then ours is refused. A record that is created has no key before.
@@ -126,31 +139,30 @@ static int admit(struct passage *passage, flagver_txn *txn, flagver_error *err)
 static int write_authority(struct passage *passage, flagver_txn *txn, flagver_error *err)
 {
     struct fv_writing *writing = passage->writing;
-    const struct fv_steering *steering = &writing->route->steering;
-    const struct fv_fence fence = { .epoch = passage->version.epoch };
     const char *key = writing->asked->key;
     struct fv_keyed_version stored;
     int r = 0;
 
     if (key)
-        r = fv_key_row_get(steering, txn, passage->authority, key, &stored, err);
+        r = find_version(passage, txn, key, &stored, err);
     if (r < 0)
         return r;
     r = fv_write_side(writing, passage->authority, key, txn);
     if (r < 0)
         return fv_write_refused(writing, passage->authority, err);
     if (!key)
-        r = fv_key_row_get(steering, txn, passage->authority,
-                           fv_written_key(writing, passage->authority), &stored, err);
-    if (r == 0)
-        r = fv_version_next(stored.key.version, &fence, &passage->version, err);
+        r = find_version(passage, txn, fv_written_key(writing, passage->authority), &stored, err);
     if (r < 0 || (!writing->plan.both && stored.row.rev == 0))
         return r; /* while only this side is written, a key that has no row needs none */
     stored.key = (struct fv_key_row){ passage->version, removes(passage) };
     return fv_key_row_put(txn, &stored, err);
 }
 
-/* The other side will have to get this: so says the entry, committed together with the write. */
+/*
+ * The other side will have to get this: so says the entry, committed together with the write. Where that
+ * has been done in a transaction of others, nothing here refuses it any more: an operation would
+ * need a place in the entry, a doubt does not.
+ */
 static int remember(struct passage *passage, flagver_txn *txn, flagver_error *err)
 {
     struct fv_writing *writing = passage->writing;
@@ -165,6 +177,10 @@ static int remember(struct passage *passage, flagver_txn *txn, flagver_error *er
         return r;
     if (route->steering.enlisted[fv_side_other(passage->authority)]) {
         fv_entry_owe(&entry, passage->version, fv_txn_began(txn));
+        return fv_entry_put(txn, &row, &entry, err);
+    }
+    if (passage->within) {
+        fv_entry_doubt(&entry, fv_txn_began(txn));
         return fv_entry_put(txn, &row, &entry, err);
     }
     r = fv_ledger_operation(&route->ledger, &passage->operation, err);
@@ -265,9 +281,9 @@ static void follow(struct passage *passage)
 int fv_write_within(struct fv_writing *writing, enum fv_side authority, flagver_txn *txn,
                     flagver_error *err)
 {
-    struct passage passage = { .writing = writing,
-                               .authority = authority,
-                               .admission = FV_ADMIT_GO };
+    struct passage passage = {
+        .writing = writing, .authority = authority, .admission = FV_ADMIT_GO, .within = true
+    };
     int r;
 
     r = fv_txn_enter(txn, err);

@@ -11,6 +11,7 @@
  *                               key row. On A, batched: fv_entry_settle.
  *   WRITE, A alone enlisted     on A, one: admit; A's callback; fv_entry_enter. B's callback.
  *                               On A, batched: fv_entry_leave.
+ *     … in others' transaction  fv_entry_doubt takes the place of fv_entry_enter: a repair calls B.
  *   WRITE, A detached           on A's home, one: admit; fv_entry_enter. A's callback, B's callback.
  *                               On A's home, batched: fv_entry_leave.
  *   CREATE, A detached          on A's home, one: admit; fv_entry_enter of the intent, an entry by the
