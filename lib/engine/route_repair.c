@@ -16,10 +16,16 @@ void fv_side_record_clear(struct fv_side_record *record)
     *record = (struct fv_side_record){ 0 };
 }
 
+#define CALL_NS 10000000000 /* a call that has no other deadline is told this one */
+
+/* What a rollback ends with may take its time: nothing waits behind it. */
 int fv_route_call(flagver_route *route, enum fv_side side, struct fv_side_call *call,
                   flagver_txn *txn, flagver_error *err)
 {
     flagver_error why;
+
+    if (call->asked.deadline == 0 && call->asked.operation != FLAGVER_ROUTE_DEACTIVATE)
+        call->asked.deadline = fv_monotonic_ns() + CALL_NS;
 
     call->side = &route->sides[side];
     call->asked.side = (int32_t)side;

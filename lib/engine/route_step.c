@@ -1,4 +1,7 @@
+#define _POSIX_C_SOURCE 200809L /* clock_gettime(), pthread_mutex_timedlock() */
+
 #include <string.h>
+#include <time.h>
 
 #include "engine/restage.h"
 #include "engine/route_copy.h"
@@ -187,12 +190,32 @@ static int repair_while_waiting(void *data, flagver_error *err)
     return r;
 }
 
+/* A side that hangs in another thread's step holds up who asks for no longer than that one waits. */
+static bool lock_steps(flagver_route *route, int64_t wait_ms)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += wait_ms / 1000;
+    until.tv_nsec += wait_ms % 1000 * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    return pthread_mutex_timedlock(&route->working, &until) == 0;
+}
+
 static int settle(flagver_route *route, int64_t wait_ms, flagver_error *err)
 {
+    int64_t deadline = fv_monotonic_ms() + wait_ms, left;
     int r;
 
-    pthread_mutex_lock(&route->working);
-    r = fv_steering_settle(&route->steering, wait_ms, repair_while_waiting, route, err);
+    if (!lock_steps(route, wait_ms))
+        return fv_fail(err, FLAGVER_EBUSY,
+                       "%s: the change is asked for; another thread's step has not ended",
+                       route->name);
+    left = deadline - fv_monotonic_ms();
+    r = fv_steering_settle(&route->steering, left > 0 ? left : 0, repair_while_waiting, route, err);
     pthread_mutex_unlock(&route->working);
     return r;
 }

@@ -1,6 +1,7 @@
 /*
  * Routes by a migration where two things meet: a fork and a lease, a change of stage and a write that was
- * planned before it, a crash and what was shown, a guard and who is told of it.
+ * planned before it, a crash and what was shown, a guard and who is told of it, a side that hangs and
+ * everybody else.
  */
 #define _DEFAULT_SOURCE /* fork() */
 #include <sys/wait.h>
@@ -324,6 +325,141 @@ START_TEST(closing_does_not_wait_for_ever_for_a_step)
 }
 END_TEST
 
+static int read_and_hang(void *data, const flagver_side_call *call, flagver_sink *sink,
+                         flagver_error *err)
+{
+    (void)data;
+    (void)err;
+    if (!atomic_load(&hangs) || strcmp(call->key, "k") != 0)
+        return flagver_sink_value(sink, "v", 1);
+    ck_assert_int_gt(call->deadline, 0);
+    atomic_store(&is_in, true);
+    while (atomic_load(&hangs))
+        usleep(1000);
+    return FLAGVER_ETIMEDOUT;
+}
+
+START_TEST(a_repair_that_hangs_stops_nobody_else)
+{
+    const flagver_route_change change = { .size = sizeof change, .wait_ms = 1 };
+    flagver_side sides[2] = { spy_side(OLD), spy_side(NEW) };
+    char *status;
+
+    spies_reset();
+    atomic_store(&hangs, true);
+    client = open_store(FAULT_KIND + 1);
+    put_migration(client, "users", "{'stage': 'dualwrite'}");
+    sides[OLD].read = read_and_hang;
+    route = open_route(client, "users", sides[OLD], sides[NEW],
+                       (flagver_route_options){ .background = 1 });
+    spies[NEW].returns = FLAGVER_EUNAVAILABLE;
+    write_text(route, "k", "v");
+    spies[NEW].returns = 0;
+    while (!atomic_load(&is_in))
+        usleep(1000);
+    write_text(route, "k", "w");
+    write_text(route, "other", "v");
+    ck_assert_str_eq(read_text(route, "other"), "v");
+    assert_ok(flagver_route_status(route, &status, &error));
+    ck_assert_ptr_nonnull(strstr(status, "\"waiting\":"));
+    flagver_string_free(status);
+    assert_fails(FLAGVER_EBUSY,
+                 flagver_route_stage(route, &alice, FLAGVER_STAGE_BACKFILL, &change, &error));
+    assert_fails(FLAGVER_EBUSY, flagver_route_close(route, 1, &error));
+    atomic_store(&hangs, false);
+    leave();
+}
+END_TEST
+
+/* ---- a transaction of the application's, and operations at the same key ---- */
+
+#define CROWD FV_ENTRY_OPERATIONS
+
+static void crowd(struct fv_act acts[CROWD], bool enters)
+{
+    for (int i = 0; i < CROWD; i++) {
+        if (enters) {
+            acts[i] = (struct fv_act){ .kind = FV_ACT_ENTER, .side = FV_OLD, .key = "k" };
+            assert_ok(fv_ledger_operation(&route->ledger, &acts[i].operation, &error));
+        }
+        acts[i].kind = enters ? FV_ACT_ENTER : FV_ACT_LEAVE;
+        acts[i].ok = true;
+    }
+    assert_ok(fv_ledger_post_all(&route->ledger, acts, CROWD, &error));
+}
+
+/* The rows are written by then: a refusal would have to be rolled back by whoever has begun it. */
+START_TEST(a_write_in_a_transaction_finds_room_beside_any_number_of_operations)
+{
+    static struct fv_act acts[CROWD];
+    struct lite lite = { .path = file_named("store"), .name = "of_table" };
+    flagver_route_result result = { .size = sizeof result };
+    flagver_side side;
+    flagver_txn *txn;
+
+    spies_reset();
+    client = open_store(FAULT_KIND + 1);
+    put_migration(client, "users", "{'stage': 'dualwrite'}");
+    lite.client = client;
+    lite_make(&lite);
+    side = lite_side(&lite);
+    side.scan = NULL; /* nothing is copied */
+    route = open_route(client, "users", side, spy_side(NEW), (flagver_route_options){ 0 });
+    crowd(acts, true);
+    txn = begin(client);
+    assert_ok(flagver_route_write_in(route, txn, "k", "v", 1, NULL, &result, &error));
+    ck_assert(result.pending);
+    flagver_route_result_clear(&result);
+    commit(txn);
+    ck_assert_str_eq(who_was_asked(), "");
+    ck_assert_uint_eq(take_steps(route).waiting, 1);
+    crowd(acts, false);
+    ck_assert_uint_eq(take_steps(route).repaired, 1);
+    ck_assert_str_eq(who_was_asked(), "new");
+    ck_assert_uint_eq(take_steps(route).waiting, 0);
+    leave();
+}
+END_TEST
+
+/* ---- words ---- */
+
+static int say_and_write(void *data, const flagver_side_call *call, const void *value,
+                         size_t length, flagver_sink *sink, flagver_error *err)
+{
+    (void)data;
+    (void)call;
+    (void)value;
+    (void)length;
+    (void)sink;
+    *err = (flagver_error){ .code = FLAGVER_EIO, .line = 7, .message = "not as it seems" };
+    return 0;
+}
+
+START_TEST(where_nothing_is_wrong_there_are_no_words)
+{
+    flagver_side sides[2] = { spy_side(OLD), spy_side(NEW) };
+    flagver_route_result result = { .size = sizeof result };
+
+    spies_reset();
+    client = open_store(FAULT_KIND + 1);
+    put_migration(client, "users", "{'stage': 'dualwrite'}");
+    sides[OLD].write = say_and_write;
+    route = open_route(client, "users", sides[OLD], sides[NEW], (flagver_route_options){ 0 });
+    for (int fails = 1; fails >= 0; fails--) {
+        spies[NEW] = (struct spy){ .returns = fails ? FLAGVER_EIO : 0, .words = "burnt down" };
+        assert_ok(flagver_route_write(route, "k", "v", 1, NULL, &result, &error));
+        ck_assert_int_eq(result.sides[NEW].code, fails ? FLAGVER_EIO : 0);
+        ck_assert_str_eq(result.errors[NEW].message, fails ? "burnt down" : "");
+        ck_assert_int_eq(result.errors[OLD].code, 0);
+        ck_assert_int_eq(result.errors[OLD].line, 0);
+        ck_assert_str_eq(result.errors[OLD].message, "");
+        flagver_route_result_clear(&result);
+        ck_assert_str_eq(result.errors[NEW].message, "");
+    }
+    leave();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("edges of routes");
@@ -338,6 +474,9 @@ int main(void)
                         COUNT(guarded));
     tcase_add_test(tests, the_longest_name_and_the_longest_key_have_rows);
     tcase_add_test(tests, closing_does_not_wait_for_ever_for_a_step);
+    tcase_add_test(tests, a_repair_that_hangs_stops_nobody_else);
+    tcase_add_test(tests, a_write_in_a_transaction_finds_room_beside_any_number_of_operations);
+    tcase_add_test(tests, where_nothing_is_wrong_there_are_no_words);
     tcase_add_test(tests, reads_are_taken_back_from_the_version_that_was_looked_at_and_no_other);
     tcase_add_test(tests, a_refused_call_leaves_a_result_that_can_be_cleared);
     return run_store_suite(suite);
