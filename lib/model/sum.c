@@ -150,6 +150,8 @@ static int get_timings(struct fv_packed *packed, const flagver_allocator *memory
             return FLAGVER_ENOMEM;
     }
     timings->total_ns = total;
+    if (total < 0)
+        packed->bad = true;
     return 0;
 }
 

@@ -1,5 +1,6 @@
 #include "model/timings.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -114,7 +115,8 @@ bool fv_timings_merge(struct fv_timings *timings, const flagver_allocator *memor
     size_t capacity = timings->used + more->used;
     struct fv_timing *merged;
 
-    if (more->used == 0)
+    /* Nobody counts that far; but a store may say so. */
+    if (more->used == 0 || more->count > INT64_MAX - timings->count)
         return true;
     merged = fv_allocate(memory, capacity * sizeof *merged);
     if (!merged)
@@ -124,7 +126,7 @@ bool fv_timings_merge(struct fv_timings *timings, const flagver_allocator *memor
     timings->steps = merged;
     timings->capacity = capacity;
     timings->count += more->count;
-    timings->total_ns += more->total_ns;
+    timings->total_ns = fmin(timings->total_ns + more->total_ns, DBL_MAX);
     return true;
 }
 
