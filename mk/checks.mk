@@ -134,3 +134,4 @@ check-format:
 	@clang-format --version
 	@find include lib cli examples bench tests -name '*.[ch]' -exec \
 		clang-format --style=file --dry-run -Werror {} +
+	@find bindings/cpp -name '*.[ch]pp' -exec clang-format --style=file --dry-run -Werror {} +

@@ -104,7 +104,7 @@ refuse_symbols() {
 includes() {
     local place
     for place; do
-        [ ! -d "$place" ] || grep -rEo --include='*.[ch]' --include='*.cc' \
+        [ ! -d "$place" ] || grep -rEo --include='*.[ch]' --include='*.[ch]pp' --exclude-dir=node_modules \
             '^[[:space:]]*#[[:space:]]*include[[:space:]]*[<"][^">]+' "$place" || true
     done >"$work/includes"
     sed -E 's/:[^:]*[<"]/ /' "$work/includes"

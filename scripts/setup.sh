@@ -7,7 +7,8 @@
 #   setup.sh --bindings   and for `make check-bindings`
 #   setup.sh --ci         and everything .ci/run calls
 #
-# Node.js 20 is more than Debian 12 has: its npm fetches one into build/node.
+# Node.js 20 is more than Debian 12 has: its npm fetches one into build/node, and what the binding takes into
+# bindings/node/node_modules.
 #
 # When nothing is missing it does nothing. Without root or a sudo that asks no
 # password it prints the line to run, and exits with 1.
@@ -101,10 +102,22 @@ fetch_node() {
     node_is_there
 }
 
+# As bindings/node/run-tests.sh does where it was not done.
+fetch_modules() {
+    local done=bindings/node/node_modules/.package-lock.json
+    if [ ! -e "$done" ] || [ bindings/node/package-lock.json -nt "$done" ]; then
+        echo "fetching what bindings/node takes"
+        (cd bindings/node && npm ci --silent --no-audit --no-fund) && touch "$done"
+    fi
+}
+
 # What comes after the packages.
 finish() {
     case $level in
-    --bindings | --ci) fetch_node ;;
+    --bindings | --ci)
+        fetch_node
+        fetch_modules
+        ;;
     esac
 }
 

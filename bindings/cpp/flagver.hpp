@@ -67,7 +67,8 @@ class moment
     explicit moment(std::chrono::microseconds since_1970) noexcept : us_(since_1970.count())
     {
     }
-    std::chrono::time_point<std::chrono::system_clock, std::chrono::microseconds> time() const noexcept
+    std::chrono::time_point<std::chrono::system_clock, std::chrono::microseconds>
+    time() const noexcept
     {
         return std::chrono::time_point<std::chrono::system_clock, std::chrono::microseconds>(
             std::chrono::microseconds(us_));
@@ -78,7 +79,8 @@ class moment
     }
     int64_t millis() const noexcept
     {
-        return std::chrono::floor<std::chrono::milliseconds>(std::chrono::microseconds(us_)).count();
+        return std::chrono::floor<std::chrono::milliseconds>(std::chrono::microseconds(us_))
+            .count();
     }
 
   private:
@@ -176,8 +178,8 @@ template <> struct base_of<FLAGVER_CLASS_BROKEN> {
 };
 
 template <int Code> struct class_of;
-#define FLAGVER_HPP_CLASS(name, number, class_, words)   \
-    template <> struct class_of<FLAGVER_##name> {        \
+#define FLAGVER_HPP_CLASS(name, number, class_, words)       \
+    template <> struct class_of<FLAGVER_##name> {            \
         static constexpr int value = FLAGVER_CLASS_##class_; \
     };
 FLAGVER_ERRORS(FLAGVER_HPP_CLASS)
@@ -189,8 +191,7 @@ FLAGVER_ERRORS(FLAGVER_HPP_CLASS)
  * The error of one code: `catch (const flagver::failure<FLAGVER_ECONFLICT> &)`. Derived from the class
  * that the table in flagver/base.h names.
  */
-template <int Code>
-class failure : public detail_::base_of<detail_::class_of<Code>::value>::type
+template <int Code> class failure : public detail_::base_of<detail_::class_of<Code>::value>::type
 {
     using base = typename detail_::base_of<detail_::class_of<Code>::value>::type;
 
@@ -755,10 +756,13 @@ class snapshot
     std::vector<std::string> changes(const snapshot &after) const
     {
         std::vector<std::string> all;
-        auto keep = [&](const char *const *keys, std::size_t count) { all.assign(keys, keys + count); };
+        auto keep = [&](const char *const *keys, std::size_t count) {
+            all.assign(keys, keys + count);
+        };
         detail_::visitor<decltype(keep), const char *const *, std::size_t> v(keep);
         detail_::attempt a;
-        const int r = flagver_snapshot_changes(snapshot_.get(), after.snapshot_.get(), v.goes_over, &v, a);
+        const int r = flagver_snapshot_changes(snapshot_.get(), after.snapshot_.get(), v.goes_over,
+                                               &v, a);
         v.rethrow();
         a.check(r);
         return all;
@@ -786,12 +790,14 @@ class snapshot
         return d.error() ? fallback : d.raw().value.real;
     }
     /** Lives as long as the snapshot, or the fallback. */
-    std::string_view string(std::string_view key, for_whom user, std::string_view fallback) const noexcept
+    std::string_view string(std::string_view key, for_whom user,
+                            std::string_view fallback) const noexcept
     {
         const detail d = evaluate(key, user, type::string);
         return d.error() ? fallback : std::string_view(d.raw().value.string, d.raw().value.length);
     }
-    std::string_view json(std::string_view key, for_whom user, std::string_view fallback) const noexcept
+    std::string_view json(std::string_view key, for_whom user,
+                          std::string_view fallback) const noexcept
     {
         const detail d = evaluate(key, user, type::json);
         return d.error() ? fallback : std::string_view(d.raw().value.string, d.raw().value.length);
@@ -800,7 +806,8 @@ class snapshot
     {
         detail_::attempt a;
         detail_::owned_text text;
-        a.check(flagver_snapshot_explain(snapshot_.get(), key.data(), key.size(), user.get(), text.out(), a));
+        a.check(flagver_snapshot_explain(snapshot_.get(), key.data(), key.size(), user.get(),
+                                         text.out(), a));
         return text.str();
     }
     const flagver_snapshot *get() const noexcept
@@ -907,7 +914,8 @@ struct actor {
     actor(const char *id_) : id(id_)
     {
     }
-    actor(std::string id_, std::vector<std::string> roles_) : id(std::move(id_)), roles(std::move(roles_))
+    actor(std::string id_, std::vector<std::string> roles_)
+        : id(std::move(id_)), roles(std::move(roles_))
     {
     }
 };
@@ -970,8 +978,8 @@ struct item {
 };
 
 struct transaction_options {
-    std::string idempotency_key;                ///< empty: none
-    std::chrono::milliseconds timeout{ 0 };     ///< 0: 30 seconds; below: as long as it likes
+    std::string idempotency_key;            ///< empty: none
+    std::chrono::milliseconds timeout{ 0 }; ///< 0: 30 seconds; below: as long as it likes
 };
 
 /**
@@ -1028,85 +1036,85 @@ class transaction
     // Flags and segments (flagver/rollout.h). Each gives the new number.
     uint32_t put_flag(zstring key, std::string_view json, const write &how = {})
     {
-        return number([&](auto *o, auto *no, auto *e) {
+        return number(how, [&](auto *o, auto *no, auto *e) {
             return flagver_flag_put(txn_, key.c_str(), json.data(), json.size(), o, no, e);
-        }, how);
+        });
     }
     uint32_t put_segment(zstring name, std::string_view json, const write &how = {})
     {
-        return number([&](auto *o, auto *no, auto *e) {
+        return number(how, [&](auto *o, auto *no, auto *e) {
             return flagver_segment_put(txn_, name.c_str(), json.data(), json.size(), o, no, e);
-        }, how);
+        });
     }
     uint32_t enable(zstring key, const write &how = {})
     {
-        return number([&](auto *o, auto *no, auto *e) {
+        return number(how, [&](auto *o, auto *no, auto *e) {
             return flagver_flag_enable(txn_, key.c_str(), o, no, e);
-        }, how);
+        });
     }
     uint32_t disable(zstring key, const write &how = {})
     {
-        return number([&](auto *o, auto *no, auto *e) {
+        return number(how, [&](auto *o, auto *no, auto *e) {
             return flagver_flag_disable(txn_, key.c_str(), o, no, e);
-        }, how);
+        });
     }
     uint32_t ramp(zstring key, double percentage, const write &how = {})
     {
-        return number([&](auto *o, auto *no, auto *e) {
+        return number(how, [&](auto *o, auto *no, auto *e) {
             return flagver_flag_ramp(txn_, key.c_str(), percentage, o, no, e);
-        }, how);
+        });
     }
     uint32_t release(zstring key, const write &how = {})
     {
-        return number([&](auto *o, auto *no, auto *e) {
+        return number(how, [&](auto *o, auto *no, auto *e) {
             return flagver_flag_release(txn_, key.c_str(), o, no, e);
-        }, how);
+        });
     }
     uint32_t add_beta(zstring key, const std::vector<std::string> &users, const write &how = {})
     {
         const std::vector<const char *> all = detail_::pointers(users);
-        return number([&](auto *o, auto *no, auto *e) {
+        return number(how, [&](auto *o, auto *no, auto *e) {
             return flagver_flag_beta_add(txn_, key.c_str(), all.data(), all.size(), o, no, e);
-        }, how);
+        });
     }
     uint32_t remove_beta(zstring key, const std::vector<std::string> &users, const write &how = {})
     {
         const std::vector<const char *> all = detail_::pointers(users);
-        return number([&](auto *o, auto *no, auto *e) {
+        return number(how, [&](auto *o, auto *no, auto *e) {
             return flagver_flag_beta_remove(txn_, key.c_str(), all.data(), all.size(), o, no, e);
-        }, how);
+        });
     }
     /** Without one the schedule is taken away. */
     uint32_t schedule(zstring key, std::optional<std::string_view> json, const write &how = {})
     {
-        return number([&](auto *o, auto *no, auto *e) {
+        return number(how, [&](auto *o, auto *no, auto *e) {
             return flagver_flag_schedule(txn_, key.c_str(), json ? json->data() : nullptr,
                                          json ? json->size() : 0, o, no, e);
-        }, how);
+        });
     }
     uint32_t revert_flag(zstring key, uint32_t to, const write &how = {})
     {
-        return number([&](auto *o, auto *no, auto *e) {
+        return number(how, [&](auto *o, auto *no, auto *e) {
             return flagver_flag_revert(txn_, key.c_str(), to, o, no, e);
-        }, how);
+        });
     }
     uint32_t revert_segment(zstring name, uint32_t to, const write &how = {})
     {
-        return number([&](auto *o, auto *no, auto *e) {
+        return number(how, [&](auto *o, auto *no, auto *e) {
             return flagver_segment_revert(txn_, name.c_str(), to, o, no, e);
-        }, how);
+        });
     }
     uint32_t delete_flag(zstring key, const write &how = {})
     {
-        return number([&](auto *o, auto *no, auto *e) {
+        return number(how, [&](auto *o, auto *no, auto *e) {
             return flagver_flag_delete(txn_, key.c_str(), o, no, e);
-        }, how);
+        });
     }
     uint32_t delete_segment(zstring name, const write &how = {})
     {
-        return number([&](auto *o, auto *no, auto *e) {
+        return number(how, [&](auto *o, auto *no, auto *e) {
             return flagver_segment_delete(txn_, name.c_str(), o, no, e);
-        }, how);
+        });
     }
     /** Flags as code: how many steps were taken. */
     int apply(std::string_view json, bool prune = false, const write &how = {})
@@ -1132,10 +1140,10 @@ class transaction
     version edit(zstring phase, zstring subject, uint32_t no, std::string_view json,
                  const write &how = {})
     {
-        return made([&](auto *o, auto **v, auto *e) {
+        return made(how, [&](auto *o, auto **v, auto *e) {
             return flagver_version_edit(txn_, phase.c_str(), subject.c_str(), no, json.data(),
                                         json.size(), o, v, e);
-        }, how);
+        });
     }
     version submit(zstring phase, zstring subject, uint32_t no, const write &how = {})
     {
@@ -1171,9 +1179,9 @@ class transaction
     }
     version remove(zstring phase, zstring subject, const write &how = {})
     {
-        return made([&](auto *o, auto **v, auto *e) {
+        return made(how, [&](auto *o, auto **v, auto *e) {
             return flagver_version_remove(txn_, phase.c_str(), subject.c_str(), o, v, e);
-        }, how);
+        });
     }
     version put_items(zstring phase, zstring subject, uint32_t no, const std::vector<item> &items,
                       const write &how = {})
@@ -1181,41 +1189,42 @@ class transaction
         std::vector<flagver_item_content> all;
         for (const item &one : items)
             all.push_back({ one.key.c_str(), one.json.data(), one.json.size() });
-        return made([&](auto *o, auto **v, auto *e) {
-            return flagver_items_put(txn_, phase.c_str(), subject.c_str(), no, all.data(), all.size(),
-                                     o, v, e);
-        }, how);
+        return made(how, [&](auto *o, auto **v, auto *e) {
+            return flagver_items_put(txn_, phase.c_str(), subject.c_str(), no, all.data(),
+                                     all.size(), o, v, e);
+        });
     }
     version remove_items(zstring phase, zstring subject, uint32_t no,
                          const std::vector<std::string> &keys, const write &how = {})
     {
         const std::vector<const char *> all = detail_::pointers(keys);
-        return made([&](auto *o, auto **v, auto *e) {
+        return made(how, [&](auto *o, auto **v, auto *e) {
             return flagver_items_remove(txn_, phase.c_str(), subject.c_str(), no, all.data(),
                                         all.size(), o, v, e);
-        }, how);
+        });
     }
     /** @param status  FLAGVER_ITEM_… */
     version decide_items(zstring phase, zstring subject, uint32_t no,
-                         const std::vector<std::string> &keys, int32_t status, const write &how = {})
+                         const std::vector<std::string> &keys, int32_t status,
+                         const write &how = {})
     {
         const std::vector<const char *> all = detail_::pointers(keys);
-        return made([&](auto *o, auto **v, auto *e) {
+        return made(how, [&](auto *o, auto **v, auto *e) {
             return flagver_items_decide(txn_, phase.c_str(), subject.c_str(), no, all.data(),
                                         all.size(), status, o, v, e);
-        }, how);
+        });
     }
     uint32_t assign(zstring role, zstring subject, zstring user, const write &how = {})
     {
-        return number([&](auto *o, auto *no, auto *e) {
+        return number(how, [&](auto *o, auto *no, auto *e) {
             return flagver_assign(txn_, role.c_str(), subject.c_str(), user.c_str(), o, no, e);
-        }, how);
+        });
     }
     uint32_t unassign(zstring role, zstring subject, zstring user, const write &how = {})
     {
-        return number([&](auto *o, auto *no, auto *e) {
+        return number(how, [&](auto *o, auto *no, auto *e) {
             return flagver_unassign(txn_, role.c_str(), subject.c_str(), user.c_str(), o, no, e);
-        }, how);
+        });
     }
     void shred(zstring phase, zstring subject, uint32_t no, const std::string &note = {})
     {
@@ -1269,7 +1278,7 @@ class transaction
     {
     }
 
-    template <class Call> static uint32_t number(Call call, const write &how)
+    template <class Call> static uint32_t number(const write &how, Call call)
     {
         const flagver_write_options o = detail_::raw(how);
         detail_::attempt a;
@@ -1277,7 +1286,7 @@ class transaction
         a.check(call(&o, &no, static_cast<flagver_error *>(a)));
         return no;
     }
-    template <class Call> static version made(Call call, const write &how)
+    template <class Call> static version made(const write &how, Call call)
     {
         const flagver_write_options o = detail_::raw(how);
         detail_::attempt a;
@@ -1289,16 +1298,16 @@ class transaction
     version with_content(Call call, zstring phase, zstring subject, std::string_view json,
                          const write &how)
     {
-        return made([&](auto *o, auto **v, auto *e) {
+        return made(how, [&](auto *o, auto **v, auto *e) {
             return call(txn_, phase.c_str(), subject.c_str(), json.data(), json.size(), o, v, e);
-        }, how);
+        });
     }
     template <class Call>
     version with_number(Call call, zstring phase, zstring subject, uint32_t no, const write &how)
     {
-        return made([&](auto *o, auto **v, auto *e) {
+        return made(how, [&](auto *o, auto **v, auto *e) {
             return call(txn_, phase.c_str(), subject.c_str(), no, o, v, e);
-        }, how);
+        });
     }
 
     flagver_txn *txn_;
@@ -1309,8 +1318,8 @@ class transaction
 
 /** What flagver_options has; what is left as it is, is the library's default. */
 struct options {
-    bool background = true;   ///< stores: a thread of the library's own refreshes the client
-    bool environment = true;  ///< variables may override flags
+    bool background = true;  ///< stores: a thread of the library's own refreshes the client
+    bool environment = true; ///< variables may override flags
     std::string tenant, cache_file, key_file;
     std::chrono::milliseconds wait{ 0 }, poll{ 0 }, flush{ 0 };
     const flagver_allocator *allocator = nullptr;
@@ -1397,8 +1406,8 @@ class callbacks
         } catch (...) { // as above
         }
     }
-    static int authorize(void *data, const flagver_actor *who, const char *action, const char *phase,
-                         const char *subject) noexcept
+    static int authorize(void *data, const flagver_actor *who, const char *action,
+                         const char *phase, const char *subject) noexcept
     {
         try {
             return of(data).options_.authorize(*who, action, phase, subject);
@@ -1633,7 +1642,8 @@ class client
     detail evaluate(std::string_view key, for_whom user, type as = type::any) const noexcept
     {
         detail d;
-        flagver_flag_evaluate(get(), key.data(), key.size(), user.get(), static_cast<int>(as), d.get());
+        flagver_flag_evaluate(get(), key.data(), key.size(), user.get(), static_cast<int>(as),
+                              d.get());
         return d;
     }
     /** The flag looked up once. */
@@ -1732,13 +1742,15 @@ class client
         return a.check(flagver_client_fd(get(), a));
     }
     /** `changed` gets the keys that may answer differently, on the thread that refreshed. */
-    [[nodiscard]] subscription listen(std::function<void(const std::vector<std::string_view> &)> changed)
+    [[nodiscard]] subscription
+    listen(std::function<void(const std::vector<std::string_view> &)> changed)
     {
         detail_::attempt a;
         auto l = std::make_shared<detail_::listening>();
         l->changed = std::move(changed);
         l->of = callbacks_;
-        const int number = a.check(flagver_client_listen(get(), detail_::listening::call, l.get(), a));
+        const int number = a.check(
+            flagver_client_listen(get(), detail_::listening::call, l.get(), a));
         return subscription(get(), number, std::move(l));
     }
 
@@ -1767,7 +1779,8 @@ class client
             return std::move(*state.returned);
     }
     /** Looks at what was tracked, and takes back flags whose guards have tripped. @return how many */
-    int guard(const actor &who, const std::function<void(const flagver_rollout_alert &)> &alert = {})
+    int guard(const actor &who,
+              const std::function<void(const flagver_rollout_alert &)> &alert = {})
     {
         const detail_::raw_actor raw(who);
         auto tell = [&](const flagver_rollout_alert &what) {
@@ -1785,8 +1798,8 @@ class client
     {
         detail_::visitor<Visit, const flagver_plan_step *> v(visit);
         detail_::attempt a;
-        const int r = flagver_flags_plan(get(), json.data(), json.size(), nullptr, prune, v.goes_over,
-                                         &v, a);
+        const int r = flagver_flags_plan(get(), json.data(), json.size(), nullptr, prune,
+                                         v.goes_over, &v, a);
         v.rethrow();
         return a.check(r);
     }
@@ -1821,7 +1834,8 @@ class client
     }
     std::optional<version> by_id(zstring id) const
     {
-        return found([&](auto **v, auto *e) { return flagver_version_by_id(get(), id.c_str(), v, e); });
+        return found(
+            [&](auto **v, auto *e) { return flagver_version_by_id(get(), id.c_str(), v, e); });
     }
     /** visit(const flagver_version &), which may return false to end, and must not write. */
     template <class Visit>
@@ -1829,7 +1843,8 @@ class client
     {
         walk<const flagver_version *>(visit, [&](auto step, void *data, auto *e) {
             const flagver_list_options o = detail_::raw(l);
-            return flagver_version_history(get(), phase.c_str(), subject.c_str(), &o, step, data, e);
+            return flagver_version_history(get(), phase.c_str(), subject.c_str(), &o, step, data,
+                                           e);
         });
     }
     /** @param phase  NULL: all */
@@ -1851,14 +1866,16 @@ class client
         });
     }
     /** visit(const flagver_item &) */
-    template <class Visit> void items(zstring phase, zstring subject, uint32_t no, Visit &&visit) const
+    template <class Visit>
+    void items(zstring phase, zstring subject, uint32_t no, Visit &&visit) const
     {
         walk<const flagver_item *>(visit, [&](auto step, void *data, auto *e) {
             return flagver_items_list(get(), phase.c_str(), subject.c_str(), no, step, data, e);
         });
     }
     /** visit(const flagver_vote &) */
-    template <class Visit> void votes(zstring phase, zstring subject, uint32_t no, Visit &&visit) const
+    template <class Visit>
+    void votes(zstring phase, zstring subject, uint32_t no, Visit &&visit) const
     {
         walk<const flagver_vote *>(visit, [&](auto step, void *data, auto *e) {
             return flagver_votes_list(get(), phase.c_str(), subject.c_str(), no, step, data, e);
@@ -1870,7 +1887,8 @@ class client
     {
         detail_::attempt a;
         detail_::owned_text text;
-        a.check(flagver_version_diff(get(), phase.c_str(), subject.c_str(), from, to, form, text.out(), a));
+        a.check(flagver_version_diff(get(), phase.c_str(), subject.c_str(), from, to, form,
+                                     text.out(), a));
         return text.str();
     }
     /** JSON text. @param subject  may be NULL */
@@ -1885,7 +1903,8 @@ class client
     // ---- the audit log
 
     /** visit(const flagver_audit_entry &). @return the number to go on from next time */
-    template <class Visit> uint64_t audit_log(uint64_t from, Visit &&visit, uint32_t limit = 0) const
+    template <class Visit>
+    uint64_t audit_log(uint64_t from, Visit &&visit, uint32_t limit = 0) const
     {
         uint64_t next = from;
         walk<const flagver_audit_entry *>(visit, [&](auto step, void *data, auto *e) {
@@ -1946,7 +1965,8 @@ class client
     void track_outcome(zstring flag, zstring variant, bool failed, std::chrono::nanoseconds latency)
     {
         detail_::attempt a;
-        a.check(flagver_track_outcome(get(), flag.c_str(), variant.c_str(), failed, latency.count(), a));
+        a.check(flagver_track_outcome(get(), flag.c_str(), variant.c_str(), failed, latency.count(),
+                                      a));
     }
     /**
      * Runs the code behind a flag, and tracks how it fared: it fails when it throws. That it could not be
@@ -2060,7 +2080,8 @@ class client
                 return detail_::caught(err ? err : &dropped);
             } catch (...) {
                 self.thrown = std::current_exception();
-                return err ? detail_::told(err, FLAGVER_EINVAL, "the function threw") : FLAGVER_EINVAL;
+                return err ? detail_::told(err, FLAGVER_EINVAL, "the function threw")
+                           : FLAGVER_EINVAL;
             }
         }
     };
@@ -2158,9 +2179,9 @@ class side_call
     }
     std::string_view payload() const noexcept
     {
-        return call_.payload
-                   ? std::string_view(static_cast<const char *>(call_.payload), call_.payload_length)
-                   : std::string_view();
+        return call_.payload ? std::string_view(static_cast<const char *>(call_.payload),
+                                                call_.payload_length)
+                             : std::string_view();
     }
     /** CLOCK_MONOTONIC in nanoseconds; 0: never */
     int64_t deadline() const noexcept
@@ -2185,7 +2206,8 @@ class side_call
 
   private:
     friend class route;
-    side_call(const flagver_side_call *call, flagver_sink *sink) noexcept : call_(*call), sink_(sink)
+    side_call(const flagver_side_call *call, flagver_sink *sink) noexcept
+        : call_(*call), sink_(sink)
     {
     }
     const flagver_side_call &call_;
@@ -2225,8 +2247,10 @@ struct side {
     std::function<std::optional<std::string>(const side_call &)> read;
     std::function<void(const side_call &, std::string_view value)> write;
     std::function<void(const side_call &)> remove;
-    std::function<void(const side_call &, std::string_view after, uint32_t limit, const rows &)> scan;
-    std::function<void(const side_call &, const flagver_side_row *rows, std::size_t count)> write_many;
+    std::function<void(const side_call &, std::string_view after, uint32_t limit, const rows &)>
+        scan;
+    std::function<void(const side_call &, const flagver_side_row *rows, std::size_t count)>
+        write_many;
     std::function<void(const side_call &)> deactivate;
     std::function<uint64_t(const side_call &)> count;
     /** The key of the record that `write` has created for this operation_id, if it has. */
@@ -2248,7 +2272,8 @@ struct route_options {
     /** Copies: 0 go on, above: after so long, below: not in this step. One that throws: not in this step. */
     std::function<std::chrono::milliseconds()> throttle;
     /** Are these two values of one record equal? One that throws cannot tell. */
-    std::function<bool(std::string_view key, std::string_view old_value, std::string_view new_value)>
+    std::function<bool(std::string_view key, std::string_view old_value,
+                       std::string_view new_value)>
         compare;
     std::function<void(const flagver_route_event &)> event;
     std::function<void(const flagver_route_alert &)> alert;
@@ -2261,7 +2286,8 @@ class route_result
     route_result() noexcept : result_(new_result())
     {
     }
-    route_result(route_result &&other) noexcept : result_(std::exchange(other.result_, new_result()))
+    route_result(route_result &&other) noexcept
+        : result_(std::exchange(other.result_, new_result()))
     {
     }
     route_result &operator=(route_result &&other) noexcept
@@ -2389,7 +2415,8 @@ class route
     route_result write(zstring key, std::string_view value, const route_call &call = {}) const
     {
         return made(call, [&](auto *c, auto *result, auto *e) {
-            return flagver_route_write(route_, key.c_str(), value.data(), value.size(), c, result, e);
+            return flagver_route_write(route_, key.c_str(), value.data(), value.size(), c, result,
+                                       e);
         });
     }
     route_result remove(zstring key, const route_call &call = {}) const
@@ -2403,8 +2430,8 @@ class route
                           const route_call &call = {}) const
     {
         return made(call, [&](auto *c, auto *result, auto *e) {
-            return flagver_route_write_in(route_, t.get(), key.c_str(), value.data(), value.size(), c,
-                                          result, e);
+            return flagver_route_write_in(route_, t.get(), key.c_str(), value.data(), value.size(),
+                                          c, result, e);
         });
     }
     route_result remove_in(const transaction &t, zstring key, const route_call &call = {}) const
@@ -2463,7 +2490,8 @@ class route
         o.size = sizeof o;
         o.repair = repair;
         o.ret_left_out = &c.left_out;
-        const int r = flagver_route_verify(route_, &o, v.goes_on, &v, &c.compared, &c.differences, a);
+        const int r = flagver_route_verify(route_, &o, v.goes_on, &v, &c.compared, &c.differences,
+                                           a);
         v.rethrow();
         a.check(r);
         return c;
@@ -2488,7 +2516,8 @@ class route
             flagver_route_options o = flagver_route_options();
             o.size = sizeof o;
             o.flag = detail_::or_null(options.flag);
-            o.default_stage = options.default_stage ? static_cast<int32_t>(*options.default_stage) : 0;
+            o.default_stage = options.default_stage ? static_cast<int32_t>(*options.default_stage)
+                                                    : 0;
             o.order = options.order;
             o.old_side = raw(options.old_side);
             o.new_side = raw(options.new_side);
@@ -2549,7 +2578,8 @@ class route
         {
             return guarded(err, [&] {
                 const char *text = static_cast<const char *>(value);
-                of_side(data).write(side_call(call, sink), std::string_view(text ? text : "", length));
+                of_side(data).write(side_call(call, sink),
+                                    std::string_view(text ? text : "", length));
                 return 0;
             });
         }
@@ -2560,23 +2590,25 @@ class route
                 return 0;
             });
         }
-        static int scan(void *data, const flagver_side_call *call, const char *after, uint32_t limit,
-                        flagver_sink *sink, flagver_error *err) noexcept
+        static int scan(void *data, const flagver_side_call *call, const char *after,
+                        uint32_t limit, flagver_sink *sink, flagver_error *err) noexcept
         {
             return guarded(err, [&] {
                 of_side(data).scan(side_call(call, nullptr), after, limit, rows(sink));
                 return 0;
             });
         }
-        static int write_many(void *data, const flagver_side_call *call, const flagver_side_row *all,
-                              std::size_t count, flagver_error *err) noexcept
+        static int write_many(void *data, const flagver_side_call *call,
+                              const flagver_side_row *all, std::size_t count,
+                              flagver_error *err) noexcept
         {
             return guarded(err, [&] {
                 of_side(data).write_many(side_call(call, nullptr), all, count);
                 return 0;
             });
         }
-        static int deactivate(void *data, const flagver_side_call *call, flagver_error *err) noexcept
+        static int deactivate(void *data, const flagver_side_call *call,
+                              flagver_error *err) noexcept
         {
             return guarded(err, [&] {
                 of_side(data).deactivate(side_call(call, nullptr));
@@ -2596,8 +2628,8 @@ class route
                                      flagver_error *err) noexcept
         {
             return guarded(err, [&]() -> int {
-                const std::optional<std::string> key =
-                    of_side(data).find_by_operation(side_call(call, sink));
+                const std::optional<std::string> key = of_side(data).find_by_operation(
+                    side_call(call, sink));
                 return key ? flagver_sink_key(sink, key->c_str())
                            : detail_::told(err, FLAGVER_ENOTFOUND, "no such operation");
             });
@@ -2607,8 +2639,9 @@ class route
         {
             return *static_cast<state *>(data);
         }
-        static int compare(void *data, const char *key, const void *old_value, std::size_t old_length,
-                           const void *new_value, std::size_t new_length) noexcept
+        static int compare(void *data, const char *key, const void *old_value,
+                           std::size_t old_length, const void *new_value,
+                           std::size_t new_length) noexcept
         {
             const char *a = static_cast<const char *>(old_value);
             const char *b = static_cast<const char *>(new_value);

@@ -124,7 +124,9 @@ static void run()
     flagver::route_options options;
     options.old_side = olds.side();
     options.new_side = news.side();
-    options.compare = [](std::string_view, std::string_view a, std::string_view b) { return a == b; };
+    options.compare = [](std::string_view, std::string_view a, std::string_view b) {
+        return a == b;
+    };
     const flagver::route route(store, "customers", options);
 
     go_to(route, flagver::stage::dualwrite);
@@ -155,9 +157,8 @@ static void run()
     for (int i = 0; i < 400; i++)
         differed += route.read("c" + std::to_string(i % 50 + 1)).consistent() == false;
     expect(differed == 0, "400 reads of both systems gave the same");
-    const auto seen = route.verify([](const flagver_difference &d) {
-        std::cout << "    " << d.key << " differs\n";
-    });
+    const auto seen = route.verify(
+        [](const flagver_difference &d) { std::cout << "    " << d.key << " differs\n"; });
     expect(seen.compared == 50 && seen.differences == 0, "50 customers are equal in both");
 
     go_to(route, flagver::stage::ramp, 30);

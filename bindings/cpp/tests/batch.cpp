@@ -72,14 +72,12 @@ void set(flagver::context &user, const char *name, const json_t *item)
         break;
     case JSON_ARRAY:
         user.begin_list(name);
-        json_array_foreach(const_cast<json_t *>(item), i, part)
-            set(user, nullptr, part);
+        json_array_foreach(const_cast<json_t *>(item), i, part) set(user, nullptr, part);
         user.end();
         break;
     case JSON_OBJECT:
         user.begin_object(name);
-        json_object_foreach(const_cast<json_t *>(item), key, part)
-            set(user, key, part);
+        json_object_foreach(const_cast<json_t *>(item), key, part) set(user, key, part);
         user.end();
         break;
     }
@@ -99,9 +97,8 @@ flagver::context context_of(const json_t *object)
         user.key(std::to_string(json_integer_value(targeting_key)));
     else if (targeting_key && !json_is_null(targeting_key))
         return flagver::context::from_json(text_of(object));
-    json_object_foreach(const_cast<json_t *>(object), name, item)
-        if (std::string_view(name) != "targetingKey")
-            set(user, name, item);
+    json_object_foreach(const_cast<json_t *>(object), name,
+                        item) if (std::string_view(name) != "targetingKey") set(user, name, item);
     return user;
 }
 
@@ -137,7 +134,8 @@ void agree(const flagver::client &flags, const std::string &key, const flagver::
                  flags.bind(key).integer(user, ~*integer) == *integer,
              "another integer");
     if (const double *real = std::get_if<double>(&served))
-        must(flags.real(key, user, *real + 1) <= *real && flags.bind(key).real(user, *real + 1) <= *real,
+        must(flags.real(key, user, *real + 1) <= *real &&
+                 flags.bind(key).real(user, *real + 1) <= *real,
              "another number");
     if (const std::string_view *view = std::get_if<std::string_view>(&served)) {
         const std::string text(*view);

@@ -22,7 +22,9 @@ template <class Ask> double once(Ask &ask)
     for (int i = 0; i < calls; i++)
         sum += ask();
     sink = sum;
-    return std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - began).count() / calls;
+    return std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - began)
+               .count() /
+           calls;
 }
 
 double median(std::vector<double> &times)
@@ -58,30 +60,38 @@ int main()
     user.set("country", "DE");
     flagver_client *c = flags.get();
     flagver_context *u = user.get();
-    const flagver::bound on = flags.bind("on"), half = flags.bind("half"), text = flags.bind("text");
+    const flagver::bound on = flags.bind("on"), half = flags.bind("half"),
+                         text = flags.bind("text");
 
-    compare("on or off", [=] { return flagver_flag_bool(c, "on", u, false); },
-            [&] { return flags.boolean("on", user, false); });
-    compare("the same through a bound flag", [b = on.get(), u] { return flagver_bound_bool(b, u, false); },
-            [on, &user] { return on.boolean(user, false); });
-    compare("50 %, bound", [b = half.get(), u] { return flagver_bound_bool(b, u, false); },
-            [half, &user] { return half.boolean(user, false); });
-    compare("a rule and a text, bound", [b = text.get(), u] { return *flagver_bound_string(b, u, ""); },
-            [text, &user] { return *text.c_string(user, ""); });
-    compare("with details",
-            [=] {
-                flagver_detail d;
-                d.size = sizeof d;
-                flagver_flag_evaluate(c, "text", 4, u, FLAGVER_TYPE_STRING, &d);
-                return int64_t{ d.reason };
-            },
-            [&] { return int64_t{ flags.evaluate("text", user, flagver::type::string).reason() }; });
-    compare("an attribute set, a percentage asked",
-            [=] {
-                flagver_context_reset(u, "bob");
-                flagver_context_set_string(u, "country", "DE");
-                return flagver_flag_bool(c, "half", u, false);
-            },
-            [&] { return flags.boolean("half", user.reset("bob").set("country", "DE"), false); });
+    compare(
+        "on or off", [=] { return flagver_flag_bool(c, "on", u, false); },
+        [&] { return flags.boolean("on", user, false); });
+    compare(
+        "the same through a bound flag",
+        [b = on.get(), u] { return flagver_bound_bool(b, u, false); },
+        [on, &user] { return on.boolean(user, false); });
+    compare(
+        "50 %, bound", [b = half.get(), u] { return flagver_bound_bool(b, u, false); },
+        [half, &user] { return half.boolean(user, false); });
+    compare(
+        "a rule and a text, bound", [b = text.get(), u] { return *flagver_bound_string(b, u, ""); },
+        [text, &user] { return *text.c_string(user, ""); });
+    compare(
+        "with details",
+        [=] {
+            flagver_detail d;
+            d.size = sizeof d;
+            flagver_flag_evaluate(c, "text", 4, u, FLAGVER_TYPE_STRING, &d);
+            return int64_t{ d.reason };
+        },
+        [&] { return int64_t{ flags.evaluate("text", user, flagver::type::string).reason() }; });
+    compare(
+        "an attribute set, a percentage asked",
+        [=] {
+            flagver_context_reset(u, "bob");
+            flagver_context_set_string(u, "country", "DE");
+            return flagver_flag_bool(c, "half", u, false);
+        },
+        [&] { return flags.boolean("half", user.reset("bob").set("country", "DE"), false); });
     return 0;
 }

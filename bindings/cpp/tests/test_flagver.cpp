@@ -38,7 +38,8 @@ template <class Error, class Call> void throws_at(Call call, const char *what, i
     } catch (const Error &) {
         return;
     } catch (const std::exception &e) {
-        throw failed("line " + std::to_string(line) + ": " + what + " threw another thing: " + e.what());
+        throw failed("line " + std::to_string(line) + ": " + what +
+                     " threw another thing: " + e.what());
     }
     throw failed("line " + std::to_string(line) + ": " + what + " threw nothing");
 }
@@ -143,7 +144,8 @@ void a_detail_says_how_it_went()
 
     const flagver::detail d = flags.evaluate("text", user, flagver::type::string);
     check(d.flag() == "text" && d.variant() == "b" && d.rule() == "eu" && !d.error_name());
-    check(d.reason() == FLAGVER_REASON_TARGETING_MATCH && std::string(d.reason_name()) == "TARGETING_MATCH");
+    check(d.reason() == FLAGVER_REASON_TARGETING_MATCH &&
+          std::string(d.reason_name()) == "TARGETING_MATCH");
     check(d.metadata() == R"({"owner":"shop"})" && !d.bucket());
     check(std::get<std::string_view>(d.value()) == "one-page");
     check(d.json().find(R"("ruleId":"eu")") != std::string::npos);
@@ -183,7 +185,8 @@ void a_snapshot_outlives_its_client()
     flags.reset();
     check(then.size() == 8 && then.boolean("on", bob, false));
     check(then.integer("number", bob, 0) == 7 && then.real("real", bob, 0) == 2.5);
-    check(then.string("text", bob, "") == "classic" && then.json("json", bob, "") == R"({"rows":[1,2]})");
+    check(then.string("text", bob, "") == "classic" &&
+          then.json("json", bob, "") == R"({"rows":[1,2]})");
     check(then.string("nowhere", bob, "none") == "none");
     check(then.explain("on", bob).find("steps") != std::string::npos);
     throws(flagver::failure<FLAGVER_EPARSE>, flagver::snapshot::load("{"));
@@ -293,10 +296,14 @@ template <int Code> void is_thrown_as(int class_)
         flagver::raise(e);
     } catch (const flagver::failure<Code> &f) {
         check(f.code() == Code && std::string(f.name()) == flagver_error_name(Code));
-        check((dynamic_cast<const flagver::mistake *>(&f) != nullptr) == (class_ == FLAGVER_CLASS_MISTAKE));
-        check((dynamic_cast<const flagver::retry *>(&f) != nullptr) == (class_ == FLAGVER_CLASS_RETRY));
-        check((dynamic_cast<const flagver::unknown *>(&f) != nullptr) == (class_ == FLAGVER_CLASS_UNKNOWN));
-        check((dynamic_cast<const flagver::broken *>(&f) != nullptr) == (class_ == FLAGVER_CLASS_BROKEN));
+        check((dynamic_cast<const flagver::mistake *>(&f) != nullptr) ==
+              (class_ == FLAGVER_CLASS_MISTAKE));
+        check((dynamic_cast<const flagver::retry *>(&f) != nullptr) ==
+              (class_ == FLAGVER_CLASS_RETRY));
+        check((dynamic_cast<const flagver::unknown *>(&f) != nullptr) ==
+              (class_ == FLAGVER_CLASS_UNKNOWN));
+        check((dynamic_cast<const flagver::broken *>(&f) != nullptr) ==
+              (class_ == FLAGVER_CLASS_BROKEN));
     }
 }
 
@@ -317,11 +324,13 @@ void an_error_says_where_and_why()
         flags.load("{\n  \"flags\": 5}");
         check(false);
     } catch (const flagver::failure<FLAGVER_EPARSE> &e) {
-        check(std::string(e.what()).find("line 2") == 0 && std::string(e.what()).find("/flags") != std::string::npos);
+        check(std::string(e.what()).find("line 2") == 0 &&
+              std::string(e.what()).find("/flags") != std::string::npos);
     }
     throws(flagver::failure<FLAGVER_EIO>, flagver::client("file:/nowhere/at/all"));
     throws(flagver::failure<FLAGVER_ENOTSUP>, flagver::client("nosuch:thing"));
-    throws(flagver::failure<FLAGVER_ENOTSUP>, loaded().transact("a", [](flagver::transaction &) {}));
+    throws(flagver::failure<FLAGVER_ENOTSUP>,
+           loaded().transact("a", [](flagver::transaction &) {}));
     flagver::check_version();
 }
 
@@ -333,7 +342,8 @@ void clients_are_moved()
     other = std::move(one);
     check(other.boolean("on", nullptr, false) && on.boolean(nullptr, false));
     flagver::client third(std::move(other));
-    check(third.boolean("on", nullptr, false) && third.health().find("\"ok\"") != std::string::npos);
+    check(third.boolean("on", nullptr, false) &&
+          third.health().find("\"ok\"") != std::string::npos);
     check(third.generation() > 0);
 }
 
@@ -389,7 +399,8 @@ void a_transaction_is_repeated_under_its_key()
     check(flags.transact("alice", ramp, once) == 2);
     check(flags.transact("alice", ramp, once) == 2);
     throws(flagver::failure<FLAGVER_EIDEM>,
-           flags.transact("alice", [](flagver::transaction &t) { t.ramp("on", 40); }, once));
+           flags.transact(
+               "alice", [](flagver::transaction &t) { t.ramp("on", 40); }, once));
     check(flags.current(FLAGVER_PHASE_FLAG, "on")->no() == 2);
 }
 
@@ -416,7 +427,8 @@ void flags_are_changed_in_every_way()
     const std::string file = R"({"flags": {"other": {"type": "boolean", "percentage": 5}}})";
     std::vector<std::string> steps;
     check(flags.plan(file, true, [&](const flagver_plan_step &s) { steps.push_back(s.key); }) == 2);
-    check(flags.transact("alice", [&](flagver::transaction &t) { return t.apply(file, true); }) == 2);
+    check(flags.transact("alice", [&](flagver::transaction &t) { return t.apply(file, true); }) ==
+          2);
     check(flags.export_flags().find("other") != std::string::npos);
     flags.transact("alice", [](flagver::transaction &t) { t.delete_flag("other", "not needed"); });
     check(!flags.current(FLAGVER_PHASE_FLAG, "other"));
@@ -443,7 +455,8 @@ void records_go_through_approval()
 
     int waiting = 0, items = 0, votes = 0;
     flags.due("bob", phase, [&](const flagver_version &) { waiting++; });
-    flags.items(phase, subject, no, [&](const flagver_item &i) { items += std::string(i.key) == "intro"; });
+    flags.items(phase, subject, no,
+                [&](const flagver_item &i) { items += std::string(i.key) == "intro"; });
     check(waiting == 1 && items == 1);
 
     flagver::write reviewed;
@@ -452,8 +465,10 @@ void records_go_through_approval()
         t.decide_items(phase, subject, no, { "intro" }, FLAGVER_ITEM_APPROVED);
     });
     reviewed.content_hash = flags.get_version(phase, subject, no)->content_hash();
-    flags.transact("bob", [&](flagver::transaction &t) { t.approve(phase, subject, no, reviewed); });
-    flags.votes(phase, subject, no, [&](const flagver_vote &v) { votes += std::string(v.actor) == "bob"; });
+    flags.transact("bob",
+                   [&](flagver::transaction &t) { t.approve(phase, subject, no, reviewed); });
+    flags.votes(phase, subject, no,
+                [&](const flagver_vote &v) { votes += std::string(v.actor) == "bob"; });
     check(votes == 1);
 
     const std::optional<flagver::version> now = flags.current(phase, subject);
@@ -466,9 +481,9 @@ void records_go_through_approval()
 
     flagver::write wrong;
     wrong.expect_no = 9;
-    throws(flagver::failure<FLAGVER_ECONFLICT>, flags.transact("alice", [&](flagver::transaction &t) {
-        t.create(phase, subject, "{}", wrong);
-    }));
+    throws(flagver::failure<FLAGVER_ECONFLICT>,
+           flags.transact("alice",
+                          [&](flagver::transaction &t) { t.create(phase, subject, "{}", wrong); }));
 }
 
 void what_a_visitor_throws_comes_out()
@@ -487,7 +502,8 @@ void what_a_visitor_throws_comes_out()
     flagver::list_options last;
     last.limit = 1;
     last.backwards = true;
-    flags.history(FLAGVER_PHASE_FLAG, "on", [&](const flagver_version &v) { visited = int(v.no); }, last);
+    flags.history(
+        FLAGVER_PHASE_FLAG, "on", [&](const flagver_version &v) { visited = int(v.no); }, last);
     check(visited == 4);
     flags.list(nullptr, [&](const flagver_version &) { visited++; });
     check(visited == 6);
@@ -498,7 +514,8 @@ void the_audit_log_is_read_and_verified()
     flagver::client flags = in_memory();
     std::vector<std::string> actions;
 
-    const uint64_t next = flags.audit_log(0, [&](const flagver_audit_entry &e) { actions.push_back(e.action); });
+    const uint64_t next = flags.audit_log(
+        0, [&](const flagver_audit_entry &e) { actions.push_back(e.action); });
     const flagver::audit_head head = flags.audit_head();
     check(next == head.size && head.size == actions.size() && head.size > 1);
     check(flags.audit_verify([](const char *) {}) == 0);
@@ -522,11 +539,11 @@ void ids_are_mapped()
     check(!flags.new_id_of("users", "19"));
     flags.ids("users", [&](const flagver_idmap_entry &e) { olds.push_back(e.old_id); });
     check(olds == std::vector<std::string>({ "17", "18" }));
-    throws(flagver::failure<FLAGVER_EEXIST>, flags.transact("alice", [](flagver::transaction &t) {
-        t.map_id("users", "17", "b");
-    }));
+    throws(flagver::failure<FLAGVER_EEXIST>,
+           flags.transact("alice", [](flagver::transaction &t) { t.map_id("users", "17", "b"); }));
     flags.transact("alice", [](flagver::transaction &t) { t.unmap_id("users", "17"); });
-    check(made == flagver::uuid_v8(FLAGVER_IDMAP_NAMESPACE, "default\x1fusers\x1f" "18"));
+    check(made == flagver::uuid_v8(FLAGVER_IDMAP_NAMESPACE, "default\x1fusers\x1f"
+                                                            "18"));
     check(flagver::uuid_v5("6ba7b810-9dad-11d1-80b4-00c04fd430c8", "www.example.com") ==
           "2ed6657d-e927-568b-95e1-2665a8aea6a2");
 }
@@ -595,7 +612,8 @@ void keys_come_from_the_host()
     };
     flagver::client flags = in_memory(options);
     flags.transact("alice", [](flagver::transaction &t) {
-        t.put(FLAGVER_PHASE_PHASE, "secret", R"({"approval": {"required": false}, "encrypt": true})");
+        t.put(FLAGVER_PHASE_PHASE, "secret",
+              R"({"approval": {"required": false}, "encrypt": true})");
     });
     flags.transact("alice", [](flagver::transaction &t) { t.put("secret", "x", R"({"pin": 1})"); });
     check(flags.current("secret", "x")->payload() == R"({"pin":1})");
@@ -623,7 +641,8 @@ void what_becomes_of_flags_is_tracked()
     uint64_t failed_ones = 0, succeeded = 0, events = 0;
 
     check(flags.measure(flags.evaluate("on", bob), [] { return 7; }) == 7);
-    throws(std::logic_error, flags.measure(flags.evaluate("on", bob), [] { throw std::logic_error("no"); }));
+    throws(std::logic_error,
+           flags.measure(flags.evaluate("on", bob), [] { throw std::logic_error("no"); }));
     flags.track_outcome("on", "on", true, std::chrono::milliseconds(3));
     flags.track("bought", bob, 2.5);
     flags.track("bought");
@@ -665,7 +684,8 @@ struct table {
         s.write = [this](const flagver::side_call &call, std::string_view value) {
             const std::lock_guard<std::mutex> held(lock);
             reach();
-            const std::string key = call.key() ? std::string(*call.key()) : "made" + std::to_string(++made);
+            const std::string key = call.key() ? std::string(*call.key())
+                                               : "made" + std::to_string(++made);
             if (!call.key()) {
                 operations[std::string(call.operation_id())] = key;
                 call.created(key);
@@ -696,7 +716,8 @@ struct table {
             const std::lock_guard<std::mutex> held(lock);
             reach();
             const auto found = operations.find(std::string(call.operation_id()));
-            return found == operations.end() ? std::nullopt : std::optional<std::string>(found->second);
+            return found == operations.end() ? std::nullopt
+                                             : std::optional<std::string>(found->second);
         };
         return s;
     }
@@ -711,11 +732,14 @@ struct moving {
     moving()
     {
         flags.transact("mia", [](flagver::transaction &t) {
-            t.put(FLAGVER_PHASE_MIGRATION, "customers", R"({"stage": "off", "gates": {"samples": 1}})");
+            t.put(FLAGVER_PHASE_MIGRATION, "customers",
+                  R"({"stage": "off", "gates": {"samples": 1}})");
         });
         options.old_side = olds.side();
         options.new_side = news.side();
-        options.compare = [](std::string_view, std::string_view a, std::string_view b) { return a == b; };
+        options.compare = [](std::string_view, std::string_view a, std::string_view b) {
+            return a == b;
+        };
         options.event = [this](const flagver_route_event &) { events++; };
     }
 };
@@ -740,7 +764,8 @@ void records_move_from_one_table_to_another()
     check(route.read("c1").value() == "Berlin" && !route.read("c9").value());
     route.go_to("mia", flagver::stage::dualwrite);
     const flagver::route_result moved = route.write("c1", "Rome");
-    check(moved.stage() == flagver::stage::dualwrite && !moved.pending() && m.news.rows["c1"] == "Rome");
+    check(moved.stage() == flagver::stage::dualwrite && !moved.pending() &&
+          m.news.rows["c1"] == "Rome");
 
     m.news.away = true;
     check(route.write("c2", "Paris").pending() && m.olds.rows["c2"] == "Paris");
@@ -769,7 +794,8 @@ void records_move_from_one_table_to_another()
     check(route.read("c1").consistent() == true);
     m.news.rows["c2"] = "Atlantis";
     std::vector<std::string> differ;
-    const auto seen = route.verify([&](const flagver_difference &d) { differ.push_back(d.key); }, true);
+    const auto seen = route.verify([&](const flagver_difference &d) { differ.push_back(d.key); },
+                                   true);
     check(seen.differences == 1 && seen.left_out == 0 && seen.compared >= 2);
     check(differ == std::vector<std::string>({ "c2" }) && m.news.rows["c2"] == "Paris");
     throws(std::logic_error, {
@@ -805,7 +831,8 @@ void sides_may_throw_what_they_like()
 void a_route_by_a_flag_has_workers()
 {
     flagver::client flags = loaded();
-    flags.merge(R"({"flags": {"stage": {"type": "string", "variants": {"s": "shadow"}, "default": "s"}}})");
+    flags.merge(
+        R"({"flags": {"stage": {"type": "string", "variants": {"s": "shadow"}, "default": "s"}}})");
     table olds, news;
     olds.rows = news.rows = { { "a", "1" } };
     flagver::route_options options;
@@ -813,7 +840,9 @@ void a_route_by_a_flag_has_workers()
     options.old_side = olds.side();
     options.new_side = news.side();
     options.workers = 2;
-    options.compare = [](std::string_view, std::string_view a, std::string_view b) { return a == b; };
+    options.compare = [](std::string_view, std::string_view a, std::string_view b) {
+        return a == b;
+    };
     flagver::route route(flags, nullptr, options);
     const flagver::context bob("bob");
     flagver::route_call call;
@@ -880,7 +909,9 @@ void a_child_evaluates_and_opens_anew()
 {
     const place p;
     flagver::client flags(p.uri());
-    flags.transact("alice", [](flagver::transaction &t) { t.put_flag("on", R"({"type": "boolean", "percentage": 100})"); });
+    flags.transact("alice", [](flagver::transaction &t) {
+        t.put_flag("on", R"({"type": "boolean", "percentage": 100})");
+    });
     flags.refresh();
 
     check(in_child([&] {
@@ -893,7 +924,9 @@ void a_child_evaluates_and_opens_anew()
                   forked = true;
               }
               flags.reopen();
-              return forked && flags.transact("bob", [](flagver::transaction &t) { return t.release("on"); }) == 2;
+              return forked && flags.transact("bob", [](flagver::transaction &t) {
+                  return t.release("on");
+              }) == 2;
           }) == 0);
     check(flags.current(FLAGVER_PHASE_FLAG, "on")->no() == 2);
 }
@@ -905,7 +938,8 @@ void tenants_share_a_store()
 
     other.refresh();
     check(!other.boolean("on", nullptr, false) && flags.boolean("on", nullptr, false));
-    other.transact("alice", [](flagver::transaction &t) { t.put_flag("on", R"({"type": "boolean"})"); });
+    other.transact("alice",
+                   [](flagver::transaction &t) { t.put_flag("on", R"({"type": "boolean"})"); });
     check(other.current(FLAGVER_PHASE_FLAG, "on")->no() == 1);
     check(flags.snapshot_at(std::chrono::system_clock::now()).boolean("on", nullptr, false));
 }
