@@ -580,6 +580,21 @@ typedef struct flagver_difference {
 } flagver_difference;
 
 /**
+ * A difference as one line of JSON, without an end of line:
+ *
+ *     {"key":"17","kind":"value","old":"Ada","new":"Adah"}
+ *
+ * kind    "missing_in_new", "extra_in_new" or "value"
+ * old, new  the values, as strings; of a side that has none there is no member. Bytes that are not UTF-8 are
+ *         in "old_hex" or "new_hex", two digits for each
+ *
+ * @param ret_json  freed with flagver_string_free()
+ * @return 0, FLAGVER_EINVAL (a kind that is none, no key), or FLAGVER_ENOMEM
+ */
+FLAGVER_API int flagver_route_difference_json(const flagver_difference *difference, char **ret_json,
+                                              flagver_error *err);
+
+/**
  * How two sides are compared; set `size`.
  *
  * chunk       records asked of a side at once (1,000); so many of each are in memory, and again so many

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "codec/difference.h"
 #include "codec/event.h"
 #include "engine/restage.h"
 #include "engine/route.h"
@@ -243,6 +244,14 @@ int flagver_route_status(flagver_route *route, char **ret_json, flagver_error *e
     if (!route || !ret_json)
         return fv_fail(err, FLAGVER_EINVAL, "%s is NULL", route ? "ret_json" : "route");
     return fv_route_status(route, ret_json, err);
+}
+
+int flagver_route_difference_json(const flagver_difference *difference, char **ret_json,
+                                  flagver_error *err)
+{
+    if (!difference || !ret_json)
+        return fv_fail(err, FLAGVER_EINVAL, "%s is NULL", difference ? "ret_json" : "difference");
+    return fv_difference_json(difference, ret_json, err);
 }
 
 int flagver_route_verify(flagver_route *route, const flagver_compare_options *options,
