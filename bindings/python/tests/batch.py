@@ -22,7 +22,10 @@ def answer(client, request):
         request.get("type"),
         request.get("default"),
     )
-    members = {"flag": detail.flag, "value": detail.value, "variant": detail.variant}
+    value = detail.value
+    if isinstance(value, float) and not detail.error:
+        value += 0.0  # -0.0 is written as 0.0
+    members = {"flag": detail.flag, "value": value, "variant": detail.variant}
     members["reason"] = detail.reason
     if detail.error:
         members["errorCode"] = detail.error
