@@ -58,7 +58,7 @@ static int read_since(flagver_client *client, const struct fv_flag *flag, int64_
         return r == FLAGVER_ENOTFOUND ? 0 : r;
     *ret_since = version->decided_at;
     r = version->no == flag->body->version;
-    flagver_version_free(version);
+    fv_version_free(version);
     return r;
 }
 
