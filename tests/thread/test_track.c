@@ -174,7 +174,9 @@ static Suite *track_suite(void)
     Suite *suite = suite_create("tracking threads");
     TCase *tcase = add_store_tcase(suite, "threads");
 
-    tcase_add_loop_test(tcase, what_many_threads_track_is_all_there_and_once, 0, STORE_KINDS);
+    tcase_add_loop_test(tcase, what_many_threads_track_is_all_there_and_once, 0, JSONFILE_KIND);
+    tcase_add_loop_test(tcase, what_many_threads_track_is_all_there_and_once, SHARED_KINDS,
+                        STORE_KINDS);
     return suite;
 }
 
