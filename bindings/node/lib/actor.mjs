@@ -1,8 +1,8 @@
 // Who acts: { id, roles? }, or just the id.
 
-import { checkText, koffi, nameOf } from './native.mjs';
+import { checkText, koffi, nameOf, struct } from './native.mjs';
 
-export const ACTOR = koffi.struct({ size: 'size_t', id: 'str', roles: 'str *', role_count: 'size_t' });
+export const ACTOR = struct('flagver_actor', { size: 'size_t', id: 'str', roles: 'str *', role_count: 'size_t' });
 
 export function actorOf(actor) {
   if (typeof actor === 'string') actor = { id: actor };

@@ -1,9 +1,9 @@
 // The audit log, and proofs that nobody has changed it.
 
 import { BrokenError } from './error.mjs';
-import { ERR, HANDLE, callLater, callNow, checkText, fromHex, func, hex, koffi, optionalText } from './native.mjs';
+import { ERR, HANDLE, callLater, callNow, checkText, fromHex, func, hex, koffi, optionalText, struct } from './native.mjs';
 
-const LEAF = koffi.struct({
+const LEAF = struct('flagver_audit_entry', {
   no: 'uint64',
   time: 'int64',
   actor: 'str',
@@ -29,7 +29,7 @@ const LEAF = koffi.struct({
   note_hash: koffi.array('uint8', 32),
 });
 const PROOF_LIMIT = 128;
-const PROOF = koffi.struct({
+const PROOF = struct('flagver_proof', {
   first: 'uint64',
   second: 'uint64',
   count: 'uint32',
@@ -37,7 +37,7 @@ const PROOF = koffi.struct({
   leaf: koffi.array('uint8', 32),
   hashes: koffi.array('uint8', PROOF_LIMIT * 32),
 });
-const VERIFY = koffi.struct({
+const VERIFY = struct('flagver_verify_options', {
   size: 'size_t',
   checkpoint: 'str',
   checkpoint_length: 'size_t',
@@ -45,7 +45,7 @@ const VERIFY = koffi.struct({
   tree_only: 'int32',
   reserved: 'int32',
 });
-const RESULT = koffi.struct({
+const RESULT = struct('flagver_verify_result', {
   leaves: 'uint64',
   versions: 'uint64',
   payloads: 'uint64',

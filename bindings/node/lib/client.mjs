@@ -5,7 +5,7 @@ import { missing, typeNumber, withFallback } from './flag.mjs';
 import { nativeContext, withContextsLocked } from './context.mjs';
 import { BrokenError, RetryError, UnknownOutcomeError, closed } from './error.mjs';
 import { ERR, HANDLE, VISIT, callLater, callNow, checkFunction, checkInteger, checkText, func, koffi } from './native.mjs';
-import { micros, narrow, optionalText, toJson, visitor } from './native.mjs';
+import { micros, narrow, optionalText, struct, toJson, visitor } from './native.mjs';
 import { asWriter, gateOf } from './queue.mjs';
 import { ACTOR, actorOf } from './actor.mjs';
 import { Versions } from './versions.mjs';
@@ -16,7 +16,7 @@ import { FlagStore } from './rollout.mjs';
 import { Migrations, openRoute } from './route.mjs';
 import { Tracking } from './track.mjs';
 
-const OPTIONS = koffi.struct({
+const OPTIONS = struct('flagver_options', {
   size: 'size_t',
   allocator: HANDLE,
   clock: HANDLE,

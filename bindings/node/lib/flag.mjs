@@ -1,13 +1,13 @@
 // Evaluating flags: typed getters, details, bound handles.
 
 import koffi from 'koffi';
-import { HANDLE, callNow, checkText, func, nameOf, narrow } from './native.mjs';
+import { HANDLE, callNow, checkText, func, nameOf, narrow, struct } from './native.mjs';
 import { closed } from './error.mjs';
 import { hasValidKey, nativeContext } from './context.mjs';
 
 // ---- the library's structures ----
 
-const VALUE = koffi.struct({
+const VALUE = struct('flagver_value', {
   type: 'int32',
   boolean: 'bool',
   integer: 'int64',
@@ -15,7 +15,7 @@ const VALUE = koffi.struct({
   string: HANDLE,
   length: 'size_t',
 });
-const DETAIL = koffi.struct({
+const DETAIL = struct('flagver_detail', {
   size: 'size_t',
   flag: HANDLE,
   flag_length: 'size_t',

@@ -1,8 +1,8 @@
 // The id map: what an entity is called in an old system and in a new one.
 
-import { ERR, HANDLE, VISIT, callNow, checkText, func, koffi, optionalText, visitLater } from './native.mjs';
+import { ERR, HANDLE, VISIT, callNow, checkText, func, koffi, optionalText, visitLater, struct } from './native.mjs';
 
-const ENTRY = koffi.struct({ entity: 'str', old_id: 'str', new_id: 'str', time: 'int64' });
+const ENTRY = struct('flagver_idmap_entry', { entity: 'str', old_id: 'str', new_id: 'str', time: 'int64' });
 const idGet = func('flagver_idmap_get', 'int', [HANDLE, 'str', 'str', HANDLE, ERR]);
 const idGetOld = func('flagver_idmap_get_old', 'int', [HANDLE, 'str', 'str', HANDLE, ERR]);
 const idVisit = func('flagver_idmap_visit', 'int', [HANDLE, 'str', 'str', VISIT, HANDLE, ERR]);

@@ -17,9 +17,20 @@ export const visitor = (result, count) =>
 export const VISIT = visitor('bool', 1);
 export const TELL = visitor('void', 1);
 
+// ---- structures ----
+
+/** Those of the library that are used here, by their names in C: tests compare them with the headers. */
+export const layouts = new Map();
+
+export function struct(name, members) {
+  const type = koffi.struct(members);
+  layouts.set(name, type);
+  return type;
+}
+
 // ---- memory for outputs ----
 
-const ERROR = koffi.struct({
+export const ERROR = struct('flagver_error', {
   code: 'int32',
   native: 'int32',
   line: 'int32',

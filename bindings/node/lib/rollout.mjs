@@ -1,12 +1,12 @@
 // Flags in a store as code, and the guards of their schedules.
 
 import { ACTOR, actorOf } from './actor.mjs';
-import { ERR, HANDLE, TELL, func, koffi, optionalText, toJson, visitLater } from './native.mjs';
+import { ERR, HANDLE, TELL, func, koffi, optionalText, toJson, visitLater, struct } from './native.mjs';
 import { asWriter } from './queue.mjs';
 import { JsonText } from './transaction.mjs';
 
-const STEP = koffi.struct({ action: 'int32', segment: 'bool', key: 'str', current_no: 'uint32', difference: 'str', phase: 'str' });
-const ALERT = koffi.struct({
+const STEP = struct('flagver_plan_step', { action: 'int32', segment: 'bool', key: 'str', current_no: 'uint32', difference: 'str', phase: 'str' });
+const ALERT = struct('flagver_rollout_alert', {
   flag: 'str',
   guard: 'str',
   value: 'double',

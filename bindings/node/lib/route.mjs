@@ -8,12 +8,12 @@ import { ACTOR, actorOf } from './actor.mjs';
 import { withContext } from './context.mjs';
 import { FlagverError, MistakeError, closed, mistake } from './error.mjs';
 import { CODES, ERR, HANDLE, callLater, callNow, checkFunction, checkInteger, checkText, func, koffi } from './native.mjs';
-import { nameOf, optionalText, tellError } from './native.mjs';
+import { ERROR, nameOf, optionalText, struct, tellError } from './native.mjs';
 import { asWriter } from './queue.mjs';
 
 // ---- the library's structures ----
 
-const CALL = koffi.struct({
+const CALL = struct('flagver_side_call', {
   operation: 'int32',
   side: 'int32',
   key: 'str',
@@ -23,7 +23,7 @@ const CALL = koffi.struct({
   deadline: 'int64',
   txn: HANDLE,
 });
-const SIDE = koffi.struct({
+const SIDE = struct('flagver_side', {
   size: 'size_t',
   client: HANDLE,
   data: HANDLE,
@@ -33,8 +33,10 @@ const SIDE = koffi.struct({
   scan: HANDLE,
   write_many: HANDLE,
   deactivate: HANDLE,
+  count: HANDLE,
+  find_by_operation: HANDLE,
 });
-const OPTIONS = koffi.struct({
+const OPTIONS = struct('flagver_route_options', {
   size: 'size_t',
   flag: 'str',
   default_stage: 'int32',
@@ -54,10 +56,14 @@ const OPTIONS = koffi.struct({
   alert: HANDLE,
   alert_data: HANDLE,
   background: 'int32',
+  chunk_ms: 'int32',
+  copy_share: 'int32',
   reserved: 'int32',
+  throttle: HANDLE,
+  throttle_data: HANDLE,
 });
-const SIDE_RESULT = koffi.struct({ invoked: 'bool', code: 'int32', latency_ns: 'int64' });
-const EVENT = koffi.struct({
+const SIDE_RESULT = struct('flagver_route_side_result', { invoked: 'bool', code: 'int32', latency_ns: 'int64' });
+const EVENT = struct('flagver_route_event', {
   route: 'str',
   operation: 'int32',
   key: 'str',
@@ -73,16 +79,8 @@ const EVENT = koffi.struct({
   check_ratio: 'uint32',
   sampling_ratio: 'uint32',
 });
-const ALERT = koffi.struct({ route: 'str', guard: 'str', value: 'double', limit: 'double', stage: 'int32', acted: 'bool' });
-const ERROR = koffi.struct({
-  code: 'int32',
-  native: 'int32',
-  line: 'int32',
-  column: 'int32',
-  sqlstate: koffi.array('char', 8, 'String'),
-  message: koffi.array('char', 1024, 'String'),
-});
-const ROUTE_CALL = koffi.struct({
+const ALERT = struct('flagver_route_alert', { route: 'str', guard: 'str', value: 'double', limit: 'double', stage: 'int32', acted: 'bool' });
+const ROUTE_CALL = struct('flagver_route_call', {
   size: 'size_t',
   context: HANDLE,
   payload: 'uint8 *',
@@ -91,7 +89,7 @@ const ROUTE_CALL = koffi.struct({
   strict: 'int32',
   reserved: 'int32',
 });
-const RESULT = koffi.struct({
+const RESULT = struct('flagver_route_result', {
   size: 'size_t',
   value: HANDLE,
   length: 'size_t',
@@ -103,7 +101,7 @@ const RESULT = koffi.struct({
   consistent: 'int32',
   pending: 'bool',
 });
-const CHANGE = koffi.struct({
+const CHANGE = struct('flagver_route_change', {
   size: 'size_t',
   percentage: 'double',
   forced: 'str',
@@ -111,7 +109,7 @@ const CHANGE = koffi.struct({
   wait_ms: 'int32',
   reserved: 'int32',
 });
-const PROGRESS = koffi.struct({
+const PROGRESS = struct('flagver_route_progress', {
   size: 'size_t',
   stage: 'int32',
   settled: 'bool',
@@ -121,9 +119,21 @@ const PROGRESS = koffi.struct({
   waiting: 'uint64',
   copied: 'uint64',
   oldest_ms: 'int64',
+  copied_so_far: 'uint64',
+  copy_total: 'uint64',
+  copy_rate: 'double',
+  copy_left_ms: 'int64',
+  rest_ms: 'int64',
 });
-const COMPARE = koffi.struct({ size: 'size_t', chunk: 'uint32', confirm_ms: 'int32', repair: 'int32', reserved: 'int32' });
-const DIFFERENCE = koffi.struct({
+const COMPARE = struct('flagver_compare_options', {
+  size: 'size_t',
+  chunk: 'uint32',
+  confirm_ms: 'int32',
+  repair: 'int32',
+  reserved: 'int32',
+  ret_left_out: HANDLE,
+});
+const DIFFERENCE = struct('flagver_difference', {
   kind: 'int32',
   key: 'str',
   old_value: HANDLE,
@@ -137,6 +147,8 @@ const READ = pointerTo('int', [HANDLE, HANDLE, HANDLE, HANDLE]);
 const WRITE = pointerTo('int', [HANDLE, HANDLE, HANDLE, 'size_t', HANDLE, HANDLE]);
 const REMOVE = pointerTo('int', [HANDLE, HANDLE, HANDLE]);
 const SCAN = pointerTo('int', [HANDLE, HANDLE, 'str', 'uint32', HANDLE, HANDLE]);
+const COUNT = pointerTo('int', [HANDLE, HANDLE, HANDLE, HANDLE]);
+const THROTTLE = pointerTo('int32', [HANDLE]);
 const COMPARE_VALUES = pointerTo('int', [HANDLE, 'str', HANDLE, 'size_t', HANDLE, 'size_t']);
 const TELL = pointerTo('void', [HANDLE, HANDLE]);
 const VISIT = pointerTo('bool', [HANDLE, HANDLE]);
@@ -169,10 +181,10 @@ const reasonName = func('flagver_reason_name', 'str', ['int']);
 const errorCodeName = func('flagver_error_code_name', 'str', ['int']);
 const codeName = func('flagver_error_name', 'str', ['int']);
 
-const OPERATIONS = [null, 'read', 'write', 'remove', 'scan', 'writeMany', 'deactivate'];
+const OPERATIONS = [null, 'read', 'write', 'remove', 'scan', 'writeMany', 'deactivate', 'count', 'find'];
 const SIDES = ['old', 'new'];
 const ORDERS = { serial: 1, random: 2 };
-const KINDS = [null, 'missing-in-new', 'extra-in-new', 'value'];
+const KINDS = [null, 'missing_in_new', 'extra_in_new', 'value'];
 
 function stageNumber(stage) {
   const number = stageParse(checkText(stage, 'the stage'));
@@ -271,6 +283,25 @@ function scanOf(side) {
     });
 }
 
+function countOf(side) {
+  return (_, call, ret, err) =>
+    guarded('count', err, () => {
+      const count = inSide(side, 'count', callAt(call));
+      if (!Number.isSafeInteger(count) || count < 0) throw new TypeError(`count returned ${String(count)}`);
+      koffi.encode(ret, 'uint64', count);
+    });
+}
+
+function foundIn(side) {
+  return (_, call, sink, err) =>
+    guarded('findByOperation', err, () => {
+      const asked = callAt(call);
+      const key = inSide(side, 'findByOperation', asked.operationId, asked);
+      if (key === undefined || key === null) return CODES.get('ENOTFOUND');
+      return sinkKey(sink, checkText(key, 'the key that findByOperation returned'));
+    });
+}
+
 function deactivated(side) {
   return (_, call, err) =>
     guarded('deactivate', err, () => {
@@ -306,6 +337,8 @@ class Callbacks {
       scan: place('scan', scanOf, SCAN),
       write_many: 0,
       deactivate: place('deactivate', deactivated, REMOVE),
+      count: place('count', countOf, COUNT),
+      find_by_operation: place('findByOperation', foundIn, COUNT),
     };
   }
 
@@ -371,6 +404,16 @@ function migrationOp(address) {
 function alertAt(address) {
   const row = koffi.decode(address, ALERT);
   return { ...row, stage: stageName(row.stage) };
+}
+
+function throttling(throttle) {
+  return () => {
+    try {
+      return Math.trunc(Number(synchronous(throttle(), 'throttle'))) || 0;
+    } catch {
+      return -1; // not in this step
+    }
+  };
 }
 
 function comparing(compare) {
@@ -493,7 +536,7 @@ const lost = new FinalizationRegistry((core) => core.end().catch(() => {}));
 
 let construct;
 
-const KNOWN = new Set(['old', 'new', 'flag', 'defaultStage', 'compare', 'order', 'shadowTimeoutMs', 'checkRatio', 'samplingRatio', 'event', 'alert', 'background']);
+const KNOWN = new Set(['old', 'new', 'flag', 'defaultStage', 'compare', 'order', 'shadowTimeoutMs', 'checkRatio', 'samplingRatio', 'event', 'alert', 'background', 'chunkMs', 'copyShare', 'throttle']);
 
 function optionsOf(options, callbacks) {
   const { flag, defaultStage, order = 'serial' } = options;
@@ -520,7 +563,11 @@ function optionsOf(options, callbacks) {
     alert: callbacks.optional(options.alert, 'alert', (handler) => toldOf(handler, alertAt), TELL),
     alert_data: 0,
     background: 0,
+    chunk_ms: checkInteger(options.chunkMs ?? 0, 'chunkMs', 0, 2147483647),
+    copy_share: checkInteger(options.copyShare ?? 0, 'copyShare', 0, 100),
     reserved: 0,
+    throttle: callbacks.optional(options.throttle, 'throttle', throttling, THROTTLE),
+    throttle_data: 0,
   };
 }
 
@@ -645,7 +692,7 @@ export class Route {
     );
   }
 
-  /** Compares all records: { compared, differences, list }, or `each` is called with one after the other. */
+  /** Compares all records: { compared, differences, leftOut, list }, or `each` is called with one after the other. */
   async verify({ chunk = 0, confirmMs = 0, repair = false } = {}, each) {
     const native = {
       size: koffi.sizeof(COMPARE),
@@ -679,6 +726,11 @@ function takeStep(route, budgetMs) {
           waiting: row.waiting,
           copied: row.copied,
           oldestMs: row.oldest_ms,
+          copiedSoFar: row.copied_so_far,
+          copyTotal: row.copy_total,
+          copyRate: row.copy_rate,
+          copyLeftMs: row.copy_left_ms < 0 ? null : row.copy_left_ms,
+          restMs: row.rest_ms,
         };
       },
     ),
@@ -705,8 +757,8 @@ async function verifyWith(handle, options, each) {
   };
   const result = await callLater(
     routeVerify,
-    (f) => [handle, options, visit, 0, f.out, f.out + 8, f.err],
-    (f) => ({ compared: f.uint64(0), differences: f.uint64(8), list }),
+    (f) => [handle, { ...options, ret_left_out: f.out + 16 }, visit, 0, f.out, f.out + 8, f.err],
+    (f) => ({ compared: f.uint64(0), differences: f.uint64(8), leftOut: f.uint64(16), list }),
   );
   if (thrown) throw thrown.error;
   return result;

@@ -1,10 +1,10 @@
 // What becomes of flags: outcomes of the code behind them, events, and the sums of both.
 
 import { nativeContext } from './context.mjs';
-import { ERR, HANDLE, TELL, callNow, checkText, func, koffi, micros, optionalText, visitLater } from './native.mjs';
+import { ERR, HANDLE, TELL, callNow, checkText, func, koffi, micros, optionalText, visitLater, struct } from './native.mjs';
 
-const OPTIONS = koffi.struct({ size: 'size_t', flag: 'str', from: 'int64', to: 'int64', by: 'int32', own: 'int32' });
-const GROUP = koffi.struct({
+const OPTIONS = struct('flagver_track_options', { size: 'size_t', flag: 'str', from: 'int64', to: 'int64', by: 'int32', own: 'int32' });
+const GROUP = struct('flagver_track_group', {
   flag: 'str',
   variant: 'str',
   event: 'str',

@@ -5,12 +5,12 @@
 
 import { ACTOR, actorOf } from './actor.mjs';
 import { closed } from './error.mjs';
-import { ERR, HANDLE, callLater, callNow, checkInteger, checkText, fromHex, func, koffi, micros, optionalText, toJson } from './native.mjs';
+import { ERR, HANDLE, callLater, callNow, checkInteger, checkText, fromHex, func, koffi, micros, optionalText, toJson, struct } from './native.mjs';
 import { Turn } from './queue.mjs';
 import { number, phaseText, statusNumber, subjectText, takeVersion } from './versions.mjs';
 
-const OPTIONS = koffi.struct({ size: 'size_t', idempotency_key: 'str', timeout_ms: 'int32', reserved: 'int32' });
-const WRITE = koffi.struct({
+const OPTIONS = struct('flagver_txn_options', { size: 'size_t', idempotency_key: 'str', timeout_ms: 'int32', reserved: 'int32' });
+const WRITE = struct('flagver_write_options', {
   size: 'size_t',
   note: 'str',
   expect_no: 'uint32',
@@ -19,7 +19,7 @@ const WRITE = koffi.struct({
   parent_no: 'uint32',
   baseline_no: 'uint32',
 });
-const CONTENT = koffi.struct({ key: 'str', json: 'str', length: 'size_t' });
+const CONTENT = struct('flagver_item_content', { key: 'str', json: 'str', length: 'size_t' });
 
 const txnBegin = func('flagver_txn_begin', 'int', [HANDLE, koffi.pointer(ACTOR), koffi.pointer(OPTIONS), HANDLE, ERR]);
 const txnCommit = func('flagver_txn_commit', 'int', [HANDLE, ERR]);

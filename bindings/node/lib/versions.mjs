@@ -1,9 +1,9 @@
 // Reading versions of records: they are immutable, and need no transaction.
 
 import { ACTOR, actorOf } from './actor.mjs';
-import { ERR, HANDLE, VISIT, checkInteger, checkText, func, hex, koffi, micros, optionalText, visitLater, visitor } from './native.mjs';
+import { ERR, HANDLE, VISIT, checkInteger, checkText, func, hex, koffi, micros, optionalText, visitLater, visitor, struct } from './native.mjs';
 
-const VERSION = koffi.struct({
+const VERSION = struct('flagver_version', {
   phase: 'str',
   subject: 'str',
   id: 'str',
@@ -28,7 +28,7 @@ const VERSION = koffi.struct({
   emergency: 'bool',
   payload_state: 'int32',
 });
-const LIST = koffi.struct({
+const LIST = struct('flagver_list_options', {
   size: 'size_t',
   prefix: 'str',
   after: 'str',
@@ -41,7 +41,7 @@ const LIST = koffi.struct({
   as_of: 'int64',
   author: 'str',
 });
-const ITEM = koffi.struct({
+const ITEM = struct('flagver_item', {
   key: 'str',
   origin_no: 'uint32',
   status: 'int32',
@@ -53,9 +53,9 @@ const ITEM = koffi.struct({
   payload_length: 'size_t',
   payload_state: 'int32',
 });
-const VOTE = koffi.struct({ actor: 'str', note: 'str', time: 'int64', content_hash: koffi.array('uint8', 32) });
-const HOURS = koffi.struct({ count: 'uint64', mean: 'double', median: 'double', p95: 'double' });
-const METRIC_OPTIONS = koffi.struct({
+const VOTE = struct('flagver_vote', { actor: 'str', note: 'str', time: 'int64', content_hash: koffi.array('uint8', 32) });
+const HOURS = struct('flagver_metric_hours', { count: 'uint64', mean: 'double', median: 'double', p95: 'double' });
+const METRIC_OPTIONS = struct('flagver_metric_options', {
   size: 'size_t',
   phase: 'str',
   prefix: 'str',
@@ -64,7 +64,7 @@ const METRIC_OPTIONS = koffi.struct({
   parts: 'int32',
   by_month: 'int32',
 });
-const METRIC = koffi.struct({
+const METRIC = struct('flagver_metric_group', {
   phase: 'str',
   subject: 'str',
   month: 'str',
