@@ -129,16 +129,18 @@ int fv_track_event(flagver_client *client, const flagver_context *context, const
     const struct fv_track_name name = { "", "", event, hour_of(client) };
     const struct fv_sum_step step = { .count = 1, .value = value };
     struct fv_reader *reader = fv_reader_enter(client);
-    int r, all;
+    int r;
 
     if (!reader)
         return fv_fail_memory(err);
     atomic_store_explicit(&client->track->used, true, memory_order_relaxed);
-    all = count(client, &name, &step, err);
+    r = count(client, &name, &step, err);
+    if (r < 0)
+        return r;
     reader->busy++; /* the clock may evaluate flags, too */
     r = count_for_flags(client, reader->snapshot, context, &name, &step, err);
     reader->busy--;
-    return all < 0 ? all : r;
+    return r;
 }
 
 int fv_track_outcome(flagver_client *client, const char *flag, const char *variant, bool failed,

@@ -169,6 +169,58 @@ START_TEST(what_many_threads_track_is_all_there_and_once)
 }
 END_TEST
 
+/* ---- several clients ---- */
+
+#define FLUSHES 25
+
+/* They are in each other's way all the time: a flush that gives up keeps what it has. */
+static void *track_and_flush(void *own_client)
+{
+    flagver_client *mine = own_client;
+    flagver_error why;
+    int r = 0;
+
+    for (int i = 0; i < FLUSHES; i++) {
+        require(flagver_track_outcome(mine, FLAG, "on", i % 5 == 0, i * INT64_C(100000), &why_));
+        require(flagver_track(mine, NULL, "seen", 1, &why_));
+        r = flagver_track_flush(mine, &why);
+        if (r < 0 && r != FLAGVER_EBUSY)
+            break;
+    }
+    while (r == FLAGVER_EBUSY)
+        r = flagver_track_flush(mine, &why);
+    if (r < 0) {
+        fprintf(stderr, "flush: %s\n", why.message);
+        abort();
+    }
+    return NULL;
+}
+
+START_TEST(clients_that_flush_the_same_sums_at_once_lose_none_and_add_none_twice)
+{
+    const flagver_track_options options = { .size = sizeof options, .flag = FLAG };
+    flagver_client *clients[THREADS];
+    pthread_t threads[THREADS];
+    struct sums sums = { 0 };
+
+    for (int i = 0; i < THREADS; i++)
+        clients[i] = open_store(_i);
+    for (int i = 0; i < THREADS; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, track_and_flush, clients[i]), 0);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    assert_ok(flagver_track_report(clients[0], &options, add_up, &sums, &error));
+    ck_assert_uint_eq(sums.succeeded, THREADS * FLUSHES * 4 / 5);
+    ck_assert_uint_eq(sums.failed, THREADS * FLUSHES / 5);
+    ck_assert_uint_eq(sums.timed, THREADS * FLUSHES);
+    sums = (struct sums){ 0 };
+    assert_ok(flagver_track_report(clients[0], NULL, add_up, &sums, &error));
+    ck_assert_uint_eq(sums.seen, THREADS * FLUSHES);
+    for (int i = 0; i < THREADS; i++)
+        flagver_close(clients[i]);
+}
+END_TEST
+
 static Suite *track_suite(void)
 {
     Suite *suite = suite_create("tracking threads");
@@ -177,6 +229,9 @@ static Suite *track_suite(void)
     tcase_add_loop_test(tcase, what_many_threads_track_is_all_there_and_once, 0, JSONFILE_KIND);
     tcase_add_loop_test(tcase, what_many_threads_track_is_all_there_and_once, SHARED_KINDS,
                         STORE_KINDS);
+    tcase_add_loop_test(tcase,
+                        clients_that_flush_the_same_sums_at_once_lose_none_and_add_none_twice,
+                        SHARED_KINDS, STORE_KINDS);
     return suite;
 }
 
