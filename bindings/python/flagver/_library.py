@@ -67,15 +67,6 @@ _QUICK: Dict[str, Tuple[Any, ...]] = {
     "flagver_context_free": (None, _P),
     "flagver_context_reset": (_I, _P, _T),
     "flagver_context_set_key": (_I, _P, _T, _N),
-    "flagver_context_set_null": (_I, _P, _T),
-    "flagver_context_set_bool": (_I, _P, _T, _B),
-    "flagver_context_set_int": (_I, _P, _T, _L),
-    "flagver_context_set_double": (_I, _P, _T, _D),
-    "flagver_context_set_bytes": (_I, _P, _T, _T, _N),
-    "flagver_context_set_datetime": (_I, _P, _T, _L),
-    "flagver_context_begin_list": (_I, _P, _T),
-    "flagver_context_begin_object": (_I, _P, _T),
-    "flagver_context_end": (_I, _P),
     "flagver_client_generation": (_Q, _P),
     "flagver_snapshot_size": (_N, _P),
     "flagver_version_free": (None, _P),
@@ -341,7 +332,9 @@ quick = _Functions(_pydll, {**_QUICK, **_STORE})
 def quick_function(name: str, result: Any, *converters: Any) -> Any:
     """A function of its own, with argument converters of the caller's."""
     function = _pydll[name]
-    function.restype, function.argtypes = result, converters
+    function.restype = result
+    if converters:
+        function.argtypes = converters
     return function
 
 

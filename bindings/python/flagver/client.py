@@ -1011,7 +1011,5 @@ _flag_evaluate = quick_function(
     Converter(attrgetter("argument")),
     ctypes.c_char_p,
     ctypes.c_size_t,
-    CONTEXT,
-    ctypes.c_int,
-    ctypes.c_void_p,
+    CONTEXT,  # what follows is ours, and needs no converters
 )

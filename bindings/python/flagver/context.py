@@ -8,49 +8,63 @@ from typing import Any, Callable, Dict, Mapping, Optional, Union
 
 from . import _structs as s
 from ._convert import milliseconds, text, whole
-from ._library import check, check_code, no_memory, quick
+from ._library import check, check_code, no_memory, quick, quick_function
 
 _DEPTH_LIMIT = 100
 
-_set_null = quick.context_set_null
-_set_bool = quick.context_set_bool
-_set_int = quick.context_set_int
-_set_double = quick.context_set_double
-_set_bytes = quick.context_set_bytes
-_set_datetime = quick.context_set_datetime
+# Without converters of arguments, which would take longer than the functions do: what is passed is a
+# byref(), bytes or None, and numbers in the types of C.
+_set_null = quick_function("flagver_context_set_null", ctypes.c_int)
+_set_bool = quick_function("flagver_context_set_bool", ctypes.c_int)
+_set_int = quick_function("flagver_context_set_int", ctypes.c_int)
+_set_double = quick_function("flagver_context_set_double", ctypes.c_int)
+_set_string = quick_function("flagver_context_set_string", ctypes.c_int)
+_set_bytes = quick_function("flagver_context_set_bytes", ctypes.c_int)
+_set_datetime = quick_function("flagver_context_set_datetime", ctypes.c_int)
+_begin_object = quick_function("flagver_context_begin_object", ctypes.c_int)
+_begin_list = quick_function("flagver_context_begin_list", ctypes.c_int)
+_end = quick_function("flagver_context_end", ctypes.c_int)
+_new = quick.context_new
 _free = quick.context_free
+_int64, _double, _size = ctypes.c_int64, ctypes.c_double, ctypes.c_size_t
+
+#: (context, name or None in a list, value, what to call it) to a code.
+_Put = Callable[[Any, Optional[bytes], Any, str], int]
 
 
-def _put_null(pointer: int, name: Optional[bytes], value: None, what: str) -> int:
-    return _set_null(pointer, name)  # type: ignore[no-any-return]
+def _put_null(context: Any, name: Optional[bytes], value: None, what: str) -> int:
+    return _set_null(context, name)  # type: ignore[no-any-return]
 
 
-def _put_bool(pointer: int, name: Optional[bytes], value: bool, what: str) -> int:
-    return _set_bool(pointer, name, value)  # type: ignore[no-any-return]
+def _put_bool(context: Any, name: Optional[bytes], value: bool, what: str) -> int:
+    return _set_bool(context, name, 1 if value else 0)  # type: ignore[no-any-return]
 
 
-def _put_int(pointer: int, name: Optional[bytes], value: int, what: str) -> int:
-    return _set_int(pointer, name, whole(value, what))  # type: ignore[no-any-return]
+def _put_int(context: Any, name: Optional[bytes], value: int, what: str) -> int:
+    return _set_int(context, name, _int64(whole(value, what)))  # type: ignore[no-any-return]
 
 
-def _put_double(pointer: int, name: Optional[bytes], value: float, what: str) -> int:
-    return _set_double(pointer, name, value)  # type: ignore[no-any-return]
+def _put_double(context: Any, name: Optional[bytes], value: float, what: str) -> int:
+    return _set_double(context, name, _double(value))  # type: ignore[no-any-return]
 
 
-def _put_str(pointer: int, name: Optional[bytes], value: str, what: str) -> int:
+def _put_str(context: Any, name: Optional[bytes], value: str, what: str) -> int:
     encoded = value.encode()
-    return _set_bytes(pointer, name, encoded, len(encoded))  # type: ignore[no-any-return]
+    if b"\0" in encoded:
+        return _set_bytes(context, name, encoded, _size(len(encoded)))  # type: ignore[no-any-return]
+    return _set_string(context, name, encoded)  # type: ignore[no-any-return]
 
 
-def _put_bytes(pointer: int, name: Optional[bytes], value: bytes, what: str) -> int:
-    return _set_bytes(pointer, name, value, len(value))  # type: ignore[no-any-return]
+def _put_bytes(context: Any, name: Optional[bytes], value: bytes, what: str) -> int:
+    return _set_bytes(context, name, value, _size(len(value)))  # type: ignore[no-any-return]
 
 
-def _put_datetime(pointer: int, name: Optional[bytes], value: datetime, what: str) -> int:
-    return _set_datetime(pointer, name, milliseconds(value, what))  # type: ignore[no-any-return]
+def _put_datetime(context: Any, name: Optional[bytes], value: datetime, what: str) -> int:
+    ms = _int64(milliseconds(value, what))
+    return _set_datetime(context, name, ms)  # type: ignore[no-any-return]
 
 
-_SIMPLE: Dict[type, Callable[[int, Optional[bytes], Any, str], int]] = {
+_SIMPLE: Dict[type, _Put] = {
     type(None): _put_null,
     bool: _put_bool,
     int: _put_int,
@@ -61,7 +75,7 @@ _SIMPLE: Dict[type, Callable[[int, Optional[bytes], Any, str], int]] = {
 }
 
 
-def _simple_for(value: Any) -> Optional[Callable[[int, Optional[bytes], Any, str], int]]:
+def _simple_for(value: Any) -> Optional[_Put]:
     put = _SIMPLE.get(type(value))
     if put is not None:
         return put
@@ -98,20 +112,20 @@ def _look_over(value: Any, what: str, depth: int) -> None:
         )
 
 
-def _set(pointer: int, name: Optional[bytes], value: Any, what: str) -> None:
+def _set(context: Any, name: Optional[bytes], value: Any, what: str) -> None:
     put = _simple_for(value)
     if put is not None:
-        check_code(put(pointer, name, value, what))
+        check_code(put(context, name, value, what))
         return
     if isinstance(value, Mapping):
-        check_code(quick.context_begin_object(pointer, name))
+        check_code(_begin_object(context, name))
         for key, member in value.items():
-            _set(pointer, key.encode(), member, what)
+            _set(context, key.encode(), member, what)
     else:
-        check_code(quick.context_begin_list(pointer, name))
+        check_code(_begin_list(context, name))
         for member in value:
-            _set(pointer, None, member, what)
-    check_code(quick.context_end(pointer))
+            _set(context, None, member, what)
+    check_code(_end(context))
 
 
 class Context:
@@ -138,9 +152,12 @@ class Context:
         **more: Any,
     ) -> None:
         self._pointer = 0
-        self._hold(quick.context_new(None))
-        if targeting_key is not None:
-            self.targeting_key(targeting_key)
+        if type(targeting_key) is str and "\0" not in targeting_key:
+            self._hold(_new(targeting_key.encode()))
+        else:
+            self._hold(_new(None))
+            if targeting_key is not None:
+                self.targeting_key(targeting_key)
         if attributes:
             self.update(attributes)
         if more:
@@ -196,9 +213,9 @@ class Context:
         put = _SIMPLE.get(type(value))
         if put is None:
             _look_over(value, name, 0)
-            _set(self._pointer, encoded, value, name)
+            _set(self._context, encoded, value, name)
             return
-        code = put(self._pointer, encoded, value, name)
+        code = put(self._context, encoded, value, name)
         if code < 0:
             self._refuse(name, encoded, code)
 

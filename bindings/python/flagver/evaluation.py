@@ -13,7 +13,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, NamedTuple, NoReturn, Optional, TypeVar
 
 from . import _structs as s
-from ._convert import decoded, whole
+from ._convert import whole
 from ._library import ask_text, quick, quick_function, store
 from .context import NOBODY, Context
 from .errors import ClosedError
@@ -98,25 +98,28 @@ def _named(names: Any, number: int) -> Any:
 
 def detail_of(d: s.DetailStruct, flag: str, default: Any) -> Detail:
     # The texts are borrowed from the library: they are copied before anything else happens.
-    variant, rule, metadata = d.variant, d.rule, d.metadata
-    error = d.error
+    variant, rule, metadata, error = d.variant, d.rule, d.metadata, d.error
+    if not error:
+        default = value_of(d)
+    bucket = d.bucket
     return Detail(
         flag,
-        default if error else value_of(d),
-        decoded(variant),
+        default,
+        variant if variant is None else variant.decode("utf-8", "replace"),
         _named(REASONS, d.reason),
         _named(ERRORS, error),
-        decoded(rule),
-        d.bucket if d.bucket >= 0 else None,
+        rule if rule is None else rule.decode("utf-8", "replace"),
+        bucket if bucket >= 0 else None,
         d.version,
-        decoded(metadata),
+        metadata if metadata is None else metadata.decode("utf-8", "replace"),
     )
 
 
+_DETAIL_SIZE = ctypes.sizeof(s.DetailStruct)
+
+
 def new_detail() -> s.DetailStruct:
-    d = s.DetailStruct()
-    d.size = ctypes.sizeof(s.DetailStruct)
-    return d
+    return s.DetailStruct(_DETAIL_SIZE)
 
 
 class Converter:
@@ -146,11 +149,10 @@ class Calls:
         self.boolean = self._make("flagver_bound_bool", ctypes.c_bool, _DEFAULT)
         self.integer = self._make("flagver_bound_int", ctypes.c_int64, ctypes.c_int64)
         self.double = self._make("flagver_bound_double", ctypes.c_double, ctypes.c_double)
-        self.string = self._make("flagver_bound_string", ctypes.c_char_p, ctypes.c_void_p)
-        self.json = self._make("flagver_bound_json", ctypes.c_char_p, ctypes.c_void_p)
-        self.evaluate = self._make(
-            "flagver_bound_evaluate", ctypes.c_int, ctypes.c_int, ctypes.c_void_p
-        )
+        # What follows the context is ours: None, an int and a byref() need no converters.
+        self.string = self._make("flagver_bound_string", ctypes.c_char_p)
+        self.json = self._make("flagver_bound_json", ctypes.c_char_p)
+        self.evaluate = self._make("flagver_bound_evaluate", ctypes.c_int)
         core.at_close.append(self._close)
 
     def _make(self, name: str, result: Any, *converters: Any) -> Callable[..., Any]:
