@@ -81,21 +81,28 @@ static inline int arrangements_to_test(void)
                                            : FIRST_SERVED;
 }
 
+/* Whose servers are stopped says its own. */
+static struct cluster *homes_cluster MAYBE_UNUSED;
+
+static inline struct cluster *home_cluster(void)
+{
+    return homes_cluster ? homes_cluster : cluster_shared();
+}
+
 static inline void home_make_database(struct home *home, int side)
 {
     if (!cluster_possible())
         cluster_skip();
     snprintf(home->database, sizeof home->database, "side_%ld_%u_%d", (long)getpid(), test_number,
              side);
-    copy_template(cluster_shared(), home->database);
-    snprintf(home->uri, sizeof home->uri, "%s",
-             cluster_uri(cluster_shared(), home->database, "app"));
+    copy_template(home_cluster(), home->database);
+    snprintf(home->uri, sizeof home->uri, "%s", cluster_uri(home_cluster(), home->database, "app"));
 }
 
 static inline void home_drop_database(struct home *home)
 {
     if (home->kind == IN_POSTGRES && !home->together)
-        cluster_drop(cluster_shared(), home->database);
+        cluster_drop(home_cluster(), home->database);
 }
 
 /* Statements of whoever may do all. */
@@ -104,7 +111,7 @@ static inline void home_sql(const struct home *home, const char *sql)
     sqlite3 *db;
 
     if (home->kind == IN_POSTGRES) {
-        cluster_sql(cluster_shared(), home->database, sql);
+        cluster_sql(home_cluster(), home->database, sql);
         return;
     }
     db = lite_open(&home->lite);
@@ -251,7 +258,7 @@ static inline const char *home_value(const struct home *home, const char *key)
         char sql[512];
 
         snprintf(sql, sizeof sql, "SELECT value FROM %s WHERE key = '%s'", home->name, key);
-        value = cluster_value(cluster_shared(), home->database, sql);
+        value = cluster_value(home_cluster(), home->database, sql);
         return *value ? value : NULL;
     }
 #endif

@@ -6,8 +6,8 @@
 #include "engine/route_chunk.h"
 #include "util/fail.h"
 
-#define LEASE_US 30000000
-#define COUNT_MS 60000 /* between estimates of how many records there are */
+#define LEASE_US 5000000 /* behind the time that it rests */
+#define COUNT_MS 60000   /* between estimates of how many records there are */
 
 /* ---- whose turn it is ---- */
 
@@ -24,6 +24,14 @@ struct turn {
     const flagver_sink *found;
     struct fv_reach reach;
 };
+
+/* Until when the turn is this route's. */
+static int64_t until(const flagver_route *route)
+{
+    int64_t rest_ms = route->rests_until_ms - fv_monotonic_ms();
+
+    return fv_now_us() + LEASE_US + (rest_ms > 0 ? rest_ms * 1000 : 0);
+}
 
 static bool is_mine(const struct turn *turn)
 {
@@ -49,7 +57,7 @@ static int take_turn(void *data, flagver_txn *txn, flagver_error *err)
     if (!turn->taken)
         return 0;
     copying->holder = turn->route->ledger.router;
-    copying->until = fv_now_us() + LEASE_US;
+    copying->until = until(turn->route);
     turn->epoch = copying->epoch;
     return fv_copying_put(txn, &row, copying, err);
 }
@@ -89,7 +97,7 @@ static int end_turn(void *data, flagver_txn *txn, flagver_error *err)
     if (turn->total)
         copying->headway.total = turn->total;
     if (is_mine(turn))
-        copying->until = fv_now_us() + LEASE_US;
+        copying->until = until(turn->route);
     if (strcmp(turn->reach.key, copying->after) > 0)
         strcpy(copying->after, turn->reach.key);
     return fv_copying_put(txn, &row, copying, err);

@@ -1,10 +1,12 @@
 /*
  * Processes write through one migration, others take its steps, repair and copy, and they are killed
- * with SIGKILL at named points of a write, a repair, a copy and a flip, and at random moments. What
+ * with SIGKILL at named points of a write, a repair, a copy and a flip, and at random moments; or
+ * PostgreSQL's server is stopped under them, in immediate mode or by SIGKILL. What
  * was acknowledged is there; both sides are equal in the end; there are never two authorities; and the
  * migration can go on.
  *
- * FLAGVER_ROUTE_KILLS says how many are killed in all arrangements together (200).
+ * FLAGVER_ROUTE_KILLS says how many are killed in all arrangements together (200); servers are stopped
+ * once for 200 of them in each arrangement that has one.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -13,18 +15,19 @@
 #include "stores.h"
 
 #include "crash/doomed.h"
+#include "engine/copying.h"
 #include "seed.h"
 
 #define KILLS 200
-#define ROUND_KILLS 11 /* then all is looked at, and a new period begins */
+#define ROUND_KILLS 12 /* then all is looked at, and a new period begins */
 #define WRITERS 2      /* processes */
 #define THREADS 2      /* of each that write */
 #define STEPPERS 2
 #define WORKERS (WRITERS + STEPPERS)
 #define OWN_KEYS 8 /* that one thread writes */
 #define SHARED_KEYS 8
-#define PATIENCE_MS 250 /* for a point to be passed; then somebody is killed all the same */
-#define FLIP_PATIENCE_MS 600
+#define PATIENCE_MS 150 /* for a point to be passed; then somebody is killed all the same */
+#define FLIP_PATIENCE_MS 400
 #define REST_MS 60000
 
 #define ARRANGEMENTS (arrangements_to_test() - FIRST_ENLISTED)
@@ -43,8 +46,11 @@ struct own {
 
 /* Shared by all processes: it survives them. */
 static struct board {
-    atomic_bool stop, violated;
+    atomic_bool stop; /* writing */
+    atomic_bool rest; /* and taking steps */
+    atomic_bool violated;
     struct own keys[WRITERS][THREADS][OWN_KEYS];
+    atomic_uint open; /* processes */
     atomic_uint acknowledged, refused, reads, looks, flips;
 } * board;
 
@@ -263,7 +269,7 @@ static void wander(struct seed *seed)
     flagver_error problem;
     size_t i = seed_below(seed, sizeof stages / sizeof stages[0]);
 
-    while (!atomic_load(&board->stop)) {
+    while (!atomic_load(&board->rest)) {
         int stage = stages[i++ % (sizeof stages / sizeof stages[0])];
         int r;
 
@@ -277,14 +283,28 @@ static void wander(struct seed *seed)
     }
 }
 
+/* Who was killed in a copy has the turn for a while: as if that were over. */
+static int end_turn(void *data, flagver_txn *txn, flagver_error *err)
+{
+    struct fv_copying copying;
+    flagver_keyed_row row;
+    int r;
+
+    (void)data;
+    r = fv_copying_get(txn, "users", &row, &copying, err);
+    copying.until = 0;
+    return r < 0 || row.rev == 0 ? r : fv_copying_put(txn, &row, &copying, err);
+}
+
 static int step_on(int stepper)
 {
     struct seed seed = { (uint64_t)getpid() };
     flagver_error problem;
 
+    fv_steering_run_on(control, end_turn, NULL, NULL);
     if (stepper == 0)
         wander(&seed);
-    while (!atomic_load(&board->stop)) {
+    while (!atomic_load(&board->rest)) {
         if (flagver_route_step(route, 100, NULL, &problem) == FLAGVER_ECORRUPT)
             violated("%s: %s", "a step", problem.message);
         pause_us(20000);
@@ -300,6 +320,7 @@ static int work(void *data)
     doomed_writes = number < WRITERS;
     doomed_together = homes[1].together;
     open_all();
+    atomic_fetch_add(&board->open, 1);
     if (doomed_writes)
         write_on(number);
     else
@@ -320,7 +341,8 @@ static int watch(void *unused)
     open_homes(false);
     assert_ok(fv_steering_open(&steering, "users", control,
                                (flagver_client *[]){ homes[0].client, homes[1].client }, &error));
-    while (!atomic_load(&board->stop)) {
+    atomic_fetch_add(&board->open, 1);
+    while (!atomic_load(&board->rest)) {
         if (fv_steering_look(&steering, &view, NULL) == 0 &&
             view.fences[FV_OLD].role == FV_ROLE_AUTHORITY &&
             view.fences[FV_NEW].role == FV_ROLE_AUTHORITY)
@@ -460,10 +482,7 @@ static struct worker *find_dead(bool waits)
     return waits ? (pause_us(500), find_dead(true)) : NULL;
 }
 
-/*
- * Who is killed in a copy has the turn for a while, and nobody flips without a copy: so there are
- * rounds without that.
- */
+/* Nobody flips without a copy: so there are rounds in which it is left alone. */
 static int draw_point(bool copies)
 {
     static const enum deed deeds[] = { DEED_WRITE,  DEED_OTHER,  DEED_CALL,     DEED_CLEAR,
@@ -471,7 +490,11 @@ static int draw_point(bool copies)
                                        DEED_GRANT,  DEED_DEMOTE, DEED_CALL_OFF, DEED_STAGE,
                                        DEED_SCAN,   DEED_COPY,   DEED_CURSOR };
     uint32_t count = sizeof deeds / sizeof deeds[0];
-    enum deed deed = deeds[seed_below(&dice, copies ? count : count - 3)];
+    enum deed deed;
+
+    do
+        deed = deeds[seed_below(&dice, copies ? count : count - 3)];
+    while (deed == DEED_OTHER && homes[1].together); /* there it is a part of the write */
 
     return 2 * (int)deed + (deed < DEED_CALL ? (int)seed_below(&dice, 2) : 0);
 }
@@ -506,24 +529,43 @@ static struct worker *kill_at(int point)
     return dead ? dead : find_dead(true);
 }
 
-static void run_round(int kills, bool copies)
-{
-    pid_t watcher;
+static pid_t watcher;
 
+static void begin_round(void)
+{
     atomic_store(&board->stop, false);
+    atomic_store(&board->rest, false);
     watcher = start(watch, NULL);
     for (int i = 0; i < WORKERS; i++)
         start_worker(&workers[i]);
-    for (int i = 0; i < kills; i++)
-        start_worker(seed_below(&dice, 4) == 0 ? kill_by_chance() : kill_at(draw_point(copies)));
+}
+
+static void finish_worker(struct worker *worker)
+{
+    ck_assert_int_eq(finish(worker->pid), 0);
+    worker->pid = 0;
+}
+
+/* A write may wait for the end of a flip: so who takes its steps goes last. */
+static void end_round(void)
+{
     atomic_store(&board->stop, true);
-    for (int i = 0; i < WORKERS; i++) {
-        ck_assert_int_eq(finish(workers[i].pid), 0);
-        workers[i].pid = 0;
-    }
+    for (int i = 0; i < WRITERS; i++)
+        finish_worker(&workers[i]);
+    atomic_store(&board->rest, true);
+    for (int i = WRITERS; i < WORKERS; i++)
+        finish_worker(&workers[i]);
     ck_assert_int_eq(finish(watcher), 0);
     ck_assert(!atomic_load(&board->violated));
     ck_assert_int_eq(in_process(conclude, NULL), 0);
+}
+
+static void run_round(int kills, bool copies)
+{
+    begin_round();
+    for (int i = 0; i < kills; i++)
+        start_worker(seed_below(&dice, 4) == 0 ? kill_by_chance() : kill_at(draw_point(copies)));
+    end_round();
 }
 
 static void tell_points(void)
@@ -549,17 +591,34 @@ static int kills_of_all(void)
     return scale("FLAGVER_ROUTE_KILLS", KILLS);
 }
 
+static void share(void)
+{
+    doom();
+    board = shared(sizeof *board);
+}
+
+static void found(const struct arrangement *arrangement)
+{
+    dice = seed_new((uint64_t)(arrangement - arrangements));
+    memset(board, 0, sizeof *board);
+    for (int side = FLAGVER_SIDE_OLD; side <= FLAGVER_SIDE_NEW; side++)
+        home_found(homes, side, arrangement);
+    ck_assert_int_eq(in_process(make, NULL), 0);
+}
+
+static void leave(void)
+{
+    home_remove(&homes[1]);
+    home_remove(&homes[0]);
+}
+
 START_TEST(nothing_that_was_acknowledged_is_lost)
 {
     const struct arrangement *arrangement = &arrangements[FIRST_ENLISTED + _i];
     int kills = (kills_of_all() + ARRANGEMENTS - 1) / ARRANGEMENTS;
 
-    dice = seed_new((uint64_t)_i);
-    doom();
-    board = shared(sizeof *board);
-    for (int side = FLAGVER_SIDE_OLD; side <= FLAGVER_SIDE_NEW; side++)
-        home_found(homes, side, arrangement);
-    ck_assert_int_eq(in_process(make, NULL), 0);
+    share();
+    found(arrangement);
     for (int done = 0; done < kills; done += ROUND_KILLS)
         run_round(kills - done < ROUND_KILLS ? kills - done : ROUND_KILLS,
                   done / ROUND_KILLS % 2 == 1);
@@ -571,10 +630,64 @@ START_TEST(nothing_that_was_acknowledged_is_lost)
         atomic_load(&board->acknowledged), atomic_load(&board->refused), atomic_load(&board->reads),
         atomic_load(&board->flips), atomic_load(&board->looks));
     tell_points();
-    home_remove(&homes[1]);
-    home_remove(&homes[0]);
+    leave();
 }
 END_TEST
+
+/* ---- a server ---- */
+
+#ifndef FV_WITHOUT_postgres
+#define ROUND_SERVER_KILLS 5
+
+static void wait_for(atomic_uint *count, unsigned least)
+{
+    double until = now_ms() + REST_MS;
+
+    while (atomic_load(count) < least && now_ms() < until)
+        pause_us(1000);
+    ck_assert_uint_ge(atomic_load(count), least);
+}
+
+/* Those who write go on by themselves once it is back. */
+static void kill_server(void)
+{
+    pause_us((long)seed_below(&dice, 200000));
+    cluster_end(homes_cluster, seed_below(&dice, 3) ? SIGQUIT : SIGKILL);
+    pause_us((long)seed_below(&dice, 20000));
+    cluster_restart(homes_cluster);
+    wait_for(&board->acknowledged, atomic_load(&board->acknowledged) + 10);
+}
+
+static void run_with_server(const struct arrangement *arrangement, int kills)
+{
+    found(arrangement);
+    for (int done = 0; done < kills; done += ROUND_SERVER_KILLS) {
+        atomic_store(&board->open, 0);
+        begin_round();
+        wait_for(&board->open, WORKERS + 1);
+        for (int i = done; i < kills && i < done + ROUND_SERVER_KILLS; i++)
+            kill_server();
+        end_round();
+    }
+    measured("%s: a server stopped %d times at random moments; %u writes acknowledged, %u refused, "
+             "%u strict reads, %u flips",
+             arrangement->label, kills, atomic_load(&board->acknowledged),
+             atomic_load(&board->refused), atomic_load(&board->reads), atomic_load(&board->flips));
+    leave();
+}
+
+START_TEST(nothing_that_was_acknowledged_is_lost_with_a_server)
+{
+    if (!cluster_possible())
+        cluster_skip();
+    homes_cluster = cluster_start(NULL);
+    share();
+    for (int i = FIRST_SERVED; i < arrangements_to_test(); i++)
+        run_with_server(&arrangements[i], (kills_of_all() + KILLS - 1) / KILLS);
+    cluster_stop(homes_cluster);
+}
+END_TEST
+#endif
 
 int main(void)
 {
@@ -583,5 +696,9 @@ int main(void)
 
     tcase_set_timeout(tcase, 300 + kills_of_all());
     tcase_add_loop_test(tcase, nothing_that_was_acknowledged_is_lost, 0, ARRANGEMENTS);
+#ifndef FV_WITHOUT_postgres
+    if (arrangements_to_test() > FIRST_SERVED)
+        tcase_add_test(tcase, nothing_that_was_acknowledged_is_lost_with_a_server);
+#endif
     return run_store_suite(suite);
 }
