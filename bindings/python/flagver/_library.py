@@ -299,6 +299,15 @@ def _check_version(path: str, library: ctypes.CDLL) -> str:
     return text
 
 
+def _look_up(library: ctypes.CDLL, name: str) -> Any:
+    try:
+        return library[name]
+    except AttributeError:
+        raise LibraryError(
+            "%s is libflagver %s and has no %s: a newer one is needed" % (PATH, VERSION, name)
+        ) from None
+
+
 class _Functions:
     """Functions by their names without the prefix, looked up when they are first wanted."""
 
@@ -311,12 +320,7 @@ class _Functions:
         signature = self._signatures.get(full)
         if signature is None:
             raise AttributeError(name)
-        try:
-            function = self._library[full]
-        except AttributeError:
-            raise LibraryError(
-                "%s is libflagver %s and has no %s: a newer one is needed" % (PATH, VERSION, full)
-            ) from None
+        function = _look_up(self._library, full)
         function.restype, function.argtypes = signature[0], signature[1:]
         setattr(self, name, function)
         return function
@@ -331,7 +335,7 @@ quick = _Functions(_pydll, {**_QUICK, **_STORE})
 
 def quick_function(name: str, result: Any, *converters: Any) -> Any:
     """A function of its own, with argument converters of the caller's."""
-    function = _pydll[name]
+    function = _look_up(_pydll, name)
     function.restype = result
     if converters:
         function.argtypes = converters
