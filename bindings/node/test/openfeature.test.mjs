@@ -265,10 +265,10 @@ test('a store that is away makes it STALE, and READY when it is back', async (t)
   const dir = directory(t);
   const [file, away] = [path.join(dir, 'test.db'), path.join(dir, 'away.db')];
   const options = { cacheFile: path.join(dir, 'cache'), pollMs: 20 };
-  const first = await open(`sqlite:${file}`, options);
+  const first = await open(`sqlite:${file}`);
   await first.transaction('alice', (txn) => txn.flags.put('f', { type: 'boolean' }));
-  await first.refresh();
   await first.close();
+  await (await open(`sqlite:${file}`, options)).close(); // the cache is written
   renameSync(file, away);
 
   const provider = new FlagverProvider(`sqlite:${file}`, options);
