@@ -12,6 +12,7 @@ exceptions, one class for each code, below one for each kind of error (`flagver.
 
 from ._library import PATH as library_path
 from ._library import VERSION as library_version
+from . import errors
 from .client import ALLOW, ASK_RULES, DENY, Actor, Alert, Client, Hook
 from .context import NOBODY, Context
 from .errors import (
@@ -28,3 +29,32 @@ from .routing import Route, Side
 from .transaction import NOTHING, Transaction
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "ALLOW",
+    "ASK_RULES",
+    "Actor",
+    "Alert",
+    "BrokenError",
+    "Client",
+    "Context",
+    "DENY",
+    "Detail",
+    "Flag",
+    "FlagverError",
+    "Hook",
+    "LibraryError",
+    "MistakeError",
+    "NOBODY",
+    "NOTHING",
+    "OutcomeUnknownError",
+    "RetryError",
+    "Route",
+    "Side",
+    "Snapshot",
+    "Transaction",
+    "Version",
+    "errors",
+    "library_path",
+    "library_version",
+]

@@ -19,7 +19,7 @@ from typing import Any, Callable, Dict, List, Optional, TypeVar
 
 from . import _structs as s
 from ._library import check, store
-from .errors import ClosedError, StateError
+from .errors import BusyError, ClosedError, StateError
 
 log = logging.getLogger("flagver")
 
@@ -27,6 +27,9 @@ log = logging.getLogger("flagver")
 def report(what: str) -> None:
     """An exception in a callback: it cannot go through C, so it is logged."""
     log.error("%s raised an exception", what, exc_info=True)
+
+#: Seconds that the end of the interpreter waits for daemon threads that are inside of a call.
+_PATIENCE = 5.0
 
 G = TypeVar("G", bound="Gate")
 
@@ -83,14 +86,18 @@ class Gate:
         with self._changed:
             return me in self._calls or me in self._callbacks
 
-    def shut(self) -> None:
-        """No more calls; waits for those under way."""
+    def is_in_callback(self) -> bool:
+        with self._changed:
+            return threading.get_ident() in self._callbacks
+
+    def shut(self, patience: Optional[float] = None) -> None:
+        """No more calls; waits for those under way, so many seconds."""
         with self._changed:
             if self.is_inside():
                 raise StateError("a %s cannot be closed inside of a call on it" % self.name)
             self.closed = True
-            while self._calls:
-                self._changed.wait()
+            if not self._changed.wait_for(lambda: not self._calls, patience):
+                raise BusyError("a call on the %s has not returned" % self.name)
 
     def after_fork(self) -> None:
         """In the child nobody else is inside, whatever the parent's threads were doing."""
@@ -111,6 +118,7 @@ class Core(Gate):
         self.argument = ctypes.byref(s.Opaque.from_address(handle))
         self.guarded = False  # evaluations call back, and so are counted
         self.kept: List[Any] = []  # callbacks that C may call until the client is closed
+        self.listeners: Dict[int, Any] = {}  # the same, until they are taken off
         self.at_close: List[Callable[[], None]] = []  # makes evaluations fail, before all else
         self.transactions: Dict[int, None] = {}  # handles that are to be freed
         self.routes: Dict[int, Any] = {}
@@ -125,8 +133,8 @@ class Core(Gate):
 
     # ---- the end ----
 
-    def close(self) -> None:
-        if not self._begin_closing():
+    def close(self, patience: Optional[float] = None) -> None:
+        if not self._begin_closing(patience):
             return
         try:
             for stop in self.at_close:
@@ -139,13 +147,14 @@ class Core(Gate):
             if not self.routes:  # one that would not close goes on using the client: then it stays
                 store.close(handle)
                 self.kept.clear()
+                self.listeners.clear()
         finally:
             _open.discard(self)
             with self._changed:
                 self._finished = True
                 self._changed.notify_all()
 
-    def _begin_closing(self) -> bool:
+    def _begin_closing(self, patience: Optional[float]) -> bool:
         """False: another thread has closed it."""
         for route in list(self.routes.values()):
             if route.is_inside():
@@ -158,7 +167,11 @@ class Core(Gate):
                     self._changed.wait()
                 return False
             self._closer = threading.get_ident()
-        self.shut()
+        try:
+            self.shut(patience)
+        except BaseException:
+            self._closer = None  # it was interrupted, and can be tried again
+            raise
         return True
 
     def after_fork(self) -> None:
@@ -180,9 +193,9 @@ class Core(Gate):
         else:
             end()
 
-    def drop_now(self) -> None:
+    def drop_now(self, patience: Optional[float] = None) -> None:
         try:
-            self.close()
+            self.close(patience)
         except Exception:
             report("closing a client that was forgotten")
 
@@ -217,7 +230,7 @@ class Holder:
 def _close_all() -> None:
     """Before the interpreter ends: afterwards no callback may come from threads of the library."""
     for core in list(_open):
-        core.drop_now()
+        core.drop_now(_PATIENCE)
 
 
 def _after_fork() -> None:

@@ -254,7 +254,7 @@ class Client(Asking):
     Callbacks must not close the client. Their exceptions are logged, and go nowhere.
     """
 
-    __slots__ = ("_core", "_calls", "_clock", "_listeners", "__weakref__")
+    __slots__ = ("_core", "_calls", "_clock", "__weakref__")
 
     def __init__(
         self,
@@ -314,7 +314,6 @@ class Client(Asking):
         self._core.kept.extend(kept)
         self._core.guarded = guarded
         self._calls = Calls(self._core, guarded)
-        self._listeners: Dict[int, Any] = {}
 
     def tenant(self: C, name: str) -> "Client":
         """Another tenant's records in the same store: a client of its own, to be closed as well."""
@@ -454,13 +453,19 @@ class Client(Asking):
             changed([words(keys[i]) for i in range(count)])
 
         function = s.ListenFunction(holder.wrap("a listener", tell, None))
-        self._core.kept.append(function)  # until the client is closed: it may be running now
-        return self._core.call(store.client_listen, function, None)
+        with self._core as core:
+            number = check(store.client_listen, core.handle, function, None)
+            core.listeners[number] = function
+        return number
 
     def unlisten(self, listener: int) -> None:
         """No more calls of this listener; waits for one under way on another thread."""
+        number = small(listener, "the listener")
         with self._core as core:
-            store.client_unlisten(core.handle, small(listener, "the listener"))
+            store.client_unlisten(core.handle, number)
+            function = core.listeners.pop(number, None)
+            if core.is_in_callback():
+                core.kept.append(function)  # it may be this one, which is to run to its end
 
     def fileno(self) -> int:
         """A descriptor that becomes readable when `refresh` is due, for event loops; only without

@@ -13,8 +13,8 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, NamedTuple, NoReturn, Optional, TypeVar
 
 from . import _structs as s
-from ._convert import whole
-from ._library import ask_text, quick, quick_function, store
+from ._convert import json_text, whole
+from ._library import ask_text, check, quick, quick_function, store
 from .context import NOBODY, Context
 from .errors import ClosedError
 
@@ -144,7 +144,7 @@ class Calls:
 
     def __init__(self, core: "Core", guarded: bool) -> None:
         self._functions: List[Any] = []
-        self._bound: Dict[bytes, Any] = {}
+        self._bound: Dict[bytes, Bound] = {}
         self._core = core if guarded else None
         self.boolean = self._make("flagver_bound_bool", ctypes.c_bool, _DEFAULT)
         self.integer = self._make("flagver_bound_int", ctypes.c_int64, ctypes.c_int64)
@@ -168,16 +168,14 @@ class Calls:
 
         return guarded
 
-    def bound(self, core: "Core", key: bytes) -> Any:
+    def bound(self, core: "Core", key: bytes) -> "Bound":
         """What binds the functions to a flag: the same for every handle of this key."""
-        pointer = ctypes.c_void_p()
-        core.call(store.flag_bind, key, ctypes.byref(pointer))
-        found = self._bound.get(key)
-        if found is None:
+        with core:  # to the end: whoever closes has to find it in the table
+            pointer = ctypes.c_void_p()
+            check(store.flag_bind, core.handle, key, ctypes.byref(pointer))
             assert pointer.value is not None
-            found = Bound(ctypes.byref(s.Opaque.from_address(pointer.value)))
-            found = self._bound.setdefault(key, found)
-        return found
+            made = Bound(ctypes.byref(s.Opaque.from_address(pointer.value)))
+            return self._bound.setdefault(key, made)
 
     def _close(self) -> None:
         for function in self._functions:
@@ -344,9 +342,6 @@ class Snapshot(Asking):
     @classmethod
     def load(cls, definitions: Any) -> "Snapshot":
         """Make one of definitions alone: JSON text as bytes, or what gives it."""
-        from ._convert import json_text
-        from ._library import check
-
         encoded = json_text(definitions, "definitions")
         pointer = ctypes.c_void_p()
         check(store.snapshot_load, encoded, len(encoded), None, ctypes.byref(pointer))

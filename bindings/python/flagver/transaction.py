@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ctypes
+import threading
+from contextlib import contextmanager
 from ctypes import byref
 from typing import (
     TYPE_CHECKING,
     Any,
     Callable,
     Iterable,
+    Iterator,
     Mapping as MappingType,
     NamedTuple,
     Optional,
@@ -20,7 +23,7 @@ from typing import (
 from . import _structs as s
 from ._convert import Json, Time, json_text, microseconds, number, optional, small, text
 from ._library import check, quick, raise_error, store
-from .errors import ClosedError, FlagverError, NotFoundError
+from .errors import ClosedError, FlagverError, NotFoundError, StateError
 from .records import ITEM_STATES, Version, version_of
 
 if TYPE_CHECKING:
@@ -99,12 +102,13 @@ class Transaction:
     NOTHING; when it is not so they raise `ConflictError`.
     """
 
-    __slots__ = ("_client", "_handle", "_borrowed", "__weakref__")
+    __slots__ = ("_client", "_handle", "_borrowed", "_alone", "__weakref__")
 
     def __init__(self, client: "Client", handle: int, borrowed: bool = False) -> None:
         self._client = client
         self._handle: Optional[int] = handle
         self._borrowed = borrowed  # its end is somebody else's
+        self._alone = threading.Lock()
         if not borrowed:
             client._core.transactions[handle] = None
 
@@ -117,7 +121,7 @@ class Transaction:
         idempotency key.
         """
         self._refuse_borrowed()
-        with self._client._core:
+        with self._client._core, self._one_thread():
             handle = self._use()
             try:
                 check(store.txn_commit, handle)
@@ -131,7 +135,7 @@ class Transaction:
         if self._handle is None or core.closed:
             self._handle = None
             return
-        with core:
+        with core, self._one_thread():
             self._end()
 
     def _end(self) -> None:
@@ -174,13 +178,22 @@ class Transaction:
 
     # ---- operations ----
 
+    @contextmanager
+    def _one_thread(self) -> Iterator[None]:
+        if not self._alone.acquire(blocking=False):
+            raise StateError("the transaction is in use by another thread")
+        try:
+            yield
+        finally:
+            self._alone.release()
+
     def _use(self) -> int:
         if self._handle is None:
             raise ClosedError("the transaction has ended")
         return self._handle
 
     def _call(self, function: Any, *arguments: Any) -> int:
-        with self._client._core:
+        with self._client._core, self._one_thread():
             return check(function, self._use(), *arguments)
 
     def _version(self, function: Any, *arguments: Any) -> Version:

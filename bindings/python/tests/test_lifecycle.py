@@ -323,6 +323,21 @@ class Ending(unittest.TestCase):
             """)
         self.assertEqual((status, output), (0, "end\n"))
 
+    def test_a_daemon_thread_that_never_returns_does_not_hold_up_the_end(self):
+        status, output = python(self, """
+            import flagver, flagver._core, threading
+            flagver._core._PATIENCE = 0.1
+            client = flagver.Client("sqlite:store.db")
+            inside = threading.Event()
+            def stuck(txn):
+                inside.set()
+                threading.Event().wait()
+            threading.Thread(target=client.transact, args=("a", stuck), daemon=True).start()
+            inside.wait()
+            """)
+        self.assertEqual(status, 0, output)
+        self.assertIn("has not returned", output)
+
     def test_daemon_threads_that_evaluate_to_the_end_do_no_harm(self):
         status, output = python(self, """
             import flagver, threading, time

@@ -184,6 +184,33 @@ class Transactions(unittest.TestCase):
             with self.assertRaises(NotSupportedError):
                 client.begin("alice")
 
+    def test_a_transaction_is_used_by_one_thread_at_a_time(self):
+        inside, go_on, wrong = threading.Event(), threading.Event(), []
+        txn = self.client.begin("alice")
+
+        def use():
+            try:
+                while not go_on.is_set():
+                    inside.set()
+                    try:
+                        txn.flag_put("fresh", FLAG)
+                    except StateError:
+                        pass
+            except Exception as error:
+                wrong.append(error)
+
+        threads = [threading.Thread(target=use) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        inside.wait(60)
+        threading.Event().wait(0.2)
+        go_on.set()
+        for thread in threads:
+            thread.join(60)
+        self.assertEqual(wrong, [])
+        txn.commit()
+        self.assertGreater(self.client.current("flagver.flag", "fresh").no, 0)
+
     def test_a_waiting_writer_lets_the_one_commit_that_it_waits_for(self):
         self.client.transact("alice", lambda txn: txn.flag_put("fresh", FLAG))
         first = self.client.begin("alice")
@@ -279,6 +306,20 @@ class Flags(unittest.TestCase):
         self.assertIs(caught[0], True)
         self.assertIsInstance(caught[1], StateError)
         self.assertFalse(self.client.closed)
+
+    def test_a_listener_can_take_itself_off(self):
+        heard, listener = [], []
+
+        def once(keys):
+            heard.append(keys)
+            self.client.unlisten(listener[0])
+            gc.collect()
+
+        listener.append(self.client.listen(once))
+        for n in range(3):
+            self.client.transact("alice", lambda txn: txn.flag_put("f", FLAG))
+            self.client.refresh()
+        self.assertEqual(heard, [["f"]])
 
     def test_the_refresher_follows_other_clients(self):
         heard = threading.Event()
