@@ -11,9 +11,11 @@ if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modu
     touch node_modules/.package-lock.json
 fi
 
+files=("$@")
+[ "${#files[@]}" -gt 0 ] || files=(test/*.test.mjs)
 out=$(mktemp)
 trap 'rm -f "$out"' EXIT
-node --test --test-concurrency=1 --test-reporter=tap "${@:-test/}" >"$out" 2>&1
+node --test --test-concurrency=1 --test-reporter=tap "${files[@]}" >"$out" 2>&1
 status=$?
 
 count() {
