@@ -14,6 +14,7 @@
 #include "util/fail.h"
 
 #define PERCENT (FV_SCALE / 100.0)
+#define PATIENCE_MS 2000 /* of the thread that is to refresh, too; it comes back */
 
 /* A flag whose guard has tripped, and what is to become of it. */
 struct fall {
@@ -22,6 +23,7 @@ struct fall {
     struct fv_rollout_verdict verdict;
     double back; /* percent */
     struct fv_text note;
+    int64_t until_ms;  /* no further try after that; 0: as many as there are */
     uint32_t no;       /* that it went back in */
     flagver_error why; /* it could not */
 };
@@ -201,7 +203,7 @@ static int act(flagver_client *client, struct fall *fall, const flagver_actor *a
         r = fv_client_source(client, &source, err);
     if (r < 0)
         return r;
-    r = fv_txn_run(&source, actor, NULL, go_back, fall, &fall->why);
+    r = fv_txn_run_until(&source, actor, NULL, fall->until_ms, go_back, fall, &fall->why);
     fv_store_release(source.store);
     if (r == 0)
         return 1;
@@ -258,6 +260,8 @@ static int guard_flag(flagver_client *client, struct fv_flag *flag,
     struct fall fall = { .flag = flag, .note = FV_TEXT_INIT };
     int r;
 
+    if (still)
+        fall.until_ms = fv_monotonic_ms() + PATIENCE_MS;
     lock(still);
     r = judge(client, &fall, now_ms, err);
     if (r > 0)

@@ -147,10 +147,10 @@ static int doubt(int r, flagver_error *err)
  * Every try has the same key: one that took place after all is found by the next. One that does so
  * while the next is under way may be why that is refused: then it is found by the one after that.
  */
-int fv_txn_run(const struct fv_txn_source *source, const flagver_actor *actor,
-               const flagver_txn_options *options,
-               int (*run)(void *data, flagver_txn *txn, flagver_error *err), void *data,
-               flagver_error *err)
+int fv_txn_run_until(const struct fv_txn_source *source, const flagver_actor *actor,
+                     const flagver_txn_options *options, int64_t until_ms,
+                     int (*run)(void *data, flagver_txn *txn, flagver_error *err), void *data,
+                     flagver_error *err)
 {
     char own_key[FV_UUID_TEXT];
     struct fv_try try = { own_key, 1 };
@@ -171,9 +171,19 @@ int fv_txn_run(const struct fv_txn_source *source, const flagver_actor *actor,
         refused = refused || is_refusal(r);
         if (r >= 0 || try.number == TRIES || !again)
             break;
+        if (until_ms && !unknown && fv_monotonic_ms() > until_ms)
+            break;
         rest(try.number);
         try.number++;
     }
     fv_arena_clear(&wanted.arena);
     return r < 0 && unknown ? doubt(r, err) : r;
+}
+
+int fv_txn_run(const struct fv_txn_source *source, const flagver_actor *actor,
+               const flagver_txn_options *options,
+               int (*run)(void *data, flagver_txn *txn, flagver_error *err), void *data,
+               flagver_error *err)
+{
+    return fv_txn_run_until(source, actor, options, 0, run, data, err);
 }

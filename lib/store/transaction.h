@@ -67,6 +67,15 @@ int fv_txn_run(const struct fv_txn_source *source, const flagver_actor *actor,
                int (*run)(void *data, flagver_txn *txn, flagver_error *err), void *data,
                flagver_error *err);
 
+/*
+ * The same with no try that begins after `until_ms` (fv_monotonic_ms), unless an earlier one may have taken
+ * place; 0: as many as there are.
+ */
+int fv_txn_run_until(const struct fv_txn_source *source, const flagver_actor *actor,
+                     const flagver_txn_options *options, int64_t until_ms,
+                     int (*run)(void *data, flagver_txn *txn, flagver_error *err), void *data,
+                     flagver_error *err);
+
 /* A copy of an actor that can be one; its texts stay where they are. */
 int fv_actor_check(const flagver_actor *actor, flagver_actor *ret_actor, flagver_error *err);
 

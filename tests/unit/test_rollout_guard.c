@@ -23,6 +23,9 @@
 #define GUARDED(guards) \
     "{'type':'boolean','beta':['bob'],'schedule':{" STEPS ",'guards':" guards "}}"
 #define ERRORS GUARDED("{'error_rate':1}")
+#define FROM_2020                                                                             \
+    "{'type':'boolean','schedule':{'steps':[{'at':'2020-01-01T00:00:00Z','percentage':100}]," \
+    "'guards':{'error_rate':5}}}"
 
 #define TESTERS "{'role_in':['Tester','Test Lead','Test Manager']}"
 
@@ -508,10 +511,7 @@ START_TEST(two_processes_that_watch_take_it_back_once)
     open_guarded(_i, &clients[0]);
     set_policy(clients[0], &dan, FLAGVER_PHASE_FLAG,
                "{'approval':{'required':false},'emergency':{'role_in':['Tester']}}");
-    put_flag(
-        clients[0], "f",
-        "{'type':'boolean','schedule':{'steps':[{'at':'2020-01-01T00:00:00Z','percentage':100}],"
-        "'guards':{'error_rate':5}}}");
+    put_flag(clients[0], "f", FROM_2020);
     set_policy(clients[0], &dan, FLAGVER_PHASE_FLAG,
                "{'approval':{'rule':" TESTERS "},'emergency':{'role_in':['Tester']}}");
     open_guarded(_i, &clients[1]);
@@ -553,10 +553,7 @@ START_TEST(that_nobody_watches_is_told_to_the_host)
     atomic_int words = 0;
     flagver_client *client, *writer = open_store(FAULT_KIND);
 
-    put_flag(
-        writer, "f",
-        "{'type':'boolean','schedule':{'steps':[{'at':'2020-01-01T00:00:00Z','percentage':100}],"
-        "'guards':{'error_rate':5}}}");
+    put_flag(writer, "f", FROM_2020);
     options.background = 1;
     options.poll_ms = 10;
     options.flush_ms = 20;
@@ -568,6 +565,39 @@ START_TEST(that_nobody_watches_is_told_to_the_host)
     wait_until(atomic_load(&words) == 1);
     flagver_fault_reset(fault);
     wait_until(atomic_load(&words) == 3);
+    flagver_close(client);
+    flagver_close(writer);
+}
+END_TEST
+
+/* Where a flag can be locked alone: elsewhere nothing could be flushed, either. */
+START_TEST(a_flag_that_others_have_locked_holds_up_no_refresh)
+{
+    static const flagver_actor actor = { .size = sizeof actor, .id = "watchman" };
+    flagver_client *client, *writer = open_store(_i);
+    flagver_options options = quiet_options();
+    atomic_int words = 0;
+    flagver_txn *txn;
+    int i;
+
+    put_flag(writer, "f", FROM_2020);
+    options.background = 1;
+    options.wait_ms = 900;
+    options.poll_ms = 10;
+    options.flush_ms = 20;
+    options.guardian = &actor;
+    options.log = note_words;
+    options.log_data = &words;
+    txn = begin(writer);
+    put_flag_in(txn, "f", FROM_2020);
+    client = open_with(_i, &options);
+    for (i = 0; i < 100; i++)
+        assert_ok(flagver_track_outcome(client, "f", "on", true, -1, &error));
+    wait_until(atomic_load(&words) == 1);
+    put_flag(writer, "another", SIMPLE);
+    wait_until(flagver_flag_bool(client, "another", NULL, false));
+    flagver_txn_free(txn);
+    wait_until(flag_no(writer, "f") == 2);
     flagver_close(client);
     flagver_close(writer);
 }
@@ -607,10 +637,7 @@ START_TEST(another_tenant_is_watched_like_the_first)
     client = open_with(FAULT_KIND, &options);
     assert_ok(flagver_client_tenant(client, "acme", &tenant, &error));
     flagver_close(client);
-    put_flag(
-        tenant, "f",
-        "{'type':'boolean','schedule':{'steps':[{'at':'2020-01-01T00:00:00Z','percentage':100}],"
-        "'guards':{'error_rate':5}}}");
+    put_flag(tenant, "f", FROM_2020);
     for (i = 0; i < 100; i++)
         assert_ok(flagver_track_outcome(tenant, "f", "on", true, -1, &error));
     wait_until(flag_no(tenant, "f") == 2 && atomic_load(&count) == 1);
@@ -660,6 +687,8 @@ int main(void)
     tcase_add_loop_test(tests, two_processes_that_watch_take_it_back_once, SHARED_KINDS,
                         STORE_KINDS);
     tcase_add_test(tests, that_nobody_watches_is_told_to_the_host);
+    tcase_add_loop_test(tests, a_flag_that_others_have_locked_holds_up_no_refresh, POSTGRES_KIND,
+                        STORE_KINDS);
     tcase_add_test(tests, no_client_is_opened_for_a_guardian_that_cannot_be);
     tcase_add_test(tests, another_tenant_is_watched_like_the_first);
     tcase_add_test(tests, it_needs_a_store_and_an_actor);
