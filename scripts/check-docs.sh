@@ -11,8 +11,10 @@
 #                      a command it is exactly that. A shown line `...` stands
 #                      for any lines, `...` in a line for any text. A line that
 #                      begins with `> ` right below a command continues it.
-#   ```cpp run, ```python run, ```js run
-#                      a program too, for the binding in this tree; left out where its language is not here
+#   ```cpp run, ```js run
+#                      is a program too, for the binding in this tree; left out where its language is not here
+#   ```python run      the same, but all blocks of a document are one program, in their order
+#   ```python          compiles
 #   ```sh run          a script that succeeds
 #   ```sh norun, …     is not looked at; one of the two words has to be there
 #
@@ -132,6 +134,25 @@ run_python() {
     PYTHONPATH=$root/bindings/python PYTHONDONTWRITEBYTECODE=1 FLAGVER_LIBRARY=$library timeout 60 python3 "$1"
 }
 
+# What goes on from one block to the next is run when the document is through.
+keep_python() {
+    local place=$1 text=$2 mode=$3 why
+    why=$(missing_for python)
+    if [ -n "$why" ]; then
+        skipped+=("$why")
+        return
+    fi
+    python3 -c 'import sys; compile(open(sys.argv[1]).read(), sys.argv[2], "exec")' "$text" "$place" \
+        2>"$work/words" || { complain "$place does not compile"; cat "$work/words" >&2; }
+    compiled=$((compiled + 1))
+    [ "$mode" != run ] || cat "$text" >>"$work/program.py"
+}
+
+run_kept() {
+    [ ! -e "$work/program.py" ] || run_binding "$1, all of its Python" "$work/program.py" python
+    rm -f "$work/program.py"
+}
+
 # Where `import … from "flagver"` leads into this tree.
 run_js() {
     mkdir -p node_modules
@@ -231,7 +252,9 @@ check_block() {
     case "$language $words" in
     'c ' | 'c compile') compile_c "$place" "$text" compile ;;
     'c run') compile_c "$place" "$text" run ;;
-    'cpp run' | 'python run' | 'js run') run_binding "$place" "$text" "$language" ;;
+    'python ' | 'python compile') keep_python "$place" "$text" compile ;;
+    'python run') keep_python "$place" "$text" run ;;
+    'cpp run' | 'js run') run_binding "$place" "$text" "$language" ;;
     'console run') run_console "$place" "$text" ;;
     'sh run' | 'bash run') run_script "$place" "$text" ;;
     *' norun') ;;
@@ -284,6 +307,7 @@ for document in README.md docs/*.md bindings/*/README.md; do
     for head in "$work"/blocks/*.head; do
         [ ! -e "$head" ] || check_block "$document" "$head"
     done
+    run_kept "$document"
 done
 
 [ "$root" != "$here" ] || CC=$CC "$here/scripts/errors-doc.sh" --check || failed=1
