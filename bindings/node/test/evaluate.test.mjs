@@ -411,7 +411,7 @@ test('the program and the package answer a batch alike', { skip: !process.env.FL
 test('memory stays flat', (t) => {
   const count = Number(process.env.FLAGVER_EVALUATIONS ?? 1_000_000);
   const memory = path.join(path.dirname(new URL(import.meta.url).pathname), 'memory.mjs');
-  const { stdout, stderr, status } = spawnSync(process.execPath, ['--expose-gc', memory, String(count)], { encoding: 'utf8' });
+  const { stdout, stderr, status } = spawnSync(process.execPath, ['--expose-gc', '--max-semi-space-size=1', memory, String(count)], { encoding: 'utf8' });
   assert.equal(status, 0, stderr + stdout);
   t.diagnostic(stdout.trim());
 });
