@@ -1,19 +1,18 @@
 import asyncio
 import inspect
+import os
 import threading
 import unittest
 
 import flagver
 from flagver import aio
 from flagver.errors import ClosedError, NotFoundError, ParseError
-from support import FLAG, store
+from support import FLAG, directory
 
 
 class Async(unittest.IsolatedAsyncioTestCase):
     async def asyncSetUp(self):
-        client, self.uri = store(self)
-        client.close()
-        self.client = await aio.open(self.uri)
+        self.client = await aio.open("sqlite:" + os.path.join(directory(self), "store.db"))
         self.addAsyncCleanup(self.client.close)
 
     async def test_evaluations_are_not_awaited_and_all_else_is(self):

@@ -361,7 +361,9 @@ class Ending(unittest.TestCase):
 class Memory(unittest.TestCase):
     def test_it_stays_flat(self):
         """A million evaluations; FLAGVER_CAMPAIGN=1 makes them ten."""
+        sanitized = "asan" in os.environ.get("LD_PRELOAD", "")  # which keeps what was freed
         count = 10_000_000 if os.environ.get("FLAGVER_CAMPAIGN") else 1_000_000
+        count = 100_000 if sanitized else count
         definitions = {"flags": {
             "on": {"type": "boolean", "percentage": 50},
             "text": {"type": "string", "variants": {"a": "x" * 100}, "default": "a"}}}
@@ -384,7 +386,7 @@ class Memory(unittest.TestCase):
             gc.collect()
             grown = resident() - before
         print("%d evaluations: %+d KiB of %d" % (count, grown, before))
-        if "asan" not in os.environ.get("LD_PRELOAD", ""):  # which keeps what was freed
+        if not sanitized:
             self.assertLess(grown, 4096)
 
 

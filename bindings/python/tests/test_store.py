@@ -105,9 +105,9 @@ class Transactions(unittest.TestCase):
 
     def test_time_that_runs_out_ends_it(self):
         txn = self.client.begin("alice", timeout_ms=1)
-        txn.flag_put("fresh", FLAG)
-        threading.Event().wait(0.05)
         with self.assertRaises(TransactionTimeoutError):
+            txn.flag_put("fresh", FLAG)
+            threading.Event().wait(0.05)
             txn.flag_put("other", FLAG)
         txn.rollback()
 
