@@ -20,7 +20,7 @@
 #include "report.h"
 #include "rows.h"
 
-#define MOST_ROUNDS 7
+#define MOST_ROUNDS 5
 
 enum { OLD, NEW, HAND, DATABASES }; /* what is done by hand has a target of its own */
 
@@ -502,7 +502,7 @@ static void measure_all(const struct bench_options *options, struct site *site)
     if (bench_wanted(options, "route R4"))
         measure_copying(options, site, count);
     if (bench_wanted(options, "route R5"))
-        measure_forcing(options, site, quick ? 500 : 5000);
+        measure_forcing(options, site, quick ? 500 : 2000);
     close_site(site);
 }
 
