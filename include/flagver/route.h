@@ -621,7 +621,8 @@ typedef struct flagver_compare_options {
  * compare again.
  *
  * The application goes on writing meanwhile. A record that differs when the comparison begins, and is not
- * written before it is through, is reported; one that does not differ never is.
+ * written before it is through, is reported; one that does not differ is not, however fast it is written
+ * (docs/routing.md says by what that is known).
  *
  * @param visit  told of each difference, in byte order of keys; false ends the comparison. NULL: they are
  *               only counted
