@@ -16,16 +16,16 @@ int fv_write_side(struct fv_writing *writing, enum fv_side side, const char *key
     struct fv_side_call *call = &writing->calls[side];
 
     fv_side_clear(call);
-    *call = (struct fv_side_call){ .side = &writing->route->sides[side],
-                                   .asked = { .operation = writing->asked->operation,
-                                              .side = (int32_t)side,
-                                              .key = key,
-                                              .operation_id = writing->operation_id,
-                                              .deadline = writing->deadline,
-                                              .txn = txn },
-                                   .value = writing->asked->value,
-                                   .length = writing->asked->length,
-                                   .error = &writing->result->errors[side] };
+    call->side = &writing->route->sides[side];
+    call->asked = (flagver_side_call){ .operation = writing->asked->operation,
+                                       .side = (int32_t)side,
+                                       .key = key,
+                                       .operation_id = writing->operation_id,
+                                       .deadline = writing->deadline,
+                                       .txn = txn };
+    call->value = writing->asked->value;
+    call->length = writing->asked->length;
+    call->error = &writing->result->errors[side];
     if (!fv_side_run_in_time(call))
         return writing->result->sides[side].code = call->code;
     writing->result->sides[side] = (flagver_route_side_result){ true, call->code,
