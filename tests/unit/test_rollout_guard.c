@@ -508,6 +508,7 @@ START_TEST(two_processes_that_watch_take_it_back_once)
     flagver_version *version;
     int i, turn;
 
+    atomic_store(&alerts, 0);
     open_guarded(_i, &clients[0]);
     set_policy(clients[0], &dan, FLAGVER_PHASE_FLAG,
                "{'approval':{'required':false},'emergency':{'role_in':['Tester']}}");
