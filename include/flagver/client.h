@@ -86,7 +86,8 @@ typedef struct flagver_hook {
  * guardian   stores only: with `background`, guards of schedules are watched (flagver_flags_guard()) after each
  *            flush, and take flags back in the name of this actor, whom an emergency rule names. Copied.
  *            NULL: they are not watched
- * alert      told when one has tripped, on the library's thread; it may use the client, but not close it
+ * alert      told when one has tripped, on the library's thread; it may use the client, but not close it.
+ *            NULL: the flag's history alone tells
  */
 typedef struct flagver_options {
     size_t size;
