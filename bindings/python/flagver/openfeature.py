@@ -103,7 +103,7 @@ class FlagverProvider(AbstractProvider):
         if client is None or client.closed:
             return
         if client is not self._source:
-            client.close()
+            client._core.soon(client.close)  # a handler of events may be who shuts down
         elif listener is not None:
             client.unlisten(listener)
 

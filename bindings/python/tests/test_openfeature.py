@@ -160,6 +160,21 @@ class Provider(unittest.TestCase):
         details = provider.resolve_boolean_details("f", False, EvaluationContext("bob"))
         self.assertEqual((details.value, details.flag_metadata), (True, {"version": 1}))
 
+    def test_a_handler_of_events_may_shut_it_down(self):
+        other, uri = store(self)
+        provider, done = FlagverProvider(uri, poll_ms=20), threading.Event()
+
+        def heard(provider, event, details):
+            provider.shutdown()
+            done.set()
+
+        provider.attach(heard)
+        provider.initialize(EvaluationContext())
+        other.transact("alice", lambda txn: txn.flag_put("f", FLAG))
+        self.assertTrue(done.wait(60))
+        self.assertEqual(provider.resolve_boolean_details("f", False).error_code,
+                         ErrorCode.PROVIDER_NOT_READY)
+
     def test_a_store_that_is_lost_makes_it_stale_and_its_return_ready(self):
         path = os.path.join(directory(self), "store.db")
         flagver.Client("sqlite:" + path).close()
