@@ -153,9 +153,10 @@ run_kept() {
     rm -f "$work/program.py"
 }
 
-# Where `import … from "flagver"` leads into this tree.
+# Where `import … from "flagver"` leads into this tree, and what it takes is beside it.
 run_js() {
     mkdir -p node_modules
+    ln -sfn "$root"/bindings/node/node_modules/* node_modules
     ln -sfn "$root/bindings/node" node_modules/flagver
     cp "$1" block.mjs
     FLAGVER_LIBRARY=$library timeout 60 node block.mjs

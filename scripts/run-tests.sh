@@ -10,6 +10,8 @@
 # then counted as skipped, not as passed. A program that ran no test at all has
 # failed.
 #
+# What took longest the last time, in any build, begins first, so that nothing long runs alone at the end.
+#
 # Below tests/with_cluster they share a PostgreSQL cluster; else each starts its own.
 #
 # Valgrind is fifty times slower than the processor: test cases that compute much
@@ -41,6 +43,32 @@ program_deadline=${PROGRAM_DEADLINE:-900}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
+# Lines "SECONDS KIND/PROGRAM", unit/test_copy for instance.
+times=build/test-seconds
+touch "$work/times"
+[ ! -e "$times" ] || cp "$times" "$work/times"
+
+# One line "SECONDS NUMBER PROGRAM" each; who was never run may take long.
+with_seconds() {
+    local number=0 program name
+    for program; do
+        number=$((number + 1))
+        name=${program##*/tests/}
+        echo "$(awk -v name="$name" '$2 == name { print $1; found = 1; exit }
+            END { if (!found) print 9999 }' "$work/times") $number $program"
+    done
+}
+
+# As what other runs have written meanwhile may get lost, nothing but the order goes by it.
+keep_seconds() {
+    local number=0 program
+    mkdir -p "${times%/*}"
+    for program; do
+        number=$((number + 1))
+        echo "$(cat "$work/$number.seconds") ${program##*/tests/}"
+    done | cat - "$work/times" | awk '!seen[$2]++' >"$times.$$" && mv "$times.$$" "$times"
+}
+
 # run NUMBER PROGRAM: leaves NUMBER.output, NUMBER.status and NUMBER.seconds
 run() {
     local start=$SECONDS
@@ -53,11 +81,11 @@ export -f run
 export work with program_deadline
 
 # By xargs, which unlike the shell's jobs ends with its children on Ctrl-C.
-number=0
-for program; do
-    number=$((number + 1))
+with_seconds "$@" | sort -s -n -r -k 1,1 | while read -r _ number program; do
     printf '%d\0%s\0' "$number" "$program"
 done | xargs -0 -P "$(nproc)" -n 2 bash -c 'run "$@"' run
+
+keep_seconds "$@"
 
 number=0 passed=0 failed=0 skipped=0
 for program; do
