@@ -530,6 +530,20 @@ START_TEST(who_does_not_want_it_is_not_flushed_at_the_end)
 }
 END_TEST
 
+START_TEST(a_store_that_is_away_is_not_waited_for_at_the_end)
+{
+    flagver_client *client = open_clocked(FAULT_KIND);
+    uint64_t begun;
+
+    outcomes(client, "f", "v", 1, 0);
+    flagver_fault_fail(fault, FLAGVER_FAULT_CHANGES, 1, FLAGVER_EUNAVAILABLE, true);
+    assert_fails(FLAGVER_EUNAVAILABLE, flagver_client_refresh(client, &error));
+    begun = flagver_fault_calls(fault, FLAGVER_FAULT_BEGIN);
+    flagver_close(client);
+    ck_assert_uint_eq(flagver_fault_calls(fault, FLAGVER_FAULT_BEGIN), begun);
+}
+END_TEST
+
 START_TEST(a_client_in_the_background_flushes_by_itself)
 {
     flagver_options options = clocked_options();
@@ -793,6 +807,7 @@ static Suite *track_suite(void)
     tcase_add_loop_test(once, a_flush_that_fails_is_made_up_for, 0, 5);
     tcase_add_loop_test(once, what_is_in_doubt_is_not_added_twice, 0, 2);
     tcase_add_test(once, what_is_in_doubt_for_days_is_given_up);
+    tcase_add_test(once, a_store_that_is_away_is_not_waited_for_at_the_end);
     tcase_add_test(once, who_does_not_want_it_is_not_flushed_at_the_end);
     tcase_add_test(once, trouble_in_the_background_is_logged_once_and_so_is_its_end);
     tcase_add_test(once, there_is_an_end_to_what_waits_to_be_flushed);
