@@ -199,7 +199,7 @@ export class Audit {
   /** Recomputes everything; `lines` says what is wrong, one each. */
   async verify(options) {
     const args = [this.#core.use(), verifyOf(options)];
-    return this.#core.during(() => verifyWith(auditVerify, args));
+    return this.#core.read(() => verifyWith(auditVerify, args));
   }
 }
 

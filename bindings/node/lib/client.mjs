@@ -121,13 +121,14 @@ class Core {
     return this.handle;
   }
 
-  /** A call on another thread, for which closing waits. */
+  /** A call on another thread. */
   async call(fn, args, use) {
-    this.use();
-    return this.during(() => callLater(fn, args, use));
+    return this.read(() => callLater(fn, args, use));
   }
 
+  /** Whatever is done with the handle on other threads: closing waits for it. */
   async during(run) {
+    this.use();
     this.pending++;
     try {
       return await run();
@@ -136,9 +137,14 @@ class Core {
     }
   }
 
-  /** A call that writes by itself. */
-  write(what, fn, args, use) {
-    return asWriter(this.waitMs, what, () => this.call(fn, args, use));
+  /** What reads the store. In one that is in memory readers wait for the writer. */
+  read(run) {
+    return this.uri === 'memory:' ? this.write('a read', run) : this.during(run);
+  }
+
+  /** What may wait for the writer. */
+  write(what, run) {
+    return this.during(() => asWriter(this.waitMs, what, run));
   }
 
   close() {
@@ -463,7 +469,6 @@ export class Client {
 
 }
 
-if (Symbol.asyncDispose) Client.prototype[Symbol.asyncDispose] = Client.prototype.close;
 construct = Symbol('opened');
 
 const stringsAt = (address, count) => (count ? koffi.decode(address, koffi.array('str', count)) : []);

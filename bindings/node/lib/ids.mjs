@@ -34,7 +34,7 @@ export class Ids {
 
   async list(entity, { after } = {}, each) {
     const args = [this.#core.use(), optionalText(entity, 'the entity'), optionalText(after, 'after')];
-    return this.#core.during(() => visitLater(idVisit, args, entryAt, each));
+    return this.#core.read(() => visitLater(idVisit, args, entryAt, each));
   }
 }
 

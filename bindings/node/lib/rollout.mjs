@@ -2,7 +2,6 @@
 
 import { ACTOR, actorOf } from './actor.mjs';
 import { ERR, HANDLE, TELL, func, koffi, optionalText, toJson, visitLater, struct } from './native.mjs';
-import { asWriter } from './queue.mjs';
 import { JsonText } from './transaction.mjs';
 
 const STEP = struct('flagver_plan_step', { action: 'int32', segment: 'bool', key: 'str', current_no: 'uint32', difference: 'str', phase: 'str' });
@@ -42,7 +41,7 @@ export class FlagStore {
   async plan(definitions, { prune = false, name } = {}) {
     const text = definitions instanceof JsonText ? definitions.text : toJson(definitions, 'definitions');
     const args = [this.#core.use(), text, Buffer.byteLength(text), optionalText(name, 'name'), prune];
-    return this.#core.during(() => visitLater(flagsPlan, args, stepAt));
+    return this.#core.read(() => visitLater(flagsPlan, args, stepAt));
   }
 
   /** All flags and segments in force as a definitions file: its text. */
@@ -54,6 +53,6 @@ export class FlagStore {
   async guard(actor) {
     this.#core.state.tell();
     const args = [this.#core.use(), actorOf(actor)];
-    return asWriter(this.#core.waitMs, 'guarding', () => this.#core.during(() => visitLater(flagsGuard, args, alertAt)));
+    return this.#core.write('guarding', () => visitLater(flagsGuard, args, alertAt));
   }
 }

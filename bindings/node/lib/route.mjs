@@ -9,7 +9,6 @@ import { withContext } from './context.mjs';
 import { FlagverError, MistakeError, closed, mistake } from './error.mjs';
 import { CODES, ERR, HANDLE, callLater, callNow, checkFunction, checkInteger, checkText, func, koffi } from './native.mjs';
 import { ERROR, nameOf, optionalText, struct, tellError } from './native.mjs';
-import { asWriter } from './queue.mjs';
 
 // ---- the library's structures ----
 
@@ -495,19 +494,23 @@ class RouteCore {
     return this.handle;
   }
 
-  /** A call on the route, for which its closing waits. */
-  async during(run) {
+  /** What is done with the route on another thread: its closing waits for it. */
+  async #during(run) {
     this.use();
     this.pending++;
     try {
-      return await this.core.during(run);
+      return await run();
     } finally {
       if (--this.pending === 0) this.rest?.();
     }
   }
 
+  read(run) {
+    return this.#during(() => this.core.read(run));
+  }
+
   write(what, run) {
-    return this.during(() => asWriter(this.core.waitMs, what, run));
+    return this.#during(() => this.core.write(what, run));
   }
 
   end() {
@@ -577,7 +580,9 @@ export async function openRoute(core, client, migration, options = {}) {
   core.use();
   try {
     const native = optionsOf(options, callbacks);
-    const handle = await core.write('a route', routeOpen, (f) => [core.handle, name, native, f.out, f.err], (f) => f.handle());
+    const handle = await core.write('a route', () =>
+      callLater(routeOpen, (f) => [core.handle, name, native, f.out, f.err], (f) => f.handle()),
+    );
     return new Route(construct, new RouteCore(core, handle, callbacks), client, Boolean(options.background));
   } catch (error) {
     callbacks.release();
@@ -655,7 +660,7 @@ export class Route {
 
   async read(key, options) {
     checkText(key, 'the key');
-    return this.#route.during(() => this.#operate(routeRead, [key], options));
+    return this.#route.read(() => this.#operate(routeRead, [key], options));
   }
 
   /** A null key creates a record whose key the side makes. */
@@ -687,7 +692,7 @@ export class Route {
   }
 
   async status() {
-    return this.#route.during(async () =>
+    return this.#route.read(async () =>
       JSON.parse(await callLater(routeStatus, (f) => [this.#route.handle, f.out, f.err], (f) => f.text())),
     );
   }
@@ -704,7 +709,6 @@ export class Route {
     return this.#route.write('a comparison', () => verifyWith(this.#route.handle, native, each));
   }
 }
-if (Symbol.asyncDispose) Route.prototype[Symbol.asyncDispose] = Route.prototype.close;
 construct = Symbol('opened');
 
 function takeStep(route, budgetMs) {
@@ -774,12 +778,12 @@ export class Migrations {
 
   async stage(migration, actor, stage, change) {
     const args = [checkText(migration, 'the migration'), actorOf(actor), stageNumber(stage), changeOf(change)];
-    await this.#core.write('a change of stage', migrationStage, (f) => [this.#core.handle, ...args, f.err]);
+    await this.#core.write('a change of stage', () => callLater(migrationStage, (f) => [this.#core.handle, ...args, f.err]));
   }
 
   async rollback(migration, actor, change) {
     const args = [checkText(migration, 'the migration'), actorOf(actor), changeOf(change)];
-    await this.#core.write('a rollback', migrationRollback, (f) => [this.#core.handle, ...args, f.err]);
+    await this.#core.write('a rollback', () => callLater(migrationRollback, (f) => [this.#core.handle, ...args, f.err]));
   }
 
   async status(migration) {

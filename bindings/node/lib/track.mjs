@@ -1,7 +1,7 @@
 // What becomes of flags: outcomes of the code behind them, events, and the sums of both.
 
 import { nativeContext } from './context.mjs';
-import { ERR, HANDLE, TELL, callNow, checkText, func, koffi, micros, optionalText, visitLater, struct } from './native.mjs';
+import { ERR, HANDLE, TELL, callLater, callNow, checkText, func, koffi, micros, optionalText, visitLater, struct } from './native.mjs';
 
 const OPTIONS = struct('flagver_track_options', { size: 'size_t', flag: 'str', from: 'int64', to: 'int64', by: 'int32', own: 'int32' });
 const GROUP = struct('flagver_track_group', {
@@ -109,13 +109,13 @@ export class Tracking {
 
   async flush() {
     this.#core.state.tell();
-    await this.#core.write('flushing', trackFlush, (f) => [this.#core.handle, f.err]);
+    await this.#core.write('flushing', () => callLater(trackFlush, (f) => [this.#core.handle, f.err]));
   }
 
   async report(options) {
     this.#core.state.tell();
     const args = [this.#core.use(), which(options)];
-    return this.#core.during(() => visitLater(trackReport, args, groupAt));
+    return this.#core.read(() => visitLater(trackReport, args, groupAt));
   }
 
   async openMetrics(options) {
@@ -126,6 +126,6 @@ export class Tracking {
 
   async forget(before) {
     const time = micros(before);
-    await this.#core.write('forgetting', trackForget, (f) => [this.#core.handle, time, f.err]);
+    await this.#core.write('forgetting', () => callLater(trackForget, (f) => [this.#core.handle, time, f.err]));
   }
 }

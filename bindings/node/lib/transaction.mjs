@@ -5,7 +5,7 @@
 
 import { ACTOR, actorOf } from './actor.mjs';
 import { closed } from './error.mjs';
-import { ERR, HANDLE, callLater, callNow, checkInteger, checkText, fromHex, func, koffi, micros, optionalText, toJson, struct } from './native.mjs';
+import { ERR, HANDLE, callLater, checkInteger, checkText, fromHex, func, koffi, micros, optionalText, toJson, struct } from './native.mjs';
 import { Turn } from './queue.mjs';
 import { number, phaseText, statusNumber, subjectText, takeVersion } from './versions.mjs';
 
@@ -179,7 +179,7 @@ export async function beginTransaction(core, client, actor, options = {}) {
   core.use();
   const leave = await core.lane.gate.enter(core.waitMs, 'a transaction');
   try {
-    const handle = callNow(txnBegin, (f) => [core.use(), who, native, f.out, f.err], (f) => f.handle());
+    const handle = await core.call(txnBegin, (f) => [core.handle, who, native, f.out, f.err], (f) => f.handle());
     return new Transaction(construct, new TxnCore(core, handle, leave), client);
   } catch (error) {
     leave();
@@ -239,7 +239,6 @@ export class Transaction {
 export const { use: useTransaction } = Transaction;
 delete Transaction.use;
 
-if (Symbol.asyncDispose) Transaction.prototype[Symbol.asyncDispose] = Transaction.prototype.rollback;
 construct = Symbol('begun');
 
 /** Changes of flags; each resolves with the number of the version that it has made. */

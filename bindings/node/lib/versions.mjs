@@ -236,7 +236,7 @@ export class Versions {
 
   #all(fn, args, read, each) {
     this.#core.use();
-    return this.#core.during(() => visitLater(fn, [this.#core.handle, ...args], read, each));
+    return this.#core.read(() => visitLater(fn, [this.#core.handle, ...args], read, each));
   }
 
   async current(phase, subject) {

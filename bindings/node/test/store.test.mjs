@@ -345,3 +345,23 @@ test('actors are checked', async (t) => {
   await assert.rejects(client.begin('x'.repeat(300)), code('EINVAL'));
   await (await client.begin('fine')).rollback();
 });
+
+test('a store in memory: readers wait for the writer, who is not starved', async (t) => {
+  const client = await open('memory:', { background: false });
+  t.after(() => client.close());
+  await client.transaction('alice', (txn) => txn.flags.put('f', { type: 'boolean' }));
+  const txn = await client.begin('alice');
+  await txn.flags.ramp('f', 50);
+  const reads = Array.from({ length: 20 }, () => client.versions.current('flagver.flag', 'f'));
+  await txn.flags.ramp('f', 60);
+  await txn.commit();
+  for (const { no } of await Promise.all(reads)) assert.ok(no === 1 || no === 3);
+});
+
+test('closing waits for what waits', async () => {
+  const client = await open('memory:');
+  const calls = Array.from({ length: 30 }, () => client.flags.guard('root'));
+  const lists = Array.from({ length: 30 }, () => client.versions.list());
+  await client.close();
+  for (const { reason } of await Promise.allSettled([...calls, ...lists])) if (reason) assert.ok(reason instanceof BrokenError);
+});
