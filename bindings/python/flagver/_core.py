@@ -28,6 +28,7 @@ def report(what: str) -> None:
     """An exception in a callback: it cannot go through C, so it is logged."""
     log.error("%s raised an exception", what, exc_info=True)
 
+
 #: Seconds that the end of the interpreter waits for daemon threads that are inside of a call.
 _PATIENCE = 5.0
 
@@ -144,10 +145,12 @@ class Core(Gate):
             while self.transactions:
                 store.txn_free(self.transactions.popitem()[0])
             handle, self.handle, self.argument = self.handle, None, None
-            if not self.routes:  # one that would not close goes on using the client: then it stays
-                store.close(handle)
-                self.kept.clear()
-                self.listeners.clear()
+            if self.routes:  # one that would not close goes on using the client: then both stay
+                _stuck.append(self)
+                return
+            store.close(handle)
+            self.kept.clear()
+            self.listeners.clear()
         finally:
             _open.discard(self)
             with self._changed:
@@ -176,6 +179,8 @@ class Core(Gate):
 
     def after_fork(self) -> None:
         super().after_fork()
+        if not self._finished:
+            self._closer = None  # it was a thread of the parent's
         for route in self.routes.values():
             route.after_fork()
 
@@ -201,6 +206,7 @@ class Core(Gate):
 
 
 _open: "weakref.WeakSet[Core]" = weakref.WeakSet()
+_stuck: List[Core] = []
 
 
 class Holder:

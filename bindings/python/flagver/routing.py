@@ -66,7 +66,7 @@ OPERATIONS = (
     "count",
     "find_by_operation",
 )
-_DIFFERENCES = ("", "missing in new", "extra in new", "value")
+_DIFFERENCES = ("", "missing_in_new", "extra_in_new", "value")
 
 _EINVAL, _ENOTFOUND, _EIO, _EUNAVAILABLE = -1, -3, -5, -16
 _CLOSE_MS = 5000
@@ -241,7 +241,7 @@ class Progress(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """A record whose sides differ: "missing in new", "extra in new" or "value"."""
+    """A record whose sides differ: "missing_in_new", "extra_in_new" or "value"."""
 
     kind: str
     key: str

@@ -219,8 +219,8 @@ class Routing(unittest.TestCase):
         self.assertEqual((compared.compared, compared.differences, compared.left_out), (301, 3, 0))
         self.assertEqual([(d.kind, d.key, d.old, d.new) for d in found], [
             ("value", "k007", b"7", b"spoiled"),
-            ("missing in new", "k008", b"8", None),
-            ("extra in new", "more", None, b"x")])
+            ("missing_in_new", "k008", b"8", None),
+            ("extra_in_new", "more", None, b"x")])
         self.assertEqual(self.route.verify(confirm_ms=1, repair=True).differences, 3)
         self.assertEqual(self.route.verify(confirm_ms=1).differences, 0)
         self.go("shadow", "ramp", "live")
@@ -309,14 +309,46 @@ class Routing(unittest.TestCase):
 
         self.new.read = slow
         route = self.open(workers=1, shadow_timeout_ms=1)
-        route.read("k")
-        self.assertTrue(inside.wait(60))
+        for _ in range(600):  # a worker that is late is not waited for
+            route.read("k")
+            if inside.wait(0.1):
+                break
         with self.assertRaises(BusyError):
             route.close(1)
         with self.assertRaises(ClosedError):
             route.read("k")
         go_on.set()
         route.close()
+
+    def test_a_client_whose_route_hangs_stays_with_it(self):
+        from flagver import routing
+
+        inside, go_on = threading.Event(), threading.Event()
+        self.go("dualwrite", "backfill", "shadow")
+        self.route.write("k", "v")
+
+        def slow(call):
+            inside.set()
+            go_on.wait(60)
+            return b"v"
+
+        client = flagver.Client(self.uri)
+        side = flagver.Side(slow, self.new.write)
+        route = client.route("m", self.old, side, workers=1, shadow_timeout_ms=1)
+        for _ in range(600):  # a worker that is late is not waited for
+            route.read("k")
+            if inside.wait(0.1):
+                break
+        patience, routing._CLOSE_MS = routing._CLOSE_MS, 1
+        self.addCleanup(setattr, routing, "_CLOSE_MS", patience)
+        with self.assertLogs("flagver", "ERROR"):
+            client.close()
+        del client
+        gc.collect()
+        go_on.set()
+        route.close()
+        with self.assertRaises(ClosedError):
+            route.read("k")
 
     def test_closing_the_client_closes_routes(self):
         with flagver.Client(self.uri) as client:
