@@ -345,6 +345,14 @@ void clients_are_moved()
     check(third.boolean("on", nullptr, false) &&
           third.health().find("\"ok\"") != std::string::npos);
     check(third.generation() > 0);
+
+    // What was moved away is a mistake to use, and no more.
+    check(!other.boolean("on", nullptr, false) &&
+          other.c_string("text", nullptr, nullptr) == nullptr);
+    throws(invalid, other.refresh());
+    throws(invalid, other.transact("alice", [](flagver::transaction &) {}));
+    throws(flagver::mistake, other.bind("on"));
+    throws(flagver::mistake, other.current("report", "x"));
 }
 
 // ---- writing
