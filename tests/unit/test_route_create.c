@@ -13,7 +13,7 @@
 
 #define OLD FLAGVER_SIDE_OLD
 #define NEW FLAGVER_SIDE_NEW
-#define MADE 16
+#define MADE 64
 
 /* What a side does besides what it is asked for. */
 enum mood {
@@ -45,6 +45,8 @@ static flagver_route_result result;
 
 /* ---- sides that make keys ---- */
 
+static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
+
 static const char *key_made_by(const struct maker *maker, const char *operation)
 {
     for (int i = 0; i < maker->made_count; i++)
@@ -74,19 +76,20 @@ static int create(struct maker *maker, const flagver_side_call *call, const char
         key = make_key(maker, call->operation_id);
     table_put(&maker->table, key, text);
     maker->meanwhile = NULL;
-    if (meanwhile)
+    if (meanwhile) { /* which may call sides */
+        pthread_mutex_unlock(&making);
         meanwhile();
+        pthread_mutex_lock(&making);
+    }
     return flagver_sink_key(sink, key);
 }
 
-static int maker_write(void *data, const flagver_side_call *call, const void *value, size_t length,
-                       flagver_sink *sink, flagver_error *err)
+static int write_as_told(struct maker *maker, const flagver_side_call *call, const void *value,
+                         size_t length, flagver_sink *sink)
 {
-    struct maker *maker = data;
     char text[256];
     int r = 0;
 
-    (void)err;
     if (maker->mood == DIES_BEFORE)
         _exit(0);
     if (maker->mood == WRITES_NOTHING)
@@ -101,13 +104,28 @@ static int maker_write(void *data, const flagver_side_call *call, const void *va
     return maker->mood == LOSES_ANSWERS ? FLAGVER_EUNAVAILABLE : r;
 }
 
+static int maker_write(void *data, const flagver_side_call *call, const void *value, size_t length,
+                       flagver_sink *sink, flagver_error *err)
+{
+    int r;
+
+    (void)err;
+    pthread_mutex_lock(&making);
+    r = write_as_told(data, call, value, length, sink);
+    pthread_mutex_unlock(&making);
+    return r;
+}
+
 static int maker_find(void *data, const flagver_side_call *call, flagver_sink *sink,
                       flagver_error *err)
 {
     struct maker *maker = data;
-    const char *key = key_made_by(maker, call->operation_id);
+    const char *key;
 
     (void)err;
+    pthread_mutex_lock(&making);
+    key = key_made_by(maker, call->operation_id);
+    pthread_mutex_unlock(&making);
     ck_assert_int_eq(call->operation, FLAGVER_ROUTE_FIND);
     ck_assert_ptr_null(call->key);
     maker->finds++;
@@ -121,18 +139,33 @@ static int maker_find(void *data, const flagver_side_call *call, flagver_sink *s
 static int maker_read(void *data, const flagver_side_call *call, flagver_sink *sink,
                       flagver_error *err)
 {
-    return table_read(&((struct maker *)data)->table, call, sink, err);
+    int r;
+
+    pthread_mutex_lock(&making);
+    r = table_read(&((struct maker *)data)->table, call, sink, err);
+    pthread_mutex_unlock(&making);
+    return r;
 }
 
 static int maker_remove(void *data, const flagver_side_call *call, flagver_error *err)
 {
-    return table_remove(&((struct maker *)data)->table, call, err);
+    int r;
+
+    pthread_mutex_lock(&making);
+    r = table_remove(&((struct maker *)data)->table, call, err);
+    pthread_mutex_unlock(&making);
+    return r;
 }
 
 static int maker_scan(void *data, const flagver_side_call *call, const char *after, uint32_t limit,
                       flagver_sink *sink, flagver_error *err)
 {
-    return table_scan(&((struct maker *)data)->table, call, after, limit, sink, err);
+    int r;
+
+    pthread_mutex_lock(&making);
+    r = table_scan(&((struct maker *)data)->table, call, after, limit, sink, err);
+    pthread_mutex_unlock(&making);
+    return r;
 }
 
 /* ---- routes ---- */
@@ -582,6 +615,55 @@ START_TEST(what_comes_after_its_lease_and_in_a_flip_is_not_acknowledged)
 }
 END_TEST
 
+/* ---- many at once ---- */
+
+#define THREADS 4
+#define EACH 10
+
+static void *create_some(void *unused)
+{
+    flagver_error problem;
+
+    (void)unused;
+    for (int i = 0; i < EACH; i++) {
+        pthread_mutex_lock(&making);
+        makers[NEW].mood = i % 3 == 1 ? WRITES_NOTHING : WELL;
+        pthread_mutex_unlock(&making);
+        if (flagver_route_write(route, NULL, "Ada", 3, NULL, NULL, &problem) < 0)
+            return "a creation has failed";
+    }
+    return NULL;
+}
+
+START_TEST(many_create_at_once_while_others_repair)
+{
+    flagver_side sides[2];
+    pthread_t threads[THREADS];
+    void *complaint;
+
+    arrange(FAULT_KIND + 1, FLAGVER_STAGE_SHADOW);
+    close_route(route);
+    for (int side = OLD; side <= NEW; side++) {
+        sides[side] = side_of(side);
+        sides[side].scan = NULL; /* what copies could not write would be left alone for longer */
+    }
+    route = open_route(client, "users", sides[OLD], sides[NEW], (flagver_route_options){ 0 });
+    for (int i = 0; i < THREADS; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, create_some, NULL), 0);
+    for (int i = 0; i < 10; i++) /* what the new side refuses just then it takes later */
+        flagver_route_step(route, 1000, NULL, NULL);
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], &complaint);
+        ck_assert_msg(!complaint, "%s", (const char *)complaint);
+    }
+    makers[NEW].mood = WELL;
+    come_to_rest();
+    ck_assert_uint_eq(makers[OLD].table.count, THREADS * EACH);
+    ck_assert_uint_eq(makers[NEW].table.count, THREADS * EACH);
+    leave();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("records whose keys sides make");
@@ -604,6 +686,7 @@ int main(void)
     tcase_add_test(tests, the_authority_does_not_change_before_it_is_known_what_was_created);
     tcase_add_test(tests, a_creation_that_a_flip_has_overtaken_is_finished_before_that);
     tcase_add_test(tests, what_comes_after_its_lease_is_left_to_a_repair);
+    tcase_add_test(tests, many_create_at_once_while_others_repair);
     tcase_add_test(tests, what_comes_after_its_lease_and_in_a_flip_is_not_acknowledged);
     return run_store_suite(suite);
 }
