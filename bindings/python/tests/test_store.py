@@ -558,7 +558,8 @@ class Audit(unittest.TestCase):
                 "SELECT name FROM sqlite_master WHERE type = 'trigger'")]
             for name in names:
                 database.execute('DROP TRIGGER "%s"' % name)
-            database.execute("UPDATE flagver_payload SET body = CAST(replace(CAST(body AS TEXT), 'bob', 'eve') AS BLOB)")
+            database.execute("UPDATE flagver_payload SET body = "
+                             "CAST(replace(CAST(body AS TEXT), 'bob', 'eve') AS BLOB)")
         database.close()
         with flagver.Client(self.uri, background=False) as client:
             self.assertTrue(client.verify().findings)
