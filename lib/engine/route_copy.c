@@ -23,6 +23,7 @@ struct turn {
     /* with `taken`: what was copied */
     const flagver_sink *found;
     struct fv_reach reach;
+    uint64_t fresh; /* records that had not been copied before */
 };
 
 /* Until when the turn is this route's. */
@@ -92,7 +93,8 @@ static int end_turn(void *data, flagver_txn *txn, flagver_error *err)
     if (copying->epoch != turn->epoch || copying->from != turn->from)
         return fv_fail(err, FLAGVER_ESTATE, "%s: another process has begun to copy anew",
                        turn->route->name);
-    fv_headway_add(&copying->headway, count_new(turn), fv_now_us());
+    turn->fresh = count_new(turn);
+    fv_headway_add(&copying->headway, turn->fresh, fv_now_us());
     copying->headway.done |= turn->reach.ended;
     if (turn->total)
         copying->headway.total = turn->total;
@@ -186,7 +188,7 @@ int fv_route_copy(flagver_route *route, const struct fv_view *view, uint64_t *co
 
     turn.total = estimate(route, authority, &turn.copying);
     r = copy_chunk(&turn, &chunk, err);
-    *copied += r == 0 ? chunk.call.sink.found_count : 0;
+    *copied += r == 0 ? turn.fresh : 0;
     *ret_copying = turn.copying;
     fv_chunk_clear(&chunk);
     return r < 0 ? r : !turn.copying.headway.done;

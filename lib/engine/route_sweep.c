@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "engine/route_chunk.h"
+#include "engine/route_write.h"
 #include "util/fail.h"
 
 /*
@@ -54,34 +55,117 @@ static void meet(flagver_sink *others, struct fv_reach *reach)
     strcpy(reach->key, last->key); /* who has not ended has given something */
 }
 
-/* One that cannot be removed is alone in the end, and left to be repaired. */
-static int carry_guarded(struct fv_chunk *chunk, const char *key, flagver_error *err)
+/* ---- two enlisted sides: with the versions of keys ---- */
+
+static const char **keys_of(const flagver_sink *found, flagver_txn *txn)
 {
-    struct fv_act act = { .side = chunk->authority };
+    const char **keys = fv_arena_allocate(fv_txn_arena(txn), found->found_count * sizeof *keys);
+
+    for (size_t i = 0; keys && i < found->found_count; i++)
+        keys[i] = found->found[i].key;
+    return keys;
+}
+
+static int get_versions(const struct fv_chunk *over, flagver_txn *txn, enum fv_side side,
+                        struct fv_keyed_version **ret_versions, flagver_error *err)
+{
+    size_t count = over->call.sink.found_count;
+    const char **keys = keys_of(&over->call.sink, txn);
+
+    *ret_versions = fv_arena_allocate_zeroed(fv_txn_arena(txn), count, sizeof **ret_versions);
+    if (!keys || !*ret_versions)
+        return fv_fail_memory(err);
+    return fv_key_rows_get(&over->route->steering, txn, side, over->after, keys, count,
+                           *ret_versions, err);
+}
+
+static const struct fv_version never = { 0, 0 };
+
+/* A record that has come meanwhile gets no version: its own write brings it over. */
+static int look_for_record(struct fv_chunk *over, flagver_txn *txn, size_t i,
+                           struct fv_version version, flagver_error *err)
+{
+    struct fv_side_call call = { .asked = { .operation = FLAGVER_ROUTE_READ,
+                                            .key = over->call.sink.found[i].key } };
+    int r = fv_route_call(over->route, over->authority, &call, txn, err);
+
+    over->versions[i] = r == FLAGVER_ENOTFOUND ? version : never;
+    fv_side_clear(&call);
+    return r == FLAGVER_ENOTFOUND ? 0 : r;
+}
+
+/* The versions first: then it is of this one that there is no record, or of a later one. */
+static int look_at_authority(void *data, flagver_txn *txn, flagver_error *err)
+{
+    struct fv_chunk *over = data;
+    struct fv_keyed_version *stored;
+    flagver_keyed_row row;
+    struct fv_fence fence;
     int r;
 
-    memcpy(act.key, key, strlen(key) + 1);
-    r = fv_ledger_operation(&chunk->route->ledger, &act.operation, err);
+    r = fv_steering_hold(&over->route->steering, txn, over->authority, true, &row, &fence, err);
     if (r == 0)
-        r = fv_route_carry(chunk->route, &act, err);
-    return r < 0 && chunk->limit == 1 ? fv_route_owe(chunk->route, chunk->authority, key, err) : r;
-}
-
-static int carry_all(struct fv_chunk *over, flagver_error *err)
-{
-    int r = 0;
-
-    if (!fv_route_is_guarded(over->route))
-        return fv_chunk_carry(over, err);
+        r = get_versions(over, txn, over->authority, &stored, err);
     for (size_t i = 0; r == 0 && i < over->call.sink.found_count; i++)
-        r = carry_guarded(over, over->call.sink.found[i].key, err);
+        r = look_for_record(over, txn, i, fv_version_since(stored[i].key.version, &fence), err);
     return r;
 }
+
+static int remove_one(struct fv_chunk *over, flagver_txn *txn, size_t i,
+                      struct fv_keyed_version *stored, flagver_error *err)
+{
+    struct fv_side_call call = { .asked = { .operation = FLAGVER_ROUTE_REMOVE,
+                                            .key = over->call.sink.found[i].key } };
+    int r;
+
+    if (!fv_version_applies(over->versions[i], stored->key.version))
+        return 0;
+    r = fv_route_call(over->route, fv_side_other(over->authority), &call, txn, err);
+    fv_side_clear(&call);
+    stored->key = (struct fv_key_row){ over->versions[i], true };
+    return r < 0 ? r : fv_key_row_put(txn, stored, err);
+}
+
+static int remove_from_other(void *data, flagver_txn *txn, flagver_error *err)
+{
+    struct fv_chunk *over = data;
+    struct fv_keyed_version *stored;
+    int r;
+
+    r = get_versions(over, txn, fv_side_other(over->authority), &stored, err);
+    for (size_t i = 0; r == 0 && i < over->call.sink.found_count; i++)
+        r = remove_one(over, txn, i, &stored[i], err);
+    return r;
+}
+
+/* One that cannot be removed is alone in the end, and left to be repaired. */
+static int carry_guarded(struct fv_chunk *over, flagver_error *err)
+{
+    struct fv_steering *steering = &over->route->steering;
+    int r;
+
+    over->versions = calloc(over->call.sink.found_count, sizeof *over->versions);
+    if (!over->versions)
+        return fv_fail_memory(err);
+    r = fv_steering_run(steering, over->authority, look_at_authority, over, err);
+    if (r < 0)
+        return r;
+    r = fv_steering_run(steering, fv_side_other(over->authority), remove_from_other, over, err);
+    if (r == 0 || over->limit > 1)
+        return r;
+    r = 0;
+    for (size_t i = 0; r == 0 && i < over->call.sink.found_count; i++)
+        r = fv_route_owe(over->route, over->authority, over->call.sink.found[i].key, err);
+    return r;
+}
+
+/* ---- the whole ---- */
 
 int fv_chunk_sweep(const struct fv_chunk *chunk, struct fv_reach *reach, flagver_error *err)
 {
     struct fv_chunk over = { .route = chunk->route,
                              .authority = chunk->authority,
+                             .after = chunk->after,
                              .limit = chunk->limit,
                              .call = { .asked = { .operation = FLAGVER_ROUTE_SCAN },
                                        .after = chunk->after,
@@ -98,7 +182,8 @@ int fv_chunk_sweep(const struct fv_chunk *chunk, struct fv_reach *reach, flagver
         keep_left_over(&over.call.sink, &chunk->call.sink);
     }
     if (r == 0 && over.call.sink.found_count > 0)
-        r = carry_all(&over, err);
+        r = fv_route_is_guarded(over.route) ? carry_guarded(&over, err)
+                                            : fv_chunk_carry(&over, err);
     fv_chunk_clear(&over);
     return r;
 }
