@@ -20,8 +20,9 @@ const WORDS = {
 /** Metadata of the flag, as far as OpenFeature has a place for them, and what we know of the evaluation. */
 function metadataOf(detail) {
   const metadata = {};
-  for (const [name, value] of Object.entries(detail.metadata ?? {}))
-    if (['boolean', 'string', 'number'].includes(typeof value)) metadata[name] = value;
+  if (detail.metadata !== null)
+    for (const [name, value] of Object.entries(detail.metadata))
+      if (['boolean', 'string', 'number'].includes(typeof value)) metadata[name] = value;
   if (detail.version > 0) metadata.version = detail.version;
   if (detail.rule !== null) metadata.ruleId = detail.rule;
   if (detail.bucket >= 0) metadata.bucket = detail.bucket;
