@@ -37,7 +37,7 @@ extern "C" {
 /** The longest name of an event, in bytes of UTF-8. */
 #define FLAGVER_EVENT_LIMIT 256
 
-/** So many different sums a client holds until it has flushed. */
+/** So many different sums a client holds until it has flushed, and so many of those that it has flushed. */
 #define FLAGVER_TRACK_LIMIT 65536
 
 /**
@@ -90,7 +90,8 @@ FLAGVER_API int flagver_track_flush(flagver_client *client, flagver_error *err);
  * from, to  from the hour in which `from` lies to before `to`, microseconds since 1970-01-01T00:00:00Z; 0: any
  * by        FLAGVER_TRACK_BY_…
  * own       non-zero: what this client has counted since it was opened (or forked), flushed or not, for the
- *           whole time: from, to and by do not matter. Needs no store. Zero: what the store has of all clients
+ *           whole time: from, to and by do not matter. Needs no store. Of what was flushed the first
+ *           FLAGVER_TRACK_LIMIT sums go on, others begin at zero again. Zero: what the store has of all clients
  */
 typedef struct flagver_track_options {
     size_t size;

@@ -214,14 +214,20 @@ struct fv_track_entry *fv_track_table_take(struct fv_track_table *table, size_t 
     return table->taken;
 }
 
-/* What the client has flushed counts for it as well, of whatever hour it was. */
+/*
+ * What the client has flushed counts for it as well, of whatever hour it was. When there are too many, those
+ * that are there go on: they must not fall, which a scraper takes for a restart.
+ */
 static void add_to_totals(struct fv_track_table *table, struct fv_track_entry *entry)
 {
+    struct fv_track_entry **list;
+
     entry->name.hour = 0;
     entry->hash = hash_of(&entry->name);
-    if (table->total_count >= FLAGVER_TRACK_LIMIT)
+    list = bucket_of(table->totals, entry->hash);
+    if (table->total_count >= FLAGVER_TRACK_LIMIT && !find(*list, entry->hash, &entry->name))
         free_entry(table, entry);
-    else if (!absorb(table, bucket_of(table->totals, entry->hash), entry))
+    else if (!absorb(table, list, entry))
         table->total_count++;
 }
 

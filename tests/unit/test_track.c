@@ -623,6 +623,28 @@ START_TEST(there_is_an_end_to_what_waits_to_be_flushed)
 }
 END_TEST
 
+/* Of what was flushed only so many sums are kept in memory; those go on. */
+START_TEST(what_the_client_has_counted_goes_on_when_much_else_was)
+{
+    const flagver_track_options options = { .size = sizeof options, .flag = "f", .own = 1 };
+    flagver_client *client = open_clocked(0);
+    char event[16];
+
+    outcomes(client, "f", "v", 1, 0);
+    for (int i = 1; i < FLAGVER_TRACK_LIMIT; i++) {
+        snprintf(event, sizeof event, "%d", i);
+        assert_ok(flagver_track(client, NULL, event, 1, &error));
+    }
+    flush(client);
+    outcomes(client, "f", "v", 1, 1);
+    outcomes(client, "f", "new", 1, 0);
+    ck_assert_str_eq(report(client, &options), "f/new/ @-1 0 1+0 0=0; f/v/ @-1 0 2+1 0=0; ");
+    flush(client);
+    ck_assert_str_eq(report(client, &options), "f/v/ @-1 0 2+1 0=0; ");
+    flagver_close(client);
+}
+END_TEST
+
 static const struct fault_row {
     const char *flag, *variant, *event, *words;
     double value;
@@ -811,6 +833,7 @@ static Suite *track_suite(void)
     tcase_add_test(once, who_does_not_want_it_is_not_flushed_at_the_end);
     tcase_add_test(once, trouble_in_the_background_is_logged_once_and_so_is_its_end);
     tcase_add_test(once, there_is_an_end_to_what_waits_to_be_flushed);
+    tcase_add_test(once, what_the_client_has_counted_goes_on_when_much_else_was);
     tcase_add_loop_test(once, what_is_no_name_or_number_is_refused, 0, COUNT(faults));
     tcase_add_test(once, misuse_is_refused);
     tcase_add_loop_test(once, a_row_that_is_damaged_is_told_and_not_written_over, 0,
