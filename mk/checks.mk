@@ -107,10 +107,10 @@ check-oom: $(WITH_CLUSTER) $(OOM_TESTS)
 BINDINGS := cpp python node
 run_bindings = CC='$(CC)' FLAGVER_SANITIZE='$(SANITIZE)' scripts/bindings.sh $(1) $(SHARED)
 
-check-cpp check-python check-node: check-%: $(SHARED)
+check-cpp check-python check-node: check-%: $(SHARED) $(CLI)
 	@$(call run_bindings,test) $*
 
-check-bindings: check-cpp check-python check-node $(BUILD)/flagver
+check-bindings: check-cpp check-python check-node
 	@$(call run_bindings,compare)
 
 # With the real interpreters, which find nothing but what is ours.

@@ -66,6 +66,25 @@ readelf -d "$work/shared" | grep -q 'NEEDED.*libflagver\.so\.0' ||
     fail "the example is not linked with libflagver.so.0"
 in_stage "$work/shared"
 
+# The header for C++ is among the others.
+compiler=$(command -v g++ clang++ | head -n 1)
+if [ -n "$compiler" ]; then
+    cat >"$work/program.cpp" <<'PROGRAM'
+#include <flagver/flagver.hpp>
+
+int main()
+{
+    const flagver::client flags("definitions:");
+    return flags.boolean("nowhere", flagver::context("bob"), false);
+}
+PROGRAM
+    # shellcheck disable=SC2046
+    "$compiler" -std=c++17 $(package --cflags flagver) -o "$work/cpp" "$work/program.cpp" $(package --libs flagver)
+    in_stage "$work/cpp"
+else
+    echo "SKIPPED: no C++ compiler"
+fi
+
 # A directory that has the archive only makes the linker take that one, while
 # the C library may stay shared.
 mkdir "$work/archive"
