@@ -250,18 +250,16 @@ static void unlock(pthread_mutex_t *still)
         pthread_mutex_unlock(still);
 }
 
-/* 1: it went back. */
+/* 1: it went back. After `until_ms` nothing is tried again; 0: as often as there are tries. */
 static int guard_flag(flagver_client *client, struct fv_flag *flag,
-                      const struct fv_guardian *guardian, pthread_mutex_t *still,
+                      const struct fv_guardian *guardian, pthread_mutex_t *still, int64_t until_ms,
                       flagver_error *err)
 {
     const struct fv_catalog *catalog = client->catalog;
     int64_t now_ms = catalog->clock(catalog->clock_data);
-    struct fall fall = { .flag = flag, .note = FV_TEXT_INIT };
+    struct fall fall = { .flag = flag, .note = FV_TEXT_INIT, .until_ms = until_ms };
     int r;
 
-    if (still)
-        fall.until_ms = fv_monotonic_ms() + PATIENCE_MS;
     lock(still);
     r = judge(client, &fall, now_ms, err);
     if (r > 0)
@@ -273,10 +271,17 @@ static int guard_flag(flagver_client *client, struct fv_flag *flag,
     return r < 0 ? r : fall.no != 0;
 }
 
+/* What is damaged, of a newer version, or locked by somebody is so of one flag: others may fall. */
+static bool goes_on(int r)
+{
+    return r >= 0 || r == FLAGVER_ECORRUPT || r == FLAGVER_ESCHEMA || r == FLAGVER_EBUSY;
+}
+
 /* As they are defined: one that is forced here is watched for the others. */
 static int guard_all(flagver_client *client, const struct fv_guardian *guardian,
                      pthread_mutex_t *still, flagver_error *err)
 {
+    int64_t until_ms = still ? fv_monotonic_ms() + PATIENCE_MS : 0;
     const struct fv_definitions *definitions;
     flagver_snapshot *snapshot;
     uint32_t slot;
@@ -286,11 +291,11 @@ static int guard_all(flagver_client *client, const struct fv_guardian *guardian,
         return fv_client_has_no_store(err);
     snapshot = fv_client_snapshot(client);
     definitions = snapshot->definitions;
-    /* What is damaged of one flag is no reason to leave the others alone. */
-    for (slot = 0; slot < definitions->flag_count && (r >= 0 || r == FLAGVER_ECORRUPT); slot++) {
+    for (slot = 0; slot < definitions->flag_count && goes_on(r); slot++) {
         if (!guarded(definitions->flags[slot]))
             continue;
-        r = guard_flag(client, definitions->flags[slot], guardian, still, failed ? NULL : err);
+        r = guard_flag(client, definitions->flags[slot], guardian, still, until_ms,
+                       failed ? NULL : err);
         if (r > 0)
             count++;
         if (r < 0 && !failed)
