@@ -1,15 +1,15 @@
 // The client: opening, closing, the state of its flags, and the way to everything else.
 
-import { BOOL, DOUBLE, Flag, FlagState, INT, JSON_TYPE, STRING, bind, detailAt, evaluateByKey, evaluateOnSnapshot } from './flag.mjs';
+import { BOOL, DOUBLE, FlagState, INT, JSON_TYPE, STRING, bind, detailAt, evaluateByKey, evaluateOnSnapshot } from './flag.mjs';
 import { missing, typeNumber, withFallback } from './flag.mjs';
 import { nativeContext, withContextsLocked } from './context.mjs';
-import { BrokenError, RetryError, UnknownOutcomeError, closed } from './error.mjs';
+import { RetryError, UnknownOutcomeError, closed } from './error.mjs';
 import { ERR, HANDLE, VISIT, callLater, callNow, checkFunction, checkInteger, checkText, func, koffi } from './native.mjs';
 import { micros, narrow, optionalText, struct, toJson, visitor } from './native.mjs';
 import { asWriter, gateOf } from './queue.mjs';
 import { ACTOR, actorOf } from './actor.mjs';
 import { Versions } from './versions.mjs';
-import { Transaction, beginTransaction } from './transaction.mjs';
+import { beginTransaction } from './transaction.mjs';
 import { Audit } from './audit.mjs';
 import { Ids } from './ids.mjs';
 import { FlagStore } from './rollout.mjs';

@@ -85,8 +85,8 @@ class Frame {
 }
 
 const frames = [];
-export const takeFrame = () => frames.pop() ?? new Frame();
-export const giveFrame = (frame) => void frames.push(frame);
+const takeFrame = () => frames.pop() ?? new Frame();
+const giveFrame = (frame) => void frames.push(frame);
 
 const free = func('flagver_string_free', 'void', [HANDLE]);
 
@@ -106,7 +106,7 @@ const strerror = func('flagver_strerror', 'str', ['int']);
 export const CODES = new Map();
 for (let code = -1; errorName(code); code--) CODES.set(errorName(code), code);
 
-export function errorOf(code, frame) {
+function errorOf(code, frame) {
   const told = frame ? koffi.decode(frame.err, ERROR) : null;
   const Class = CLASSES[errorClass(code)] ?? FlagverError;
   // A call that has no more to say leaves the memory as it was.

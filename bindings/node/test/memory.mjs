@@ -16,7 +16,7 @@ client.load({
       default: 'a',
       rules: [{ id: 'eu', if: { attr: 'tags', op: 'eq', value: 'DE' }, serve: { split: { a: 1, b: 1 } } }],
     },
-    tree: { type: 'json', variants: { a: { x: [1, 2, 3] } }, default: 'a', percentage: undefined },
+    tree: { type: 'json', variants: { a: { x: [1, 2, 3] } }, default: 'a' },
   },
 });
 const [on, share, text] = ['on', 'share', 'text'].map((key) => client.bind(key));
