@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs all tests of the binding and prints "N passed, M failed, K skipped".
 # FLAGVER_LIBRARY: the path of libflagver.so.0, unless it is installed; FLAGVER_BUILD: the build directory it is of.
+# FLAGVER_PREFIX: where it was installed by make, for the test of an installation.
 # The library may be built with AddressSanitizer, and its runtime be preloaded.
 set -uo pipefail
 cd "$(dirname "$0")" || exit 1

@@ -47,11 +47,10 @@ const skip = !existsSync(path.join(root, 'Makefile')) && 'the library is not bes
 
 test('the packed package can be installed against an installed library', { skip }, (t) => {
   const dir = directory(t);
-  const prefix = path.join(dir, 'prefix');
+  const prefix = process.env.FLAGVER_PREFIX ?? installLibrary(path.join(dir, 'prefix'));
   const env = { ...process.env, LD_PRELOAD: '' };
   const npm = (...args) => execFileSync('npm', [...args, '--silent', '--no-audit', '--no-fund'], { cwd: dir, env, encoding: 'utf8' });
 
-  installLibrary(prefix);
   const [packed] = npm('pack', PACKAGE).trim().split('\n').slice(-1);
   writeFileSync(path.join(dir, 'package.json'), '{"name":"clean","private":true,"type":"module"}');
   npm('install', '--prefer-offline', `./${packed}`);
@@ -66,16 +65,18 @@ test('the packed package can be installed against an installed library', { skip 
   assert.match(run('dual-write.mjs', dir, found), /--- taken back\n/);
 });
 
-/** What `make install` puts where pkg-config finds it, with the library that is tested. */
+/**
+ * What `make install` puts where pkg-config finds it, with the library that is tested. FLAGVER_PREFIX names
+ * a place where the whole of it is installed.
+ */
 function installLibrary(prefix) {
-  const make = process.env.FLAGVER_PREFIX;
-  if (make) return symlinkSync(make, prefix);
   mkdirSync(path.join(prefix, 'lib/pkgconfig'), { recursive: true });
   cpSync(libraryPath, path.join(prefix, 'lib/libflagver.so.0'), { dereference: true });
   const template = readFileSync(path.join(root, 'pkgconfig/flagver.pc.in'), 'utf8');
   const values = { prefix, libdir: path.join(prefix, 'lib'), includedir: path.join(prefix, 'include') };
   writeFileSync(
     path.join(prefix, 'lib/pkgconfig/flagver.pc'),
-    template.replace(/@(\w+)@/g, (_, name) => values[name.toLowerCase()] ?? ''),
+    template.replace(/@(\w+)@/g, (_, name) => values[name] ?? ''),
   );
+  return prefix;
 }
