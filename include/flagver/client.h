@@ -84,8 +84,8 @@ typedef struct flagver_hook {
  * flush_ms   stores only: with `background`, how often what was tracked is flushed (flagver/track.h); 0: 60,000;
  *            negative: only by flagver_track_flush()
  * guardian   stores only: with `background`, guards of schedules are watched (flagver_flags_guard()) after each
- *            flush, and take flags back in the name of this actor, whom an emergency rule names. Copied.
- *            NULL: they are not watched
+ *            flush, also one that has failed, and take flags back in the name of this actor, whom an
+ *            emergency rule names. FLAGVER_EINVAL with a negative flush_ms. Copied. NULL: they are not watched
  * alert      told when one has tripped, on the library's thread; it may use the client, but not close it.
  *            NULL: the flag's history alone tells
  */

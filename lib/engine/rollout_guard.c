@@ -362,6 +362,9 @@ int fv_watch_new(const flagver_allocator *memory, const flagver_options *options
     r = fv_actor_check(options->guardian, &actor, err);
     if (r < 0)
         return r;
+    if (options->flush_ms < 0)
+        return fv_fail(err, FLAGVER_EINVAL, "guardian looks after each flush, and flush_ms is %d",
+                       (int)options->flush_ms);
     watch = fv_allocate_zeroed(memory, 1, size_of(&actor));
     if (!watch)
         return fv_fail_memory(err);

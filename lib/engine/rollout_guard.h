@@ -25,7 +25,7 @@ int fv_rollout_guard(flagver_client *client, const struct fv_guardian *guardian,
 
 /* ---- by itself: of the thread that refreshes ---- */
 
-/* As options.guardian says, with texts of its own. FLAGVER_EINVAL: there can be no such actor. */
+/* As options.guardian says, with texts of its own. FLAGVER_EINVAL: no such actor, or he would never look. */
 struct fv_watch;
 int fv_watch_new(const flagver_allocator *memory, const flagver_options *options,
                  struct fv_watch **ret_watch, flagver_error *err);

@@ -645,6 +645,7 @@ static void *run(void *data)
     while (!is_stopped(stored)) {
         fv_stored_refresh(stored, false, NULL);
         fv_client_tell(stored->client);
+        /* Where nothing can be flushed, what others have flushed is there all the same. */
         if (fv_track_tick(stored->client) && stored->watch)
             fv_watch_look(stored->watch, stored->client);
         rest(stored);

@@ -37,7 +37,7 @@ int fv_track_outcome(flagver_client *client, const char *flag, const char *varia
 
 int fv_track_flush(flagver_client *client, flagver_error *err);
 
-/* For the thread that refreshes, now and then: flushes when it is time. True: it has. */
+/* For the thread that refreshes, now and then: flushes when it is time. True: it was, flushed or not. */
 bool fv_track_tick(flagver_client *client);
 
 /* What is left when the client is closed, if it is one that flushes by itself and its store is there. */

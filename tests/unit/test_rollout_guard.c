@@ -6,6 +6,7 @@
 #include "records.h"
 
 #include <pthread.h>
+#include <sqlite3.h>
 #include <stdatomic.h>
 
 #include "flagver/track.h"
@@ -574,6 +575,43 @@ START_TEST(that_nobody_watches_is_told_to_the_host)
 }
 END_TEST
 
+static void damage_what_was_tracked(int kind)
+{
+    sqlite3 *db = NULL;
+
+    ck_assert_int_eq(sqlite3_open(strchr(store_uri(kind), ':') + 1, &db), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_exec(db, "UPDATE flagver_keyed SET value = x'' WHERE space = 'track'",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    ck_assert_int_eq(sqlite3_changes(db), 1);
+    sqlite3_close(db);
+}
+
+/* What others have tracked is in the store all the same. */
+START_TEST(who_cannot_flush_watches)
+{
+    static const flagver_actor actor = { .size = sizeof actor, .id = "watchman" };
+    flagver_options options = quiet_options();
+    flagver_client *client, *writer = open_store(SHARED_KINDS);
+
+    put_flag(writer, "f", FROM_2020);
+    assert_ok(flagver_track_outcome(writer, "damaged", "on", true, -1, &error));
+    assert_ok(flagver_track_flush(writer, &error));
+    damage_what_was_tracked(SHARED_KINDS);
+    track(writer, "on", 0, 100, -1);
+    options.background = 1;
+    options.poll_ms = 10;
+    options.flush_ms = 20;
+    options.guardian = &actor;
+    client = open_with(SHARED_KINDS, &options);
+    assert_ok(flagver_track_outcome(client, "damaged", "on", true, -1, &error));
+    wait_until(flag_no(writer, "f") == 2);
+    assert_fails(FLAGVER_ECORRUPT, flagver_track_flush(client, &error));
+    flagver_close(client);
+    flagver_close(writer);
+}
+END_TEST
+
 /* Where a flag can be locked alone: elsewhere nothing could be flushed, either. */
 START_TEST(a_flag_that_others_have_locked_holds_up_no_refresh)
 {
@@ -615,6 +653,10 @@ START_TEST(no_client_is_opened_for_a_guardian_that_cannot_be)
 
     options.guardian = &nobody;
     assert_fails(FLAGVER_EINVAL, flagver_open("memory:", &options, &client, &error));
+    options.guardian = &alice;
+    options.flush_ms = -1;
+    assert_fails(FLAGVER_EINVAL, flagver_open("memory:", &options, &client, &error));
+    assert_words("guardian looks after each flush, and flush_ms is -1");
 }
 END_TEST
 
@@ -692,6 +734,7 @@ int main(void)
     tcase_add_loop_test(tests, two_processes_that_watch_take_it_back_once, SHARED_KINDS,
                         STORE_KINDS);
     tcase_add_test(tests, that_nobody_watches_is_told_to_the_host);
+    tcase_add_test(tests, who_cannot_flush_watches);
     tcase_add_loop_test(tests, a_flag_that_others_have_locked_holds_up_no_refresh, POSTGRES_KIND,
                         STORE_KINDS);
     tcase_add_test(tests, no_client_is_opened_for_a_guardian_that_cannot_be);
