@@ -16,6 +16,7 @@ from . import errors
 from .client import ALLOW, ASK_RULES, DENY, Actor, Alert, Client, Hook
 from .context import NOBODY, Context
 from .errors import (
+    ArgumentError,
     BrokenError,
     FlagverError,
     LibraryError,
@@ -35,6 +36,7 @@ __all__ = [
     "ASK_RULES",
     "Actor",
     "Alert",
+    "ArgumentError",
     "BrokenError",
     "Client",
     "Context",

@@ -141,7 +141,7 @@ class Context:
     A context may be used again and again, by one thread at a time.
     """
 
-    __slots__ = ("_context", "_pointer", "__weakref__")
+    __slots__ = ("_flagver_context", "_pointer", "__weakref__")
 
     _pointer: int
 
@@ -167,8 +167,9 @@ class Context:
         if not pointer:
             raise no_memory()
         self._pointer = pointer
-        # What foreign functions are given; it is made here, because evaluating is to be quick.
-        self._context = ctypes.byref(s.Opaque.from_address(pointer))
+        # What foreign functions are given; it is made here, because evaluating is to be quick. They
+        # take it from whatever has an attribute of this name, so nothing else may have one.
+        self._flagver_context = ctypes.byref(s.Opaque.from_address(pointer))
 
     @classmethod
     def from_dict(cls, members: Mapping[str, Any]) -> "Context":
@@ -213,9 +214,9 @@ class Context:
         put = _SIMPLE.get(type(value))
         if put is None:
             _look_over(value, name, 0)
-            _set(self._context, encoded, value, name)
+            _set(self._flagver_context, encoded, value, name)
             return
-        code = put(self._context, encoded, value, name)
+        code = put(self._flagver_context, encoded, value, name)
         if code < 0:
             self._refuse(name, encoded, code)
 

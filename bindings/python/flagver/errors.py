@@ -6,10 +6,15 @@ What a program can do about an error is said by its class, without knowing more:
 * :class:`RetryError`: nothing happened; the same call may succeed later
 * :class:`OutcomeUnknownError`: it is not known whether the change took place
 * :class:`BrokenError`: the handle can only be closed (after a fork: reopened)
+
+Arguments of wrong types and out of range are a TypeError and a ValueError, and no call is made. Bound
+flags raise :class:`ArgumentError` in place of them, which is that of ctypes and no TypeError: their
+getters are foreign functions themselves, with nothing of Python's between that could raise another.
 """
 
 from __future__ import annotations
 
+from ctypes import ArgumentError
 from typing import Any, Dict, NamedTuple, Tuple, Type
 
 

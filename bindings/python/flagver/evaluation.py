@@ -129,10 +129,15 @@ class Converter:
         self.from_param = convert
 
 
+class _Booleans(Dict[Any, int]):
+    def __missing__(self, key: Any) -> int:
+        raise TypeError("%r is no bool" % (key,))
+
+
 # They raise an exception for whatever is of another kind: no such pointer gets as far as C.
-CONTEXT = Converter(attrgetter("_context"))
+CONTEXT = Converter(attrgetter("_flagver_context"))
 _BOUND = Converter(attrgetter("_bound"))
-_DEFAULT = Converter({False: 0, True: 1}.__getitem__)
+_DEFAULT = Converter(_Booleans({False: 0, True: 1}).__getitem__)
 
 
 def _raise_closed(*_: Any) -> NoReturn:
@@ -199,7 +204,7 @@ class Flag:
 
     ``boolean(context, default)`` and ``double(context, default)`` are foreign functions themselves,
     for speed. They take their arguments by position, a `Context` (`NOBODY` for none) and a default
-    of the flag's type; with anything else they raise `ctypes.ArgumentError`.
+    of the flag's type; with anything else they raise `flagver.ArgumentError`.
     """
 
     __slots__ = ("key", "boolean", "double", "_bound", "_calls")

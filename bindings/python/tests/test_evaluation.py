@@ -109,8 +109,10 @@ class Evaluating(unittest.TestCase):
                 with self.assertRaises(TypeError):
                     self.client.evaluate_all(wrong)
         for wrong in (None, "x", 2, object(), [], b""):
-            with self.assertRaises((ctypes.ArgumentError, TypeError)):
+            with self.assertRaises(flagver.ArgumentError):
                 flag.boolean(user, wrong)
+        with self.assertRaisesRegex(flagver.ArgumentError, "'x' is no bool"):
+            flag.boolean(user, "x")
         for wrong in (None, "x", object(), []):
             with self.assertRaises((ctypes.ArgumentError, TypeError)):
                 flag.double(user, wrong)
@@ -130,6 +132,16 @@ class Evaluating(unittest.TestCase):
             self.client.bind("a\0b")
         with self.assertRaises(TypeError):
             flagver.Client(7)
+
+    def test_what_looks_like_a_context_does_not_reach_C(self):
+        class Socket:
+            _context = 5  # as objects of other packages have it: ssl.SSLSocket, for one
+
+        flag = self.client.bind("on")
+        for call in (lambda: flag.boolean(Socket(), False), lambda: flag.string(Socket(), ""),
+                     lambda: flag.evaluate(Socket())):
+            with self.assertRaisesRegex(flagver.ArgumentError, "argument 2: .*'Socket'"):
+                call()
 
     def test_a_closed_client_raises_whatever_was_kept_of_it(self):
         flag, user = self.client.bind("on"), self.user
