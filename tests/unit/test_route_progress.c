@@ -89,20 +89,30 @@ static flagver_route_progress step_of(flagver_route *stepping)
 
 /* ---- what is told ---- */
 
-/* Of the library's status of the route, or of the migration in its store. Freed with json_decref(). */
-static json_t *status_of(bool stored)
+/* "copying" in the library's status of the route, or of the migration in its store. Freed with json_decref(). */
+static json_t *copying_of(bool stored)
 {
+    json_t *status, *copying;
     char *json;
-    json_t *status;
 
     if (stored)
         assert_ok(flagver_migration_status(client, "users", &json, &error));
     else
         assert_ok(flagver_route_status(route, &json, &error));
     status = json_loads(json, 0, NULL);
-    ck_assert_msg(json_is_object(status), "%s", json);
+    ck_assert_msg(json_object_get(status, "copying"), "%s", json);
+    copying = json_incref(json_object_get(status, "copying"));
+    json_decref(status);
     flagver_string_free(json);
-    return status;
+    return copying;
+}
+
+static void assert_no_copy(bool stored)
+{
+    json_t *copying = copying_of(stored);
+
+    ck_assert(json_is_null(copying));
+    json_decref(copying);
 }
 
 static json_int_t number_in(json_t *object, const char *name)
@@ -117,11 +127,10 @@ START_TEST(steps_and_statuses_tell_how_far_a_copy_is)
 {
     flagver_route_progress progress;
     uint64_t copied = 0;
-    json_t *status;
+    json_t *copying;
 
     arrange((flagver_route_options){ 0 });
-    ck_assert(json_is_null(json_object_get(status = status_of(_i), "copying")));
-    json_decref(status);
+    assert_no_copy(_i);
     close_route(route);
     sides[FLAGVER_SIDE_OLD].count = count_records;
     route = open_route(client, "users", sides[0], sides[1], (flagver_route_options){ 0 });
@@ -132,12 +141,13 @@ START_TEST(steps_and_statuses_tell_how_far_a_copy_is)
         ck_assert_uint_eq(progress.copy_total, ROWS);
         ck_assert_int_ge(progress.copy_left_ms, 0);
 
-        status = json_object_get(status_of(_i), "copying");
-        ck_assert_int_eq(number_in(status, "records"), (json_int_t)copied);
-        ck_assert_int_eq(number_in(status, "total"), ROWS);
-        ck_assert_int_ge(number_in(status, "left_s"), 0);
-        ck_assert_int_gt(number_in(status, "since"), 0);
-        ck_assert_int_eq(json_is_true(json_object_get(status, "done")), progress.copied_all);
+        copying = copying_of(_i);
+        ck_assert_int_eq(number_in(copying, "records"), (json_int_t)copied);
+        ck_assert_int_eq(number_in(copying, "total"), ROWS);
+        ck_assert_int_ge(number_in(copying, "left_s"), 0);
+        ck_assert_int_gt(number_in(copying, "since"), 0);
+        ck_assert_int_eq(json_is_true(json_object_get(copying, "done")), progress.copied_all);
+        json_decref(copying);
     } while (!progress.copied_all);
     ck_assert_uint_eq(copied, ROWS);
     ck_assert_int_eq(progress.copy_left_ms, 0);
@@ -150,7 +160,7 @@ START_TEST(steps_and_statuses_tell_how_far_a_copy_is)
     ck_assert_uint_eq(progress.copied_so_far, ROWS);
 
     go_to(route, FLAGVER_STAGE_OFF);
-    ck_assert(json_is_null(json_object_get(status_of(_i), "copying")));
+    assert_no_copy(_i);
     leave();
 }
 END_TEST
@@ -170,9 +180,10 @@ START_TEST(without_an_estimate_nobody_knows_what_is_left)
     progress = step_of(route);
     ck_assert_uint_eq(progress.copy_total, 0);
     ck_assert_int_eq(progress.copy_left_ms, -1);
-    copying = json_object_get(status_of(true), "copying");
+    copying = copying_of(true);
     ck_assert(json_is_null(json_object_get(copying, "total")));
     ck_assert(json_is_null(json_object_get(copying, "left_s")));
+    json_decref(copying);
     leave();
 }
 END_TEST
