@@ -1,4 +1,4 @@
-#define _POSIX_C_SOURCE 200809L /* nanosleep, pthread_mutex_timedlock */
+#define _POSIX_C_SOURCE 200809L /* pthread_mutex_timedlock */
 
 #include "engine/track.h"
 
@@ -17,8 +17,9 @@
 #define ACTOR "flagver.track" /* no leaf names it */
 #define FLUSH_MS 60000
 #define PATIENCE_MS 1000 /* of who has other things to do */
-#define PAUSE_NS 5000000
-#define DOUBT_MS (FV_REQUEST_KEPT_US / 2 / 1000) /* after twice that nobody remembers the key */
+
+/* After twice that nobody remembers the key. */
+#define DOUBT_MS (FV_REQUEST_KEPT_US / 2 / 1000)
 
 struct fv_track {
     struct fv_track_table table;
@@ -273,50 +274,19 @@ static int run_batch(void *batch, flagver_txn *txn, flagver_error *err)
     return r < 0 ? r : fv_txn_leave(txn, add_batch(batch, txn, err), err);
 }
 
-static int try_batch(const struct fv_txn_source *source, const flagver_actor *actor,
-                     const flagver_txn_options *options, struct batch *batch, flagver_error *err)
-{
-    flagver_txn *txn;
-    int r = fv_txn_begin(source, actor, options, NULL, &txn, err);
-
-    if (r < 0)
-        return r;
-    r = run_batch(batch, txn, err);
-    if (r >= 0)
-        r = fv_txn_commit(txn, err);
-    fv_txn_free(txn);
-    return r;
-}
-
-/* Others flush the same sums at the same time: that is over soon. A store that lets us wait is not. */
-static int try_for_a_while(const struct fv_txn_source *source, const flagver_actor *actor,
-                           const flagver_txn_options *options, struct batch *batch,
-                           flagver_error *err)
-{
-    const struct timespec pause = { 0, PAUSE_NS };
-    int64_t until = fv_monotonic_ms() + PATIENCE_MS;
-    int r = try_batch(source, actor, options, batch, err);
-
-    while (r == FLAGVER_EBUSY && fv_monotonic_ms() < until) {
-        nanosleep(&pause, NULL);
-        r = try_batch(source, actor, options, batch, err);
-    }
-    return r;
-}
-
 static int write_batch(flagver_client *client, struct batch *batch, bool patient,
                        flagver_error *err)
 {
     const flagver_actor actor = { .size = sizeof actor, .id = ACTOR };
     const flagver_txn_options options = { .size = sizeof options,
                                           .idempotency_key = client->track->key };
+    const int64_t until_ms = patient ? 0 : fv_monotonic_ms() + PATIENCE_MS;
     struct fv_txn_source source;
     int r = fv_client_source(client, &source, err);
 
     if (r < 0)
         return r;
-    r = patient ? fv_txn_run(&source, &actor, &options, run_batch, batch, err)
-                : try_for_a_while(&source, &actor, &options, batch, err);
+    r = fv_txn_run_until(&source, &actor, &options, until_ms, run_batch, batch, err);
     fv_store_release(source.store);
     return r;
 }

@@ -143,6 +143,12 @@ static int doubt(int r, flagver_error *err)
                    words);
 }
 
+/* A time that is set is the limit: who waits a second for others should meet more of them than ten. */
+static bool is_over(int tries, int64_t until_ms)
+{
+    return until_ms ? fv_monotonic_ms() > until_ms : tries >= TRIES;
+}
+
 /*
  * Every try has the same key: one that took place after all is found by the next. One that does so
  * while the next is under way may be why that is refused: then it is found by the one after that.
@@ -155,6 +161,7 @@ int fv_txn_run_until(const struct fv_txn_source *source, const flagver_actor *ac
     char own_key[FV_UUID_TEXT];
     struct fv_try try = { own_key, 1 };
     struct wanted wanted = { .count = 0 };
+    bool has_key = options && options->idempotency_key;
     bool unknown = false, refused = false, again;
     int r;
 
@@ -169,9 +176,7 @@ int fv_txn_run_until(const struct fv_txn_source *source, const flagver_actor *ac
         unknown = unknown || r == FLAGVER_EUNKNOWN;
         again = worth_another_try(r) || (unknown && !refused && is_refusal(r));
         refused = refused || is_refusal(r);
-        if (r >= 0 || try.number == TRIES || !again)
-            break;
-        if (until_ms && !unknown && fv_monotonic_ms() > until_ms)
+        if (r >= 0 || !again || is_over(try.number, unknown && !has_key ? 0 : until_ms))
             break;
         rest(try.number);
         try.number++;

@@ -68,8 +68,8 @@ int fv_txn_run(const struct fv_txn_source *source, const flagver_actor *actor,
                flagver_error *err);
 
 /*
- * The same with no try that begins after `until_ms` (fv_monotonic_ms), unless an earlier one may have taken
- * place; 0: as many as there are.
+ * The same with as many tries as begin before `until_ms` (fv_monotonic_ms), at least one; 0: as ever. Where
+ * one may have taken place it is as ever, too, but for callers who can ask again with an idempotency key.
  */
 int fv_txn_run_until(const struct fv_txn_source *source, const flagver_actor *actor,
                      const flagver_txn_options *options, int64_t until_ms,
