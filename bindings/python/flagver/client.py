@@ -498,11 +498,11 @@ class Client(Asking):
         """
         struct, options = actor_struct(actor), txn_options(idempotency_key, timeout_ms)
         pointer = ctypes.c_void_p()
-        self._core.call(
-            store.txn_begin, ctypes.byref(struct), ctypes.byref(options), ctypes.byref(pointer)
-        )
-        assert pointer.value is not None
-        return Transaction(self, pointer.value)
+        arguments = ctypes.byref(struct), ctypes.byref(options), ctypes.byref(pointer)
+        with self._core as core:  # until it is in the table, where who closes has to find it
+            check(store.txn_begin, core.handle, *arguments)
+            assert pointer.value is not None
+            return Transaction(self, pointer.value)
 
     def transact(
         self,

@@ -507,15 +507,12 @@ class Route:
         self._set_callbacks(options, compare, event, alert, throttle)
         self._core.kept = options  # and by it all functions
         pointer = ctypes.c_void_p()
-        client._core.call(
-            store.route_open,
-            optional(migration, "the migration"),
-            byref(options),
-            byref(pointer),
-        )
-        assert pointer.value is not None
-        self._core.handle = pointer.value
-        client._core.routes[pointer.value] = self._core
+        arguments = optional(migration, "the migration"), byref(options), byref(pointer)
+        with client._core as core:  # until it is in the table, where who closes has to find it
+            check(store.route_open, core.handle, *arguments)
+            assert pointer.value is not None
+            self._core.handle = pointer.value
+            core.routes[pointer.value] = self._core
 
     def _set_callbacks(
         self, options: s.RouteOptionsStruct, compare: Any, event: Any, alert: Any, throttle: Any

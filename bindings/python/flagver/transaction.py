@@ -687,7 +687,8 @@ def run(
             code = error.code if isinstance(error, FlagverError) and error.code else _EINVAL
             error_to(pointer.contents, code, error)
         finally:
-            txn._handle = None
+            with txn._alone:  # another thread may be inside, for whom the end has to wait
+                txn._handle = None
         return int(pointer.contents.code)
 
     error = s.ErrorStruct()

@@ -84,6 +84,30 @@ class Closing(unittest.TestCase):
             thread.join(60)
         self.assertEqual(seen, ["done", "closed", "closed"])
 
+    def test_what_is_just_being_opened_is_closed_with_the_client(self):
+        """Between C's answer and the entry in the table by which the client closes it."""
+        for table, begin in (
+            ("transactions", lambda client: client.begin("alice")),
+            ("routes", lambda client: client.route(
+                None, flagver.Side(print, print), flagver.Side(print, print), flag="f")),
+        ):
+            client, _ = store(self)
+            closer = threading.Thread(target=client.close)
+
+            class Table(dict):
+                def __setitem__(self, handle, value):
+                    closer.start()
+                    closer.join(0.05)
+                    self.early = not closer.is_alive()
+                    super().__setitem__(handle, value)
+
+            entries = Table()
+            setattr(client._core, table, entries)
+            begin(client)
+            closer.join(60)
+            self.assertFalse(entries.early, table)
+            self.assertEqual(entries, {}, table)
+
     def test_a_hook_cannot_close_its_client(self):
         caught = []
 

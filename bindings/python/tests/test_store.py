@@ -211,6 +211,28 @@ class Transactions(unittest.TestCase):
         txn.commit()
         self.assertGreater(self.client.current("flagver.flag", "fresh").no, 0)
 
+    def test_the_end_of_transact_waits_for_another_thread_that_is_inside(self):
+        inside, go_on, seen = threading.Event(), threading.Event(), []
+
+        def authorize(actor, action, phase, subject):
+            inside.set()
+            go_on.wait(60)
+            return flagver.ALLOW
+
+        def do(txn):
+            other = threading.Thread(
+                target=lambda: seen.append(txn.flag_put("fresh", FLAG, note="elsewhere")))
+            other.start()
+            inside.wait(60)
+            threading.Timer(0.1, go_on.set).start()
+            return other
+
+        client = flagver.Client(self.uri, authorize=authorize)
+        self.addCleanup(client.close)
+        client.transact("alice", do).join(60)
+        self.assertEqual(seen, [1])
+        self.assertEqual(client.current("flagver.flag", "fresh").note, "elsewhere")
+
     def test_a_waiting_writer_lets_the_one_commit_that_it_waits_for(self):
         self.client.transact("alice", lambda txn: txn.flag_put("fresh", FLAG))
         first = self.client.begin("alice")
