@@ -7,7 +7,7 @@ node_is_there() {
 }
 
 if ! node_is_there && [ -d build/node/node_modules ]; then
-    for bin in "$PWD"/build/node/node_modules/node-linux-*/bin; do
+    for bin in "$PWD"/build/node/node_modules/.bin "$PWD"/build/node/node_modules/node-linux-*/bin; do
         PATH=$bin:$PATH
     done
     export PATH

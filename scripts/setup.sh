@@ -96,7 +96,8 @@ fetch_node() {
     aarch64) machine=arm64 ;;
     esac
     echo "fetching Node.js 20 into build/node"
-    npm install --silent --no-audit --no-fund --ignore-scripts --prefix build/node "node-linux-$machine@20"
+    # With an npm of its own: Debian's does not get along with it.
+    npm install --silent --no-audit --no-fund --ignore-scripts --prefix build/node "node-linux-$machine@20" npm@10
     # shellcheck source=scripts/find-node.sh
     . scripts/find-node.sh
     node_is_there
