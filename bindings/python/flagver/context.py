@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from datetime import datetime
-from typing import Any, Callable, Dict, Mapping, Optional, Union
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, Union
 
 from . import _structs as s
 from ._convert import milliseconds, text, whole
@@ -85,8 +85,13 @@ def _simple_for(value: Any) -> Optional[_Put]:
     return None
 
 
-def _look_over(value: Any, what: str, depth: int) -> None:
-    """Refuses what does not fit, before anything of it is set."""
+class _Members(List[Tuple[bytes, Any]]):
+    """A mapping as it was when it was looked over."""
+
+
+def _taken(value: Any, what: str, depth: int) -> Any:
+    """A copy, made before anything of it is set: what does not fit is refused, and nothing of the
+    caller's runs, or changes, while a list or an object of the context is open."""
     if _simple_for(value) is not None:
         if isinstance(value, datetime):
             milliseconds(value, what)
@@ -94,22 +99,23 @@ def _look_over(value: Any, what: str, depth: int) -> None:
             value.encode()
         elif isinstance(value, int):
             whole(value, what)
-        return
+        return value
     if depth >= _DEPTH_LIMIT:
         raise ValueError("%s nests deeper than %d" % (what, _DEPTH_LIMIT))
     if isinstance(value, Mapping):
+        members = _Members()
         for name, member in value.items():
-            if not 1 <= len(text(name, "a name in %s" % what)) <= 255:
+            encoded = text(name, "a name in %s" % what)
+            if not 1 <= len(encoded) <= 255:
                 raise ValueError("a name in %s is not of 1 to 255 bytes" % what)
-            _look_over(member, what, depth + 1)
-    elif isinstance(value, (list, tuple)):
-        for member in value:
-            _look_over(member, what, depth + 1)
-    else:
-        raise TypeError(
-            "%s is %s; None, bool, int, float, str, bytes, datetime, list, tuple or dict allowed"
-            % (what, type(value).__name__)
-        )
+            members.append((encoded, _taken(member, what, depth + 1)))
+        return members
+    if isinstance(value, (list, tuple)):
+        return [_taken(member, what, depth + 1) for member in value]
+    raise TypeError(
+        "%s is %s; None, bool, int, float, str, bytes, datetime, list, tuple or dict allowed"
+        % (what, type(value).__name__)
+    )
 
 
 def _set(context: Any, name: Optional[bytes], value: Any, what: str) -> None:
@@ -117,10 +123,10 @@ def _set(context: Any, name: Optional[bytes], value: Any, what: str) -> None:
     if put is not None:
         check_code(put(context, name, value, what))
         return
-    if isinstance(value, Mapping):
+    if isinstance(value, _Members):
         check_code(_begin_object(context, name))
-        for key, member in value.items():
-            _set(context, key.encode(), member, what)
+        for key, member in value:
+            _set(context, key, member, what)
     else:
         check_code(_begin_list(context, name))
         for member in value:
@@ -213,8 +219,10 @@ class Context:
         encoded = text(name, "the name of an attribute")
         put = _SIMPLE.get(type(value))
         if put is None:
-            _look_over(value, name, 0)
-            _set(self._flagver_context, encoded, value, name)
+            taken = _taken(value, name, 0)
+            if name == "targetingKey" or not 1 <= len(encoded) <= 255:
+                self._refuse(name, encoded, -1)
+            _set(self._flagver_context, encoded, taken, name)
             return
         code = put(self._flagver_context, encoded, value, name)
         if code < 0:

@@ -286,12 +286,38 @@ class Contexts(unittest.TestCase):
             with self.assertRaises((TypeError, ValueError)):
                 user["a"] = wrong
         for name in ("", "n" * 256, "targetingKey", "a\0b", 7, None, "\ud800"):
-            with self.assertRaises((TypeError, ValueError)):
-                user[name] = 1
+            for value in (1, [1]):
+                with self.assertRaises((TypeError, ValueError)) as caught:
+                    user[name] = value
+                self.assertNotEqual(str(caught.exception), "invalid argument")
         self.assertIs(self.matches(user, {"attr": "a.b", "op": "exists", "value": True}), True)
         for key in (True, 1.5, b"x", object()):
             with self.assertRaises(TypeError):
                 flagver.Context(key)
+
+    def test_a_mapping_that_changes_meanwhile_spoils_nothing_else(self):
+        class Changing(dict):
+            def __init__(self, looks):
+                self.looks = looks
+
+            def items(self):
+                yield "a", 1
+                self.looks -= 1
+                if self.looks < 0:
+                    raise RuntimeError("dictionary changed size during iteration")
+
+        for looks in (0, 1):
+            for wrap in (lambda value: value, lambda value: [value], lambda value: {"x": [1, value]}):
+                user = flagver.Context("u", m="before")
+                expected = {"attr": "m", "op": "eq", "value": "before"}
+                try:
+                    user["m"] = wrap(Changing(looks))
+                    expected = {"attr": "m", "op": "exists", "value": True}
+                except RuntimeError:
+                    pass
+                user["staff"] = True
+                for condition in (expected, {"attr": "staff", "op": "eq", "value": True}):
+                    self.assertIs(self.matches(user, condition), True)
 
     def test_the_key_may_be_a_number(self):
         self.client.load(DEFINITIONS)
