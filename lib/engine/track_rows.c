@@ -11,6 +11,7 @@
 
 #define BETWEEN '\x1f' /* hour, flag and digest: neither has one */
 #define HOUR_DIGITS 8
+#define HOUR_LAST ((uint32_t)(INT64_MAX / FV_HOUR_US))
 #define DIGEST_BYTES 16 /* of variant and event */
 #define KEY_SIZE (HOUR_DIGITS + 1 + FV_FLAG_KEY_LIMIT + 1 + 2 * DIGEST_BYTES + 1)
 #define LOOK 32 /* rows that are asked for at once where they are of one flag */
@@ -19,7 +20,7 @@ uint32_t fv_track_hour(int64_t time)
 {
     int64_t hour = time / FV_HOUR_US;
 
-    return hour < 0 ? 0 : hour > UINT32_MAX ? UINT32_MAX : (uint32_t)hour;
+    return hour < 0 ? 0 : (uint32_t)hour; /* HOUR_LAST at most */
 }
 
 /* ---- keys ---- */
@@ -285,30 +286,38 @@ struct found {
     struct fv_track_name name;
 };
 
-static bool take_text(const char *from, size_t length, size_t limit, char *out)
+/* Names are cut at separators, printed, and scraped: what could not have been tracked is none. */
+static bool take_name(const char *from, size_t length, size_t limit, char *out)
 {
     if (length > limit)
         return false;
     if (length > 0)
         memcpy(out, from, length);
     out[length] = 0;
-    return true;
+    return length == 0 || (strlen(out) == length && fv_check_text("name", out, limit, NULL) == 0);
+}
+
+static bool take_hour(const char *from, uint32_t *ret_hour)
+{
+    char digits[HOUR_DIGITS + 1] = "";
+    unsigned long hour;
+
+    memcpy(digits, from, HOUR_DIGITS);
+    hour = strtoul(digits, NULL, 16);
+    *ret_hour = (uint32_t)hour;
+    return strspn(digits, "0123456789abcdef") == HOUR_DIGITS && hour <= HOUR_LAST;
 }
 
 static bool read_key(flagver_bytes key, struct found *found)
 {
     const char *text = key.data, *flag = text + HOUR_DIGITS + 1, *end;
-    char hour[HOUR_DIGITS + 1];
-    char *hour_end;
 
     if (key.length < HOUR_DIGITS + 2 || text[HOUR_DIGITS] != BETWEEN)
         return false;
-    take_text(text, HOUR_DIGITS, HOUR_DIGITS, hour);
     end = memchr(flag, BETWEEN, key.length - HOUR_DIGITS - 1);
-    found->name = (struct fv_track_name){ found->flag, found->variant, found->event,
-                                          (uint32_t)strtoul(hour, &hour_end, 16) };
-    return end && hour_end == hour + HOUR_DIGITS &&
-           take_text(flag, (size_t)(end - flag), FV_FLAG_KEY_LIMIT, found->flag);
+    found->name = (struct fv_track_name){ found->flag, found->variant, found->event, 0 };
+    return end && take_hour(text, &found->name.hour) &&
+           take_name(flag, (size_t)(end - flag), FV_FLAG_KEY_LIMIT, found->flag);
 }
 
 struct visiting {
@@ -328,9 +337,9 @@ static int visit_row(const struct visiting *visiting, const flagver_keyed_row *r
     int r = fv_sum_decode(row->value.data, row->value.length, NULL, &name, &sum);
 
     if (r == 0 &&
-        (!take_text(name.variant.data, name.variant.length, FV_VARIANT_NAME_LIMIT,
+        (!take_name(name.variant.data, name.variant.length, FV_VARIANT_NAME_LIMIT,
                     found->variant) ||
-         !take_text(name.event.data, name.event.length, FLAGVER_EVENT_LIMIT, found->event)))
+         !take_name(name.event.data, name.event.length, FLAGVER_EVENT_LIMIT, found->event)))
         r = FLAGVER_ECORRUPT;
     if (r < 0)
         refuse_row(row, r, err);
@@ -343,15 +352,12 @@ static int visit_row(const struct visiting *visiting, const flagver_keyed_row *r
 enum next { NEXT_ROW, NEXT_SCAN, NEXT_NONE };
 
 /* Where the rows of the flag go on, seen from one that is another flag's. */
-static enum next jump(struct visiting *visiting, const struct fv_track_name *name)
+static void jump(struct visiting *visiting, const struct fv_track_name *name)
 {
     bool before = strcmp(name->flag, visiting->span->flag) < 0;
 
-    if (!before && name->hour == UINT32_MAX)
-        return NEXT_NONE;
     visiting->after_length = begin_key(before ? name->hour : name->hour + 1, visiting->span->flag,
                                        visiting->after);
-    return NEXT_SCAN;
 }
 
 static int look_at(struct visiting *visiting, const flagver_keyed_row *row, enum next *ret_next,
@@ -365,7 +371,8 @@ static int look_at(struct visiting *visiting, const flagver_keyed_row *row, enum
     if (found.name.hour >= visiting->span->to)
         return 0;
     if (visiting->span->flag && strcmp(found.flag, visiting->span->flag) != 0) {
-        *ret_next = jump(visiting, &found.name);
+        jump(visiting, &found.name);
+        *ret_next = NEXT_SCAN;
         return 0;
     }
     *ret_next = NEXT_ROW;

@@ -773,6 +773,36 @@ static const struct damage {
       FLAGVER_ECORRUPT, "what was tracked is malformed" },
 };
 
+/* What no flush has written would be told to scrapers, and looked for by guards. */
+static const char *const strangers[] = {
+    "key = 'ffffffff' || substr(key, 9)", /* an hour beyond all times */
+    "key = '0x078000' || substr(key, 9)",
+    "key = substr(key, 1, 9) || char(10) || substr(key, 11)", /* the flag */
+    "key = substr(key, 1, 9) || CAST(x'ff' AS TEXT) || substr(key, 11)",
+    "value = CAST(replace(value, 'v', x'0a') AS BLOB)", /* the variant */
+    "value = CAST(replace(value, 'v', x'00') AS BLOB)",
+    "value = CAST(replace(value, 'v', x'ff') AS BLOB)",
+};
+
+START_TEST(a_row_that_no_flush_writes_is_told)
+{
+    flagver_client *client = open_clocked(SHARED_KINDS);
+    char sql[200];
+    sqlite3 *db = NULL;
+
+    outcomes(client, "f", "v", 1, 0);
+    flush(client);
+    snprintf(sql, sizeof sql, "UPDATE flagver_keyed SET %s WHERE space = 'track'", strangers[_i]);
+    ck_assert_int_eq(sqlite3_open(strchr(store_uri(SHARED_KINDS), ':') + 1, &db), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_changes(db), 1);
+    sqlite3_close(db);
+    assert_fails(FLAGVER_ECORRUPT, flagver_track_report(client, NULL, tell, NULL, &error));
+    assert_words("of what was tracked is malformed");
+    flagver_close(client);
+}
+END_TEST
+
 START_TEST(a_row_that_is_damaged_is_told_and_not_written_over)
 {
     const struct damage *damage = &damages[_i];
@@ -838,6 +868,7 @@ static Suite *track_suite(void)
     tcase_add_test(once, misuse_is_refused);
     tcase_add_loop_test(once, a_row_that_is_damaged_is_told_and_not_written_over, 0,
                         COUNT(damages));
+    tcase_add_loop_test(once, a_row_that_no_flush_writes_is_told, 0, COUNT(strangers));
     return suite;
 }
 
