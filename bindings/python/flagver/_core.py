@@ -210,16 +210,22 @@ _stuck: List[Core] = []
 
 
 class Holder:
-    """Leads callbacks to the core, which does not exist yet while the client is being opened."""
+    """Leads callbacks to the core, which does not exist yet while the client is being opened; and to
+    those of tenants, which are called by what their parent was given. C does not say for whom it
+    calls: it counts as inside of all of them."""
 
-    core: Optional[Core] = None
+    def __init__(self) -> None:
+        self._cores: "weakref.WeakSet[Core]" = weakref.WeakSet()
+
+    def lead(self, core: Core) -> None:
+        self._cores = weakref.WeakSet([*self._cores, core])
 
     def wrap(self, what: str, run: Callable[..., Any], otherwise: Any) -> Callable[..., Any]:
         """A function that C may call: it counts as inside of the client, and never raises."""
 
         def called(*arguments: Any) -> Any:
-            core = self.core
-            if core is not None:
+            cores = list(self._cores)
+            for core in cores:
                 core.enter_callback()
             try:
                 return run(*arguments)
@@ -227,7 +233,7 @@ class Holder:
                 report(what)
                 return otherwise
             finally:
-                if core is not None:
+                for core in cores:
                     core.leave_callback()
 
         return called

@@ -254,7 +254,7 @@ class Client(Asking):
     Callbacks must not close the client. Their exceptions are logged, and go nowhere.
     """
 
-    __slots__ = ("_core", "_calls", "_clock", "__weakref__")
+    __slots__ = ("_core", "_calls", "_clock", "_holder", "__weakref__")
 
     def __init__(
         self,
@@ -310,7 +310,9 @@ class Client(Asking):
 
     def _take(self, pointer: ctypes.c_void_p, holder: Holder, kept: List[Any], guarded: bool) -> None:
         assert pointer.value is not None
-        self._core = holder.core = Core(pointer.value)
+        self._core = Core(pointer.value)
+        self._holder = holder
+        holder.lead(self._core)
         self._core.kept.extend(kept)
         self._core.guarded = guarded
         self._calls = Calls(self._core, guarded)
@@ -321,7 +323,7 @@ class Client(Asking):
         self._core.call(store.client_tenant, text(name, "the tenant"), ctypes.byref(pointer))
         other = Client.__new__(Client)
         # The callbacks are this client's, and have to live as long as the other one.
-        other._take(pointer, Holder(), [*self._core.kept, self._core], self._core.guarded)
+        other._take(pointer, self._holder, [*self._core.kept, self._core], self._core.guarded)
         other._clock = self._clock
         return other
 
@@ -447,7 +449,7 @@ class Client(Asking):
         """Be told when flags change: `changed` is called with their keys after a new state was
         published, on the thread that refreshed. Returns a number for `unlisten`."""
         holder = Holder()
-        holder.core = self._core
+        holder.lead(self._core)
 
         def tell(_: Any, keys: Any, count: int) -> None:
             changed([words(keys[i]) for i in range(count)])

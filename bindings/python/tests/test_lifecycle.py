@@ -124,6 +124,37 @@ class Closing(unittest.TestCase):
         self.assertEqual(len(caught), 2)
         client.close()
 
+    def test_a_callback_cannot_close_a_tenants_client_either(self):
+        """The refresher of a tenant calls what its parent was given."""
+        status, output = python(self, """
+            import os, threading
+            import flagver
+            from flagver.errors import StateError
+
+            asked = threading.Event()
+
+            def log(message):
+                try:
+                    tenant.close()
+                except StateError as error:
+                    print(error)
+                asked.set()
+
+            parent = flagver.Client("sqlite:store.db", log=log, poll_ms=20)
+            tenant = parent.tenant("other")
+            tenant.transact("alice", lambda txn: txn.flag_put("f", {"type": "boolean"}))
+            parent.close()
+            os.rename("store.db", "elsewhere")
+            with open("store.db", "w") as file:
+                file.write("another file")
+            assert asked.wait(60)
+            tenant.close()
+            print("closed")
+        """)
+        self.assertEqual(status, 0, output)
+        self.assertTrue(output.startswith("a client cannot be closed inside"), output)
+        self.assertTrue(output.endswith("closed\n"), output)
+
     def test_hooks_see_evaluations_and_may_evaluate(self):
         seen = []
 
