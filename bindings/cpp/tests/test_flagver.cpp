@@ -178,7 +178,7 @@ void a_bound_flag_survives_changes()
 
 void a_snapshot_outlives_its_client()
 {
-    std::optional<flagver::client> flags = loaded();
+    auto flags = std::make_unique<flagver::client>(loaded());
     const flagver::snapshot then = flags->snapshot();
     const flagver::context bob("bob");
 
