@@ -433,19 +433,20 @@ class _RouteCore(Gate):
         self.core = core
         self.handle: Optional[int] = None
         self.kept: Any = None
+        self._closing = threading.Lock()  # the client may close it at the same time
 
     def close(self, wait_ms: int) -> None:
         self.shut()
-        with self._changed:
-            handle, self.handle = self.handle, None
-        if handle is None:
-            return
-        try:
-            check(store.route_close, handle, wait_ms)
-        except FlagverError:
-            self.handle = handle  # to be closed again
-            raise
-        self.core.routes.pop(handle, None)
+        with self._closing:
+            if self.handle is None:
+                return
+            check(store.route_close, self.handle, wait_ms)  # BusyError: to be closed again
+            self.core.routes.pop(self.handle, None)
+            self.handle = None
+
+    def after_fork(self) -> None:
+        super().after_fork()
+        self._closing = threading.Lock()
 
     def close_with_client(self) -> None:
         try:

@@ -350,6 +350,35 @@ class Routing(unittest.TestCase):
         with self.assertRaises(ClosedError):
             route.read("k")
 
+    def test_a_client_waits_for_a_route_that_is_being_closed(self):
+        from flagver import _core
+
+        inside, go_on = threading.Event(), threading.Event()
+        self.go("dualwrite", "backfill", "shadow")
+        self.route.write("k", "v")
+        self.route.close()
+
+        def slow(call):
+            inside.set()
+            go_on.wait(60)
+            return b"v"
+
+        client = flagver.Client(self.uri)
+        side = flagver.Side(slow, self.new.write)
+        route = client.route("m", self.old, side, workers=1, shadow_timeout_ms=1)
+        for _ in range(600):  # a worker that is late is not waited for
+            route.read("k")
+            if inside.wait(0.1):
+                break
+        closer = threading.Thread(target=route.close, args=(60000,))
+        closer.start()
+        while not route.closed:
+            threading.Event().wait(0.01)
+        threading.Timer(0.1, go_on.set).start()
+        client.close()
+        closer.join(60)
+        self.assertNotIn(client._core, _core._stuck)
+
     def test_closing_the_client_closes_routes(self):
         with flagver.Client(self.uri) as client:
             route = client.route("m", self.old, self.new, workers=2)
