@@ -128,8 +128,8 @@ def verify_with(
         verifier=optional(verifier, "the verifier"), tree_only=bool(tree_only)
     )
     if checkpoint is not None:
-        options.checkpoint = checkpoint.encode()
-        options.checkpoint_length = len(options.checkpoint)
+        encoded = checkpoint.encode()
+        options.checkpoint, options.checkpoint_length = encoded, len(encoded)
     result = s.VerifyResultStruct()
     findings: List[str] = []
 

@@ -196,9 +196,10 @@ def _authorize_function(holder: Holder, authorize: Callable[[Actor, str, str, st
     def ask(_: Any, pointer: Any, action: bytes, phase: bytes, subject: bytes) -> int:
         a = pointer.contents
         roles = [words(a.roles[i]) for i in range(a.role_count)]
-        return int(
-            authorize(Actor(words(a.id), roles), words(action), words(phase), words(subject))
-        )
+        answer = authorize(Actor(words(a.id), roles), words(action), words(phase), words(subject))
+        if answer not in (DENY, ALLOW, ASK_RULES):
+            raise ValueError("authorize() returned %r; ALLOW, DENY and ASK_RULES allowed" % (answer,))
+        return int(answer)
 
     return s.AuthorizeFunction(holder.wrap("authorize", ask, DENY))
 

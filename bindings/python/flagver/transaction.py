@@ -415,8 +415,9 @@ class Transaction:
         """Put items into a draft: JSON values by their keys."""
         array = (s.ItemContentStruct * len(items))()
         for place, (key, value) in zip(array, items.items()):
-            place.key, place.json = text(key, "the key of an item"), json_text(value, key)
-            place.length = len(place.json)
+            encoded = json_text(value, key)
+            place.key, place.json = text(key, "the key of an item"), encoded
+            place.length = len(encoded)
         options = _write_options(note, expect)
         return self._items(store.items_put, phase, subject, no, array, len(items), options)
 

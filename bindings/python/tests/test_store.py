@@ -446,6 +446,15 @@ class Records(unittest.TestCase):
         self.assertEqual([(i.key, i.status, i.payload) for i in items],
                          [("x", "approved", {"n": 1}), ("y", "pending", [2])])
 
+    def test_JSON_does_not_end_at_a_NUL(self):
+        with self.client.begin("tina") as txn:
+            txn.create("scoping", "a", {"attributes": []})
+            for call in (lambda: txn.put_items("scoping", "a", 1, {"x": b"1\x00, 2"}),
+                         lambda: txn.create("scoping", "b", b"{}\x00{}"),
+                         lambda: txn.flag_put("f", b'{"type": "boolean"}\x00')):
+                with self.assertRaises(ParseError):
+                    call()
+
     def test_roles_are_assigned(self):
         with self.client.begin("admin") as txn:
             self.assertEqual(txn.assign("report_owner", "cycle-7/*", "olga"), 1)
@@ -466,6 +475,11 @@ class Records(unittest.TestCase):
             with self.assertLogs("flagver", "ERROR"), self.assertRaises(DeniedError):
                 client.transact("eve", lambda t: t.create("scoping", "b", {"attributes": []}))
         self.assertIn(("root", ["r"], "create", "scoping", "a"), asked)
+        # What is no answer denies as well; C would see the lower bits of a number, as ALLOW.
+        for answer in (2**32 + flagver.ALLOW, 1.5, "1", None, 3, -1):
+            with flagver.Client(self.uri, background=False, authorize=lambda *_: answer) as client:
+                with self.assertLogs("flagver", "ERROR"), self.assertRaises(DeniedError):
+                    client.transact("root", lambda t: t.create("scoping", "c", {"attributes": []}))
 
     def test_payloads_are_sealed_without_their_key(self):
         def key(wanted):
