@@ -90,9 +90,10 @@ typedef struct flagver_rollout_alert {
 /**
  * Watch the guards of schedules ("guards" in a definition, docs/flags.md): look at what is in the store
  * (flagver/track.h) of each guarded flag since its schedule reached its step, and since the version in
- * force came into force. Where a guard has tripped, take the flag back to the percentage of the last step
- * that was good, or to 0, at once: a version of the flag by the emergency rule, with the guard as its
- * note. To be called every minute or so, by one process or several: a flag goes back once.
+ * force came into force, and in the last seven days. Where a guard has tripped, take the flag back to the
+ * percentage of the last step that was good, or to 0, at once: a version of the flag by the emergency rule,
+ * with the guard as its note. To be called every minute or so, by one process or several: a flag goes back
+ * once.
  *
  * Flags are those that the client has; one that has changed in the store since is left alone. Sums are kept by
  * the hour: what was tracked earlier in the hour in which a step began counts for it, too.

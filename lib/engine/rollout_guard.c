@@ -14,6 +14,7 @@
 #include "util/fail.h"
 
 #define PERCENT (FV_SCALE / 100.0)
+#define OLD_MS (INT64_C(7) * 24 * 3600 * 1000)
 #define PATIENCE_MS 2000 /* of the thread that is to refresh, too; it comes back */
 
 /* A flag whose guard has tripped, and what is to become of it. */
@@ -86,7 +87,15 @@ static void add_variant(void *data, const char *variant, const struct fv_sum *su
     looking->seen.p95_ms[on] = fv_timings_quantile(&sum->timings, 0.95) / 1e6;
 }
 
-/* What came before the step, or before this version, is no evidence. */
+static int64_t latest(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/*
+ * What came before the step, or before this version, is no evidence. Nor is what is old: a flag that has done
+ * well for months would have to fail for days, and each look would read all those hours.
+ */
 static int judge(flagver_client *client, struct fall *fall, int64_t now_ms, flagver_error *err)
 {
     const struct fv_schedule *schedule = fall->flag->body->serve.schedule;
@@ -100,8 +109,7 @@ static int judge(flagver_client *client, struct fall *fall, int64_t now_ms, flag
     r = read_since(client, fall->flag, &since, err);
     if (r <= 0)
         return r;
-    if (since < fall->reach.since * 1000)
-        since = fall->reach.since * 1000;
+    since = latest(latest(since, fall->reach.since * 1000), (now_ms - OLD_MS) * 1000);
     r = fv_track_variants(client, fall->flag->key, since, now_ms * 1000 + 1, add_variant, &looking,
                           err);
     if (r < 0)

@@ -244,6 +244,25 @@ START_TEST(what_came_before_the_version_is_no_evidence)
 }
 END_TEST
 
+/* Else a flag that has done well for months could fail for days before it shows. */
+START_TEST(what_is_older_than_a_week_is_no_evidence)
+{
+    flagver_client *client = open_at(_i, START - DAY);
+
+    put_flag(client, "f", ERRORS);
+    assert_ok(flagver_client_refresh(client, &error));
+    now = START + 3 * DAY;
+    track(client, "on", 5000, 0, -1);
+    now = START + 10 * DAY;
+    track(client, "on", 70, 40, -1);
+    ck_assert_int_eq(look(client), 0); /* of 5110 */
+    now += HOUR;
+    ck_assert_int_eq(look(client), 1);
+    ck_assert_uint_eq(told.alert.samples, 110);
+    flagver_close(client);
+}
+END_TEST
+
 START_TEST(a_flag_that_is_forced_here_is_watched_for_the_others)
 {
     flagver_client *client = open_at(0, START - DAY);
@@ -720,6 +739,7 @@ int main(void)
                         (int)(sizeof cases / sizeof *cases));
     tcase_add_loop_test(tests, what_came_before_the_step_is_no_evidence, 0, STORE_KINDS);
     tcase_add_loop_test(tests, what_came_before_the_version_is_no_evidence, 0, STORE_KINDS);
+    tcase_add_loop_test(tests, what_is_older_than_a_week_is_no_evidence, 0, STORE_KINDS);
     tcase_add_test(tests, a_flag_that_is_forced_here_is_watched_for_the_others);
     tcase_add_loop_test(tests, of_two_who_look_one_acts, SHARED_KINDS, STORE_KINDS);
     tcase_add_loop_test(tests, of_many_threads_one_acts, SHARED_KINDS, STORE_KINDS);
