@@ -17,6 +17,7 @@ struct turn {
     enum fv_side from;
     struct fv_copying copying;
     bool taken;
+    bool sweeps;    /* `from` has everything: what it lacks is left over on the other side */
     uint64_t epoch; /* that of the copy */
     uint64_t total; /* estimated anew; 0: was not */
 
@@ -105,6 +106,25 @@ static int end_turn(void *data, flagver_txn *txn, flagver_error *err)
     return fv_copying_put(txn, &row, copying, err);
 }
 
+/*
+ * A side that was made the authority by force may lack what only the other one has: that is no reason to
+ * remove it there.
+ */
+static int look_whether_whole(struct turn *turn, flagver_error *err)
+{
+    flagver_route *route = turn->route;
+    struct fv_evidence evidence;
+    int r;
+
+    r = fv_steering_evidence(&route->steering, &evidence, err);
+    if (r < 0)
+        return r;
+    if (evidence.authority.period != turn->authority->period)
+        return fv_fail(err, FLAGVER_EBUSY, "%s: the stage has only just come", route->name);
+    turn->sweeps = fv_evidence_whole(&evidence, turn->from);
+    return 0;
+}
+
 /* An estimate that fails is none. */
 static uint64_t estimate(flagver_route *route, enum fv_side side, const struct fv_copying *copying)
 {
@@ -144,7 +164,7 @@ static int copy_at_pace(struct turn *turn, struct fv_chunk *chunk, flagver_error
         turn->reach.ended = found->ended;
         strcpy(turn->reach.key,
                found->found_count ? found->found[found->found_count - 1].key : chunk->after);
-        r = fv_chunk_sweep(chunk, &turn->reach, err);
+        r = turn->sweeps ? fv_chunk_sweep(chunk, &turn->reach, err) : 0;
     }
     took = (fv_monotonic_ns() - began) / 1000;
     *rows = r < 0 ? fv_pace_fewer(chunk->limit)
@@ -176,6 +196,8 @@ int fv_route_copy(flagver_route *route, const struct fv_view *view, uint64_t *co
     int r;
 
     r = fv_steering_wait_for_routers(&route->steering, authority, turn.authority, err);
+    if (r == 0)
+        r = look_whether_whole(&turn, err);
     if (r == 0)
         r = fv_steering_run_on(route->client, take_turn, &turn, err);
     if (r < 0)

@@ -187,6 +187,30 @@ START_TEST(what_was_removed_while_only_one_side_was_written_does_not_come_back)
 }
 END_TEST
 
+/* Somebody has forced it: what the new side lacks is not taken from the old one. */
+START_TEST(a_side_that_is_believed_before_it_has_everything_takes_nothing_away)
+{
+    flagver_route_change forced = { .size = sizeof forced, .forced = "we have no time" };
+
+    arrange(_i);
+    write_text(route, "a", "1");
+    write_text(route, "z", "2");
+    for (int stage = FLAGVER_STAGE_DUALWRITE; stage <= FLAGVER_STAGE_LIVE; stage++)
+        assert_ok(flagver_route_stage(route, &alice, stage, &forced, &error));
+    write_text(route, "m", "3");
+    while (!take_steps(route).copied_all)
+        ;
+    assert_on(FLAGVER_SIDE_NEW, "a", NULL);
+    assert_on(FLAGVER_SIDE_OLD, "a", "1");
+    assert_on(FLAGVER_SIDE_OLD, "m", "3");
+    assert_on(FLAGVER_SIDE_OLD, "z", "2");
+    assert_ok(flagver_route_rollback(route, &alice, NULL, &error));
+    assert_on(FLAGVER_SIDE_OLD, "a", "1");
+    assert_on(FLAGVER_SIDE_OLD, "m", "3");
+    leave();
+}
+END_TEST
+
 START_TEST(rollback_takes_it_all_back)
 {
     arrange(_i);
@@ -276,6 +300,8 @@ int main(void)
     tcase_add_loop_test(tcase, a_write_that_the_authority_refuses_is_nowhere, 0, count);
     tcase_add_loop_test(tcase, what_is_removed_does_not_come_back, 0, count);
     tcase_add_loop_test(tcase, what_was_removed_while_only_one_side_was_written_does_not_come_back,
+                        0, count);
+    tcase_add_loop_test(tcase, a_side_that_is_believed_before_it_has_everything_takes_nothing_away,
                         0, count);
     tcase_add_loop_test(tcase, rollback_takes_it_all_back, 0, count);
     tcase_add_loop_test(tcase, a_router_that_writes_nothing_does_not_hold_a_flip_up, 0, count);
