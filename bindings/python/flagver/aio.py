@@ -20,7 +20,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, AsyncIterator, Awaitable, Callable, List, Optional, TypeVar, Union
 
 from . import client as sync
+from ._core import report
 from .context import Context
+from .errors import ClosedError
 from .evaluation import Detail, Flag
 from .routing import Route as SyncRoute
 from .transaction import Transaction as SyncTransaction
@@ -56,7 +58,8 @@ async def open(uri: str, *, threads: int = 4, writers: int = 1, **options: Any) 
              lets several write, as PostgreSQL does
     """
     loop = asyncio.get_running_loop()
-    opened = await loop.run_in_executor(None, functools.partial(sync.Client, uri, **options))
+    running = loop.run_in_executor(None, functools.partial(sync.Client, uri, **options))
+    opened = await _made(running, sync.Client.close)
     return Client(opened, threads=threads, writers=writers)
 
 
@@ -71,8 +74,16 @@ class Client:
         self._writers = ThreadPoolExecutor(writers, "flagver-aio-txn")
         self._turn = asyncio.Semaphore(writers)
 
+    def _start(self, threads: ThreadPoolExecutor, do: Callable[[], T]) -> "asyncio.Future[T]":
+        if self.sync.closed:
+            raise ClosedError("the client is closed")
+        return self._loop.run_in_executor(threads, do)
+
     async def _run(self, do: Callable[[], T]) -> T:
-        return await self._loop.run_in_executor(self._threads, do)
+        return await self._start(self._threads, do)
+
+    async def _make(self, make: Callable[[], T], end: Callable[[T], Any]) -> T:
+        return await _made(self._start(self._threads, make), end)
 
     async def close(self) -> None:
         """Close; waits for what is under way."""
@@ -116,6 +127,21 @@ class Client:
     ) -> Detail:
         return self.sync.evaluate(key, context, type, default)
 
+    def boolean_detail(self, key: str, context: Optional[Context], default: bool) -> Detail:
+        return self.sync.boolean_detail(key, context, default)
+
+    def string_detail(self, key: str, context: Optional[Context], default: str) -> Detail:
+        return self.sync.string_detail(key, context, default)
+
+    def integer_detail(self, key: str, context: Optional[Context], default: int) -> Detail:
+        return self.sync.integer_detail(key, context, default)
+
+    def double_detail(self, key: str, context: Optional[Context], default: float) -> Detail:
+        return self.sync.double_detail(key, context, default)
+
+    def json_detail(self, key: str, context: Optional[Context], default: Any) -> Detail:
+        return self.sync.json_detail(key, context, default)
+
     def track(self, event: str, context: Optional[Context] = None, value: float = 1.0) -> None:
         self.sync.track(event, context, value)
 
@@ -123,6 +149,10 @@ class Client:
         self, flag: str, variant: Optional[str], failed: bool, seconds: Optional[float] = None
     ) -> None:
         self.sync.track_outcome(flag, variant, failed, seconds)
+
+    def outcome(self, flag: str, variant: Optional[str]) -> sync.Outcome:
+        """``with client.outcome(…):`` around what may be awaited."""
+        return self.sync.outcome(flag, variant)
 
     async def changes(self) -> AsyncIterator[List[str]]:
         """The keys of flags that have changed, as they do: ``async for keys in client.changes()``."""
@@ -134,7 +164,7 @@ class Client:
             except RuntimeError:
                 pass  # the loop has ended; nobody hears of it any more
 
-        listener = await self._run(lambda: self.sync.listen(changed))
+        listener = await self._make(lambda: self.sync.listen(changed), self.sync.unlisten)
         try:
             while True:
                 yield await queue.get()
@@ -189,8 +219,8 @@ class Client:
 
     async def route(self, migration: Optional[str], old: Any, new: Any, **options: Any) -> "Route":
         """Open a route. Its sides are ordinary functions, called on other threads than the loop's."""
-        opened = await self._run(lambda: self.sync.route(migration, old, new, **options))
-        return Route(self, opened)
+        make = functools.partial(self.sync.route, migration, old, new, **options)
+        return Route(self, await self._make(make, SyncRoute.close))
 
     # ---- writing ----
 
@@ -205,10 +235,33 @@ class Client:
     ) -> T:
         """As `flagver.Client.transact`. `do` is an ordinary function, and runs on another thread."""
         async with self._turn:
-            running = self._loop.run_in_executor(
-                self._writers, lambda: self.sync.transact(actor, do, **options)
+            return await _finished(
+                self._start(self._writers, lambda: self.sync.transact(actor, do, **options))
             )
-            return await _finished(running)
+
+
+async def _made(running: "asyncio.Future[T]", end: Callable[[T], Any]) -> T:
+    """What a thread makes. Whoever is cancelled does not get it: it is ended then."""
+    loop = asyncio.get_running_loop()
+
+    def made(_: Any) -> None:
+        if not running.cancelled() and running.exception() is None:
+            loop.run_in_executor(None, _ended, end, running.result())
+
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        running.add_done_callback(made)
+        raise
+
+
+def _ended(end: Callable[[T], Any], made: T) -> None:
+    try:
+        end(made)
+    except ClosedError:
+        pass  # together with its client
+    except Exception:
+        report("ending what nobody waits for any more")
 
 
 async def _finished(running: "asyncio.Future[T]") -> T:
@@ -231,6 +284,7 @@ class Transaction:
         self._begin = begin
         self.sync: Any = None
         self._alone = threading.Lock()  # what was cancelled may still be under way
+        self._given_up = False
 
     async def _run(self, do: Callable[[], T]) -> T:
         def alone() -> T:
@@ -238,22 +292,34 @@ class Transaction:
                 return do()
 
         client = self._client
-        return await _finished(client._loop.run_in_executor(client._writers, alone))
+        return await _finished(client._start(client._writers, alone))
 
     async def __aenter__(self: X) -> X:
         turn = self._client._turn
         await turn.acquire()
         try:
-            self.sync = await self._run(self._begin)
+            await self._run(self._begin_now)
         except BaseException:
+            # It may have begun all the same, or be about to.
+            self._client._loop.run_in_executor(None, self._give_up)
             turn.release()
             raise
         return self
 
+    def _begin_now(self) -> None:
+        if not self._given_up:
+            self.sync = self._begin()
+
+    def _give_up(self) -> None:
+        with self._alone:
+            self._given_up = True
+            if self.sync is not None:
+                _ended(SyncTransaction.rollback, self.sync)
+
     async def __aexit__(self, kind: Any, *_: Any) -> None:
-        end = self.sync.commit if kind is None and self.sync.is_open else self.sync.rollback
         try:
-            await self._run(end)
+            if self.sync.is_open:  # else it has been ended, perhaps together with its client
+                await self._run(self.sync.commit if kind is None else self.sync.rollback)
         finally:
             self._client._turn.release()
 
@@ -318,7 +384,8 @@ class Route:
         return self
 
     async def __aexit__(self, *_: Any) -> None:
-        await self.close()
+        if not self.sync.closed:  # else its client has closed it
+            await self.close()
 
     close = _awaited(SyncRoute.close)
     read = _awaited(SyncRoute.read)
