@@ -23,10 +23,11 @@
 
 struct fv_track {
     struct fv_track_table table;
-    atomic_bool used; /* the host counts or flushes itself */
-    int32_t flush_ms; /* < 0: only when the host says so */
-    int64_t due_ms;   /* the refresher's: monotonic; 0: not known yet */
-    bool failing;     /* the refresher's: the host was told */
+    atomic_bool used;       /* the host counts or flushes itself */
+    int32_t flush_ms;       /* < 0: only when the host says so */
+    int64_t due_ms;         /* the refresher's: monotonic; 0: not known yet */
+    bool failing;           /* the refresher's: the host was told */
+    atomic_size_t given_up; /* sums, and the host was not told yet */
 
     uint64_t *seen; /* by counter, what is in the table already; under the client's `writing` */
     uint32_t seen_count;
@@ -45,6 +46,7 @@ struct fv_track *fv_track_new(const flagver_allocator *memory, int32_t flush_ms)
         return NULL;
     fv_track_table_init(&track->table, memory);
     atomic_init(&track->used, false);
+    atomic_init(&track->given_up, 0);
     pthread_mutex_init(&track->flushing, NULL);
     track->flush_ms = flush_ms ? flush_ms : FLUSH_MS;
     return track;
@@ -310,7 +312,7 @@ static int make_key(flagver_client *client, flagver_error *err)
  * What was in doubt before stays so until its key says that it is there: a commit that got lost may
  * still be on its way.
  */
-static void end_batch(flagver_client *client, bool in_doubt, int r)
+static void end_batch(flagver_client *client, bool in_doubt, size_t count, int r)
 {
     struct fv_track *track = client->track;
     bool late = in_doubt && clock_ms(client) - track->doubt_ms > DOUBT_MS;
@@ -320,12 +322,14 @@ static void end_batch(flagver_client *client, bool in_doubt, int r)
             track->doubt_ms = clock_ms(client);
         return;
     }
-    if (r == 0)
+    if (r == 0) {
         fv_track_table_settle(&track->table);
-    else if (late)
-        fv_track_table_drop(&track->table); /* rather lost than counted twice */
-    else
+    } else if (late) { /* rather lost than counted twice */
+        fv_track_table_drop(&track->table);
+        atomic_fetch_add_explicit(&track->given_up, count, memory_order_relaxed);
+    } else {
         fv_track_table_give_back(&track->table);
+    }
     track->key[0] = 0;
 }
 
@@ -344,7 +348,7 @@ static int flush_some(flagver_client *client, bool patient, flagver_error *err)
         r = make_key(client, err);
     if (r == 0)
         r = write_batch(client, &batch, patient, err);
-    end_batch(client, in_doubt, r);
+    end_batch(client, in_doubt, batch.count, r);
     if (r < 0)
         return r;
     if (gathered == FLAGVER_ENOMEM)
@@ -377,6 +381,21 @@ int fv_track_flush(flagver_client *client, flagver_error *err)
 }
 
 /* ---- by itself ---- */
+
+static void tell_of_loss(const flagver_client *client)
+{
+    size_t count = atomic_exchange_explicit(&client->track->given_up, 0, memory_order_relaxed);
+    char message[128];
+
+    if (!count || !client->log)
+        return;
+    snprintf(
+        message, sizeof message,
+        "%zu sums of what was tracked are given up: for days the store has not said whether it "
+        "has them",
+        count);
+    client->log(client->log_data, FLAGVER_LOG_WARNING, message);
+}
 
 static void tell(const flagver_client *client, int r, const flagver_error *error)
 {
@@ -411,6 +430,7 @@ bool fv_track_tick(flagver_client *client)
     r = flush(client, false, &error);
     track->due_ms = fv_monotonic_ms() + track->flush_ms;
     tell(client, r, &error);
+    tell_of_loss(client);
     return true;
 }
 

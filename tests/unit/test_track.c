@@ -597,6 +597,39 @@ START_TEST(trouble_in_the_background_is_logged_once_and_so_is_its_end)
 }
 END_TEST
 
+START_TEST(what_is_given_up_in_the_background_is_logged)
+{
+    flagver_options options = clocked_options();
+    flagver_client *client;
+    char line[200] = "";
+
+    options.log = note_line;
+    options.log_data = line;
+    client = open_with(FAULT_KIND, &options); /* its thread is this one */
+    client->track = (fv_track_free(client->track), fv_track_new(NULL, 1));
+    ck_assert(!fv_track_tick(client));
+    outcomes(client, "f", "v", 1, 0);
+    outcomes(client, "g", "v", 1, 0);
+    flagver_fault_lie(fault, 1, FLAGVER_FAULT_DONE);
+    flagver_fault_fail(fault, FLAGVER_FAULT_OUTCOME, 1, FLAGVER_EUNAVAILABLE, true);
+    flagver_fault_fail(fault, FLAGVER_FAULT_BEGIN, 2, FLAGVER_EUNAVAILABLE, true);
+    rest(2);
+    ck_assert(fv_track_tick(client));
+    ck_assert_msg(strstr(line, "what was tracked is kept in memory: "), "%s", line);
+    now_ms += 5 * 24 * HOUR_MS;
+    rest(2);
+    ck_assert(fv_track_tick(client));
+    ck_assert_str_eq(line, "2 sums of what was tracked are given up: for days the store has not "
+                           "said whether it has them");
+    line[0] = 0;
+    rest(2);
+    ck_assert(fv_track_tick(client));
+    ck_assert_ptr_null(strstr(line, "given up"));
+    flagver_fault_reset(fault);
+    flagver_close(client);
+}
+END_TEST
+
 /* ---- limits ---- */
 
 START_TEST(there_is_an_end_to_what_waits_to_be_flushed)
@@ -862,6 +895,7 @@ static Suite *track_suite(void)
     tcase_add_test(once, a_store_that_is_away_is_not_waited_for_at_the_end);
     tcase_add_test(once, who_does_not_want_it_is_not_flushed_at_the_end);
     tcase_add_test(once, trouble_in_the_background_is_logged_once_and_so_is_its_end);
+    tcase_add_test(once, what_is_given_up_in_the_background_is_logged);
     tcase_add_test(once, there_is_an_end_to_what_waits_to_be_flushed);
     tcase_add_test(once, what_the_client_has_counted_goes_on_when_much_else_was);
     tcase_add_loop_test(once, what_is_no_name_or_number_is_refused, 0, COUNT(faults));
