@@ -76,6 +76,7 @@ _QUICK: Dict[str, Tuple[Any, ...]] = {
     "flagver_sink_key": (_I, _P, _T),
     "flagver_route_result_clear": (None, _P),
     "flagver_route_event_json": (_I, _P, _P, _E),
+    "flagver_route_difference_json": (_I, _P, _P, _E),
     "flagver_uuid_v5": (_I, _T, _T, _N, _P, _E),
     "flagver_uuid_v8": (_I, _T, _T, _N, _P, _E),
 }

@@ -29,10 +29,10 @@ from typing import (
 from . import _structs as s
 from ._convert import decoded, optional, small, text, words
 from ._core import Core, Gate, report
-from ._library import check, quick, store, take_text
+from ._library import ask_text, check, quick, store, take_text
 from ._visit import visiting
 from .context import Context
-from .errors import BusyError, FlagverError, make
+from .errors import BusyError, FlagverError, StateError, make
 from .evaluation import ERRORS, REASONS, pointer_of
 from .transaction import error_to
 
@@ -209,6 +209,18 @@ class RouteEvent(NamedTuple):
     check_ratio: int
     sampling_ratio: int
 
+    def json(self) -> str:
+        """The event as LaunchDarkly writes a `migration_op`: for the `event` function of a route,
+        while it is called. `InvalidArgumentError`: that form does not have it (no key, no side)."""
+        pointer = getattr(self, "pointer", None)
+        if pointer is None:
+            raise StateError("the JSON of an event is there while the event is told")
+        return ask_text(quick.route_event_json, pointer)
+
+
+class _ToldEvent(RouteEvent):
+    pointer: Any = None
+
 
 class RouteAlert(NamedTuple):
     """A guard of the migration has tripped: as flagver_route_alert."""
@@ -247,6 +259,17 @@ class Difference(NamedTuple):
     key: str
     old: Optional[bytes]
     new: Optional[bytes]
+
+    def json(self) -> str:
+        """The difference as a line of JSON: see flagver_route_difference_json()."""
+        struct = s.DifferenceStruct(
+            kind=_DIFFERENCES.index(self.kind), key=text(self.key, "the key")
+        )
+        for side, value in (("old", self.old), ("new", self.new)):
+            if value is not None:
+                setattr(struct, side + "_value", ctypes.cast(value, ctypes.c_void_p))
+                setattr(struct, side + "_length", len(value))
+        return ask_text(quick.route_difference_json, byref(struct))
 
 
 class Comparison(NamedTuple):
@@ -528,12 +551,18 @@ class Route:
             )
             return -1 if answer is None else int(bool(answer))
 
+        def tell(pointer: Any) -> None:
+            told = _ToldEvent(*_event_of(pointer.contents))
+            told.pointer = pointer
+            try:
+                event(told)
+            finally:
+                told.pointer = None
+
         if compare is not None:
             options.compare = s.CompareFunction(telling("compare", equal, -1))
         if event is not None:
-            options.event = s.EventFunction(
-                telling("event", lambda e: event(_event_of(e.contents)) and None, None)
-            )
+            options.event = s.EventFunction(telling("event", tell, None))
         if alert is not None:
             options.alert = s.RouteAlertFunction(
                 telling("alert", lambda a: alert(_alert_of(a.contents)) and None, None)

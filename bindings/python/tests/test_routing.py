@@ -1,4 +1,5 @@
 import gc
+import json
 import os
 import threading
 import unittest
@@ -245,6 +246,32 @@ class Routing(unittest.TestCase):
         self.assertEqual(answers, {"same": True, "odd": None, "differs": False})
         self.assertEqual([(e.operation, e.key) for e in events[-1:]], [("read", "differs")])
         self.assertTrue(events[-1].old.invoked and events[-1].new.invoked)
+
+    def test_events_and_differences_are_written_as_JSON(self):
+        events, told = [], []
+
+        def event(e):
+            events.append(e)
+            told.append(json.loads(e.json()))
+
+        self.go("dualwrite")
+        with self.open(event=event) as route:
+            route.write("k", "v")
+            route.write("k2", "v", context=flagver.Context("bob"))
+        self.assertEqual([t["operation"] for t in told], ["write", "write"])
+        self.assertIn("bob", json.dumps(told[1]))
+        with self.assertRaises(StateError):
+            events[0].json()
+
+        lines = []
+        self.old.rows = {"a": b"Ada", "b": b"\xff", "c\"": b""}
+        self.new.rows = {"a": b"Adah"}
+        self.route.verify(lambda d: lines.append((d, json.loads(d.json()))), confirm_ms=1)
+        self.assertEqual([line for _, line in lines], [
+            {"key": "a", "kind": "value", "old": "Ada", "new": "Adah"},
+            {"key": "b", "kind": "missing_in_new", "old_hex": "ff"},
+            {"key": "c\"", "kind": "missing_in_new", "old": ""}])
+        self.assertEqual(json.loads(lines[1][0].json())["kind"], "missing_in_new")
 
     def test_callbacks_that_raise_are_logged(self):
         self.go("dualwrite", "backfill", "shadow")
