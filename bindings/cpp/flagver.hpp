@@ -313,6 +313,9 @@ inline int caught(flagver_error *err) noexcept
     try {
         throw;
     } catch (const error &e) {
+        // An application may give it any number; what was thrown must not be taken for success.
+        if (!flagver_error_name(e.code()))
+            return told(err, FLAGVER_EUNAVAILABLE, e.what());
         *err = e.raw();
         return e.code();
     } catch (const std::bad_alloc &) {
@@ -2077,12 +2080,15 @@ class client
             } catch (const error &e) {
                 self.thrown = std::current_exception();
                 flagver_error dropped;
-                return detail_::caught(err ? err : &dropped);
+                return e.name()[0] ? detail_::caught(err ? err : &dropped) : ended(err);
             } catch (...) {
                 self.thrown = std::current_exception();
-                return err ? detail_::told(err, FLAGVER_EINVAL, "the function threw")
-                           : FLAGVER_EINVAL;
+                return ended(err);
             }
+        }
+        static int ended(flagver_error *err) noexcept
+        {
+            return err ? detail_::told(err, FLAGVER_EINVAL, "the function threw") : FLAGVER_EINVAL;
         }
     };
 

@@ -836,6 +836,33 @@ void sides_may_throw_what_they_like()
     throws(flagver::failure<FLAGVER_ENOTFOUND>, flagver::route(m.flags, "nothing", options));
 }
 
+/** An application may throw flagver::error with a number of its own: it has failed all the same. */
+void a_number_of_the_applications_own_is_no_success()
+{
+    flagver::client flags = in_memory();
+    flagver::route_options options;
+
+    for (const int code : { 0, 7, -9999 })
+        throws(flagver::error, flags.transact("alice", [&](flagver::transaction &t) -> int {
+            t.put_flag("gone", R"({"type": "boolean"})");
+            throw flagver::error(code, "my own");
+        }));
+    check(!flags.current(FLAGVER_PHASE_FLAG, "gone"));
+
+    options.flag = "on";
+    options.default_stage = flagver::stage::off;
+    options.old_side.read = [](const flagver::side_call &) -> std::optional<std::string> {
+        throw flagver::error(7, "my own");
+    };
+    options.old_side.write = [](const flagver::side_call &, std::string_view) {
+        throw flagver::error(0, "my own");
+    };
+    options.new_side = options.old_side;
+    const flagver::route route(flags, nullptr, options);
+    throws(flagver::failure<FLAGVER_EUNAVAILABLE>, route.write("key", "value"));
+    throws(flagver::failure<FLAGVER_EUNAVAILABLE>, route.read("key"));
+}
+
 void a_route_by_a_flag_has_workers()
 {
     flagver::client flags = loaded();
@@ -989,6 +1016,7 @@ int main()
         TEST(what_becomes_of_flags_is_tracked),
         TEST(records_move_from_one_table_to_another),
         TEST(sides_may_throw_what_they_like),
+        TEST(a_number_of_the_applications_own_is_no_success),
         TEST(a_route_by_a_flag_has_workers),
         TEST(threads_evaluate_while_others_write),
         TEST(a_child_evaluates_and_opens_anew),
