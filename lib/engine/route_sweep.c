@@ -138,7 +138,7 @@ static int remove_from_other(void *data, flagver_txn *txn, flagver_error *err)
     return r;
 }
 
-/* One that cannot be removed is alone in the end, and left to be repaired. */
+/* One that cannot be looked at or removed is alone in the end, and left to be repaired. */
 static int carry_guarded(struct fv_chunk *over, flagver_error *err)
 {
     struct fv_steering *steering = &over->route->steering;
@@ -148,9 +148,8 @@ static int carry_guarded(struct fv_chunk *over, flagver_error *err)
     if (!over->versions)
         return fv_fail_memory(err);
     r = fv_steering_run(steering, over->authority, look_at_authority, over, err);
-    if (r < 0)
-        return r;
-    r = fv_steering_run(steering, fv_side_other(over->authority), remove_from_other, over, err);
+    if (r == 0)
+        r = fv_steering_run(steering, fv_side_other(over->authority), remove_from_other, over, err);
     if (r == 0 || over->limit > 1)
         return r;
     r = 0;

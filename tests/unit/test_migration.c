@@ -211,6 +211,46 @@ START_TEST(a_side_that_is_believed_before_it_has_everything_takes_nothing_away)
 }
 END_TEST
 
+static flagver_side old_side;
+static bool fails_to_read;
+
+static int read_old(void *data, const flagver_side_call *call, flagver_sink *sink,
+                    flagver_error *err)
+{
+    return fails_to_read && strcmp(call->key, "left") == 0 ? FLAGVER_EIO
+                                                           : old_side.read(data, call, sink, err);
+}
+
+START_TEST(a_left_over_key_that_the_believed_side_cannot_read_does_not_stop_a_copy)
+{
+    flagver_route_progress progress = { .size = sizeof progress };
+    flagver_side side;
+
+    arrange(_i);
+    go_to(route, FLAGVER_STAGE_DUALWRITE);
+    write_text(route, "kept", "1");
+    write_text(route, "left", "1");
+    take_steps(route);
+    assert_ok(flagver_route_rollback(route, &alice, NULL, &error));
+    assert_ok(flagver_route_remove(route, "left", NULL, NULL, &error));
+    close_route(route);
+
+    side = old_side = home_side(&homes[FLAGVER_SIDE_OLD]);
+    side.read = read_old;
+    fails_to_read = true;
+    route = open_route(control, "users", side, home_side(&homes[FLAGVER_SIDE_NEW]),
+                       (flagver_route_options){ 0 });
+    go_to(route, FLAGVER_STAGE_DUALWRITE);
+    for (int i = 0; i < 20 && !progress.copied_all; i++)
+        flagver_route_step(route, 0, &progress, NULL); /* with fewer records each time */
+    ck_assert(progress.copied_all);
+    assert_ok(flagver_route_step(route, 0, &progress, &error));
+    ck_assert_uint_eq(progress.waiting, 1);
+    assert_on(FLAGVER_SIDE_NEW, "left", "1");
+    leave();
+}
+END_TEST
+
 START_TEST(rollback_takes_it_all_back)
 {
     arrange(_i);
@@ -303,6 +343,8 @@ int main(void)
                         0, count);
     tcase_add_loop_test(tcase, a_side_that_is_believed_before_it_has_everything_takes_nothing_away,
                         0, count);
+    tcase_add_loop_test(
+        tcase, a_left_over_key_that_the_believed_side_cannot_read_does_not_stop_a_copy, 0, count);
     tcase_add_loop_test(tcase, rollback_takes_it_all_back, 0, count);
     tcase_add_loop_test(tcase, a_router_that_writes_nothing_does_not_hold_a_flip_up, 0, count);
     tcase_add_loop_test(tcase, steps_without_time_for_more_are_taken_one_by_one, 0, count);
