@@ -19,6 +19,7 @@ struct fv_chunk {
 struct fv_reach {
     bool ended; /* to the end */
     char key[FLAGVER_ROUTE_KEY_LIMIT + 1];
+    uint64_t others; /* records of the other side that were looked at */
 };
 
 /*

@@ -156,6 +156,7 @@ static int copy_at_pace(struct turn *turn, struct fv_chunk *chunk, flagver_error
     uint32_t *rows = &turn->route->rows_at_once;
     const flagver_sink *found = &chunk->call.sink;
     int64_t began = fv_monotonic_ns(), took;
+    uint64_t most;
     int r;
 
     chunk->limit = *rows ? *rows : FV_PACE_FIRST;
@@ -167,8 +168,8 @@ static int copy_at_pace(struct turn *turn, struct fv_chunk *chunk, flagver_error
         r = turn->sweeps ? fv_chunk_sweep(chunk, &turn->reach, err) : 0;
     }
     took = (fv_monotonic_ns() - began) / 1000;
-    *rows = r < 0 ? fv_pace_fewer(chunk->limit)
-                  : fv_pace_rows(&pace, chunk->limit, found->found_count, took);
+    most = found->found_count > turn->reach.others ? found->found_count : turn->reach.others;
+    *rows = r < 0 ? fv_pace_fewer(chunk->limit) : fv_pace_rows(&pace, chunk->limit, most, took);
     turn->route->rests_until_ms = fv_monotonic_ms() + fv_pace_rest(&pace, took) / 1000;
     return r;
 }

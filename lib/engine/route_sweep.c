@@ -177,6 +177,7 @@ int fv_chunk_sweep(const struct fv_chunk *chunk, struct fv_reach *reach, flagver
         return 0;
     r = fv_route_call(chunk->route, other, &over.call, NULL, err);
     if (r == 0) {
+        reach->others = over.call.sink.found_count;
         meet(&over.call.sink, reach);
         keep_left_over(&over.call.sink, &chunk->call.sink);
     }

@@ -377,6 +377,33 @@ START_TEST(a_copy_that_is_slow_takes_less_at_once)
 }
 END_TEST
 
+static int remove_slowly(void *data, const flagver_side_call *call, flagver_error *err)
+{
+    usleep(1000);
+    return table_remove(data, call, err);
+}
+
+START_TEST(removing_what_is_left_over_is_no_slower_where_nothing_is_copied)
+{
+    char key[16];
+
+    arrange((flagver_route_options){ 0 });
+    close_route(route);
+    sides[FLAGVER_SIDE_NEW].remove = remove_slowly; /* 500 of them are half a second */
+    for (int i = 0; i < ROWS; i++) {
+        snprintf(key, sizeof key, "k%04d", i);
+        table_delete(&tables[FLAGVER_SIDE_OLD], key);
+        table_put(&tables[FLAGVER_SIDE_NEW], key, "v");
+    }
+    route = open_route(client, "users", sides[0], sides[1], (flagver_route_options){ 0 });
+    step_of(route);
+    ck_assert_uint_lt(tables[FLAGVER_SIDE_NEW].count, ROWS);
+    step_of(route);
+    ck_assert_uint_gt(seen.limits[seen.scans - 1], 1);
+    leave();
+}
+END_TEST
+
 START_TEST(a_copy_leaves_time_to_others)
 {
     flagver_route_progress progress;
@@ -430,6 +457,7 @@ int main(void)
     tcase_add_test(tcase, a_host_can_stop_a_copy);
     tcase_add_test(tcase, a_host_that_wants_a_while_is_asked_once_for_each_chunk);
     tcase_add_test(tcase, a_copy_that_is_slow_takes_less_at_once);
+    tcase_add_test(tcase, removing_what_is_left_over_is_no_slower_where_nothing_is_copied);
     tcase_add_test(tcase, a_copy_leaves_time_to_others);
     tcase_add_loop_test(tcase, what_is_no_pace_is_refused, 0, COUNT(refused));
     return run_store_suite(suite);
