@@ -6,9 +6,9 @@
  * nothing and reads no file. Definitions and their exact meaning: docs/flags.md.
  *
  * Strings in results are borrowed. From a client they live until this thread's
- * next call on that client (or flagver_thread_release, or flagver_close); from
- * a snapshot until that is freed. A default that is handed back stays the
- * caller's own.
+ * next call on that client (or flagver_thread_release, or flagver_close), the names
+ * of variants until flagver_close; from a snapshot until that is freed. A default
+ * that is handed back stays the caller's own.
  */
 #ifndef FLAGVER_FLAG_H
 #define FLAGVER_FLAG_H

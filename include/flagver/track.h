@@ -10,6 +10,8 @@
  *     …
  *     flagver_track(fv, user, "report_downloaded", 1, NULL);
  *
+ * (The name of a variant lives until flagver_close(): what has run may have asked for flags as well.)
+ *
  * All of it is counted in memory and added to the store in batches, by flag, variant and hour (UTC; evaluations
  * to the hour in which they are flushed), so that the sums of all processes are there. It is flushed
  *

@@ -36,9 +36,6 @@ struct fv_compiling {
     const struct fv_bucketing *bucketing; /* made of them when first needed */
 };
 
-/* What a boolean has that names no variants: "off" and "on". */
-extern const struct fv_variant fv_usual_variants[2];
-
 /* Prepares for any number of definitions. */
 void fv_compiling_init(struct fv_compiling *compiling, const struct fv_reading *reading,
                        const struct fv_definitions_source *source);

@@ -8,6 +8,9 @@
 #include "model/evaluate.h"
 #include "util/map.h"
 
+/* What a boolean has that names no variants: "off" and "on". */
+extern const struct fv_variant fv_usual_variants[2];
+
 /* A flag or segment that cannot be used, and why: one line. */
 struct fv_spoiled {
     bool is_segment;

@@ -162,14 +162,32 @@ static bool add_range(struct fv_catalog *catalog, struct fv_flag *flag)
     return true;
 }
 
+/*
+ * Whoever was served a variant may tell of its outcome by that name, after the flag has changed: it is the
+ * catalog's from now on. Nobody else has the flag yet.
+ */
+static void name_variants(const struct fv_catalog *catalog, const struct fv_counter_range *range,
+                          const struct fv_flag_body *body)
+{
+    struct fv_variant *variants = (struct fv_variant *)body->variants; /* in the flag's memory */
+    uint32_t i;
+
+    if (body->variants == fv_usual_variants)
+        return;
+    for (i = 0; i < range->count; i++)
+        variants[i].name = catalog->variant_names.names[range->variants[i]].text;
+}
+
 static bool count_flag(struct fv_catalog *catalog, struct fv_flag *flag)
 {
     uint32_t number = catalog->latest[flag->body->slot];
-    const struct fv_counter_range *latest = number ? &catalog->ranges[number - 1] : NULL;
 
-    if (!latest || !same_variants(catalog, latest, flag))
-        return add_range(catalog, flag);
-    count_from(flag, latest->first);
+    if (number && same_variants(catalog, &catalog->ranges[number - 1], flag))
+        count_from(flag, catalog->ranges[number - 1].first);
+    else if (!add_range(catalog, flag))
+        return false;
+    number = catalog->latest[flag->body->slot];
+    name_variants(catalog, &catalog->ranges[number - 1], flag->body);
     return true;
 }
 

@@ -219,6 +219,27 @@ START_TEST(evaluations_that_end_in_an_error_are_of_no_variant)
 }
 END_TEST
 
+/* What the flag switches asks for flags itself before it is told how that went. */
+START_TEST(the_name_of_a_variant_outlives_what_it_came_of)
+{
+    flagver_client *client = open_given(
+        "{'flags':{'f':{'type':'string','variants':{'a':'1','b':'2'},'default':'a'}}}");
+    char *later = quoted("{'flags':{'f':{'type':'string','variants':{'a':'3'},'default':'a'}}}");
+    flagver_detail before = { .size = sizeof before }, after = { .size = sizeof after };
+
+    flagver_flag_string_detail(client, "f", NULL, "", &before);
+    assert_ok(flagver_client_load(client, later, strlen(later), &error));
+    flagver_flag_string_detail(client, "f", NULL, "", &after);
+    ck_assert_ptr_eq(before.variant, after.variant);
+    assert_ok(flagver_client_load(client, "{}", 2, &error));
+    ask(client, "f", 1);
+    assert_ok(flagver_track_outcome(client, "f", before.variant, false, -1, &error));
+    ck_assert_str_eq(own(client), "f/a/ @-1 2 1+0 0=0; ");
+    flagver_close(client);
+    free(later);
+}
+END_TEST
+
 START_TEST(latencies_have_quantiles)
 {
     flagver_client *client = open_clocked(0);
@@ -886,6 +907,7 @@ static Suite *track_suite(void)
     tcase_add_test(once, an_event_follows_the_flags_as_they_change);
     tcase_add_test(once, tracking_an_event_is_no_evaluation);
     tcase_add_test(once, evaluations_that_end_in_an_error_are_of_no_variant);
+    tcase_add_test(once, the_name_of_a_variant_outlives_what_it_came_of);
     tcase_add_test(once, latencies_have_quantiles);
     tcase_add_test(once, rates_are_of_outcomes);
     tcase_add_test(once, values_stay_numbers);
