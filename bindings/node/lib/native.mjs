@@ -4,7 +4,7 @@
 // over. They never leave this package, so that nobody can hand over a wrong one.
 
 import koffi from 'koffi';
-import { CLASSES, FlagverError } from './error.mjs';
+import { CLASSES, FlagverError, mistake } from './error.mjs';
 import { func } from './library.mjs';
 
 export const HANDLE = 'uintptr_t';
@@ -194,7 +194,7 @@ export async function visitLater(fn, args, read, each) {
     try {
       const element = read(address);
       if (!each) return list.push(element) > 0;
-      return each(element) !== false;
+      return synchronous(each(element), 'the visitor') !== false;
     } catch (error) {
       thrown ??= { error };
       return false;
@@ -205,6 +205,13 @@ export async function visitLater(fn, args, read, each) {
   });
   if (thrown) throw thrown.error;
   return each ? result : list;
+}
+
+/** What a function returned that is called while the library waits for it. */
+export function synchronous(result, name) {
+  if (typeof result?.then !== 'function') return result;
+  result.then(undefined, () => {}); // it is refused already
+  throw mistake('EINVAL', `${name} returned a promise: it has to be synchronous`);
 }
 
 // ---- texts and times ----

@@ -8,7 +8,7 @@ import { ACTOR, actorOf } from './actor.mjs';
 import { withContext } from './context.mjs';
 import { FlagverError, MistakeError, closed, mistake } from './error.mjs';
 import { CODES, ERR, HANDLE, callLater, callNow, checkFunction, checkInteger, checkText, func, koffi } from './native.mjs';
-import { ERROR, nameOf, optionalText, struct, tellError } from './native.mjs';
+import { ERROR, nameOf, optionalText, struct, synchronous, tellError } from './native.mjs';
 
 // ---- the library's structures ----
 
@@ -203,6 +203,9 @@ function bytesOf(value, what) {
   throw new TypeError(`${what} is neither a string nor a Uint8Array but ${nameOf(value)}`);
 }
 
+/** For calls on other threads, which read it while its owner may go on writing, or give it away. */
+const copyOf = (value, what) => Buffer.from(bytesOf(value, what));
+
 const orNull = (bytes) => (bytes.length ? bytes : null);
 
 // ---- sides ----
@@ -229,14 +232,6 @@ function guarded(name, err, run) {
     tellError(err, code, error?.message ?? `${name} threw ${String(error)}`);
     return code;
   }
-}
-
-function synchronous(result, name) {
-  if (typeof result?.then === 'function') {
-    result.then(undefined, () => {}); // it is refused already
-    throw new MistakeError('EINVAL', `${name} returned a promise: functions of a side are synchronous`);
-  }
-  return result;
 }
 
 const inSide = (side, name, ...args) => synchronous(side[name](...args), name);
@@ -405,10 +400,13 @@ function alertAt(address) {
   return { ...row, stage: stageName(row.stage) };
 }
 
+const MS_LIMIT = 0x7fffffff;
+
 function throttling(throttle) {
   return () => {
     try {
-      return Math.trunc(Number(synchronous(throttle(), 'throttle'))) || 0;
+      const ms = Math.trunc(Number(synchronous(throttle(), 'throttle'))) || 0;
+      return Math.min(Math.max(ms, -1), MS_LIMIT);
     } catch {
       return -1; // not in this step
     }
@@ -580,10 +578,9 @@ export async function openRoute(core, client, migration, options = {}) {
   core.use();
   try {
     const native = optionsOf(options, callbacks);
-    const handle = await core.write('a route', () =>
-      callLater(routeOpen, (f) => [core.handle, name, native, f.out, f.err], (f) => f.handle()),
-    );
-    return new Route(construct, new RouteCore(core, handle, callbacks), client, Boolean(options.background));
+    // It is the client's before the call is over: one that is being closed ends it, too.
+    const made = (f) => new Route(construct, new RouteCore(core, f.handle(), callbacks), client, Boolean(options.background));
+    return await core.write('a route', () => callLater(routeOpen, (f) => [core.handle, name, native, f.out, f.err], made));
   } catch (error) {
     callbacks.release();
     throw error;
@@ -627,7 +624,7 @@ export class Route {
 
   /** The native call with what a caller may tell it, and a result. */
   #operate(fn, before, { context, payload, operationId, strict } = {}) {
-    const bytes = payload === undefined || payload === null ? null : bytesOf(payload, 'the payload');
+    const bytes = payload === undefined || payload === null ? null : copyOf(payload, 'the payload');
     const id = optionalText(operationId, 'operationId');
     return withContext(context, (handle) => {
       const call = {
@@ -666,7 +663,7 @@ export class Route {
   /** A null key creates a record whose key the side makes. */
   async write(key, value, options) {
     const name = optionalText(key, 'the key');
-    const bytes = bytesOf(value, 'the value');
+    const bytes = copyOf(value, 'the value');
     return this.#route.write('a write', () => this.#operate(routeWrite, [name, orNull(bytes), bytes.length], options));
   }
 
@@ -753,7 +750,7 @@ async function verifyWith(handle, options, each) {
         old: row.old_value ? bytesAt(row.old_value, row.old_length) : null,
         new: row.new_value ? bytesAt(row.new_value, row.new_length) : null,
       };
-      return each ? each(difference) !== false : list.push(difference) > 0;
+      return each ? synchronous(each(difference), 'the visitor') !== false : list.push(difference) > 0;
     } catch (error) {
       thrown ??= { error };
       return false;

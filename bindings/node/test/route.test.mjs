@@ -290,3 +290,17 @@ test('garbage is collected in the middle of a callback', async (t) => {
   await route.verify();
   await gc();
 });
+
+test('bytes that are handed over are copied', async (t) => {
+  const client = await definitions(t, { stage: { type: 'string', variants: { off: 'off' }, default: 'off' } });
+  const [old, other] = [new System(), new System()];
+  const route = await client.route(null, { flag: 'stage', old, new: other });
+  const [value, away] = [Buffer.from('value'), new Uint8Array([65, 66])];
+  const written = [route.write('k', value), route.write('l', away)];
+  value.fill('x');
+  structuredClone(away.buffer, { transfer: [away.buffer] });
+  await Promise.all(written);
+  assert.equal((await route.read('k')).value.toString(), 'value');
+  assert.equal((await route.read('l')).value.toString(), 'AB');
+  await route.close();
+});
