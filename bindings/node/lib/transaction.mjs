@@ -121,14 +121,19 @@ function textsOf(values, what) {
   return values.map((value) => checkText(value, what));
 }
 
+/** So long a transaction may stay open where nobody says anything else. */
+const TIMEOUT_MS = 30000;
+
 /** What frees a transaction; the object is in nobody's hands any more, or is not needed. */
 class TxnCore {
-  constructor(core, handle, leave) {
+  constructor(core, handle, leave, timeoutMs) {
     this.core = core;
     this.handle = handle;
     this.leave = leave;
     this.turn = new Turn();
     this.ended = null;
+    // The library rolls back what has been forgotten, for the next one who begins.
+    this.timer = timeoutMs < 0 ? undefined : setTimeout(leave, timeoutMs || TIMEOUT_MS).unref();
   }
 
   call(fn, args, use) {
@@ -145,6 +150,12 @@ class TxnCore {
     });
   }
 
+  /** At the end of the process, when no call is under way: at once. */
+  drop() {
+    this.core.children.delete(this);
+    txnFree(this.handle);
+  }
+
   /** Frees it, which rolls back what is not committed. */
   end() {
     this.ended ??= this.turn.take(
@@ -153,6 +164,7 @@ class TxnCore {
           this.core.pending++;
           txnFree.async(this.handle, (error) => {
             this.core.children.delete(this);
+            clearTimeout(this.timer);
             this.leave();
             if (--this.core.pending === 0) this.core.rest?.();
             if (error) reject(error);
@@ -179,8 +191,9 @@ export async function beginTransaction(core, client, actor, options = {}) {
   core.use();
   const leave = await core.lane.gate.enter(core.waitMs, 'a transaction');
   try {
-    const handle = await core.call(txnBegin, (f) => [core.handle, who, native, f.out, f.err], (f) => f.handle());
-    return new Transaction(construct, new TxnCore(core, handle, leave), client);
+    // It is the client's before the call is over: one that is being closed ends it, too.
+    const made = (f) => new Transaction(construct, new TxnCore(core, f.handle(), leave, native.timeout_ms), client);
+    return await core.call(txnBegin, (f) => [core.handle, who, native, f.out, f.err], made);
   } catch (error) {
     leave();
     throw error;

@@ -365,3 +365,21 @@ test('closing waits for what waits', async () => {
   await client.close();
   for (const { reason } of await Promise.allSettled([...calls, ...lists])) if (reason) assert.ok(reason instanceof BrokenError);
 });
+
+test('a transaction that is forgotten is in nobody\'s way for longer than its timeout', async (t) => {
+  const client = await store(t, { waitMs: 5000 });
+  const forgotten = await client.begin('alice', { timeoutMs: 200 });
+  await forgotten.flags.put('f', { type: 'boolean' });
+  await client.transaction('bob', (txn) => txn.flags.put('g', { type: 'boolean' }));
+  await assert.rejects(forgotten.commit(), code('ETIMEDOUT'));
+  await assert.rejects(client.versions.current('flagver.flag', 'f'), code('ENOTFOUND'));
+});
+
+test('a visitor that returns a promise is refused', async (t) => {
+  const client = await store(t);
+  await client.transaction('alice', (txn) => txn.flags.put('f', { type: 'boolean' }));
+  const visitor = async () => {
+    throw new Error('nobody waits for this');
+  };
+  await assert.rejects(client.versions.list('flagver.flag', {}, visitor), /promise/);
+});
