@@ -113,6 +113,7 @@ class Core {
     this.pending = 0;
     this.rest = null; // called when no call is under way any more
     this.closing = null;
+    this.freed = false;
     this.state = new FlagState(handle, clientWord(handle));
   }
 
@@ -154,8 +155,13 @@ class Core {
 
   async #end() {
     this.state.close();
-    for (const child of this.children) await child.end();
-    if (this.pending) await new Promise((resolve) => (this.rest = resolve));
+    // A getter of a context, or a clock, may close the client in the middle of a call on this thread.
+    await null;
+    while (this.children.size > 0 || this.pending > 0) {
+      for (const child of this.children) await child.end();
+      if (this.pending > 0) await new Promise((resolve) => (this.rest = resolve));
+    }
+    this.freed = true;
     await new Promise((resolve, reject) => clientClose.async(this.handle, (e) => (e ? reject(e) : resolve())));
     this.handle = 0;
     if (this.clock) koffi.unregister(this.clock);
@@ -168,18 +174,24 @@ const open = new Set();
 
 // What was tracked is flushed by closing. Calls that are under way are left to the process's end.
 process.on('exit', () => {
-  for (const core of open)
-    if (!core.closing && core.pending === 0 && core.children.size === 0) {
-      core.closing = Promise.resolve();
-      core.state.close();
-      clientClose(core.handle);
-    }
+  for (const core of open) {
+    if (core.freed || core.pending > 0) continue;
+    for (const child of core.children) child.drop?.();
+    if (core.children.size > 0) continue;
+    core.closing ??= Promise.resolve();
+    core.freed = true;
+    core.state.close();
+    clientClose(core.handle);
+  }
 });
 
 const lostClients = new FinalizationRegistry((core) => core.close().catch(() => {}));
 const lostSnapshots = new FinalizationRegistry((handle) => snapshotFree(handle));
 
 let construct;
+
+/** The clients of their parts: who holds one of these holds the client. */
+const owners = new WeakMap();
 
 export class Client {
   #core;
@@ -197,6 +209,7 @@ export class Client {
     this.ids = new Ids(core);
     this.tracking = new Tracking(core);
     this.migrations = new Migrations(core);
+    for (const part of [this.versions, this.flags, this.audit, this.ids, this.tracking, this.migrations]) owners.set(part, this);
     open.add(core);
     lostClients.register(this, core, this);
   }
@@ -310,7 +323,7 @@ export class Client {
   }
 
   explain(key, context) {
-    return explain(flagExplain, this.#core.use(), key, context);
+    return explain(flagExplain, () => this.#core.use(), key, context);
   }
 
   // ---- where flags come from ----
@@ -473,10 +486,10 @@ construct = Symbol('opened');
 
 const stringsAt = (address, count) => (count ? koffi.decode(address, koffi.array('str', count)) : []);
 
-function explain(fn, handle, key, context) {
+function explain(fn, use, key, context) {
   checkText(key, 'the key');
-  const native = nativeContext(context);
-  return JSON.parse(callNow(fn, (f) => [handle, key, Buffer.byteLength(key), native, f.out, f.err], (f) => f.text()));
+  const native = nativeContext(context); // its getters may close what is asked
+  return JSON.parse(callNow(fn, (f) => [use(), key, Buffer.byteLength(key), native, f.out, f.err], (f) => f.text()));
 }
 
 const jsonText = (value, what) => (typeof value === 'string' ? value : toJson(value, what));
@@ -506,11 +519,11 @@ export class Snapshot {
   }
 
   evaluate(key, context, type) {
-    return evaluateOnSnapshot(this.#use(), key, context, typeNumber(type));
+    return evaluateOnSnapshot(() => this.#use(), key, context, typeNumber(type));
   }
 
   explain(key, context) {
-    return explain(snapshotExplain, this.#use(), key, context);
+    return explain(snapshotExplain, () => this.#use(), key, context);
   }
 
   /** Sooner than by itself. */
@@ -545,10 +558,12 @@ function clockOf(uri, clock) {
   if (!/^(definitions|file):/.test(uri)) throw new TypeError('a client with a store goes by the clock of the system');
   const now = () => {
     try {
-      return withContextsLocked(() => Math.trunc(Number(clock())) || 0);
+      const ms = withContextsLocked(() => Math.trunc(Number(clock())));
+      if (Number.isSafeInteger(ms)) return ms;
     } catch {
-      return Date.now();
+      // A clock that is broken is none.
     }
+    return Date.now();
   };
   return koffi.register(now, CLOCK);
 }

@@ -158,12 +158,15 @@ export class Context {
     if (is(attributes)) throw new TypeError('a context is made of a plain object');
     checkUnlocked();
     if (this.#held) throw new RetryError('EBUSY', 'the context is in use by a call that is under way');
+    this.#held++; // its own getters must not fill it, too
     try {
       this.#used = fill(this.#handle, attributes);
     } catch (error) {
       // A list or object may be open: a fresh one is sure to be empty.
       this.#replace();
       throw error;
+    } finally {
+      this.#held--;
     }
     return this;
   }

@@ -353,8 +353,9 @@ export class Flag {
   }
 
   #native(context) {
+    const native = nativeContext(context); // its getters may close the client
     if (this.#state.handle === 0) throw closed('client');
-    return nativeContext(context);
+    return native;
   }
 
   /** What is served to everyone, counted; null: the library has to be asked; undefined: it is not known yet. */
@@ -404,7 +405,7 @@ export class Flag {
     if (typeof fallback !== 'bigint' && !Number.isSafeInteger(fallback)) throw wrongFallback(fallback, 'integer');
     const shared = this.#shared(context, INT);
     if (shared) return shared.value;
-    if (shared === null) return int(this.#bound, this.#native(context), fallback);
+    if (shared === null && fits64Bits(fallback)) return int(this.#bound, this.#native(context), fallback);
     return this.#askedValue(context, INT, fallback);
   }
 
@@ -464,6 +465,8 @@ export class Flag {
   }
 }
 
+const fits64Bits = (integer) => typeof integer === 'number' || BigInt.asIntN(64, integer) === integer;
+
 function wrongFallback(fallback, wanted) {
   return new TypeError(`the default is no ${wanted} but ${typeof fallback === 'number' ? fallback : nameOf(fallback)}`);
 }
@@ -478,13 +481,16 @@ construct = Symbol('bound');
 
 /** For keys that are not worth a handle. */
 export function evaluateByKey(state, key, context, type) {
-  evaluateKey(state.handle, key, Buffer.byteLength(key), nativeContext(context), type, DETAIL_AT);
+  const native = nativeContext(context);
+  if (state.handle === 0) throw closed('client');
+  evaluateKey(state.handle, key, Buffer.byteLength(key), native, type, DETAIL_AT);
   return readDetail(key, freshStrings);
 }
 
-export function evaluateOnSnapshot(snapshot, key, context, type) {
+export function evaluateOnSnapshot(use, key, context, type) {
   checkText(key, 'the key');
-  evaluateOn(snapshot, key, Buffer.byteLength(key), nativeContext(context), type, DETAIL_AT);
+  const native = nativeContext(context);
+  evaluateOn(use(), key, Buffer.byteLength(key), native, type, DETAIL_AT);
   return readDetail(key, freshStrings);
 }
 

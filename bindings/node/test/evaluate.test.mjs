@@ -420,3 +420,16 @@ test('memory stays flat', { skip: sanitized }, (t) => {
   assert.equal(status, 0, stderr + stdout);
   t.diagnostic(stdout.trim());
 });
+
+test('a default beyond 64 bits comes back as it is', async (t) => {
+  const client = await definitions(t, { f: { type: 'boolean', percentage: 50 } });
+  for (let round = 0; round < 3; round++) assert.equal(client.int('f', {}, 2n ** 70n), 2n ** 70n);
+});
+
+test('a clock that tells no time is none', async (t) => {
+  const flags = { f: { type: 'boolean', schedule: { steps: [{ at: '2001-01-01T00:00:00Z', percentage: 100 }] } } };
+  for (const time of [NaN, Infinity, -1e300, undefined, 'soon', {}, Promise.resolve(1)]) {
+    const client = await definitions(t, flags, { clock: () => time });
+    assert.equal(client.bool('f', { targetingKey: 'u' }), true, String(time));
+  }
+});

@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { Context, libraryVersion, open } from '../index.mjs';
-import { definitions, directory, gc, store } from './support.mjs';
+import { code, definitions, directory, gc, store } from './support.mjs';
 
 const INDEX = pathToFileURL(path.join(path.dirname(new URL(import.meta.url).pathname), '../index.mjs')).href;
 
@@ -205,4 +205,115 @@ test('definitions from somebody who means no good are refused or read', async (t
   for (const text of ['', '[]', 'null', '{"flags":7}', `{"flags":${'['.repeat(5000)}`, '\0', '{"flags":{"\\ud800":{"type":"boolean"}}}', 'x'.repeat(1 << 20)])
     assert.throws(() => client.load(text), undefined, text.slice(0, 20));
   assert.equal(client.evaluate('x').errorCode, 'FLAG_NOT_FOUND');
+});
+
+test('a getter of a context may close what is asked', async () => {
+  const closed = code('ECLOSED');
+  const asks = {
+    bool: (client, context) => client.bool('f', context),
+    bound: (client, context) => client.bind('f').evaluate(context),
+    'a key that is not bound': (client, context) => client.evaluate('x'.repeat(300), context),
+    all: (client, context) => client.all(context),
+    explain: (client, context) => client.explain('f', context),
+    track: (client, context) => client.track('bought', context),
+  };
+  for (const [name, ask] of Object.entries(asks)) {
+    const client = await open('definitions:');
+    client.load({ flags: { f: { type: 'boolean', percentage: 50 } } });
+    let done;
+    const context = {
+      get targetingKey() {
+        done = client.close();
+        return 'u';
+      },
+    };
+    assert.throws(() => ask(client, context), closed, name);
+    await done;
+  }
+});
+
+test('a clock may close its client', async () => {
+  let closing = null;
+  let client = null;
+  const clock = () => {
+    closing = client?.close() ?? null;
+    return 0;
+  };
+  const opened = await open('definitions:', { clock });
+  opened.load({ flags: { f: { type: 'boolean', schedule: { steps: [{ at: '2030-01-01T00:00:00Z', percentage: 100 }] } } } });
+  client = opened;
+  assert.equal(opened.bool('f', { targetingKey: 'u' }, true), false);
+  await closing;
+  assert.equal(opened.closed, true);
+});
+
+test('a snapshot that a getter closes is not asked any more', async (t) => {
+  const client = await definitions(t, { f: { type: 'boolean', percentage: 50 } });
+  for (const ask of ['evaluate', 'explain']) {
+    const snapshot = client.snapshot();
+    const context = {
+      get targetingKey() {
+        snapshot.close();
+        return 'u';
+      },
+    };
+    assert.throws(() => snapshot[ask]('f', context), code('ECLOSED'), ask);
+  }
+});
+
+test('a context is not filled by its own getters', async () => {
+  const context = new Context({});
+  const attributes = {
+    get a() {
+      assert.throws(() => context.set({ f() {} }), code('EBUSY'));
+      return [1, 2];
+    },
+    b: 'x',
+  };
+  context.set(attributes);
+  context.set({});
+});
+
+test('a client that is closed while something is opened on it ends that, too', async (t) => {
+  const uri = `sqlite:${path.join(directory(t), 'test.db')}`;
+  const rows = new Map();
+  const side = { read: (key) => rows.get(key), write: (key, value) => void rows.set(key, value) };
+  for (let turns = 0; turns < 20; turns++) {
+    const client = await open(uri, { background: false });
+    await client.transaction('mia', (txn) => txn.versions.put('flagver.migration', 'customers', { stage: 'off' }));
+    const begun = client.begin('alice').catch(() => null);
+    const opened = client.route('customers', { old: side, new: side }).catch(() => null);
+    for (let i = 0; i < turns; i++) await null;
+    await client.close();
+    const [txn, route] = await Promise.all([begun, opened]);
+    if (txn) await assert.rejects(txn.flags.put('f', { type: 'boolean' }), code('ECLOSED'));
+    if (route) await assert.rejects(route.read('k'), code('ECLOSED'));
+    await txn?.rollback();
+    await route?.close();
+  }
+});
+
+test('who holds a part of a client holds the client', async () => {
+  const { versions } = await open('memory:');
+  await gc();
+  assert.deepEqual(await versions.list(null), []);
+});
+
+test('what was tracked is flushed at exit, also when a transaction is open', async (t) => {
+  const file = path.join(directory(t), 'test.db');
+  const { status, stderr } = run(`
+    const { open } = await import(${JSON.stringify(INDEX)});
+    const client = await open('sqlite:${file}');
+    await client.transaction('alice', (txn) => txn.flags.put('f', { type: 'boolean' }));
+    await client.refresh();
+    for (let i = 0; i < 100; i++) client.bool('f');
+    const txn = await client.begin('alice');
+    await txn.flags.put('g', { type: 'boolean' });
+    process.exit(0);`);
+  assert.equal(status, 0, stderr);
+  const client = await open(`sqlite:${file}`);
+  t.after(() => client.close());
+  const [group] = await client.tracking.report();
+  assert.equal(group.evaluations, 100);
+  await assert.rejects(client.versions.current('flagver.flag', 'g'), code('ENOTFOUND'));
 });
