@@ -150,8 +150,8 @@ export class FlagverProvider {
       const broken = error?.code === 'ECORRUPT';
       return broken ? { status: 'ERROR', message, errorCode: ErrorCode.GENERAL } : { status: 'STALE', message };
     } catch (error) {
-      if (!(error instanceof BrokenError)) throw error;
-      return { status: 'ERROR', message: error.message, errorCode: ErrorCode.PROVIDER_FATAL };
+      const errorCode = error instanceof BrokenError ? ErrorCode.PROVIDER_FATAL : ErrorCode.GENERAL;
+      return { status: 'ERROR', message: error.message, errorCode };
     }
   }
 
