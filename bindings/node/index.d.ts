@@ -325,7 +325,7 @@ export interface ListOptions {
   author?: string;
 }
 
-/** Called with one after the other instead of collecting them; false ends the walk. */
+/** Called with one after the other instead of collecting them; false ends the walk, and a promise is an error. */
 export type Each<T> = (element: T) => unknown;
 
 export interface Versions {
@@ -339,6 +339,7 @@ export interface Versions {
   list(phase: string | null | undefined, options: ListOptions | undefined, each: Each<Version>): Promise<number>;
   /** What waits for this actor. */
   due(actor: Actor, phase?: string | null, options?: ListOptions): Promise<Version[]>;
+  due(actor: Actor, phase: string | null | undefined, options: ListOptions | undefined, each: Each<Version>): Promise<number>;
   items(phase: string, subject: string, no: number): Promise<Item[]>;
   items(phase: string, subject: string, no: number, each: Each<Item>): Promise<number>;
   votes(phase: string, subject: string, no: number): Promise<{ actor: string; note: string | null; time: number; contentHash: string }[]>;
