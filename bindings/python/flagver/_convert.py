@@ -72,10 +72,17 @@ def json_text(value: Json, what: str) -> bytes:
         return value
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except RecursionError:
+        raise ValueError("%s nests too deep" % what) from None
     except TypeError as error:
         raise TypeError("%s: %s" % (what, error)) from None
     except ValueError as error:
         raise ValueError("%s: %s" % (what, error)) from None
+
+
+def object_text(value: Json, what: str) -> bytes:
+    """The same of what is always an object: a text cannot be one, and is JSON text as well."""
+    return value.encode() if isinstance(value, str) else json_text(value, what)
 
 
 def _since_epoch(value: datetime, what: str) -> timedelta:

@@ -11,7 +11,7 @@ from ctypes import byref
 from typing import Any, List, NamedTuple, Optional, Tuple
 
 from . import _structs as s
-from ._convert import optional, text, words
+from ._convert import optional, size, text, words
 from ._library import check, store, take_text
 from ._visit import visiting
 
@@ -55,7 +55,9 @@ def proof_of(p: s.ProofStruct) -> Proof:
 def _proof_struct(proof: Proof) -> s.ProofStruct:
     if len(proof.hashes) > _PROOF_LIMIT:
         raise ValueError("a proof has %d hashes; 0 to %d allowed" % (len(proof.hashes), _PROOF_LIMIT))
-    struct = s.ProofStruct(first=proof.first, second=proof.second, count=len(proof.hashes))
+    struct = s.ProofStruct(
+        first=size(proof.first, "first"), second=size(proof.second, "second"), count=len(proof.hashes)
+    )
     struct.leaf[:] = _hash(proof.leaf)
     for place, one in zip(struct.hashes, proof.hashes):
         place[:] = _hash(one)

@@ -26,10 +26,10 @@ from . import _structs as s
 from ._convert import (
     Time,
     decoded,
-    json_text,
     microseconds,
     milliseconds,
     number,
+    object_text,
     optional,
     size,
     small,
@@ -416,13 +416,13 @@ class Client(Asking):
         self._core.call(store.client_refresh)
 
     def load(self, definitions: Any) -> None:
-        """Replace all definitions of a "definitions:" client: a dict, or JSON text as bytes."""
-        encoded = json_text(definitions, "definitions")
+        """Replace all definitions of a "definitions:" client: a dict, or JSON text."""
+        encoded = object_text(definitions, "definitions")
         self._core.call(store.client_load, encoded, len(encoded))
 
     def merge(self, definitions: Any) -> None:
         """Put these beside the ones it has; None in place of a definition removes it."""
-        encoded = json_text(definitions, "definitions")
+        encoded = object_text(definitions, "definitions")
         self._core.call(store.client_merge, encoded, len(encoded))
 
     @property
@@ -701,7 +701,7 @@ class Client(Asking):
         self, definitions: Any, *, name: Optional[str] = None, prune: bool = False
     ) -> List[PlanStep]:
         """What `Transaction.apply` would do."""
-        encoded = json_text(definitions, "definitions")
+        encoded = object_text(definitions, "definitions")
         arguments = encoded, len(encoded), optional(name, "the name"), bool(prune)
         return self._collect(s.VisitStep, step_of, store.flags_plan, *arguments)
 

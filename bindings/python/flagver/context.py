@@ -197,7 +197,9 @@ class Context:
     @classmethod
     def from_json(cls, json: Union[str, bytes]) -> "Context":
         """A context of JSON text: one object, as for `from_dict`."""
-        encoded = json.encode() if isinstance(json, str) else bytes(json)
+        encoded = json.encode() if isinstance(json, str) else json
+        if not isinstance(encoded, bytes):
+            raise TypeError("the JSON is %s; a str or bytes is wanted" % type(json).__name__)
         pointer = ctypes.c_void_p()
         check(quick.context_from_json, encoded, len(encoded), ctypes.byref(pointer))
         context = cls.__new__(cls)

@@ -13,7 +13,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, NamedTuple, NoReturn, Optional, TypeVar
 
 from . import _structs as s
-from ._convert import json_text, whole
+from ._convert import object_text, whole
 from ._library import ask_text, check, quick, quick_function, store
 from .context import NOBODY, Context
 from .errors import ClosedError
@@ -346,8 +346,8 @@ class Snapshot(Asking):
 
     @classmethod
     def load(cls, definitions: Any) -> "Snapshot":
-        """Make one of definitions alone: JSON text as bytes, or what gives it."""
-        encoded = json_text(definitions, "definitions")
+        """Make one of definitions alone: a dict, or JSON text."""
+        encoded = object_text(definitions, "definitions")
         pointer = ctypes.c_void_p()
         check(store.snapshot_load, encoded, len(encoded), None, ctypes.byref(pointer))
         assert pointer.value is not None

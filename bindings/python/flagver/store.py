@@ -7,7 +7,7 @@ from ctypes import byref
 from typing import Any, Callable, List, NamedTuple, Optional, Tuple
 
 from . import _structs as s
-from ._convert import decoded, json_text, number, optional, text, words
+from ._convert import decoded, number, object_text, optional, text, words
 from ._library import check, store
 from ._visit import visiting
 
@@ -120,7 +120,7 @@ def copy(
 
 def lint(definitions: Any, name: Optional[str] = None) -> List[str]:
     """What in definitions is allowed but hardly meant, one line each (the first 100)."""
-    encoded = json_text(definitions, "definitions")
+    encoded = object_text(definitions, "definitions")
     found: List[str] = []
 
     def visit(line: bytes) -> None:

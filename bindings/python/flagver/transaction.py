@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import inspect
 import threading
 from contextlib import contextmanager
 from ctypes import byref
@@ -21,7 +22,17 @@ from typing import (
 )
 
 from . import _structs as s
-from ._convert import Json, Time, json_text, microseconds, number, optional, small, text
+from ._convert import (
+    Json,
+    Time,
+    json_text,
+    microseconds,
+    number,
+    object_text,
+    optional,
+    small,
+    text,
+)
 from ._library import check, quick, raise_error, store
 from .errors import ClosedError, FlagverError, NotFoundError, StateError
 from .records import ITEM_STATES, Version, version_of
@@ -522,7 +533,7 @@ class Transaction:
         self, key: str, definition: Json, *, note: Optional[str] = None, expect: int = 0
     ) -> int:
         """Create or replace a flag by this definition (docs/flags.md)."""
-        encoded = json_text(definition, "the definition")
+        encoded = object_text(definition, "the definition")
         return self._flag(
             store.flag_put, key, encoded, len(encoded), note=note, expect=expect
         )
@@ -530,7 +541,7 @@ class Transaction:
     def segment_put(
         self, name: str, definition: Json, *, note: Optional[str] = None, expect: int = 0
     ) -> int:
-        encoded = json_text(definition, "the definition")
+        encoded = object_text(definition, "the definition")
         return self._flag(
             store.segment_put, name, encoded, len(encoded), note=note, expect=expect
         )
@@ -580,7 +591,7 @@ class Transaction:
         self, key: str, schedule: Json, *, note: Optional[str] = None, expect: int = 0
     ) -> int:
         """Give a flag this schedule, as in a definition; None takes it away."""
-        encoded = None if schedule is None else json_text(schedule, "the schedule")
+        encoded = None if schedule is None else object_text(schedule, "the schedule")
         length = 0 if encoded is None else len(encoded)
         return self._flag(store.flag_schedule, key, encoded, length, note=note, expect=expect)
 
@@ -610,7 +621,7 @@ class Transaction:
         note: Optional[str] = None,
     ) -> int:
         """Make the store like a definitions file, all or nothing. Returns the number of steps."""
-        encoded = json_text(definitions, "definitions")
+        encoded = object_text(definitions, "definitions")
         return self._call(
             store.flags_apply,
             encoded,
@@ -682,6 +693,9 @@ def run(
         failure = None
         try:
             result = do(txn)
+            if inspect.iscoroutine(result) or inspect.isgenerator(result):
+                result.close()
+                raise TypeError("transact() takes an ordinary function: nothing of this one has run")
             return 0
         except BaseException as error:
             failure = error

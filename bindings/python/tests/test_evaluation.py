@@ -356,6 +356,9 @@ class Contexts(unittest.TestCase):
         for text in ("", "[]", "{", '{"a": 1, "a": 2}', b"\xff"):
             with self.assertRaises(ParseError):
                 flagver.Context.from_json(text)
+        for wrong in (7, None, {"a": 1}):
+            with self.assertRaises(TypeError):
+                flagver.Context.from_json(wrong)
 
 
 if __name__ == "__main__":

@@ -134,6 +134,17 @@ class Transactions(unittest.TestCase):
                 self.client.transact("alice", do)
         self.assertEqual(self.client.versions("flagver.flag"), [])
 
+    def test_transact_does_not_take_an_asynchronous_function(self):
+        async def do(txn):
+            txn.flag_put("fresh", FLAG)
+
+        def generator(txn):
+            yield txn.flag_put("fresh", FLAG)
+
+        for wrong in (do, generator):
+            with self.assertRaisesRegex(TypeError, "an ordinary function"):
+                self.client.transact("alice", wrong)
+
     def test_transact_runs_again_when_others_were_in_the_way(self):
         runs = []
 
@@ -294,6 +305,11 @@ class Flags(unittest.TestCase):
         self.assertEqual([(s.action, s.key, s.current_no) for s in steps], [("delete", "b", 1)])
         self.assertIn('"a"', self.client.export_flags())
         self.assertEqual(stores.lint(file), [])
+        # Text is JSON text, as a file has it and as it is exported.
+        exported = self.client.export_flags()
+        self.assertEqual((self.client.plan(exported), stores.lint(exported)), ([], []))
+        self.client.transact("alice", lambda txn: txn.flag_put("c", '{"type": "boolean"}'))
+        self.assertEqual(len(flagver.Snapshot.load(exported)), 2)
         with self.assertRaises(ParseError):
             stores.lint(b"{")
 
@@ -569,6 +585,9 @@ class Audit(unittest.TestCase):
         forged = proof._replace(leaf=bytes(32))
         with self.assertRaises(CorruptError):
             audit.check_inclusion(forged, new.root)
+        for first in (proof.first + 2**64, proof.first - 2**64):  # C would see the lower 64 bits
+            with self.assertRaises(ValueError):
+                audit.check_inclusion(proof._replace(first=first), new.root)
         with self.assertRaises(ValueError):
             audit.check_inclusion(proof, b"short")
         with self.assertRaises(ValueError):
