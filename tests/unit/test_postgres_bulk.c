@@ -551,7 +551,9 @@ static const struct {
     { "nnnnnnnnD", 8 },
     { "nnnnnnnno", 8 },
     { "nnnnnnnnh", 8 },
-    { "nnnnnnnny", 8 },
+    { "yyyyyyyyz", 8 }, /* new keyed rows, and one that is there */
+    { "nnnnnnnny", 9 },
+    { "nnnnnnnnZ", 8 },
     { "nnnnnnnnY", 8 },
     { "Snnnnnnnnn", 0 }, /* it begins with the first */
     { "nnnnnnnnPPPPPP", 11 },
@@ -674,6 +676,12 @@ static void add_letter(struct letters *letters, char letter)
         return;
     case 'y':
         add_keyed(batch, FLAGVER_CHANGE_KEYED, 1, 1, 0);
+        return;
+    case 'z':
+        add_keyed(batch, FLAGVER_CHANGE_KEYED, 1, 2, 1);
+        return;
+    case 'Z':
+        add_keyed(batch, FLAGVER_CHANGE_KEYED, 1, 1, FLAGVER_EXPECT_ANY);
         return;
     case 'Y':
         add_keyed(batch, FLAGVER_CHANGE_KEYED_DELETE, 1, 1, 0);
