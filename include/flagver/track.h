@@ -54,8 +54,9 @@ extern "C" {
  * @param context  whose event; NULL: nobody's
  * @param event    1 to FLAGVER_EVENT_LIMIT bytes of UTF-8 without control characters
  * @param value    finite; summed up. 1 where only the number of events matters
- * @return 0, FLAGVER_EINVAL, FLAGVER_ENOMEM, or FLAGVER_EBUSY: not counted, for there are
- *   FLAGVER_TRACK_LIMIT other sums that wait to be flushed
+ * @return 0, FLAGVER_EINVAL, FLAGVER_ENOMEM, or FLAGVER_EBUSY: there are FLAGVER_TRACK_LIMIT other sums
+ *   that wait to be flushed. After the last two it is not counted, or not for all of its flags; not to be
+ *   told again
  */
 FLAGVER_API int flagver_track(flagver_client *client, flagver_context *context, const char *event,
                               double value, flagver_error *err);
