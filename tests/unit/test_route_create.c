@@ -386,6 +386,25 @@ START_TEST(what_an_authority_that_fails_has_created_is_found_and_brought_over)
 }
 END_TEST
 
+START_TEST(a_comparison_may_amend_what_is_not_known_yet_to_have_been_created)
+{
+    const flagver_compare_options amend = { .size = sizeof amend, .confirm_ms = 1, .repair = 1 };
+    uint64_t differences;
+
+    arrange(FAULT_KIND, authorities[_i]);
+    makers[_i].mood = LOSES_ANSWERS;
+    assert_fails(FLAGVER_EUNAVAILABLE, create_as("op"));
+    makers[_i].mood = WELL;
+    assert_ok(flagver_route_verify(route, &amend, NULL, NULL, NULL, &differences, &error));
+    ck_assert_uint_eq(differences, 1);
+    assert_both_have("made-1");
+    let_time_pass();
+    come_to_rest();
+    assert_both_have("made-1");
+    leave();
+}
+END_TEST
+
 START_TEST(who_tries_again_gets_the_record_that_was_made)
 {
     arrange(FAULT_KIND, FLAGVER_STAGE_SHADOW);
@@ -678,6 +697,8 @@ int main(void)
     tcase_add_test(tests, what_an_authority_that_fails_has_not_created_is_forgotten);
     tcase_add_loop_test(tests, what_an_authority_that_fails_has_created_is_found_and_brought_over,
                         0, 2);
+    tcase_add_loop_test(tests, a_comparison_may_amend_what_is_not_known_yet_to_have_been_created, 0,
+                        2);
     tcase_add_test(tests, who_tries_again_gets_the_record_that_was_made);
     tcase_add_loop_test(tests, what_the_other_side_does_not_take_is_repaired, 0, 2);
     tcase_add_test(tests, an_intent_that_cannot_be_written_creates_nothing);
