@@ -140,10 +140,10 @@ class Core(Gate):
         try:
             for stop in self.at_close:
                 stop()
+            while self.transactions:  # before routes, which end with transactions of their own
+                store.txn_free(self.transactions.popitem()[0])
             for route in list(self.routes.values()):
                 route.close_with_client()
-            while self.transactions:
-                store.txn_free(self.transactions.popitem()[0])
             handle, self.handle, self.argument = self.handle, None, None
             if self.routes:  # one that would not close goes on using the client: then both stay
                 _stuck.append(self)

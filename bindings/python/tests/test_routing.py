@@ -5,6 +5,7 @@ import threading
 import unittest
 
 import flagver
+from flagver import _library
 from flagver.errors import (
     BusyError,
     ClosedError,
@@ -405,6 +406,22 @@ class Routing(unittest.TestCase):
         client.close()
         closer.join(60)
         self.assertNotIn(client._core, _core._stuck)
+
+    def test_an_open_transaction_does_not_hold_up_closing_a_route(self):
+        client = flagver.Client(self.uri)
+        route = client.route("m", self.old, self.new)
+        route.write("k", "v")
+        txn = client.begin("alice", timeout_ms=-1)
+        txn.flag_put("f", {"type": "boolean"})
+        closer = threading.Thread(target=client.close)
+        closer.start()
+        closer.join(20)  # a route ends with a transaction of its own
+        ended = not closer.is_alive()
+        if not ended:
+            client._core.transactions.clear()
+            _library.store.txn_free(txn._handle)
+            closer.join()
+        self.assertTrue(ended)
 
     def test_closing_the_client_closes_routes(self):
         with flagver.Client(self.uri) as client:
