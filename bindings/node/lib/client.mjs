@@ -145,7 +145,7 @@ class Core {
 
   /** What may wait for the writer. */
   write(what, run) {
-    return this.during(() => asWriter(this.waitMs, what, run));
+    return this.during(() => asWriter(this.waitMs, what, run, this.lane.places));
   }
 
   close() {

@@ -3,8 +3,10 @@
 // Calls that touch the store run on the threads of libuv's pool, of which there are few (4, or
 // UV_THREADPOOL_SIZE). A call that waits for another transaction to end holds its thread. If all threads did,
 // the commit that they wait for would find none. So transactions of one store begin one after the other,
-// and of other calls that may wait there are always fewer than threads.
+// and of other calls that may wait there are always fewer than threads. The pool is shared by all worker
+// threads, so each store has places, which are shared by those that were started by a thread that knew of them.
 
+import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads';
 import { RetryError } from './error.mjs';
 
 const POOL = Math.min(Math.max(Number.parseInt(process.env.UV_THREADPOOL_SIZE ?? '4', 10) || 4, 1), 1024);
@@ -53,30 +55,104 @@ export class Gate {
 /** For calls that write by themselves: one thread stays free, and one is the transaction's. */
 const writers = new Gate(Math.max(POOL - 2, 1));
 
-export async function asWriter(ms, what, run) {
+/** `places` are those of the store, or null. */
+export async function asWriter(ms, what, run, places) {
   const leave = await writers.enter(ms, what);
   try {
-    return await run();
+    const go = await places?.take(ms, what, WRITER_MS, places.all);
+    try {
+      return await run();
+    } finally {
+      go?.();
+    }
   } finally {
     leave();
   }
 }
 
+// ---- among threads of the process ----
+
+const PLACES = Math.max(POOL - 1, 1);
+const STORES = 64;
+const SHARED = 'flagver.places';
+const WRITER_MS = 10000;
+const FOREVER_MS = 86400000;
+
+/** Until when each place is taken, in milliseconds since 1970: a thread that was ended never gives its back. */
+function sharedPlaces() {
+  const known = getEnvironmentData(SHARED);
+  if (known instanceof SharedArrayBuffer) return new BigInt64Array(known);
+  const memory = new SharedArrayBuffer(8 * STORES * PLACES);
+  setEnvironmentData(SHARED, memory);
+  return new BigInt64Array(memory);
+}
+
+const taken = sharedPlaces();
+
+/** The places of one store, one less than the pool has threads. Two stores may share theirs by chance. */
+class Places {
+  #first;
+
+  constructor(uri) {
+    this.all = taken.length / STORES;
+    this.forTransactions = Math.max(this.all - 1, 1); // one is left for calls that write by themselves
+    let hash = 0;
+    for (const char of uri) hash = (Math.imul(hash, 31) + char.codePointAt(0)) >>> 0;
+    this.#first = (hash % STORES) * this.all;
+  }
+
+  /** Resolves with a function that gives the place back. */
+  async take(ms, what, holdMs, count) {
+    const end = Date.now() + ms;
+    for (let pause = 1; ; pause = Math.min(pause * 2, 16)) {
+      const leave = this.#tryOne(holdMs < 0 ? FOREVER_MS : holdMs, count);
+      if (leave) return leave;
+      if (Date.now() >= end) throw new RetryError('EBUSY', `${what} has waited for ${ms} ms for other threads of this process`);
+      await new Promise((resolve) => setTimeout(resolve, pause * (0.5 + Math.random() / 2)));
+    }
+  }
+
+  #tryOne(holdMs, count) {
+    const now = Date.now();
+    for (let i = this.#first; i < this.#first + count; i++) {
+      const until = Atomics.load(taken, i);
+      if (until > now) continue;
+      const mine = BigInt(now + holdMs);
+      if (Atomics.compareExchange(taken, i, until, mine) === until) return () => void Atomics.compareExchange(taken, i, mine, 0n);
+    }
+    return null;
+  }
+}
+
 const gates = new Map();
 
-/** The gate of a store's transactions; clients of the same URI share it. */
+/** The gate of a store's transactions, and its places; clients of the same URI share them. */
 export function gateOf(uri) {
   let entry = gates.get(uri);
   if (!entry) {
     // SQLite has one writer at a time. PostgreSQL lets several in, which may wait for each other's records.
     const width = /^postgres(ql)?:/.test(uri) ? Math.max(POOL - 2, 1) : 1;
-    entry = { gate: new Gate(width), users: 0 };
+    entry = { gate: new Gate(width), places: uri === 'memory:' ? null : new Places(uri), users: 0 };
     // A store in memory is its client's alone.
     if (uri !== 'memory:') gates.set(uri, entry);
   }
   entry.users++;
   return {
-    gate: entry.gate,
+    places: entry.places,
+    /** For a transaction that may stay open for so long; resolves with what is called to leave. */
+    async enter(ms, holdMs) {
+      const leave = await entry.gate.enter(ms, 'a transaction');
+      try {
+        const go = await entry.places?.take(ms, 'a transaction', holdMs, entry.places.forTransactions);
+        return () => {
+          go?.();
+          leave();
+        };
+      } catch (error) {
+        leave();
+        throw error;
+      }
+    },
     drop() {
       if (--entry.users === 0) gates.delete(uri);
     },

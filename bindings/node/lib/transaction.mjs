@@ -189,7 +189,7 @@ export async function beginTransaction(core, client, actor, options = {}) {
   };
   const who = actorOf(actor);
   core.use();
-  const leave = await core.lane.gate.enter(core.waitMs, 'a transaction');
+  const leave = await core.lane.enter(core.waitMs, native.timeout_ms || TIMEOUT_MS);
   try {
     // It is the client's before the call is over: one that is being closed ends it, too.
     const made = (f) => new Transaction(construct, new TxnCore(core, f.handle(), leave, native.timeout_ms), client);

@@ -54,6 +54,25 @@ test('worker threads have clients of their own', async (t) => {
   }
 });
 
+test('workers that write to one store do not starve the one that must commit', async (t) => {
+  const file = path.join(directory(t), 'test.db');
+  const first = await open(`sqlite:${file}`);
+  t.after(() => first.close());
+  const source = `
+    import { parentPort, workerData } from 'node:worker_threads';
+    const { open } = await import(${JSON.stringify(INDEX)});
+    const client = await open(workerData.uri, { background: false });
+    for (let i = 0; i < 10; i++)
+      await client.transaction('worker', async (txn) => {
+        for (const name of ['f', 'g']) await txn.flags.put(name + workerData.i, { type: 'boolean', percentage: i });
+      });
+    await client.close();
+    parentPort.postMessage('done');`;
+  const workers = await Promise.all(Array.from({ length: 8 }, (_, i) => inWorker(source, { uri: `sqlite:${file}`, i })));
+  for (const { worker } of workers) await worker.terminate();
+  for (let i = 0; i < 8; i++) assert.equal((await first.versions.current('flagver.flag', `g${i}`)).no, 10);
+});
+
 test('a worker that is ended in the middle of it all takes nobody with it', async (t) => {
   const file = path.join(directory(t), 'test.db');
   const source = `
