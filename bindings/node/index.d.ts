@@ -616,7 +616,9 @@ export interface TrackOptions {
 }
 
 export interface TrackGroup {
+  /** "": of an event by itself */
   flag: string;
+  /** "": of an event by itself, or of evaluations that ended in an error */
   variant: string;
   /** null: about the flag itself */
   event: string | null;
