@@ -231,17 +231,9 @@ static int check_series(const char *phase, const char *subject, flagver_error *e
 static int read_one(flagver_client *client, flagver_query *query, bool in_force, const char *what,
                     flagver_version **ret_version, flagver_error *err)
 {
-    struct fv_tenancy tenancy;
-    int r;
-
     if (!ret_version)
         return fv_fail(err, FLAGVER_EINVAL, "ret_version is NULL");
-    r = fv_client_tenancy(client, &tenancy, err);
-    if (r < 0)
-        return r;
-    r = fv_history_one(&tenancy, query, in_force, what, ret_version, err);
-    fv_store_release(tenancy.store);
-    return r;
+    return fv_client_version(client, query, in_force, what, ret_version, err);
 }
 
 static int read_of_series(flagver_client *client, const char *phase, const char *subject,

@@ -715,6 +715,20 @@ int fv_client_tenancy(flagver_client *client, struct fv_tenancy *ret_tenancy, fl
     return fv_stored_hold(client->stored, &ret_tenancy->store, err);
 }
 
+int fv_client_version(flagver_client *client, flagver_query *query, bool in_force, const char *what,
+                      flagver_version **ret_version, flagver_error *err)
+{
+    struct fv_tenancy tenancy;
+    int r;
+
+    r = fv_client_tenancy(client, &tenancy, err);
+    if (r < 0)
+        return r;
+    r = fv_history_one(&tenancy, query, in_force, what, ret_version, err);
+    fv_store_release(tenancy.store);
+    return r;
+}
+
 static int64_t host_time(void *data)
 {
     const flagver_client *client = data;

@@ -13,6 +13,7 @@
 #include <pthread.h>
 
 #include "engine/environment.h"
+#include "engine/history.h"
 #include "engine/listener.h"
 #include "engine/snapshot.h"
 #include "engine/stored.h"
@@ -86,6 +87,10 @@ int fv_client_has_no_store(flagver_error *err);
 
 /* Whose records a client reads, and where; the store is held and to be released. */
 int fv_client_tenancy(flagver_client *client, struct fv_tenancy *ret_tenancy, flagver_error *err);
+
+/* One version of a client's records, as fv_history_one(). */
+int fv_client_version(flagver_client *client, flagver_query *query, bool in_force, const char *what,
+                      flagver_version **ret_version, flagver_error *err);
 
 /* Where a client's transactions go; its store is held and to be released. */
 int fv_client_source(flagver_client *client, struct fv_txn_source *ret_source, flagver_error *err);

@@ -48,15 +48,10 @@ static int read_since(flagver_client *client, const struct fv_flag *flag, int64_
                             .phase = fv_bytes(FLAGVER_PHASE_FLAG),
                             .subject = fv_bytes(flag->key),
                             .limit = 1 };
-    struct fv_tenancy tenancy;
     flagver_version *version;
     int r;
 
-    r = fv_client_tenancy(client, &tenancy, err);
-    if (r < 0)
-        return r;
-    r = fv_history_one(&tenancy, &query, true, "flag", &version, err);
-    fv_store_release(tenancy.store);
+    r = fv_client_version(client, &query, true, "flag", &version, err);
     if (r < 0)
         return r == FLAGVER_ENOTFOUND ? 0 : r;
     *ret_since = version->decided_at;

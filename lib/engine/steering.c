@@ -125,15 +125,10 @@ int fv_record_of(flagver_client *client, const char *name, struct fv_migration *
                             .subject = fv_bytes(name),
                             .payload = 1,
                             .limit = 1 };
-    struct fv_tenancy tenancy;
     flagver_version *version;
     int r;
 
-    r = fv_client_tenancy(client, &tenancy, err);
-    if (r < 0)
-        return r;
-    r = fv_history_one(&tenancy, &query, true, "migration", &version, err);
-    fv_store_release(tenancy.store);
+    r = fv_client_version(client, &query, true, "migration", &version, err);
     if (r < 0)
         return r;
 
