@@ -46,6 +46,7 @@ extern "C" {
 #endif
 
 typedef struct flagver_route flagver_route;
+struct flagver_difference;
 
 /** Takes what a side's function has to give; lives until that returns. */
 typedef struct flagver_sink flagver_sink;
@@ -263,6 +264,11 @@ typedef struct flagver_route_alert {
 #define FLAGVER_ORDER_SERIAL 1     /**< the believed side first */
 #define FLAGVER_ORDER_RANDOM 2     /**< either first, by chance */
 
+/** What steps do about differences between the sides. */
+#define FLAGVER_VERIFY_BY_CALL 0 /**< nothing: the sides are compared by flagver_route_verify() */
+#define FLAGVER_VERIFY_REPORT 1  /**< when all is copied, steps compare them, and tell */
+#define FLAGVER_VERIFY_REPAIR 2  /**< and make the side that is not believed equal */
+
 /**
  * Options of a route. Set `size`, the sides and what else is wanted.
  *
@@ -287,10 +293,14 @@ typedef struct flagver_route_alert {
  * alert_data
  * background     migrations, non-zero: a thread of the route's own takes steps, several times a second. All
  *                signals are blocked in it. Zero: the host calls flagver_route_step()
- * chunk_ms       copies: about so long takes what is copied at once (100): how many records that are adapts
- * copy_share     copies: the share of the time in which copying goes on, in percent, 1 to 100 (100); the rest is
- *                left to others
- * throttle       copies: asked before each chunk, on the thread that takes steps. 0: go on; above: after so many
+ * verify         FLAGVER_VERIFY_…. A comparison that has found a difference, or left keys out, is made again after a
+ *                minute, until one finds nothing: that opens the gate
+ * difference     told of each difference that steps find; must not call the route
+ * difference_data
+ * chunk_ms       copies and comparisons in steps: about so long takes what is copied or compared at once (100): how
+ *                many records that are adapts. (Writes that may be on their way are waited for beside that)
+ * copy_share     the share of the time in which they go on, in percent, 1 to 100 (100); the rest is left to others
+ * throttle       asked before each chunk, on the thread that takes steps. 0: go on; above: after so many
  *                milliseconds; negative: not in this step. For instance by how far replicas lag behind. Must not
  *                call the route. NULL: nothing holds copies up
  * throttle_data
@@ -319,9 +329,11 @@ typedef struct flagver_route_options {
     int32_t background;
     int32_t chunk_ms;
     int32_t copy_share;
-    int32_t reserved;
+    int32_t verify;
     int32_t (*throttle)(void *data);
     void *throttle_data;
+    void (*difference)(void *data, const struct flagver_difference *difference);
+    void *difference_data;
 } flagver_route_options;
 
 /**
@@ -520,6 +532,12 @@ FLAGVER_API int flagver_route_rollback(flagver_route *route, const flagver_actor
  * copy_total how many there are in all, by the believed side's `count`; 0: not known
  * copy_left_ms   how long the rest will take at this rate; -1: not known
  * rest_ms    copying goes on after so long, as it is throttled; 0: with the next call
+ *
+ * With options.verify:
+ *
+ * verified   the sides were found equal since both are written
+ * compared_so_far, compare_rate, compare_left_ms  keys, as of a copy
+ * differences, left_out  keys of this comparison, or the last one: that differ, and that are in doubt
  */
 typedef struct flagver_route_progress {
     size_t size;
@@ -530,11 +548,15 @@ typedef struct flagver_route_progress {
     uint64_t copied_so_far, copy_total;
     double copy_rate;
     int64_t copy_left_ms, rest_ms;
+    bool verified;
+    uint64_t compared_so_far, differences, left_out;
+    double compare_rate;
+    int64_t compare_left_ms;
 } flagver_route_progress;
 
 /**
  * Do some of the work that there is: carry out what the record says, repair keys, and in a stage that
- * writes both sides copy what was there before. Any process may, several at once.
+ * writes both sides copy what was there before, and compare (options.verify). Any process may, several at once.
  *
  * @param budget_ms  begin nothing new after that
  * @return 0, or
@@ -554,6 +576,7 @@ FLAGVER_API int flagver_route_step(flagver_route *route, int32_t budget_ms,
  *   copying         null: no copy was begun since both sides are written; or {records, per_second, total, left_s,
  *                   since, done}: as copied_so_far and so on in flagver_route_progress, of all processes.
  *                   total and left_s are null where they are not known
+ *   comparing       the same of a comparison in steps (options.verify), with differences and left_out
  *   compared, matched, match_rate_at_least  shadow reads in this stage, of all processes; the lower end of
  *                   the interval in which the true rate lies with 95 % probability (Wilson's score)
  *   waiting, oldest_ms  keys that wait to be repaired

@@ -197,12 +197,14 @@ static void add_bool(struct fv_text *out, const char *name, bool value)
 }
 
 void fv_status_evidence(struct fv_text *out, const struct fv_evidence *evidence,
-                        const struct fv_copying *copying)
+                        const struct fv_passages *passages)
 {
     fv_text_format(out, ",\"since\":%" PRId64, evidence->since);
     add_bool(out, "copied", fv_evidence_whole(evidence, fv_side_other(evidence->believed)));
-    fv_copying_write(out, copying, evidence->believed, &evidence->authority);
+    fv_passage_write(out, FV_SPACE_COPY, &passages->copy, evidence->believed, &evidence->authority);
     add_bool(out, "verified", fv_fence_gate_holds(&evidence->authority, evidence->verified_epoch));
+    fv_passage_write(out, FV_SPACE_COMPARISON, &passages->comparison, evidence->believed,
+                     &evidence->authority);
     fv_text_format(out,
                    ",\"compared\":%" PRIu64 ",\"matched\":%" PRIu64 ",\"match_rate_at_least\":",
                    evidence->compared, evidence->matched);
@@ -215,14 +217,14 @@ int fv_restage_status(flagver_client *client, const char *migration, char **ret_
     struct fv_text out = FV_TEXT_INIT;
     struct fv_evidence evidence;
     struct fv_migration record;
-    struct fv_copying copying;
+    struct fv_passages passages;
     const char *stage;
     uint64_t version;
     int r;
 
     r = look(client, migration, &record, &version, &evidence, err);
     if (r == 0)
-        r = fv_copying_of(client, migration, &copying, err);
+        r = fv_passages_of(client, migration, &passages, err);
     if (r < 0)
         return r;
     stage = fv_stage_name(evidence.authority.stage);
@@ -236,7 +238,7 @@ int fv_restage_status(flagver_client *client, const char *migration, char **ret_
     fv_status_record(&out, &record, version);
     add_bool(&out, "settled", evidence.authority.version == version);
     fv_text_format(&out, ",\"believed\":\"%s\"", evidence.believed == FV_NEW ? "new" : "old");
-    fv_status_evidence(&out, &evidence, &copying);
+    fv_status_evidence(&out, &evidence, &passages);
     fv_text_add(&out, "}");
     return fv_text_give(&out, ret_json, err);
 }

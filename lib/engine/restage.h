@@ -5,7 +5,7 @@
 #ifndef FV_ENGINE_RESTAGE_H
 #define FV_ENGINE_RESTAGE_H
 
-#include "engine/copying.h"
+#include "engine/passage.h"
 #include "engine/steering.h"
 
 struct fv_restage {
@@ -40,6 +40,6 @@ int fv_restage_status(flagver_client *client, const char *migration, char **ret_
 /* The parts of a status that the record and the evidence tell; each begins with a comma. */
 void fv_status_record(struct fv_text *out, const struct fv_migration *record, uint64_t version);
 void fv_status_evidence(struct fv_text *out, const struct fv_evidence *evidence,
-                        const struct fv_copying *copying);
+                        const struct fv_passages *passages);
 
 #endif

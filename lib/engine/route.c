@@ -57,6 +57,11 @@ static int check_numbers(const flagver_route_options *options, flagver_error *er
     if (options->copy_share < 0 || options->copy_share > 100)
         return fv_fail(err, FLAGVER_EINVAL, "options.copy_share is %d; 0 to 100 allowed",
                        options->copy_share);
+    if (options->verify < FLAGVER_VERIFY_BY_CALL || options->verify > FLAGVER_VERIFY_REPAIR)
+        return fv_fail(err, FLAGVER_EINVAL, "options.verify is %d; FLAGVER_VERIFY_... allowed",
+                       options->verify);
+    if (options->verify != FLAGVER_VERIFY_BY_CALL && options->flag)
+        return fv_fail(err, FLAGVER_EINVAL, "options.verify: a route by a flag takes no steps");
     return 0;
 }
 

@@ -5,7 +5,7 @@
 #ifndef FV_ENGINE_ROUTE_COPY_H
 #define FV_ENGINE_ROUTE_COPY_H
 
-#include "engine/copying.h"
+#include "engine/passage.h"
 #include "engine/route.h"
 #include "engine/side.h"
 
@@ -49,7 +49,7 @@ int fv_route_repair(flagver_route *route, enum fv_side authority, const char *ke
  * to; *ret_copying is how far it is then, where that could be seen.
  */
 int fv_route_copy(flagver_route *route, const struct fv_view *view, uint64_t *copied,
-                  struct fv_copying *ret_copying, flagver_error *err);
+                  struct fv_passage *ret_copying, flagver_error *err);
 
 /* As fast as the options allow. */
 struct fv_pace fv_route_pace(const flagver_route *route);

@@ -58,7 +58,7 @@ static void add_side(struct fv_text *out, flagver_route *route, const struct fv_
 /* ---- the whole ---- */
 
 static int write_status(flagver_route *route, const struct fv_view *view,
-                        const struct fv_evidence *evidence, const struct fv_copying *copying,
+                        const struct fv_evidence *evidence, const struct fv_passages *passages,
                         const struct fv_backlog *backlog, char **ret_json, flagver_error *err)
 {
     struct fv_text out = FV_TEXT_INIT;
@@ -68,7 +68,7 @@ static int write_status(flagver_route *route, const struct fv_view *view,
     fv_text_add(&out, "{\"migration\":");
     fv_canonical_string(&out, route->name, strlen(route->name));
     add_stage(&out, view);
-    fv_status_evidence(&out, evidence, copying);
+    fv_status_evidence(&out, evidence, passages);
     add_count(&out, "waiting", backlog->count);
     fv_text_format(&out, ",\"oldest_ms\":%" PRId64, backlog->oldest_ms);
     add_count(&out, "dropped", value_of(&route->dropped));
@@ -83,7 +83,7 @@ static int write_status(flagver_route *route, const struct fv_view *view,
 int fv_route_status(flagver_route *route, char **ret_json, flagver_error *err)
 {
     struct fv_evidence evidence;
-    struct fv_copying copying;
+    struct fv_passages passages;
     struct fv_backlog backlog;
     struct fv_view view;
     int r;
@@ -97,8 +97,8 @@ int fv_route_status(flagver_route *route, char **ret_json, flagver_error *err)
     if (r == 0)
         r = fv_steering_evidence(&route->steering, &evidence, err);
     if (r == 0)
-        r = fv_copying_of(route->client, route->name, &copying, err);
+        r = fv_passages_of(route->client, route->name, &passages, err);
     if (r == 0)
         r = fv_route_backlog(route, fv_view_authority(&view), &backlog, err);
-    return r < 0 ? r : write_status(route, &view, &evidence, &copying, &backlog, ret_json, err);
+    return r < 0 ? r : write_status(route, &view, &evidence, &passages, &backlog, ret_json, err);
 }

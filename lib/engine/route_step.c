@@ -5,6 +5,7 @@
 
 #include "engine/restage.h"
 #include "engine/route_copy.h"
+#include "engine/route_verify.h"
 #include "util/fail.h"
 
 /* ---- towards the record ---- */
@@ -40,7 +41,7 @@ static int carry_out(flagver_route *route, int64_t deadline, struct fv_view *vie
     return r < 0 ? r : 0;
 }
 
-/* ---- copying ---- */
+/* ---- copying and comparing ---- */
 
 struct fv_pace fv_route_pace(const flagver_route *route)
 {
@@ -65,18 +66,38 @@ static bool is_held_up(flagver_route *route)
     return wait_ms != 0;
 }
 
+static bool may_go_on(flagver_route *route)
+{
+    if (is_held_up(route))
+        return false;
+    route->throttled = false;
+    return true;
+}
+
 static int copy_chunks(flagver_route *route, const struct fv_view *view, int64_t deadline,
-                       flagver_route_progress *progress, struct fv_copying *copying,
+                       flagver_route_progress *progress, struct fv_passage *copying,
                        flagver_error *err)
 {
-    int r;
+    int r = 1;
 
-    do {
-        if (is_held_up(route))
-            return 0;
-        route->throttled = false;
+    while (r > 0 && may_go_on(route)) {
         r = fv_route_copy(route, view, &progress->copied, copying, err);
-    } while (r > 0 && fv_monotonic_ms() < deadline);
+        if (fv_monotonic_ms() >= deadline)
+            break;
+    }
+    return r < 0 ? unless_busy(r) : 0;
+}
+
+static int compare_chunks(flagver_route *route, const struct fv_view *view, int64_t deadline,
+                          struct fv_passage *comparison, flagver_error *err)
+{
+    int r = 1;
+
+    while (r > 0 && may_go_on(route)) {
+        r = fv_route_verify_some(route, view, comparison, err);
+        if (fv_monotonic_ms() >= deadline)
+            break;
+    }
     return r < 0 ? unless_busy(r) : 0;
 }
 
@@ -99,18 +120,57 @@ static int copy(flagver_route *route, const struct fv_view *view, int64_t deadli
 {
     enum fv_side from = fv_view_authority(view);
     const struct fv_fence *authority = &view->fences[from];
-    struct fv_copying copying;
+    struct fv_passage copying;
     int r;
 
     if (!fv_stage_write(authority->stage).both || !route->sides[from].scan)
         return 0;
-    r = fv_copying_of(route->client, route->name, &copying, err);
+    r = fv_passage_of(route->client, FV_SPACE_COPY, route->name, &copying, err);
     if (r < 0)
         return r;
-    if (!fv_copying_holds(&copying, from, authority) || !copying.headway.done)
+    if (!fv_passage_holds(&copying, from, authority) || !copying.headway.done)
         r = copy_chunks(route, view, deadline, progress, &copying, err);
-    if (fv_copying_holds(&copying, from, authority))
+    if (fv_passage_holds(&copying, from, authority))
         tell_headway(route, &copying.headway, progress);
+    return r;
+}
+
+static void tell_comparison(const struct fv_passage *comparison, flagver_route_progress *progress)
+{
+    int64_t now = fv_now_us(), left = fv_headway_left(&comparison->headway, now);
+
+    progress->compared_so_far = comparison->headway.records;
+    progress->compare_rate = fv_headway_rate(&comparison->headway, now);
+    progress->compare_left_ms = left < 0 ? -1 : left / 1000;
+    progress->differences = comparison->differences;
+    progress->left_out = comparison->left_out;
+    progress->verified |= comparison->headway.done &&
+                          comparison->differences + comparison->left_out == 0;
+}
+
+/* When all is copied, and until the sides were found equal. */
+static int compare(flagver_route *route, const struct fv_view *view, int64_t deadline,
+                   flagver_route_progress *progress, flagver_error *err)
+{
+    enum fv_side from = fv_view_authority(view);
+    const struct fv_fence *authority = &view->fences[from];
+    struct fv_passage comparison;
+    struct fv_evidence evidence;
+    int r;
+
+    if (route->options.verify == FLAGVER_VERIFY_BY_CALL || !fv_stage_write(authority->stage).both ||
+        !route->sides[FV_OLD].scan || !route->sides[FV_NEW].scan)
+        return 0;
+    r = fv_steering_evidence(&route->steering, &evidence, err);
+    if (r == 0)
+        r = fv_passage_of(route->client, FV_SPACE_COMPARISON, route->name, &comparison, err);
+    if (r < 0)
+        return r;
+    progress->verified = fv_fence_gate_holds(authority, evidence.verified_epoch);
+    if (!progress->verified && fv_evidence_whole(&evidence, fv_side_other(from)))
+        r = compare_chunks(route, view, deadline, &comparison, err);
+    if (fv_passage_holds(&comparison, from, authority))
+        tell_comparison(&comparison, progress);
     return r;
 }
 
@@ -147,6 +207,8 @@ static int work(flagver_route *route, int64_t deadline, flagver_route_progress *
     r = fv_route_repair_all(route, &view, deadline, progress, err);
     if (r == 0)
         r = copy(route, &view, deadline, progress, err);
+    if (r == 0)
+        r = compare(route, &view, deadline, progress, err);
     forget_leases(route);
     /* A side that fails is what guards are for. */
     guarded = fv_route_guard(route, &view, progress->oldest_ms, alert, r < 0 ? NULL : err);

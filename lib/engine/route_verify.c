@@ -1,11 +1,14 @@
 #define _POSIX_C_SOURCE 200809L /* nanosleep() */
 
+#include "engine/route_verify.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "engine/route_copy.h"
 #include "engine/route_write.h"
+#include "engine/turn.h"
 #include "util/fail.h"
 
 /*
@@ -41,14 +44,11 @@ struct suspect {
 
 struct verifying {
     flagver_route *route;
-    flagver_compare_options options;
-    bool (*visit)(void *data, const flagver_difference *difference);
-    void *data;
+    struct fv_comparison *comparison;
     struct stream streams[2];
+    const char *last; /* the key that was compared last, until a side is scanned again */
     struct suspect *suspects;
     size_t suspect_count, suspect_capacity;
-    uint64_t compared, differences, left_out;
-    bool stopped;
 };
 
 /* ---- the streams ---- */
@@ -58,7 +58,7 @@ static int scan(const struct verifying *verifying, struct stream *stream, flagve
     fv_side_clear(&stream->call);
     stream->call = (struct fv_side_call){ .asked = { .operation = FLAGVER_ROUTE_SCAN },
                                           .after = stream->after,
-                                          .limit = verifying->options.chunk };
+                                          .limit = verifying->comparison->options.chunk };
     return fv_route_call(verifying->route, stream->side, &stream->call, NULL, err);
 }
 
@@ -163,8 +163,9 @@ static int look(struct verifying *verifying, struct suspect *suspect, flagver_er
 
 static void wait_a_while(const struct verifying *verifying)
 {
-    int32_t ms = verifying->options.confirm_ms;
+    int32_t ms = verifying->comparison->options.confirm_ms;
 
+    verifying->comparison->waited_ms += ms;
     nanosleep(&(struct timespec){ ms / 1000, ms % 1000 * 1000000L }, NULL);
 }
 
@@ -192,7 +193,7 @@ static int look_at_suspects(struct verifying *verifying, bool *ret_open, flagver
     return r;
 }
 
-static void report(struct verifying *verifying, const struct suspect *suspect)
+static void report(struct fv_comparison *comparison, const struct suspect *suspect)
 {
     const struct fv_side_record *old_record = &suspect->records[FV_OLD];
     const struct fv_side_record *new_record = &suspect->records[FV_NEW];
@@ -207,24 +208,25 @@ static void report(struct verifying *verifying, const struct suspect *suspect)
                                             .new_value = new_record->value,
                                             .new_length = new_record->length };
 
-    verifying->differences++;
-    if (verifying->visit && !verifying->visit(verifying->data, &difference))
-        verifying->stopped = true;
+    comparison->differences++;
+    if (comparison->visit && !comparison->visit(comparison->data, &difference))
+        comparison->stopped = true;
 }
 
 /* A key that waits, or does not come to rest, is not reported; but then not all is known to be equal. */
 static int report_suspects(struct verifying *verifying, flagver_error *err)
 {
+    struct fv_comparison *comparison = verifying->comparison;
     int r = 0;
 
-    for (size_t i = 0; r == 0 && !verifying->stopped && i < verifying->suspect_count; i++) {
+    for (size_t i = 0; r == 0 && !comparison->stopped && i < verifying->suspect_count; i++) {
         const struct suspect *suspect = &verifying->suspects[i];
 
-        verifying->left_out += suspect->verdict == OPEN;
+        comparison->left_out += suspect->verdict == OPEN;
         if (suspect->verdict != DIFFERENT)
             continue;
-        report(verifying, suspect);
-        if (verifying->options.repair)
+        report(comparison, suspect);
+        if (comparison->options.repair)
             r = fv_route_amend(verifying->route, suspect->key, err);
     }
     return r;
@@ -267,7 +269,8 @@ static int step(struct verifying *verifying, bool *ret_more, flagver_error *err)
     order = !found[FV_NEW]   ? -1
             : !found[FV_OLD] ? 1
                              : strcmp(found[FV_OLD]->key, found[FV_NEW]->key);
-    verifying->compared++;
+    verifying->comparison->compared++;
+    verifying->last = found[order <= 0 ? FV_OLD : FV_NEW]->key;
     if (order != 0)
         r = suspect(verifying, found[order < 0 ? FV_OLD : FV_NEW]->key, err);
     else if (!are_equal(verifying->route, found[FV_OLD]->key, found[FV_OLD]->value,
@@ -278,17 +281,43 @@ static int step(struct verifying *verifying, bool *ret_more, flagver_error *err)
     return r;
 }
 
-static int merge(struct verifying *verifying, flagver_error *err)
+/* What is in memory of a side that is further ahead is scanned again by whoever goes on from here. */
+static int merge(struct verifying *verifying, uint64_t most, flagver_error *err)
 {
+    struct fv_comparison *comparison = verifying->comparison;
+    uint64_t until = most < UINT64_MAX - comparison->compared ? comparison->compared + most : most;
     bool more = true;
     int r = 0;
 
-    while (r == 0 && more && !verifying->stopped) {
+    while (r == 0 && more && !comparison->stopped && comparison->compared < until) {
         r = step(verifying, &more, err);
-        if (r == 0 && verifying->suspect_count >= verifying->options.chunk)
+        if (r == 0 && verifying->suspect_count >= comparison->options.chunk)
             r = check_suspects(verifying, err);
     }
-    return r < 0 ? r : check_suspects(verifying, err);
+    if (r < 0)
+        return r;
+    comparison->ended = !more;
+    if (more && verifying->last)
+        strcpy(comparison->after, verifying->last);
+    return check_suspects(verifying, err);
+}
+
+int fv_route_compare(flagver_route *route, struct fv_comparison *comparison, uint64_t most,
+                     flagver_error *err)
+{
+    struct verifying verifying = { .route = route,
+                                   .comparison = comparison,
+                                   .streams = { { .side = FV_OLD }, { .side = FV_NEW } } };
+    int r;
+
+    for (int side = FV_OLD; side <= FV_NEW; side++)
+        strcpy(verifying.streams[side].after, comparison->after);
+    r = merge(&verifying, most, err);
+    fv_side_clear(&verifying.streams[FV_OLD].call);
+    fv_side_clear(&verifying.streams[FV_NEW].call);
+    forget_suspects(&verifying);
+    free(verifying.suspects);
+    return r;
 }
 
 /* ---- the whole ---- */
@@ -338,22 +367,23 @@ static int begin(flagver_route *route, uint64_t *ret_epoch, flagver_error *err)
     return r == FLAGVER_EBUSY ? 0 : r;
 }
 
+static bool found_nothing(uint64_t differences, uint64_t left_out)
+{
+    return differences == 0 && left_out == 0;
+}
+
 int fv_route_verify(flagver_route *route, const flagver_compare_options *options,
                     bool (*visit)(void *data, const flagver_difference *difference), void *data,
                     uint64_t *ret_compared, uint64_t *ret_differences, flagver_error *err)
 {
-    struct verifying verifying = { .route = route,
-                                   .options = *options,
-                                   .visit = visit,
-                                   .data = data,
-                                   .streams = { { .side = FV_OLD }, { .side = FV_NEW } } };
+    struct fv_comparison comparison = { .options = *options, .visit = visit, .data = data };
     uint64_t epoch;
     int r;
 
-    if (verifying.options.chunk == 0)
-        verifying.options.chunk = CHUNK;
-    if (verifying.options.confirm_ms == 0)
-        verifying.options.confirm_ms = CONFIRM_MS;
+    if (comparison.options.chunk == 0)
+        comparison.options.chunk = CHUNK;
+    if (comparison.options.confirm_ms == 0)
+        comparison.options.confirm_ms = CONFIRM_MS;
     if (route->by_flag && options->repair)
         return fv_fail(err, FLAGVER_EINVAL,
                        "options.repair: nobody is believed where a flag says the stage");
@@ -363,19 +393,116 @@ int fv_route_verify(flagver_route *route, const flagver_compare_options *options
     if (r == 0)
         r = begin(route, &epoch, err);
     if (r == 0)
-        r = merge(&verifying, err);
-    fv_side_clear(&verifying.streams[FV_OLD].call);
-    fv_side_clear(&verifying.streams[FV_NEW].call);
-    forget_suspects(&verifying);
-    free(verifying.suspects);
+        r = fv_route_compare(route, &comparison, UINT64_MAX, err);
     if (r < 0)
         return r;
 
     if (options->ret_left_out)
-        *options->ret_left_out = verifying.left_out;
-    *ret_compared = verifying.compared;
-    *ret_differences = verifying.differences;
-    if (epoch == 0 || verifying.differences > 0 || verifying.left_out > 0 || verifying.stopped)
+        *options->ret_left_out = comparison.left_out;
+    *ret_compared = comparison.compared;
+    *ret_differences = comparison.differences;
+    if (epoch == 0 || comparison.stopped ||
+        !found_nothing(comparison.differences, comparison.left_out))
         return 0;
     return fv_steering_note(&route->steering, note_verified, &epoch, err);
+}
+
+/* ---- in steps ---- */
+
+#define AGAIN_US \
+    60000000 /* between the end of a comparison that has found something and the next */
+
+struct comparing {
+    struct fv_turn turn;
+    struct fv_comparison comparison;
+    char began[FLAGVER_ROUTE_KEY_LIMIT + 1];
+    uint64_t total; /* estimated anew; 0: was not */
+};
+
+static bool tell_difference(void *data, const flagver_difference *difference)
+{
+    const flagver_route *route = data;
+
+    if (route->options.difference)
+        route->options.difference(route->options.difference_data, difference);
+    return true;
+}
+
+/* What others have compared meanwhile they have counted. */
+static void add_compared(void *data, struct fv_passage *passage)
+{
+    const struct comparing *comparing = data;
+    const struct fv_comparison *comparison = &comparing->comparison;
+
+    if (comparing->total)
+        passage->headway.total = comparing->total;
+    if (strcmp(passage->after, comparing->began) != 0)
+        return;
+    fv_headway_add(&passage->headway, comparison->compared, fv_now_us());
+    passage->differences += comparison->differences;
+    passage->left_out += comparison->left_out;
+}
+
+/* Waiting for what is on its way says nothing about how long records take. */
+static int compare_at_pace(struct comparing *comparing, flagver_error *err)
+{
+    struct fv_comparison *comparison = &comparing->comparison;
+    flagver_route *route = comparing->turn.route;
+    const struct fv_pace pace = fv_route_pace(route);
+    uint32_t *rows = &route->compared_at_once, asked = *rows ? *rows : FV_PACE_FIRST;
+    int64_t began = fv_monotonic_ns(), took;
+    int r;
+
+    comparison->options.chunk = asked;
+    r = fv_route_compare(route, comparison, asked, err);
+    took = (fv_monotonic_ns() - began) / 1000 - comparison->waited_ms * 1000;
+    *rows = r < 0 ? asked : fv_pace_rows(&pace, asked, comparison->compared, took);
+    route->rests_until_ms = fv_monotonic_ms() + fv_pace_rest(&pace, took) / 1000;
+    comparing->turn.ended = comparison->ended;
+    strcpy(comparing->turn.key, comparison->after);
+    return r;
+}
+
+/* That the sides are equal is noted before the comparison is done, as in a copy. */
+static int compare_chunk(struct comparing *comparing, flagver_error *err)
+{
+    const struct fv_comparison *comparison = &comparing->comparison;
+    struct fv_turn *turn = &comparing->turn;
+    int r;
+
+    comparing->total = fv_turn_estimate(turn);
+    strcpy(comparing->began, turn->passage.after);
+    strcpy(comparing->comparison.after, comparing->began);
+    r = compare_at_pace(comparing, err);
+    if (r == 0 && turn->ended &&
+        found_nothing(turn->passage.differences + comparison->differences,
+                      turn->passage.left_out + comparison->left_out))
+        r = fv_steering_note(&turn->route->steering, note_verified, &turn->epoch, err);
+    return r < 0 ? r : fv_turn_end(turn, add_compared, comparing, err);
+}
+
+int fv_route_verify_some(flagver_route *route, const struct fv_view *view,
+                         struct fv_passage *ret_comparison, flagver_error *err)
+{
+    enum fv_side authority = fv_view_authority(view);
+    struct comparing comparing = { .turn = { .route = route,
+                                             .space = FV_SPACE_COMPARISON,
+                                             .authority = &view->fences[authority],
+                                             .from = authority,
+                                             .again_us = AGAIN_US },
+                                   .comparison = { .options = { .confirm_ms = CONFIRM_MS,
+                                                                .repair = route->options.verify ==
+                                                                          FLAGVER_VERIFY_REPAIR },
+                                                   .visit = tell_difference,
+                                                   .data = route } };
+    int r;
+
+    r = fv_steering_wait_for_routers(&route->steering, authority, comparing.turn.authority, err);
+    if (r == 0)
+        r = fv_turn_take(&comparing.turn, err);
+    if (r > 0)
+        r = compare_chunk(&comparing, err);
+    if (comparing.turn.passage.epoch > 0)
+        *ret_comparison = comparing.turn.passage;
+    return r < 0 ? r : !comparing.turn.passage.headway.done;
 }

@@ -13,7 +13,7 @@
  *                                         id of the operation: its key is not known yet
  *     route.lease     name 0x1f router    of a router that has a detached side
  *     route.evidence  name                what was shown, in the control store
- *     route.copy      name                how far its copy has come, there too (engine/copying.h)
+ *     route.copy      name                how far its copy has come, there too (engine/passage.h)
  */
 #ifndef FV_ENGINE_STEERING_H
 #define FV_ENGINE_STEERING_H

@@ -15,7 +15,7 @@
 #include "stores.h"
 
 #include "crash/doomed.h"
-#include "engine/copying.h"
+#include "engine/passage.h"
 #include "seed.h"
 
 #define KILLS 200
@@ -286,14 +286,14 @@ static void wander(struct seed *seed)
 /* Who was killed in a copy has the turn for a while: as if that were over. */
 static int end_turn(void *data, flagver_txn *txn, flagver_error *err)
 {
-    struct fv_copying copying;
+    struct fv_passage copying;
     flagver_keyed_row row;
     int r;
 
     (void)data;
-    r = fv_copying_get(txn, "users", &row, &copying, err);
+    r = fv_passage_get(txn, FV_SPACE_COPY, "users", &row, &copying, err);
     copying.until = 0;
-    return r < 0 || row.rev == 0 ? r : fv_copying_put(txn, &row, &copying, err);
+    return r < 0 || row.rev == 0 ? r : fv_passage_put(txn, &row, &copying, err);
 }
 
 static int step_on(int stepper)

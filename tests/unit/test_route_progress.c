@@ -5,7 +5,7 @@
 #define _DEFAULT_SOURCE /* usleep() */
 #include <jansson.h>
 
-#include "engine/copying.h"
+#include "engine/passage.h"
 #include "sides.h"
 #include "stores.h"
 
@@ -195,13 +195,13 @@ static flagver_route *other, *faster;
 /* As if it had taken longer than its turn. */
 static int end_the_turn(void *data, flagver_txn *txn, flagver_error *err)
 {
-    struct fv_copying copying;
+    struct fv_passage copying;
     flagver_keyed_row row;
 
     (void)data;
-    assert_ok(fv_copying_get(txn, "users", &row, &copying, err));
+    assert_ok(fv_passage_get(txn, FV_SPACE_COPY, "users", &row, &copying, err));
     copying.until = 1;
-    return fv_copying_put(txn, &row, &copying, err);
+    return fv_passage_put(txn, &row, &copying, err);
 }
 
 static void let_the_other_copy(void)

@@ -1,0 +1,269 @@
+/*
+ * Comparisons that steps make: a chunk at a time, by several, again after a difference; and the gate that
+ * they open.
+ */
+#define _DEFAULT_SOURCE /* mkdtemp() */
+#include <jansson.h>
+
+#include "engine/passage.h"
+#include "sides.h"
+#include "stores.h"
+
+#define ROWS 1200
+
+static flagver_client *client;
+static struct table tables[2];
+static flagver_side sides[2];
+static flagver_route *route;
+
+static struct {
+    char keys[16][16];
+    int kinds[16];
+    int count;
+} told;
+
+static void note_difference(void *data, const flagver_difference *difference)
+{
+    ck_assert_ptr_eq(data, &told);
+    ck_assert_int_lt(told.count, COUNT(told.kinds));
+    snprintf(told.keys[told.count], sizeof told.keys[0], "%s", difference->key);
+    told.kinds[told.count++] = difference->kind;
+}
+
+/* Everything has been copied, and nothing compared. */
+static void arrange(flagver_route_options options)
+{
+    char key[16];
+
+    memset(&told, 0, sizeof told);
+    options.difference = note_difference;
+    options.difference_data = &told;
+    client = open_store(0);
+    put_migration(client, "users", "{'stage': 'off'}");
+    for (int side = FLAGVER_SIDE_OLD; side <= FLAGVER_SIDE_NEW; side++) {
+        table_init(&tables[side]);
+        sides[side] = table_side(&tables[side]);
+    }
+    for (int i = 0; i < ROWS; i++) {
+        snprintf(key, sizeof key, "k%04d", i);
+        table_put(&tables[FLAGVER_SIDE_OLD], key, "v");
+    }
+    route = open_route(client, "users", sides[0], sides[1], (flagver_route_options){ 0 });
+    go_to(route, FLAGVER_STAGE_DUALWRITE);
+    ck_assert(take_steps(route).copied_all);
+    close_route(route);
+    route = open_route(client, "users", sides[0], sides[1], options);
+}
+
+static void leave(void)
+{
+    close_route(route);
+    flagver_close(client);
+}
+
+static flagver_route_progress step_of(flagver_route *stepping, int32_t budget_ms)
+{
+    flagver_route_progress progress = { .size = sizeof progress };
+
+    assert_ok(flagver_route_step(stepping, budget_ms, &progress, &error));
+    return progress;
+}
+
+/* "verified" and "comparing" in both statuses: {records, differences, left_out, done}, as numbers. */
+static void assert_status(bool verified, int records, int differences, bool done)
+{
+    for (int stored = 0; stored < 2; stored++) {
+        json_t *status, *comparing;
+        char *json;
+
+        assert_ok(stored ? flagver_migration_status(client, "users", &json, &error)
+                         : flagver_route_status(route, &json, &error));
+        status = json_loads(json, 0, NULL);
+        comparing = json_object_get(status, "comparing");
+        ck_assert_msg(json_is_object(comparing), "%s", json);
+        ck_assert_int_eq(json_is_true(json_object_get(status, "verified")), verified);
+        ck_assert_int_eq(json_integer_value(json_object_get(comparing, "records")), records);
+        ck_assert_int_eq(json_integer_value(json_object_get(comparing, "differences")),
+                         differences);
+        ck_assert_int_eq(json_integer_value(json_object_get(comparing, "left_out")), 0);
+        ck_assert_int_eq(json_is_true(json_object_get(comparing, "done")), done);
+        json_decref(status);
+        flagver_string_free(json);
+    }
+}
+
+/* As if the last comparison had ended two minutes ago. */
+static int end_long_ago(void *data, flagver_txn *txn, flagver_error *err)
+{
+    struct fv_passage passage;
+    flagver_keyed_row row;
+
+    (void)data;
+    assert_ok(fv_passage_get(txn, FV_SPACE_COMPARISON, "users", &row, &passage, err));
+    ck_assert(passage.headway.done);
+    passage.headway.last -= 120000000;
+    return fv_passage_put(txn, &row, &passage, err);
+}
+
+START_TEST(steps_compare_when_all_is_copied_and_open_the_gate)
+{
+    flagver_route_progress progress;
+
+    arrange((flagver_route_options){ .verify = FLAGVER_VERIFY_REPORT });
+    progress = take_steps(route);
+    ck_assert_uint_eq(progress.compared_so_far, ROWS);
+    ck_assert_uint_eq(progress.differences, 0);
+    ck_assert_uint_eq(progress.left_out, 0);
+    ck_assert(progress.verified);
+    ck_assert(take_steps(route).verified);
+    assert_status(true, ROWS, 0, true);
+    ck_assert_int_eq(told.count, 0);
+    leave();
+}
+END_TEST
+
+START_TEST(without_the_option_nothing_is_compared)
+{
+    arrange((flagver_route_options){ 0 });
+    ck_assert_uint_eq(take_steps(route).compared_so_far, 0);
+    ck_assert(!take_steps(route).verified);
+    leave();
+}
+END_TEST
+
+START_TEST(a_chunk_at_a_time_each_key_is_compared_once)
+{
+    flagver_route_progress progress = { .size = sizeof progress };
+    uint64_t before = 0;
+    int steps = 0;
+
+    arrange((flagver_route_options){ .verify = FLAGVER_VERIFY_REPORT });
+    table_put(&tables[FLAGVER_SIDE_NEW], "k0250x", "extra");
+    table_put(&tables[FLAGVER_SIDE_NEW], "k0700", "other");
+    while (!progress.verified && progress.compared_so_far < ROWS + 1) {
+        progress = step_of(route, 0);
+        ck_assert_uint_ge(progress.compared_so_far, before);
+        before = progress.compared_so_far;
+        ck_assert_int_lt(++steps, 100);
+    }
+    ck_assert_int_gt(steps, 1);
+    ck_assert_uint_eq(progress.compared_so_far, ROWS + 1);
+    assert_status(false, ROWS + 1, 2, true);
+    ck_assert_int_eq(told.count, 2);
+    ck_assert_str_eq(told.keys[0], "k0250x");
+    ck_assert_int_eq(told.kinds[0], FLAGVER_DIFFERENCE_EXTRA_IN_NEW);
+    ck_assert_str_eq(told.keys[1], "k0700");
+    ck_assert_int_eq(told.kinds[1], FLAGVER_DIFFERENCE_VALUE);
+    leave();
+}
+END_TEST
+
+START_TEST(what_differed_is_looked_for_again_after_a_while)
+{
+    arrange((flagver_route_options){ .verify = FLAGVER_VERIFY_REPORT });
+    table_put(&tables[FLAGVER_SIDE_NEW], "k0700", "other");
+    ck_assert_uint_eq(take_steps(route).differences, 1);
+    table_put(&tables[FLAGVER_SIDE_NEW], "k0700", "v");
+    ck_assert_uint_eq(take_steps(route).differences, 1); /* not yet */
+    ck_assert(!take_steps(route).verified);
+    assert_ok(fv_steering_run_on(client, end_long_ago, NULL, &error));
+    ck_assert_uint_eq(take_steps(route).differences, 0);
+    ck_assert(take_steps(route).verified);
+    leave();
+}
+END_TEST
+
+START_TEST(what_differs_is_repaired_when_that_is_asked_for)
+{
+    arrange((flagver_route_options){ .verify = FLAGVER_VERIFY_REPAIR });
+    table_put(&tables[FLAGVER_SIDE_NEW], "k0700", "other");
+    table_put(&tables[FLAGVER_SIDE_NEW], "z", "extra");
+    ck_assert_uint_eq(take_steps(route).differences, 2);
+    ck_assert_str_eq(table_get(&tables[FLAGVER_SIDE_NEW], "k0700"), "v");
+    ck_assert_ptr_null(table_get(&tables[FLAGVER_SIDE_NEW], "z"));
+    assert_ok(fv_steering_run_on(client, end_long_ago, NULL, &error));
+    take_steps(route);
+    ck_assert(take_steps(route).verified);
+    leave();
+}
+END_TEST
+
+/* As if it had taken longer than its turn. */
+static int end_the_turn(void *data, flagver_txn *txn, flagver_error *err)
+{
+    struct fv_passage passage;
+    flagver_keyed_row row;
+
+    (void)data;
+    assert_ok(fv_passage_get(txn, FV_SPACE_COMPARISON, "users", &row, &passage, err));
+    passage.until = 1;
+    return fv_passage_put(txn, &row, &passage, err);
+}
+
+START_TEST(another_process_goes_on_where_one_was)
+{
+    const flagver_route_options options = { .verify = FLAGVER_VERIFY_REPORT };
+    flagver_route *other;
+    uint64_t compared;
+
+    arrange(options);
+    table_put(&tables[FLAGVER_SIDE_NEW], "k0001", "other");
+    compared = step_of(route, 0).compared_so_far;
+    ck_assert_uint_gt(compared, 0);
+    other = open_route(client, "users", sides[0], sides[1], options);
+    ck_assert_uint_eq(take_steps(other).compared_so_far, compared); /* it is not its turn */
+    assert_ok(fv_steering_run_on(client, end_the_turn, NULL, &error));
+    ck_assert_uint_eq(take_steps(other).compared_so_far, ROWS);
+    assert_status(false, ROWS, 1, true);
+    close_route(other);
+    leave();
+}
+END_TEST
+
+static int32_t never(void *data)
+{
+    (void)data;
+    return -1;
+}
+
+START_TEST(a_host_can_stop_a_comparison)
+{
+    arrange((flagver_route_options){ .verify = FLAGVER_VERIFY_REPORT, .throttle = never });
+    ck_assert_uint_eq(take_steps(route).compared_so_far, 0);
+    leave();
+}
+END_TEST
+
+START_TEST(a_way_of_verifying_that_is_none_is_refused)
+{
+    flagver_route_options options = { .size = sizeof options, .verify = 3 };
+    flagver_route *none;
+
+    arrange((flagver_route_options){ 0 });
+    options.old_side = sides[0];
+    options.new_side = sides[1];
+    assert_fails(FLAGVER_EINVAL, flagver_route_open(client, "users", &options, &none, &error));
+    assert_words("options.verify is 3");
+    options.verify = FLAGVER_VERIFY_REPORT;
+    options.flag = "stage";
+    assert_fails(FLAGVER_EINVAL, flagver_route_open(client, NULL, &options, &none, &error));
+    assert_words("options.verify");
+    leave();
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("route_compare");
+    TCase *tcase = add_store_tcase(suite, "steps");
+
+    tcase_add_test(tcase, steps_compare_when_all_is_copied_and_open_the_gate);
+    tcase_add_test(tcase, without_the_option_nothing_is_compared);
+    tcase_add_test(tcase, a_chunk_at_a_time_each_key_is_compared_once);
+    tcase_add_test(tcase, what_differed_is_looked_for_again_after_a_while);
+    tcase_add_test(tcase, what_differs_is_repaired_when_that_is_asked_for);
+    tcase_add_test(tcase, another_process_goes_on_where_one_was);
+    tcase_add_test(tcase, a_host_can_stop_a_comparison);
+    tcase_add_test(tcase, a_way_of_verifying_that_is_none_is_refused);
+    return run_store_suite(suite);
+}
