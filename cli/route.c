@@ -135,34 +135,39 @@ static void write_span(char *out, size_t size, double seconds)
         snprintf(out, size, "%.0f h", seconds / 3600);
 }
 
-#define COPYING_SIZE 160
+#define PASSAGE_SIZE 200
 
-/* "1200 of about 5000 records, 512 a second, 7 s left"; "": there is no copy under way. */
-static void describe_copying(const json_t *status, char out[COPYING_SIZE])
+/*
+ * "1200 of about 5000 records, 512 a second, 7 s left"; "": there is no copy, or comparison, of which that
+ * has to be said.
+ */
+static void describe_passage(const json_t *passage, char out[PASSAGE_SIZE])
 {
-    const json_t *copying = json_object_get(status, "copying");
-    char total[48] = "", left[48] = "", span[24];
+    char total[48] = "", left[48] = "", span[24], differ[48] = "";
+    bool done = json_is_object(passage) && is_so(passage, "done");
 
     out[0] = '\0';
-    if (!json_is_object(copying) || is_so(copying, "done"))
+    if (!json_is_object(passage) || (done && number_of(passage, "differences") == 0))
         return;
-    if (number_of(copying, "total") > 0)
-        snprintf(total, sizeof total, " of about %.0f", number_of(copying, "total"));
-    if (json_is_number(json_object_get(copying, "left_s"))) {
-        write_span(span, sizeof span, number_of(copying, "left_s"));
+    if (number_of(passage, "total") > 0 && !done)
+        snprintf(total, sizeof total, " of about %.0f", number_of(passage, "total"));
+    if (json_is_number(json_object_get(passage, "left_s")) && !done) {
+        write_span(span, sizeof span, number_of(passage, "left_s"));
         snprintf(left, sizeof left, ", %s left", span);
     }
-    snprintf(out, COPYING_SIZE, "%.0f%s records, %.0f a second%s", number_of(copying, "records"),
-             total, number_of(copying, "per_second"), left);
+    if (number_of(passage, "differences") > 0)
+        snprintf(differ, sizeof differ, ", %.0f differ", number_of(passage, "differences"));
+    snprintf(out, PASSAGE_SIZE, "%.0f%s records, %.0f a second%s%s", number_of(passage, "records"),
+             total, number_of(passage, "per_second"), left, differ);
 }
 
-static void print_copied(const json_t *status)
+static void print_passed(const json_t *status, const char *what, const char *name)
 {
-    char copying[COPYING_SIZE];
+    char passage[PASSAGE_SIZE];
 
-    describe_copying(status, copying);
-    cli_print("\ncopied     %s%s%s", is_so(status, "copied") ? "yes" : "no", *copying ? ", " : "",
-              copying);
+    describe_passage(json_object_get(status, name), passage);
+    cli_print("\n%-10s %s%s%s", what, is_so(status, what) ? "yes" : "no", *passage ? ", " : "",
+              passage);
 }
 
 static void print_status(const json_t *status)
@@ -175,9 +180,9 @@ static void print_status(const json_t *status)
     if (!is_so(status, "settled"))
         cli_print_styled(CLI_YELLOW, ", not carried out yet");
     cli_print("\nbelieved   %s", text_of(status, "believed"));
-    print_copied(status);
-    cli_print("\nverified   %s\ncompared   %.0f reads, %.0f agree",
-              is_so(status, "verified") ? "yes" : "no", number_of(status, "compared"),
+    print_passed(status, "copied", "copying");
+    print_passed(status, "verified", "comparing");
+    cli_print("\ncompared   %.0f reads, %.0f agree", number_of(status, "compared"),
               number_of(status, "matched"));
     if (number_of(status, "compared") > 0)
         cli_print(", at least %.2f %% do", number_of(status, "match_rate_at_least") * 100);
@@ -459,12 +464,13 @@ int cli_route_rollback(const struct cli_request *request)
 /* On a terminal, while nothing else is to be seen. */
 static void show_progress(const struct steering *steering, const char *what, const json_t *status)
 {
-    char copying[COPYING_SIZE], line[COPYING_SIZE + 64];
+    const char *name = strcmp(what, "copied") == 0 ? "copying" : "comparing";
+    char passage[PASSAGE_SIZE], line[PASSAGE_SIZE + 64];
 
     if (steering->wait_s == 0)
         return;
-    describe_copying(status, copying);
-    snprintf(line, sizeof line, "waits until it is %s%s%s", what, *copying ? ": " : "", copying);
+    describe_passage(json_object_get(status, name), passage);
+    snprintf(line, sizeof line, "waits until it is %s%s%s", what, *passage ? ": " : "", passage);
     cli_progress(line);
 }
 
