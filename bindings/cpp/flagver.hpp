@@ -2277,6 +2277,8 @@ struct route_options {
     int copy_share = 0;                   ///< copies: in percent of the time
     /** Copies: 0 go on, above: after so long, below: not in this step. One that throws: not in this step. */
     std::function<std::chrono::milliseconds()> throttle;
+    int verify = FLAGVER_VERIFY_BY_CALL; ///< what steps do about differences
+    std::function<void(const flagver_difference &)> difference;
     /** Are these two values of one record equal? One that throws cannot tell. */
     std::function<bool(std::string_view key, std::string_view old_value,
                        std::string_view new_value)>
@@ -2531,7 +2533,10 @@ class route
             o.event = options.event ? event : nullptr;
             o.alert = options.alert ? alert : nullptr;
             o.throttle = options.throttle ? throttle : nullptr;
-            o.compare_data = o.event_data = o.alert_data = o.throttle_data = this;
+            o.verify = options.verify;
+            o.difference = options.difference ? difference : nullptr;
+            o.compare_data = o.event_data = o.alert_data = this;
+            o.throttle_data = o.difference_data = this;
             o.chunk_ms = static_cast<int32_t>(options.chunk.count());
             o.copy_share = options.copy_share;
             o.workers = options.workers;
@@ -2666,6 +2671,14 @@ class route
             } catch (...) {
                 self(data).of->lost("route_options::throttle");
                 return -1;
+            }
+        }
+        static void difference(void *data, const flagver_difference *what) noexcept
+        {
+            try {
+                self(data).options.difference(*what);
+            } catch (...) {
+                self(data).of->lost("route_options::difference");
             }
         }
         static void event(void *data, const flagver_route_event *e) noexcept

@@ -743,6 +743,10 @@ export interface RouteOptions {
   copyShare?: number;
   /** Before each chunk of a copy: 0 go on, above: after so many ms, below: not in this step. */
   throttle?: () => number;
+  /** What steps do about differences, when all is copied: 'call', the default, leaves them to verify(). */
+  verify?: 'call' | 'report' | 'repair';
+  /** Told of each difference that steps find. */
+  difference?: (difference: Difference) => void;
 }
 
 export interface CallOptions {
@@ -773,6 +777,12 @@ export interface Progress {
   copyRate: number;
   copyLeftMs: number | null;
   restMs: number;
+  verified: boolean;
+  comparedSoFar: number;
+  compareRate: number;
+  compareLeftMs: number | null;
+  differences: number;
+  leftOut: number;
 }
 
 export interface Difference {

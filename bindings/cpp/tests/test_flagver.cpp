@@ -814,6 +814,26 @@ void records_move_from_one_table_to_another()
     check(route.status().find("\"off\"") != std::string::npos && m.events > 5);
 }
 
+void steps_compare_when_all_is_copied()
+{
+    moving m;
+    std::vector<std::string> differ;
+
+    m.olds.rows["c1"] = "Paris";
+    {
+        flagver::route route(m.flags, "customers", m.options);
+        route.go_to("mia", flagver::stage::dualwrite);
+        catch_up(route);
+    }
+    m.news.rows["c1"] = "Atlantis";
+    m.options.verify = FLAGVER_VERIFY_REPAIR;
+    m.options.difference = [&](const flagver_difference &d) { differ.push_back(d.key); };
+    flagver::route route(m.flags, "customers", m.options);
+    const flagver_route_progress p = route.step(std::chrono::milliseconds(10000));
+    check(p.compared_so_far == 1 && p.differences == 1 && !p.verified);
+    check(differ == std::vector<std::string>({ "c1" }) && m.news.rows["c1"] == "Paris");
+}
+
 void sides_may_throw_what_they_like()
 {
     moving m;
@@ -1015,6 +1035,7 @@ int main()
         TEST(a_hook_is_called_around_evaluations),
         TEST(what_becomes_of_flags_is_tracked),
         TEST(records_move_from_one_table_to_another),
+        TEST(steps_compare_when_all_is_copied),
         TEST(sides_may_throw_what_they_like),
         TEST(a_number_of_the_applications_own_is_no_success),
         TEST(a_route_by_a_flag_has_workers),

@@ -57,9 +57,11 @@ const OPTIONS = struct('flagver_route_options', {
   background: 'int32',
   chunk_ms: 'int32',
   copy_share: 'int32',
-  reserved: 'int32',
+  verify: 'int32',
   throttle: HANDLE,
   throttle_data: HANDLE,
+  difference: HANDLE,
+  difference_data: HANDLE,
 });
 const SIDE_RESULT = struct('flagver_route_side_result', { invoked: 'bool', code: 'int32', latency_ns: 'int64' });
 const EVENT = struct('flagver_route_event', {
@@ -123,6 +125,12 @@ const PROGRESS = struct('flagver_route_progress', {
   copy_rate: 'double',
   copy_left_ms: 'int64',
   rest_ms: 'int64',
+  verified: 'bool',
+  compared_so_far: 'uint64',
+  differences: 'uint64',
+  left_out: 'uint64',
+  compare_rate: 'double',
+  compare_left_ms: 'int64',
 });
 const COMPARE = struct('flagver_compare_options', {
   size: 'size_t',
@@ -400,6 +408,16 @@ function alertAt(address) {
   return { ...row, stage: stageName(row.stage) };
 }
 
+function differenceAt(address) {
+  const row = koffi.decode(address, DIFFERENCE);
+  return {
+    kind: KINDS[row.kind],
+    key: row.key,
+    old: row.old_value ? bytesAt(row.old_value, row.old_length) : null,
+    new: row.new_value ? bytesAt(row.new_value, row.new_length) : null,
+  };
+}
+
 const MS_LIMIT = 0x7fffffff;
 
 function throttling(throttle) {
@@ -537,7 +555,14 @@ const lost = new FinalizationRegistry((core) => core.end().catch(() => {}));
 
 let construct;
 
-const KNOWN = new Set(['old', 'new', 'flag', 'defaultStage', 'compare', 'order', 'shadowTimeoutMs', 'checkRatio', 'samplingRatio', 'event', 'alert', 'background', 'chunkMs', 'copyShare', 'throttle']);
+const KNOWN = new Set(['old', 'new', 'flag', 'defaultStage', 'compare', 'order', 'shadowTimeoutMs', 'checkRatio', 'samplingRatio', 'event', 'alert', 'background', 'chunkMs', 'copyShare', 'throttle', 'verify', 'difference']);
+
+const VERIFY = { call: 0, report: 1, repair: 2 };
+
+function verifyOf(way = 'call') {
+  if (!Object.hasOwn(VERIFY, way)) throw new TypeError(`${JSON.stringify(way)} is no way to verify: call, report, repair`);
+  return VERIFY[way];
+}
 
 function optionsOf(options, callbacks) {
   const { flag, defaultStage, order = 'serial' } = options;
@@ -566,9 +591,11 @@ function optionsOf(options, callbacks) {
     background: 0,
     chunk_ms: checkInteger(options.chunkMs ?? 0, 'chunkMs', 0, 2147483647),
     copy_share: checkInteger(options.copyShare ?? 0, 'copyShare', 0, 100),
-    reserved: 0,
+    verify: verifyOf(options.verify),
     throttle: callbacks.optional(options.throttle, 'throttle', throttling, THROTTLE),
     throttle_data: 0,
+    difference: callbacks.optional(options.difference, 'difference', (handler) => toldOf(handler, differenceAt), TELL),
+    difference_data: 0,
   };
 }
 
@@ -732,6 +759,12 @@ function takeStep(route, budgetMs) {
           copyRate: row.copy_rate,
           copyLeftMs: row.copy_left_ms < 0 ? null : row.copy_left_ms,
           restMs: row.rest_ms,
+          verified: row.verified,
+          comparedSoFar: row.compared_so_far,
+          compareRate: row.compare_rate,
+          compareLeftMs: row.compare_left_ms < 0 ? null : row.compare_left_ms,
+          differences: row.differences,
+          leftOut: row.left_out,
         };
       },
     ),
@@ -743,13 +776,7 @@ async function verifyWith(handle, options, each) {
   let thrown = null;
   const visit = (_, address) => {
     try {
-      const row = koffi.decode(address, DIFFERENCE);
-      const difference = {
-        kind: KINDS[row.kind],
-        key: row.key,
-        old: row.old_value ? bytesAt(row.old_value, row.old_length) : null,
-        new: row.new_value ? bytesAt(row.new_value, row.new_length) : null,
-      };
+      const difference = differenceAt(address);
       return each ? synchronous(each(difference), 'the visitor') !== false : list.push(difference) > 0;
     } catch (error) {
       thrown ??= { error };

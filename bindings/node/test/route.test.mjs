@@ -120,6 +120,25 @@ test('a side that throws fails in its own words, and is repaired', async (t) => 
   });
 });
 
+test('steps compare the sides when all is copied', async (t) => {
+  const { route, client, old, fresh } = await migration(t);
+  for (let i = 0; i < 20; i++) old.rows.set(`c${10 + i}`, 'Berlin');
+  await go(route, 'dualwrite');
+  await catchUp(route);
+  fresh.rows.set('c12', 'Atlantis');
+  const found = [];
+  const comparing = await client.route('customers', { old, new: fresh, verify: 'repair', difference: (d) => void found.push(d) });
+  const progress = await comparing.step(10000);
+  assert.deepEqual([progress.comparedSoFar, progress.differences, progress.leftOut, progress.verified], [20, 1, 0, false]);
+  assert.deepEqual(
+    found.map(({ kind, key, old: a, new: b }) => [kind, key, String(a), String(b)]),
+    [['value', 'c12', 'Berlin', 'Atlantis']],
+  );
+  assert.equal(fresh.rows.get('c12'), 'Berlin');
+  assert.equal((await comparing.status()).comparing.differences, 1);
+  await assert.rejects(client.route('customers', { old, new: fresh, verify: 'odd' }), TypeError);
+});
+
 test('a whole migration, and back', async (t) => {
   const events = [];
   const { route, client, old, fresh } = await migration(t, { event: (event) => events.push(event) });

@@ -464,6 +464,17 @@ class RouteEventStruct(Structure):
     ]
 
 
+class DifferenceStruct(Structure):
+    _fields_ = [
+        ("kind", c_int32),
+        ("key", c_char_p),
+        ("old_value", c_void_p),
+        ("new_value", c_void_p),
+        ("old_length", c_size_t),
+        ("new_length", c_size_t),
+    ]
+
+
 class RouteAlertStruct(Structure):
     _fields_ = [
         ("route", c_char_p),
@@ -482,6 +493,7 @@ EventFunction = CFUNCTYPE(None, c_void_p, POINTER(RouteEventStruct))
 RouteAlertFunction = CFUNCTYPE(None, c_void_p, POINTER(RouteAlertStruct))
 RandomFunction = CFUNCTYPE(c_uint64, c_void_p)
 ThrottleFunction = CFUNCTYPE(c_int32, c_void_p)
+DifferenceFunction = CFUNCTYPE(None, c_void_p, POINTER(DifferenceStruct))
 
 
 class RouteOptionsStruct(Sized):
@@ -507,9 +519,11 @@ class RouteOptionsStruct(Sized):
         ("background", c_int32),
         ("chunk_ms", c_int32),
         ("copy_share", c_int32),
-        ("reserved", c_int32),
+        ("verify", c_int32),
         ("throttle", ThrottleFunction),
         ("throttle_data", c_void_p),
+        ("difference", DifferenceFunction),
+        ("difference_data", c_void_p),
     ]
 
 
@@ -567,17 +581,12 @@ class RouteProgressStruct(Sized):
         ("copy_rate", c_double),
         ("copy_left_ms", c_int64),
         ("rest_ms", c_int64),
-    ]
-
-
-class DifferenceStruct(Structure):
-    _fields_ = [
-        ("kind", c_int32),
-        ("key", c_char_p),
-        ("old_value", c_void_p),
-        ("new_value", c_void_p),
-        ("old_length", c_size_t),
-        ("new_length", c_size_t),
+        ("verified", c_bool),
+        ("compared_so_far", c_uint64),
+        ("differences", c_uint64),
+        ("left_out", c_uint64),
+        ("compare_rate", c_double),
+        ("compare_left_ms", c_int64),
     ]
 
 

@@ -865,6 +865,9 @@ class Client(Asking):
         background      a thread of the library takes steps; else call `Route.step`
         throttle        asked before each chunk of a copy: 0 goes on, above after so many milliseconds,
                         below not in this step
+        verify          what steps do when all is copied: "call" nothing, "report" compare the sides,
+                        "repair" and make them equal
+        difference      told of each `routing.Difference` that steps find
         shadow_timeout_ms, check_ratio, sampling_ratio, chunk_ms, copy_share  as in <flagver/route.h>
         """
         return Route(self, migration, old, new, **options)

@@ -55,6 +55,7 @@ STAGES = (
 )
 SIDES = ("old", "new")
 ORDERS = ("concurrent", "serial", "random")
+VERIFY = ("call", "report", "repair")
 OPERATIONS = (
     "",
     "read",
@@ -250,6 +251,12 @@ class Progress(NamedTuple):
     copy_rate: float
     copy_left_ms: Optional[int]
     rest_ms: int
+    verified: bool
+    compared_so_far: int
+    compare_rate: float
+    compare_left_ms: Optional[int]
+    differences: int
+    left_out: int
 
 
 class Difference(NamedTuple):
@@ -328,6 +335,12 @@ def _alert_of(a: s.RouteAlertStruct) -> RouteAlert:
     return RouteAlert(
         words(a.route), words(a.guard), a.value, a.limit, _name(STAGES, a.stage), a.acted
     )
+
+
+def _difference_of(d: s.DifferenceStruct) -> Difference:
+    old = string_at(d.old_value, d.old_length) if d.old_value else None
+    new = string_at(d.new_value, d.new_length) if d.new_value else None
+    return Difference(_name(_DIFFERENCES, d.kind), words(d.key), old, new)
 
 
 class _Callbacks:
@@ -508,9 +521,13 @@ class Route:
         chunk_ms: int = 0,
         copy_share: int = 0,
         throttle: Optional[Callable[[], int]] = None,
+        verify: str = "call",
+        difference: Optional[Callable[[Difference], Any]] = None,
     ) -> None:
         if order not in ORDERS:
             raise ValueError("%r is no order; %s are" % (order, ", ".join(ORDERS)))
+        if verify not in VERIFY:
+            raise ValueError("%r is no way to verify; %s are" % (verify, ", ".join(VERIFY)))
         self._client = client
         self._core = _RouteCore(client._core)
         self._callbacks = callbacks = _Callbacks(self._core)
@@ -527,8 +544,9 @@ class Route:
             background=bool(background) and flag is None,
             chunk_ms=small(chunk_ms, "chunk_ms"),
             copy_share=small(copy_share, "copy_share"),
+            verify=VERIFY.index(verify),
         )
-        self._set_callbacks(options, compare, event, alert, throttle)
+        self._set_callbacks(options, compare, event, alert, throttle, difference)
         self._core.kept = options  # and by it all functions
         pointer = ctypes.c_void_p()
         arguments = optional(migration, "the migration"), byref(options), byref(pointer)
@@ -539,7 +557,13 @@ class Route:
             core.routes[pointer.value] = self._core
 
     def _set_callbacks(
-        self, options: s.RouteOptionsStruct, compare: Any, event: Any, alert: Any, throttle: Any
+        self,
+        options: s.RouteOptionsStruct,
+        compare: Any,
+        event: Any,
+        alert: Any,
+        throttle: Any,
+        difference: Any,
     ) -> None:
         telling = self._callbacks.telling
 
@@ -570,6 +594,13 @@ class Route:
         if throttle is not None:
             options.throttle = s.ThrottleFunction(
                 telling("throttle", lambda: small(throttle(), "what throttle() returned"), -1)
+            )
+
+        if difference is not None:
+            options.difference = s.DifferenceFunction(
+                telling(
+                    "difference", lambda d: difference(_difference_of(d.contents)) and None, None
+                )
             )
 
     # ---- the end ----
@@ -724,6 +755,12 @@ class Route:
             p.copy_rate,
             None if p.copy_left_ms < 0 else p.copy_left_ms,
             p.rest_ms,
+            p.verified,
+            p.compared_so_far,
+            p.compare_rate,
+            None if p.compare_left_ms < 0 else p.compare_left_ms,
+            p.differences,
+            p.left_out,
         )
 
     def status(self) -> Dict[str, Any]:
@@ -754,9 +791,7 @@ class Route:
         def tell(d: s.DifferenceStruct) -> Any:
             if visit is None:
                 return True
-            old = string_at(d.old_value, d.old_length) if d.old_value else None
-            new = string_at(d.new_value, d.new_length) if d.new_value else None
-            return visit(Difference(_name(_DIFFERENCES, d.kind), words(d.key), old, new))
+            return visit(_difference_of(d))
 
         with visiting(s.VisitDifference, tell) as visitor:
             self._run(

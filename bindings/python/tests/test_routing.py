@@ -5,7 +5,7 @@ import threading
 import unittest
 
 import flagver
-from flagver import _library
+from flagver import _library, routing
 from flagver.errors import (
     BusyError,
     ClosedError,
@@ -231,6 +231,25 @@ class Routing(unittest.TestCase):
         self.assertEqual(self.route.status()["stage"], "off")
         self.assertEqual(self.client.migration_status("m")["asked"], "off")
 
+    def test_steps_compare_and_repair(self):
+        found = []
+        self.old.rows = {"k%03d" % n: b"%d" % n for n in range(300)}
+        self.go("dualwrite")
+        while not self.route.step().copied_all:
+            pass
+        self.new.rows["k007"] = b"spoiled"
+        route = self.open(verify="repair", difference=found.append)
+        progress = route.step(10000)
+        self.assertEqual((progress.compared_so_far, progress.differences, progress.left_out),
+                         (300, 1, 0))
+        self.assertFalse(progress.verified)
+        self.assertEqual(found, [routing.Difference("value", "k007", b"7", b"spoiled")])
+        self.assertEqual(self.new.rows, self.old.rows)
+        self.assertEqual(route.status()["comparing"]["differences"], 1)
+        for options in ({"verify": "odd"}, {"verify": 1}):
+            with self.assertRaises(ValueError):
+                self.open(**options)
+
     def test_a_visitor_that_raises_ends_the_comparison(self):
         self.old.rows = {"a": b"1"}
         with self.assertRaises(ZeroDivisionError):
@@ -349,7 +368,6 @@ class Routing(unittest.TestCase):
         route.close()
 
     def test_a_client_whose_route_hangs_stays_with_it(self):
-        from flagver import routing
 
         inside, go_on = threading.Event(), threading.Event()
         self.go("dualwrite", "backfill", "shadow")
