@@ -12,16 +12,9 @@
 #include "codec/dataset_compare.h"
 #include "codec/dataset_profile.h"
 #include "util/utf8.h"
+#include "fuzz/demand.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define demand(condition)                                                   \
-    do {                                                                    \
-        if (!(condition)) {                                                 \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-            abort();                                                        \
-        }                                                                   \
-    } while (0)
 
 static const struct fv_dataset_place place = { "name", 7 };
 

@@ -9,16 +9,9 @@
 
 #include "flagver/base.h"
 #include "model/sum.h"
+#include "fuzz/demand.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define demand(condition)                                                   \
-    do {                                                                    \
-        if (!(condition)) {                                                 \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-            abort();                                                        \
-        }                                                                   \
-    } while (0)
 
 static void double_it(const struct fv_sum_name *name, const struct fv_sum *sum)
 {

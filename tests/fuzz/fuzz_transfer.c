@@ -12,16 +12,9 @@
 #include "crypto/crypto.h"
 #include "engine/examine.h"
 #include "util/utf8.h"
+#include "fuzz/demand.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define demand(condition)                                                   \
-    do {                                                                    \
-        if (!(condition)) {                                                 \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-            abort();                                                        \
-        }                                                                   \
-    } while (0)
 
 /* That is in line `number`, or came out there: `first` may be less. */
 static void check_refusal(const flagver_error *error, uint64_t first, uint64_t number)
