@@ -210,6 +210,22 @@ static inline void home_close(struct home *home)
     home->client = NULL;
 }
 
+/* Both in a process that lives as long as they do. The old side's home first. */
+static inline void home_begin(struct home homes[2], int side, const struct arrangement *arrangement)
+{
+    home_found(homes, side, arrangement);
+    home_open(homes, side, NULL);
+    home_make_table(&homes[side]);
+}
+
+static inline void homes_end(struct home homes[2])
+{
+    for (int side = FLAGVER_SIDE_NEW; side >= FLAGVER_SIDE_OLD; side--) {
+        home_close(&homes[side]);
+        home_remove(&homes[side]);
+    }
+}
+
 static inline flagver_side home_side(struct home *home)
 {
 #ifndef FV_WITHOUT_postgres

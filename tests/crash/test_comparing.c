@@ -45,9 +45,7 @@ static flagver_side make_side(int side, const struct arrangement *arrangement, i
                          " printf('%%0120d', i) FROM n";
     char sql[256];
 
-    home_found(homes, side, arrangement);
-    home_open(homes, side, NULL);
-    home_make_table(&homes[side]);
+    home_begin(homes, side, arrangement);
     if (homes[side].kind == IN_POSTGRES)
         series = "INSERT INTO %2$s SELECT 'key-' || lpad(i::text, 10, '0'),"
                  " lpad(i::text, 120, '0') FROM generate_series(1, %1$d) i";
@@ -88,10 +86,7 @@ START_TEST(comparing_takes_no_more_memory_however_many_records_there_are)
              arrangement->label, rows, took / 1e3, grown);
 
     close_route(route);
-    for (int side = FLAGVER_SIDE_NEW; side >= FLAGVER_SIDE_OLD; side--) {
-        home_close(&homes[side]);
-        home_remove(&homes[side]);
-    }
+    homes_end(homes);
     flagver_close(control);
 }
 END_TEST

@@ -266,9 +266,7 @@ static flagver_side make_side(int side, const struct arrangement *arrangement,
 {
     flagver_side flaky;
 
-    home_found(homes, side, arrangement);
-    home_open(homes, side, NULL);
-    home_make_table(&homes[side]);
+    home_begin(homes, side, arrangement);
     inner[side] = flaky = home_side(&homes[side]);
     flaky.write = flaky_write;
     if (!mode->enlisted[side])
@@ -469,10 +467,7 @@ static void believe_new_side(void)
 static void end_migration(void)
 {
     close_route(route);
-    for (int side = FLAGVER_SIDE_NEW; side >= FLAGVER_SIDE_OLD; side--) {
-        home_close(&homes[side]);
-        home_remove(&homes[side]);
-    }
+    homes_end(homes);
     flagver_close(control);
     free(keys);
 }

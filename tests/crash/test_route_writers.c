@@ -54,9 +54,7 @@ static flagver_side make_side(int side, const struct arrangement *arrangement)
 {
     flagver_side flaky;
 
-    home_found(homes, side, arrangement);
-    home_open(homes, side, NULL);
-    home_make_table(&homes[side]);
+    home_begin(homes, side, arrangement);
     inner[side] = flaky = home_side(&homes[side]);
     flaky.write = flaky_write;
     return flaky;
@@ -234,10 +232,7 @@ START_TEST(no_write_is_lost_and_the_sides_become_equal)
            arrangement->label, acknowledged, refused, flips, (unsigned)compared);
 
     close_route(route);
-    for (int side = FLAGVER_SIDE_NEW; side >= FLAGVER_SIDE_OLD; side--) {
-        home_close(&homes[side]);
-        home_remove(&homes[side]);
-    }
+    homes_end(homes);
     flagver_close(control);
 }
 END_TEST

@@ -15,9 +15,7 @@ static void arrange(int i)
     control = open_store(FAULT_KIND + 1);
     put_migration(control, "users", "{'stage': 'off', 'gates': {'samples': 0, 'match_rate': 0}}");
     for (int side = FLAGVER_SIDE_OLD; side <= FLAGVER_SIDE_NEW; side++) {
-        home_found(homes, side, &arrangements[i]);
-        home_open(homes, side, NULL);
-        home_make_table(&homes[side]);
+        home_begin(homes, side, &arrangements[i]);
         sides[side] = home_side(&homes[side]);
     }
     route = open_route(control, "users", sides[0], sides[1], (flagver_route_options){ 0 });
@@ -26,10 +24,7 @@ static void arrange(int i)
 static void leave(void)
 {
     close_route(route);
-    for (int side = FLAGVER_SIDE_NEW; side >= FLAGVER_SIDE_OLD; side--) {
-        home_close(&homes[side]);
-        home_remove(&homes[side]);
-    }
+    homes_end(homes);
     flagver_close(control);
 }
 
