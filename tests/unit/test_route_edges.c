@@ -289,6 +289,12 @@ END_TEST
 
 static atomic_bool hangs, is_in;
 
+static void let_hang(void)
+{
+    atomic_store(&is_in, false);
+    atomic_store(&hangs, true);
+}
+
 static int scan_and_hang(void *data, const flagver_side_call *call, const char *after,
                          uint32_t limit, flagver_sink *sink, flagver_error *err)
 {
@@ -309,7 +315,7 @@ START_TEST(closing_does_not_wait_for_ever_for_a_step)
     flagver_side sides[2] = { spy_side(OLD), spy_side(NEW) };
 
     spies_reset();
-    atomic_store(&hangs, true);
+    let_hang();
     client = open_store(FAULT_KIND + 1);
     put_migration(client, "users", "{'stage': 'dualwrite'}");
     sides[OLD].scan = scan_and_hang;
@@ -346,7 +352,7 @@ START_TEST(a_repair_that_hangs_stops_nobody_else)
     char *status;
 
     spies_reset();
-    atomic_store(&hangs, true);
+    let_hang();
     client = open_store(FAULT_KIND + 1);
     put_migration(client, "users", "{'stage': 'dualwrite'}");
     sides[OLD].read = read_and_hang;
