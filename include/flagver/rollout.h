@@ -73,8 +73,9 @@ FLAGVER_API int flagver_flag_schedule(flagver_txn *txn, const char *key, const c
  * value, limit  what was seen, and what the schedule allows
  * samples       outcomes of the true variant in which it was seen
  * from, to      the percentage that was reached, and the one of the last good step, or 0
- * acted         the flag went back, in version `no`. False: it could not, and `why` says what stood in the
- *               way, else NULL. That is told once for each version of a flag, by each client
+ * acted         the flag went back, in version `no`. False: it could not, or nobody knows (FLAGVER_EUNKNOWN),
+ *               and `why` says what stood in the way, else NULL. That is told once for each version of a
+ *               flag, by each client
  */
 typedef struct flagver_rollout_alert {
     const char *flag;

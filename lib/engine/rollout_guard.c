@@ -194,6 +194,11 @@ static int go_back(void *data, flagver_txn *txn, flagver_error *err)
     return r < 0 ? r : fv_txn_leave(txn, go_back_in(fall, txn, &target, err), err);
 }
 
+static bool is_news(const struct fall *fall)
+{
+    return !atomic_exchange(&fall->flag->body->guard_told, true);
+}
+
 /* 1: it went back, or could not, for `why`; 0: somebody else was faster. */
 static int act(flagver_client *client, struct fall *fall, const flagver_actor *actor,
                flagver_error *err)
@@ -214,7 +219,7 @@ static int act(flagver_client *client, struct fall *fall, const flagver_actor *a
     if (r == FLAGVER_ECONFLICT || r == FLAGVER_ENOTFOUND)
         return 0;
     if (fv_error_class(r) == FLAGVER_CLASS_MISTAKE)
-        return !atomic_exchange(&fall->flag->body->guard_told, true);
+        return is_news(fall);
     if (err)
         *err = fall->why;
     return r;
@@ -268,7 +273,8 @@ static int guard_flag(flagver_client *client, struct fv_flag *flag,
     if (r > 0)
         r = act(client, &fall, &guardian->actor, err);
     unlock(still);
-    if (r > 0)
+    /* When nobody knows, it may have gone back: then the next look finds nothing to tell of. */
+    if (r > 0 || (r == FLAGVER_EUNKNOWN && is_news(&fall)))
         tell(guardian, &fall);
     fv_text_clear(&fall.note);
     return r < 0 ? r : fall.no != 0;

@@ -483,6 +483,35 @@ START_TEST(an_answer_that_was_lost_is_found)
 }
 END_TEST
 
+/* It may have gone back, and then no look will find anything to tell of. */
+START_TEST(an_answer_that_stays_away_is_told_once)
+{
+    flagver_client *client = open_at(FAULT_KIND, START - DAY);
+    int i;
+
+    put_flag(client, "f", ERRORS);
+    assert_ok(flagver_client_refresh(client, &error));
+    now = START + DAY;
+    track(client, "on", 0, 100, -1);
+    memset(&told, 0, sizeof told);
+    for (i = 0; i < 2; i++) {
+        flagver_fault_lie(fault, 1, FLAGVER_FAULT_NOT_DONE);
+        flagver_fault_fail(fault, FLAGVER_FAULT_OUTCOME, 1, FLAGVER_EUNAVAILABLE, true);
+        flagver_fault_fail(fault, FLAGVER_FAULT_BEGIN, 4, FLAGVER_EUNAVAILABLE, true);
+        assert_fails(FLAGVER_EUNKNOWN,
+                     flagver_flags_guard(client, &alice, note_alert, &told, &error));
+        flagver_fault_reset(fault);
+        ck_assert_int_eq(told.count, 1);
+        ck_assert(!told.alert.acted);
+        ck_assert_str_eq(told.why, error.message);
+    }
+    ck_assert_int_eq(look(client), 1);
+    ck_assert(told.alert.acted);
+    ck_assert_uint_eq(told.alert.no, 2);
+    flagver_close(client);
+}
+END_TEST
+
 /* ---- by itself ---- */
 
 /* Of several threads; the number in the high half is of those that were acted on. */
@@ -751,6 +780,7 @@ int main(void)
     tcase_add_loop_test(tests, one_that_fails_does_not_keep_the_others_from_going_back, 0,
                         (int)(sizeof of_one / sizeof *of_one));
     tcase_add_loop_test(tests, an_answer_that_was_lost_is_found, 0, 2);
+    tcase_add_test(tests, an_answer_that_stays_away_is_told_once);
     tcase_add_loop_test(tests, two_processes_that_watch_take_it_back_once, SHARED_KINDS,
                         STORE_KINDS);
     tcase_add_test(tests, that_nobody_watches_is_told_to_the_host);
