@@ -254,9 +254,14 @@ class Recent {
     return i === this.names.length;
   }
 
-  fill(object) {
+  /** Of another key: a key that is not enumerated could not be told apart. */
+  forget() {
     this.names = [];
     this.values = [];
+  }
+
+  fill(object) {
+    this.forget();
     const used = fill(this.handle, object);
     // Only what is enumerated in the same way later can be compared.
     for (const name in object) {
@@ -277,6 +282,7 @@ function recentOf(key) {
     const [oldest] = recent.keys();
     entry = recent.get(oldest);
     recent.delete(oldest);
+    entry.forget();
   }
   recent.set(key, entry);
   return entry;

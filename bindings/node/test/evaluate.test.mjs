@@ -179,6 +179,22 @@ test('an object whose getters ask flags does not disturb its own call', async (t
   for (let i = 0; i < 5; i++) assert.equal(client.bool('land', user), true);
 });
 
+test('users whose key is a getter of their class are told apart, however many they are', async (t) => {
+  class User {
+    #id;
+    country = 'DE';
+    constructor(id) {
+      this.#id = id;
+    }
+    get targetingKey() {
+      return this.#id;
+    }
+  }
+  const client = await definitions(t, { f: { type: 'boolean', beta: ['u70'] } });
+  const served = Array.from({ length: 200 }, (_, i) => i).filter((i) => client.bool('f', new User(`u${i}`)));
+  assert.deepEqual(served, [70]);
+});
+
 test('a context can be used again for somebody else', async (t) => {
   const client = await definitions(t, FLAGS);
   const context = new Context({ country: 'DE' });
