@@ -86,7 +86,10 @@ static uint64_t count_new(const struct copying *copying, const char *after)
     return count;
 }
 
-static void add_copied(void *data, struct fv_passage *passage)
+/*
+ * All before it is copied, whoever was further meanwhile. Else two that are slow would take turns for ever.
+ */
+static bool add_copied(void *data, struct fv_passage *passage)
 {
     struct copying *copying = data;
 
@@ -94,6 +97,7 @@ static void add_copied(void *data, struct fv_passage *passage)
     fv_headway_add(&passage->headway, copying->fresh, fv_now_us());
     if (copying->total)
         passage->headway.total = copying->total;
+    return true;
 }
 
 /* That all is there is noted before the copy is done: who dies in between copies the last chunk again. */

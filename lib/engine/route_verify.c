@@ -428,19 +428,23 @@ static bool tell_difference(void *data, const flagver_difference *difference)
     return true;
 }
 
-/* What others have compared meanwhile they have counted. */
-static void add_compared(void *data, struct fv_passage *passage)
+/*
+ * Only from where it stands: others have counted what they have compared meanwhile, but not as far as this
+ * one has come. Who ends first is never too late, so two that are slow come to an end.
+ */
+static bool add_compared(void *data, struct fv_passage *passage)
 {
     const struct comparing *comparing = data;
     const struct fv_comparison *comparison = &comparing->comparison;
 
+    if (strcmp(passage->after, comparing->began) != 0)
+        return false;
     if (comparing->total)
         passage->headway.total = comparing->total;
-    if (strcmp(passage->after, comparing->began) != 0)
-        return;
     fv_headway_add(&passage->headway, comparison->compared, fv_now_us());
     passage->differences += comparison->differences;
     passage->left_out += comparison->left_out;
+    return true;
 }
 
 /* Waiting for what is on its way says nothing about how long records take. */

@@ -53,6 +53,7 @@ static int take(void *data, flagver_txn *txn, flagver_error *err)
     passage->holder = turn->route->ledger.router;
     passage->until = until(turn->route);
     turn->epoch = passage->epoch;
+    turn->began = passage->headway.began;
     return fv_passage_put(txn, &row, passage, err);
 }
 
@@ -70,17 +71,23 @@ int fv_turn_take(struct fv_turn *turn, flagver_error *err)
 
 struct ending {
     struct fv_turn *turn;
-    void (*add)(void *data, struct fv_passage *passage);
+    bool (*add)(void *data, struct fv_passage *passage);
     void *data;
+    bool counts;
 };
 
-/*
- * A chunk that took longer than the turn counts all the same, as long as nobody has begun anew: all
- * before it is done, whoever was further meanwhile. Else two that are slow would take turns for ever.
- */
+static bool goes_on(const struct fv_turn *turn)
+{
+    const struct fv_passage *passage = &turn->passage;
+
+    return passage->epoch == turn->epoch && passage->from == turn->from &&
+           passage->headway.began == turn->began && !passage->headway.done;
+}
+
+/* A chunk may have taken longer than the turn. It counts all the same, unless `add` knows better. */
 static int end(void *data, flagver_txn *txn, flagver_error *err)
 {
-    const struct ending *ending = data;
+    struct ending *ending = data;
     struct fv_turn *turn = ending->turn;
     struct fv_passage *passage = &turn->passage;
     flagver_keyed_row row;
@@ -89,11 +96,10 @@ static int end(void *data, flagver_txn *txn, flagver_error *err)
     r = fv_passage_get(txn, turn->space, turn->route->name, &row, passage, err);
     if (r < 0)
         return r;
-    if (passage->epoch != turn->epoch || passage->from != turn->from)
-        return fv_fail(err, FLAGVER_ESTATE, "%s: another process has begun anew",
-                       turn->route->name);
-    ending->add(ending->data, passage);
-    passage->headway.done |= turn->ended;
+    ending->counts = goes_on(turn) && ending->add(ending->data, passage);
+    if (!ending->counts)
+        return 0;
+    passage->headway.done = turn->ended;
     if (is_mine(turn))
         passage->until = until(turn->route);
     if (strcmp(turn->key, passage->after) > 0)
@@ -101,12 +107,16 @@ static int end(void *data, flagver_txn *txn, flagver_error *err)
     return fv_passage_put(txn, &row, passage, err);
 }
 
-int fv_turn_end(struct fv_turn *turn, void (*add)(void *data, struct fv_passage *passage),
+int fv_turn_end(struct fv_turn *turn, bool (*add)(void *data, struct fv_passage *passage),
                 void *data, flagver_error *err)
 {
-    struct ending ending = { turn, add, data };
+    struct ending ending = { .turn = turn, .add = add, .data = data };
+    int r;
 
-    return fv_steering_run_on(turn->route->client, end, &ending, err);
+    r = fv_steering_run_on(turn->route->client, end, &ending, err);
+    if (r < 0 || ending.counts)
+        return r;
+    return fv_fail(err, FLAGVER_EBUSY, "%s: another process was faster", turn->route->name);
 }
 
 /* An estimate that fails is none. */

@@ -19,6 +19,7 @@ struct fv_turn {
     struct fv_passage passage; /* as it was seen last */
     bool taken;
     uint64_t epoch; /* that of the passage */
+    int64_t began;  /* and when that did */
 
     /* With `taken`: how far it has come by what was done in this turn. */
     bool ended;
@@ -28,8 +29,11 @@ struct fv_turn {
 /* 1: it is this route's; 0: the passage is done; FLAGVER_EBUSY: another process is at it. */
 int fv_turn_take(struct fv_turn *turn, flagver_error *err);
 
-/* `add` puts what was done into the passage as it is by now; called again when the store asks for that. */
-int fv_turn_end(struct fv_turn *turn, void (*add)(void *data, struct fv_passage *passage),
+/*
+ * `add` puts what was done into the passage as it is by now; called again when the store asks for that. False:
+ * others were further meanwhile, and it does not count. FLAGVER_EBUSY: so it was, or the passage is over.
+ */
+int fv_turn_end(struct fv_turn *turn, bool (*add)(void *data, struct fv_passage *passage),
                 void *data, flagver_error *err);
 
 /* How many records the side has that it is from; 0: not known, or not asked again. */

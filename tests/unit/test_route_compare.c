@@ -6,6 +6,7 @@
 #include <jansson.h>
 
 #include "engine/passage.h"
+#include "engine/route.h"
 #include "sides.h"
 #include "stores.h"
 
@@ -14,7 +15,7 @@
 static flagver_client *client;
 static struct table tables[2];
 static flagver_side sides[2];
-static flagver_route *route;
+static flagver_route *route, *other;
 
 static struct {
     char keys[16][16];
@@ -203,7 +204,6 @@ static int end_the_turn(void *data, flagver_txn *txn, flagver_error *err)
 START_TEST(another_process_goes_on_where_one_was)
 {
     const flagver_route_options options = { .verify = FLAGVER_VERIFY_REPORT };
-    flagver_route *other;
     uint64_t compared;
 
     arrange(options);
@@ -219,6 +219,107 @@ START_TEST(another_process_goes_on_where_one_was)
     leave();
 }
 END_TEST
+
+/* ---- two that compare the same ---- */
+
+static void (*during_scan)(void);
+
+static int scan_old(void *data, const flagver_side_call *call, const char *after, uint32_t limit,
+                    flagver_sink *sink, flagver_error *err)
+{
+    void (*meanwhile)(void) = during_scan;
+
+    during_scan = NULL;
+    if (meanwhile)
+        meanwhile();
+    return table_scan(data, call, after, limit, sink, err);
+}
+
+/* `route` compares `before` keys and then so many; while it scans for those `meanwhile` is called. */
+static void compare_slowly(uint32_t before, uint32_t keys, void (*meanwhile)(void))
+{
+    close_route(route);
+    sides[FLAGVER_SIDE_OLD].scan = scan_old;
+    route = open_route(client, "users", sides[0], sides[1],
+                       (flagver_route_options){ .verify = FLAGVER_VERIFY_REPORT });
+    route->compared_at_once = before;
+    if (before > 0)
+        ck_assert_uint_eq(step_of(route, 0).compared_so_far, before);
+    route->compared_at_once = keys;
+    other = open_route(client, "users", sides[0], sides[1],
+                       (flagver_route_options){ .verify = FLAGVER_VERIFY_REPORT });
+    during_scan = meanwhile;
+    step_of(route, 0);
+    ck_assert(!during_scan);
+    assert_ok(fv_steering_run_on(client, end_the_turn, NULL, &error));
+}
+
+static void leave_both(void)
+{
+    close_route(other);
+    leave();
+}
+
+static void let_the_other_compare_a_little(void)
+{
+    flagver_error problem;
+
+    assert_ok(fv_steering_run_on(client, end_the_turn, NULL, &problem));
+    other->compared_at_once = 100;
+    ck_assert_uint_gt(step_of(other, 0).compared_so_far, 0);
+}
+
+START_TEST(what_only_the_slower_one_has_seen_is_not_passed_over)
+{
+    arrange((flagver_route_options){ 0 });
+    table_put(&tables[FLAGVER_SIDE_NEW], "k0300", "other");
+    compare_slowly(0, 500, let_the_other_compare_a_little);
+    ck_assert(!take_steps(other).verified);
+    assert_status(false, ROWS, 1, true);
+    leave_both();
+}
+END_TEST
+
+static void let_the_other_end(void)
+{
+    flagver_error problem;
+
+    assert_ok(fv_steering_run_on(client, end_the_turn, NULL, &problem));
+    other->compared_at_once = 1000;
+    take_steps(other);
+    assert_status(false, ROWS, 1, true);
+}
+
+START_TEST(a_difference_that_two_have_seen_counts_once)
+{
+    arrange((flagver_route_options){ 0 });
+    table_put(&tables[FLAGVER_SIDE_NEW], "k1199", "other");
+    compare_slowly(500, 1000, let_the_other_end);
+    assert_status(false, ROWS, 1, true);
+    leave_both();
+}
+END_TEST
+
+static void let_the_other_begin_anew(void)
+{
+    let_the_other_end();
+    assert_ok(fv_steering_run_on(client, end_long_ago, NULL, &error));
+    other->compared_at_once = 100;
+    ck_assert_uint_lt(step_of(other, 0).compared_so_far, ROWS);
+}
+
+START_TEST(a_chunk_of_an_earlier_comparison_is_none_of_the_next)
+{
+    arrange((flagver_route_options){ 0 });
+    table_put(&tables[FLAGVER_SIDE_NEW], "k0001", "other");
+    compare_slowly(500, 500, let_the_other_begin_anew);
+    take_steps(other);
+    assert_status(false, ROWS, 1, true);
+    leave_both();
+}
+END_TEST
+
+/* ---- held up ---- */
 
 static int32_t never(void *data)
 {
@@ -263,6 +364,9 @@ int main(void)
     tcase_add_test(tcase, what_differed_is_looked_for_again_after_a_while);
     tcase_add_test(tcase, what_differs_is_repaired_when_that_is_asked_for);
     tcase_add_test(tcase, another_process_goes_on_where_one_was);
+    tcase_add_test(tcase, what_only_the_slower_one_has_seen_is_not_passed_over);
+    tcase_add_test(tcase, a_difference_that_two_have_seen_counts_once);
+    tcase_add_test(tcase, a_chunk_of_an_earlier_comparison_is_none_of_the_next);
     tcase_add_test(tcase, a_host_can_stop_a_comparison);
     tcase_add_test(tcase, a_way_of_verifying_that_is_none_is_refused);
     return run_store_suite(suite);
