@@ -101,8 +101,10 @@ bool fv_tolerance_allows(const struct fv_tolerance *tolerance, const struct fv_n
                          const struct fv_number *b)
 {
     double larger = fmax(fabs(value_of(a)), fabs(value_of(b)));
-    double bound = fmax(tolerance->absolute, tolerance->relative * larger);
+    double share = tolerance->relative * larger, apart = distance(a, b), bound;
 
+    /* A percentage is rounded as it is read, and as it is multiplied: 29 % of 100 is 29, and no less. */
+    bound = fmax(tolerance->absolute, share + share * DBL_EPSILON);
     if (is_equal(a, b))
         return true;
     if (!(bound > 0))
@@ -110,5 +112,5 @@ bool fv_tolerance_allows(const struct fv_tolerance *tolerance, const struct fv_n
     /* Integers carry no rounding. */
     if (!a->is_integer || !b->is_integer)
         bound += larger * DBL_EPSILON;
-    return distance(a, b) <= bound;
+    return isfinite(apart) && apart <= bound; /* nothing allows more than there are numbers for */
 }

@@ -3,6 +3,7 @@
  */
 #include "support.h"
 
+#include <float.h>
 #include <math.h>
 
 #include "model/field.h"
@@ -109,6 +110,10 @@ static const struct {
     { "integers carry no rounding", "abs:1", INT(9007199254740993), INT(9007199254740995), false },
     { "integers within it", "abs:2", INT(9007199254740993), INT(9007199254740995), true },
     { "differences beyond doubles", "100%", REAL(1.7e308), REAL(-1.7e308), false },
+    { "of the largest, too", "100%", REAL(DBL_MAX), REAL(-DBL_MAX), false },
+    { "whole numbers at a bound that is rounded", "29%", INT(71), INT(100), true },
+    { "and above it", "29%", INT(70), INT(100), false },
+    { "far from zero", "0.07%", INT(9993000000000000), INT(10000000000000000), true },
     { "large ones", "5%", REAL(1.7e308), REAL(1.65e308), true },
     { "tiny ones", "5%", REAL(5e-324), REAL(1e-323), false },
 };
