@@ -6,7 +6,7 @@ import { nativeContext, withContextsLocked } from './context.mjs';
 import { RetryError, UnknownOutcomeError, closed } from './error.mjs';
 import { ERR, HANDLE, VISIT, callLater, callNow, checkFunction, checkInteger, checkText, func, koffi } from './native.mjs';
 import { micros, narrow, optionalText, struct, toJson, visitor } from './native.mjs';
-import { asWriter, gateOf } from './queue.mjs';
+import { Calls, asWriter, gateOf } from './queue.mjs';
 import { ACTOR, actorOf } from './actor.mjs';
 import { Versions } from './versions.mjs';
 import { beginTransaction } from './transaction.mjs';
@@ -110,8 +110,7 @@ class Core {
     this.waitMs = waitMs || WAIT_MS;
     this.lane = gateOf(uri);
     this.children = new Set(); // transactions and routes, which end before the client does
-    this.pending = 0;
-    this.rest = null; // called when no call is under way any more
+    this.calls = new Calls();
     this.closing = null;
     this.freed = false;
     this.state = new FlagState(handle, clientWord(handle));
@@ -130,12 +129,7 @@ class Core {
   /** Whatever is done with the handle on other threads: closing waits for it. */
   async during(run) {
     this.use();
-    this.pending++;
-    try {
-      return await run();
-    } finally {
-      if (--this.pending === 0) this.rest?.();
-    }
+    return this.calls.during(run);
   }
 
   /** What reads the store. In one that is in memory readers wait for the writer. */
@@ -157,9 +151,9 @@ class Core {
     this.state.close();
     // A getter of a context, or a clock, may close the client in the middle of a call on this thread.
     await null;
-    while (this.children.size > 0 || this.pending > 0) {
+    while (this.children.size > 0 || this.calls.any) {
       for (const child of this.children) await child.end();
-      if (this.pending > 0) await new Promise((resolve) => (this.rest = resolve));
+      await this.calls.none();
     }
     this.freed = true;
     await new Promise((resolve, reject) => clientClose.async(this.handle, (e) => (e ? reject(e) : resolve())));
@@ -175,7 +169,7 @@ const open = new Set();
 // What was tracked is flushed by closing. Calls that are under way are left to the process's end.
 process.on('exit', () => {
   for (const core of open) {
-    if (core.freed || core.pending > 0) continue;
+    if (core.freed || core.calls.any) continue;
     for (const child of core.children) child.drop?.();
     if (core.children.size > 0) continue;
     core.closing ??= Promise.resolve();

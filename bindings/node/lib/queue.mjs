@@ -159,6 +159,30 @@ export function gateOf(uri) {
   };
 }
 
+/** What is under way on other threads: whoever closes what it uses waits for it. */
+export class Calls {
+  #count = 0;
+  #none = null;
+
+  get any() {
+    return this.#count > 0;
+  }
+
+  async during(run) {
+    this.#count++;
+    try {
+      return await run();
+    } finally {
+      if (--this.#count === 0) this.#none?.();
+    }
+  }
+
+  /** Resolves when there is none. */
+  async none() {
+    while (this.any) await new Promise((resolve) => (this.#none = resolve));
+  }
+}
+
 /** One after the other: what may be used by one thread at a time. */
 export class Turn {
   #last = Promise.resolve();

@@ -9,6 +9,7 @@ import { withContext } from './context.mjs';
 import { FlagverError, MistakeError, closed, mistake } from './error.mjs';
 import { CODES, ERR, HANDLE, callLater, callNow, checkFunction, checkInteger, checkText, func, koffi } from './native.mjs';
 import { ERROR, nameOf, optionalText, struct, synchronous, tellError } from './native.mjs';
+import { Calls } from './queue.mjs';
 
 // ---- the library's structures ----
 
@@ -499,8 +500,7 @@ class RouteCore {
     this.core = core;
     this.handle = handle;
     this.callbacks = callbacks;
-    this.pending = 0;
-    this.rest = null;
+    this.calls = new Calls();
     this.ending = null;
     this.timer = null;
   }
@@ -513,12 +513,7 @@ class RouteCore {
   /** What is done with the route on another thread: its closing waits for it. */
   async #during(run) {
     this.use();
-    this.pending++;
-    try {
-      return await run();
-    } finally {
-      if (--this.pending === 0) this.rest?.();
-    }
+    return this.calls.during(run);
   }
 
   read(run) {
@@ -539,13 +534,8 @@ class RouteCore {
 
   async #end() {
     clearInterval(this.timer);
-    if (this.pending) await new Promise((resolve) => (this.rest = resolve));
-    this.core.pending++;
-    try {
-      await callLater(routeClose, (f) => [this.handle, CLOSE_MS, f.err]);
-    } finally {
-      if (--this.core.pending === 0) this.core.rest?.();
-    }
+    await this.calls.none();
+    await this.core.calls.during(() => callLater(routeClose, (f) => [this.handle, CLOSE_MS, f.err]));
     this.core.children.delete(this);
     this.callbacks.release();
   }

@@ -158,21 +158,20 @@ class TxnCore {
 
   /** Frees it, which rolls back what is not committed. */
   end() {
-    this.ended ??= this.turn.take(
-      () =>
-        new Promise((resolve, reject) => {
-          this.core.pending++;
-          txnFree.async(this.handle, (error) => {
-            this.core.children.delete(this);
-            clearTimeout(this.timer);
-            this.leave();
-            if (--this.core.pending === 0) this.core.rest?.();
-            if (error) reject(error);
-            else resolve();
-          });
-        }),
-    );
+    this.ended ??= this.turn.take(() => this.core.calls.during(() => this.#free()));
     return this.ended;
+  }
+
+  #free() {
+    return new Promise((resolve, reject) => {
+      txnFree.async(this.handle, (error) => {
+        this.core.children.delete(this);
+        clearTimeout(this.timer);
+        this.leave();
+        if (error) reject(error);
+        else resolve();
+      });
+    });
   }
 }
 
