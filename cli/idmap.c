@@ -16,6 +16,9 @@
 
 #define BATCH 1000 /* lines of a transaction */
 
+/* A byte order mark, which some programs begin a file with. */
+#define MARK "\xef\xbb\xbf"
+
 /* ---- printing ---- */
 
 static void print_document(const flagver_idmap_entry *entry)
@@ -25,9 +28,10 @@ static void print_document(const flagver_idmap_entry *entry)
                                  cli_json_text(entry->new_id)));
 }
 
+/* A line that begins with a brace would be read as an object. */
 static bool print_mapping(void *as_json, const flagver_idmap_entry *entry)
 {
-    if (*(const bool *)as_json)
+    if (*(const bool *)as_json || *entry->entity == '{')
         print_document(entry);
     else
         cli_print("%s\t%s\t%s\n", entry->entity, entry->old_id, entry->new_id);
@@ -339,9 +343,14 @@ static bool is_heading(const struct mapping *mapping)
 static int take_line(struct import *import, const char *text, size_t length)
 {
     struct mapping *mapping = &import->mappings[import->count];
+    size_t mark = sizeof MARK - 1;
     const char *wrong;
 
     import->line++;
+    if (import->line == 1 && length >= mark && memcmp(text, MARK, mark) == 0) {
+        text += mark;
+        length -= mark;
+    }
     if (length && text[length - 1] == '\r')
         length--;
     if (length == 0)

@@ -877,8 +877,8 @@ const struct cli_command cli_commands[] = {
         .summary = "print all mappings",
         .manual =
             "Print the mappings, of one entity or of all, in byte order of entity and old id:\n"
-            "three fields with tabs between them, or with --json objects, as idmap import\n"
-            "reads them.",
+            "three fields with tabs between them, or with --json (and where an entity begins\n"
+            "with a brace) objects, as idmap import reads them.",
         .run = cli_idmap_export,
     },
     {

@@ -62,7 +62,21 @@ run idmap export orders
 exits 0
 prints $'orders\t1\to-1\norders\t2\to, 2\norders\t3 "x"\to,3\norders\t4\tä'
 
+it "takes a byte order mark for none of an entity's"
+printf '\xef\xbb\xbfentity,old,new\nmarked,1,m-1\n' >marked
+run idmap import marked
+exits 0
+prints '1 mapping'
+printf '\xef\xbb\xbf{"entity": "marked", "old": "2", "new": "m-2"}\n' >marked
+run idmap import marked
+exits 0
+run idmap export marked
+prints $'marked\t1\tm-1\nmarked\t2\tm-2'
+run idmap remove marked 1
+run idmap remove marked 2
+
 it "exports what it imports, in either form"
+run idmap put '{curly}' 1 c-1
 run idmap export --json
 exits 0
 cp "$work/out" all.json
@@ -71,7 +85,7 @@ cp "$work/out" all.tsv
 for form in tsv json; do
     FLAGVER_STORE=sqlite:$form.db run idmap import all.$form --json
     exits 0
-    prints '{"mappings":5}'
+    prints '{"mappings":6}'
     FLAGVER_STORE=sqlite:$form.db run idmap export
     same out prints "$(cat all.tsv; printf '\n')
 "
