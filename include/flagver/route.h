@@ -531,7 +531,7 @@ FLAGVER_API int flagver_route_rollback(flagver_route *route, const flagver_actor
  * copy_rate  of them in a second: over the last 10 to 20 seconds, or the whole copy when it is done
  * copy_total how many there are in all, by the believed side's `count`; 0: not known
  * copy_left_ms   how long the rest will take at this rate; -1: not known
- * rest_ms    copying goes on after so long, as it is throttled; 0: with the next call
+ * rest_ms    copying or comparing goes on after so long, as it is throttled; 0: with the next call
  *
  * With options.verify:
  *

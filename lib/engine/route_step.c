@@ -74,6 +74,13 @@ static bool may_go_on(flagver_route *route)
     return true;
 }
 
+static void tell_rest(const flagver_route *route, flagver_route_progress *progress)
+{
+    int64_t rest_ms = route->rests_until_ms - fv_monotonic_ms();
+
+    progress->rest_ms = rest_ms > 0 ? rest_ms : 0;
+}
+
 static int copy_chunks(flagver_route *route, const struct fv_view *view, int64_t deadline,
                        flagver_route_progress *progress, struct fv_passage *copying,
                        flagver_error *err)
@@ -85,11 +92,14 @@ static int copy_chunks(flagver_route *route, const struct fv_view *view, int64_t
         if (fv_monotonic_ms() >= deadline)
             break;
     }
+    if (r != 0)
+        tell_rest(route, progress);
     return r < 0 ? unless_busy(r) : 0;
 }
 
 static int compare_chunks(flagver_route *route, const struct fv_view *view, int64_t deadline,
-                          struct fv_passage *comparison, flagver_error *err)
+                          flagver_route_progress *progress, struct fv_passage *comparison,
+                          flagver_error *err)
 {
     int r = 1;
 
@@ -98,21 +108,20 @@ static int compare_chunks(flagver_route *route, const struct fv_view *view, int6
         if (fv_monotonic_ms() >= deadline)
             break;
     }
+    if (r != 0)
+        tell_rest(route, progress);
     return r < 0 ? unless_busy(r) : 0;
 }
 
-static void tell_headway(const flagver_route *route, const struct fv_headway *headway,
-                         flagver_route_progress *progress)
+static void tell_headway(const struct fv_headway *headway, flagver_route_progress *progress)
 {
     int64_t now = fv_now_us(), left = fv_headway_left(headway, now);
-    int64_t rest_ms = route->rests_until_ms - fv_monotonic_ms();
 
     progress->copied_all = headway->done;
     progress->copied_so_far = headway->records;
     progress->copy_total = headway->total;
     progress->copy_rate = fv_headway_rate(headway, now);
     progress->copy_left_ms = left < 0 ? -1 : left / 1000;
-    progress->rest_ms = !headway->done && rest_ms > 0 ? rest_ms : 0;
 }
 
 static int copy(flagver_route *route, const struct fv_view *view, int64_t deadline,
@@ -131,7 +140,7 @@ static int copy(flagver_route *route, const struct fv_view *view, int64_t deadli
     if (!fv_passage_holds(&copying, from, authority) || !copying.headway.done)
         r = copy_chunks(route, view, deadline, progress, &copying, err);
     if (fv_passage_holds(&copying, from, authority))
-        tell_headway(route, &copying.headway, progress);
+        tell_headway(&copying.headway, progress);
     return r;
 }
 
@@ -168,7 +177,7 @@ static int compare(flagver_route *route, const struct fv_view *view, int64_t dea
         return r;
     progress->verified = fv_fence_gate_holds(authority, evidence.verified_epoch);
     if (!progress->verified && fv_evidence_whole(&evidence, fv_side_other(from)))
-        r = compare_chunks(route, view, deadline, &comparison, err);
+        r = compare_chunks(route, view, deadline, progress, &comparison, err);
     if (fv_passage_holds(&comparison, from, authority))
         tell_comparison(&comparison, progress);
     return r;

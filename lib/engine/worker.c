@@ -18,6 +18,8 @@ struct fv_worker {
     pthread_mutex_t lock; /* over what follows */
     pthread_cond_t wake;
     bool stops, stopped;
+
+    uint64_t compared; /* so far, by all processes, as of the last step; the thread's own */
 };
 
 static struct timespec in_ms(int64_t ms)
@@ -34,20 +36,22 @@ static struct timespec in_ms(int64_t ms)
     return at;
 }
 
-/* Where there was work to do there may be more of it; a copy that rests goes on when it has. */
-static int64_t until_next_step(const flagver_route *route, const flagver_route_progress *progress)
+/* Where there was work to do there may be more of it; what rests goes on when it has. */
+static int64_t until_next_step(struct fv_worker *worker, const flagver_route_progress *progress)
 {
-    if (progress->repaired > 0 || (progress->copied > 0 && progress->rest_ms == 0))
+    int64_t poll_ms = worker->route->client->stored->poll_ms;
+    bool went_on = progress->copied > 0 || progress->compared_so_far > worker->compared;
+
+    worker->compared = progress->compared_so_far;
+    if (progress->repaired > 0 || (went_on && progress->rest_ms == 0))
         return 1;
-    return progress->rest_ms > 0 && progress->rest_ms < route->client->stored->poll_ms
-               ? progress->rest_ms
-               : route->client->stored->poll_ms;
+    return progress->rest_ms > 0 && progress->rest_ms < poll_ms ? progress->rest_ms : poll_ms;
 }
 
 /* False: the worker stops. */
 static bool rest(struct fv_worker *worker, const flagver_route_progress *progress)
 {
-    struct timespec until = in_ms(until_next_step(worker->route, progress));
+    struct timespec until = in_ms(until_next_step(worker, progress));
     bool stops;
 
     pthread_mutex_lock(&worker->lock);

@@ -2,7 +2,7 @@
  * Comparisons that steps make: a chunk at a time, by several, again after a difference; and the gate that
  * they open.
  */
-#define _DEFAULT_SOURCE /* mkdtemp() */
+#define _DEFAULT_SOURCE /* usleep() */
 #include <jansson.h>
 
 #include "engine/passage.h"
@@ -31,15 +31,33 @@ static void note_difference(void *data, const flagver_difference *difference)
     told.kinds[told.count++] = difference->kind;
 }
 
-/* Everything has been copied, and nothing compared. */
-static void arrange(flagver_route_options options)
+static void (*during_scan)(void);
+static uint32_t scan_us; /* for each record that is asked for */
+
+static int scan_old(void *data, const flagver_side_call *call, const char *after, uint32_t limit,
+                    flagver_sink *sink, flagver_error *err)
 {
+    void (*meanwhile)(void) = during_scan;
+
+    during_scan = NULL;
+    if (meanwhile)
+        meanwhile();
+    usleep((useconds_t)(limit * scan_us));
+    return table_scan(data, call, after, limit, sink, err);
+}
+
+/* Everything has been copied, and nothing compared. */
+static void arrange_polled(flagver_route_options options, int32_t poll_ms)
+{
+    flagver_options of_client = quiet_options();
     char key[16];
 
     memset(&told, 0, sizeof told);
+    scan_us = 0;
     options.difference = note_difference;
     options.difference_data = &told;
-    client = open_store(0);
+    of_client.poll_ms = poll_ms;
+    client = open_with(0, &of_client);
     put_migration(client, "users", "{'stage': 'off'}");
     for (int side = FLAGVER_SIDE_OLD; side <= FLAGVER_SIDE_NEW; side++) {
         table_init(&tables[side]);
@@ -49,11 +67,17 @@ static void arrange(flagver_route_options options)
         snprintf(key, sizeof key, "k%04d", i);
         table_put(&tables[FLAGVER_SIDE_OLD], key, "v");
     }
+    sides[FLAGVER_SIDE_OLD].scan = scan_old;
     route = open_route(client, "users", sides[0], sides[1], (flagver_route_options){ 0 });
     go_to(route, FLAGVER_STAGE_DUALWRITE);
     ck_assert(take_steps(route).copied_all);
     close_route(route);
     route = open_route(client, "users", sides[0], sides[1], options);
+}
+
+static void arrange(flagver_route_options options)
+{
+    arrange_polled(options, 0);
 }
 
 static void leave(void)
@@ -91,6 +115,20 @@ static void assert_status(bool verified, int records, int differences, bool done
         json_decref(status);
         flagver_string_free(json);
     }
+}
+
+static bool is_verified(void)
+{
+    bool verified;
+    json_t *status;
+    char *json;
+
+    assert_ok(flagver_migration_status(client, "users", &json, &error));
+    status = json_loads(json, 0, NULL);
+    verified = json_is_true(json_object_get(status, "verified"));
+    json_decref(status);
+    flagver_string_free(json);
+    return verified;
 }
 
 /* As if the last comparison had ended two minutes ago. */
@@ -222,26 +260,9 @@ END_TEST
 
 /* ---- two that compare the same ---- */
 
-static void (*during_scan)(void);
-
-static int scan_old(void *data, const flagver_side_call *call, const char *after, uint32_t limit,
-                    flagver_sink *sink, flagver_error *err)
-{
-    void (*meanwhile)(void) = during_scan;
-
-    during_scan = NULL;
-    if (meanwhile)
-        meanwhile();
-    return table_scan(data, call, after, limit, sink, err);
-}
-
 /* `route` compares `before` keys and then so many; while it scans for those `meanwhile` is called. */
 static void compare_slowly(uint32_t before, uint32_t keys, void (*meanwhile)(void))
 {
-    close_route(route);
-    sides[FLAGVER_SIDE_OLD].scan = scan_old;
-    route = open_route(client, "users", sides[0], sides[1],
-                       (flagver_route_options){ .verify = FLAGVER_VERIFY_REPORT });
     route->compared_at_once = before;
     if (before > 0)
         ck_assert_uint_eq(step_of(route, 0).compared_so_far, before);
@@ -271,7 +292,7 @@ static void let_the_other_compare_a_little(void)
 
 START_TEST(what_only_the_slower_one_has_seen_is_not_passed_over)
 {
-    arrange((flagver_route_options){ 0 });
+    arrange((flagver_route_options){ .verify = FLAGVER_VERIFY_REPORT });
     table_put(&tables[FLAGVER_SIDE_NEW], "k0300", "other");
     compare_slowly(0, 500, let_the_other_compare_a_little);
     ck_assert(!take_steps(other).verified);
@@ -292,7 +313,7 @@ static void let_the_other_end(void)
 
 START_TEST(a_difference_that_two_have_seen_counts_once)
 {
-    arrange((flagver_route_options){ 0 });
+    arrange((flagver_route_options){ .verify = FLAGVER_VERIFY_REPORT });
     table_put(&tables[FLAGVER_SIDE_NEW], "k1199", "other");
     compare_slowly(500, 1000, let_the_other_end);
     assert_status(false, ROWS, 1, true);
@@ -310,7 +331,7 @@ static void let_the_other_begin_anew(void)
 
 START_TEST(a_chunk_of_an_earlier_comparison_is_none_of_the_next)
 {
-    arrange((flagver_route_options){ 0 });
+    arrange((flagver_route_options){ .verify = FLAGVER_VERIFY_REPORT });
     table_put(&tables[FLAGVER_SIDE_NEW], "k0001", "other");
     compare_slowly(500, 500, let_the_other_begin_anew);
     take_steps(other);
@@ -331,6 +352,44 @@ START_TEST(a_host_can_stop_a_comparison)
 {
     arrange((flagver_route_options){ .verify = FLAGVER_VERIFY_REPORT, .throttle = never });
     ck_assert_uint_eq(take_steps(route).compared_so_far, 0);
+    leave();
+}
+END_TEST
+
+static int32_t later(void *data)
+{
+    (void)data;
+    return 60000;
+}
+
+START_TEST(a_comparison_tells_how_long_it_rests)
+{
+    flagver_route_progress progress;
+
+    if (_i == 0) {
+        arrange((flagver_route_options){ .verify = FLAGVER_VERIFY_REPORT, .throttle = later });
+        progress = step_of(route, 0);
+        ck_assert_uint_eq(progress.compared_so_far, 0);
+    } else {
+        arrange((flagver_route_options){ .verify = FLAGVER_VERIFY_REPORT, .copy_share = 1 });
+        scan_us = 40; /* 20 ms, then two seconds to rest */
+        progress = step_of(route, 0);
+        ck_assert_uint_gt(progress.compared_so_far, 0);
+    }
+    ck_assert_int_gt(progress.rest_ms, 0);
+    leave();
+}
+END_TEST
+
+START_TEST(a_thread_of_the_routes_goes_on_comparing_at_once)
+{
+    arrange_polled((flagver_route_options){ 0 }, 600000);
+    close_route(route);
+    scan_us = 250; /* 500 of them are more than the thread does in a step */
+    route = open_route(client, "users", sides[0], sides[1],
+                       (flagver_route_options){ .verify = FLAGVER_VERIFY_REPORT, .background = 1 });
+    while (!is_verified())
+        usleep(10000);
     leave();
 }
 END_TEST
@@ -368,6 +427,8 @@ int main(void)
     tcase_add_test(tcase, a_difference_that_two_have_seen_counts_once);
     tcase_add_test(tcase, a_chunk_of_an_earlier_comparison_is_none_of_the_next);
     tcase_add_test(tcase, a_host_can_stop_a_comparison);
+    tcase_add_loop_test(tcase, a_comparison_tells_how_long_it_rests, 0, 2);
+    tcase_add_test(tcase, a_thread_of_the_routes_goes_on_comparing_at_once);
     tcase_add_test(tcase, a_way_of_verifying_that_is_none_is_refused);
     return run_store_suite(suite);
 }
