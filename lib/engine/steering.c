@@ -154,15 +154,16 @@ static int64_t coarse_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+/* The record last: then it is no older than what the fences carry out. */
 int fv_steering_look(struct fv_steering *steering, struct fv_view *ret_view, flagver_error *err)
 {
     struct fv_view view;
     int64_t looked_ms = coarse_ms();
     int r;
 
-    r = fv_record_of(steering->control, steering->name, &view.record, &view.version, err);
+    r = read_fences(steering, view.fences, err);
     if (r == 0)
-        r = read_fences(steering, view.fences, err);
+        r = fv_record_of(steering->control, steering->name, &view.record, &view.version, err);
     if (r < 0)
         return r;
     pthread_mutex_lock(&steering->lock);

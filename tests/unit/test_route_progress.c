@@ -246,6 +246,47 @@ START_TEST(one_at_a_time_copies)
 }
 END_TEST
 
+/* ---- others that steer ---- */
+
+static int gone_back;
+
+static void *go_back_soon(void *steering)
+{
+    flagver_error problem;
+
+    usleep(100000);
+    gone_back = flagver_route_stage(steering, &alice, FLAGVER_STAGE_OFF, NULL, &problem);
+    return NULL;
+}
+
+START_TEST(a_change_while_a_step_looks_where_it_stands_is_no_failure)
+{
+    flagver_client *clients[2] = { open_store(FAULT_KIND), open_store(FAULT_KIND + 1) };
+    flagver_route *routes[2];
+    pthread_t steering;
+
+    put_migration(clients[0], "users", "{'stage': 'off'}");
+    for (int i = 0; i < 2; i++) {
+        table_init(&tables[i]);
+        sides[i] = table_side(&tables[i]);
+    }
+    for (int i = 0; i < 2; i++)
+        routes[i] = open_route(clients[i], "users", sides[0], sides[1],
+                               (flagver_route_options){ 0 });
+    go_to(routes[1], FLAGVER_STAGE_DUALWRITE);
+    flagver_fault_delay(fault, FLAGVER_FAULT_BEGIN, 2,
+                        500); /* behind the first look at the store */
+    ck_assert_int_eq(pthread_create(&steering, NULL, go_back_soon, routes[1]), 0);
+    assert_ok(flagver_route_step(routes[0], 0, NULL, &error));
+    pthread_join(steering, NULL);
+    ck_assert_int_eq(gone_back, 0);
+    for (int i = 0; i < 2; i++) {
+        close_route(routes[i]);
+        flagver_close(clients[i]);
+    }
+}
+END_TEST
+
 /* ---- leases of routers that are gone ---- */
 
 static const struct lease {
@@ -453,6 +494,7 @@ int main(void)
     tcase_add_loop_test(tcase, without_an_estimate_nobody_knows_what_is_left, 0, 2);
     tcase_add_test(tcase, a_chunk_that_outlasts_its_turn_counts_once_and_is_not_lost);
     tcase_add_test(tcase, one_at_a_time_copies);
+    tcase_add_test(tcase, a_change_while_a_step_looks_where_it_stands_is_no_failure);
     tcase_add_test(tcase, leases_that_ended_long_ago_are_deleted);
     tcase_add_test(tcase, a_host_can_stop_a_copy);
     tcase_add_test(tcase, a_host_that_wants_a_while_is_asked_once_for_each_chunk);
