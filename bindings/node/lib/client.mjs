@@ -155,12 +155,16 @@ class Core {
       for (const child of this.children) await child.end();
       await this.calls.none();
     }
-    this.freed = true;
-    await new Promise((resolve, reject) => clientClose.async(this.handle, (e) => (e ? reject(e) : resolve())));
+    await this.lane.last(() => this.#free());
     this.handle = 0;
     if (this.clock) koffi.unregister(this.clock);
     this.lane.drop();
     open.delete(this);
+  }
+
+  #free() {
+    this.freed = true;
+    return new Promise((resolve, reject) => clientClose.async(this.handle, (error) => (error ? reject(error) : resolve())));
   }
 }
 

@@ -153,6 +153,10 @@ export function gateOf(uri) {
         throw error;
       }
     },
+    /** Closing writes what is left to be written, and cannot be refused: it waits until it is its turn. */
+    last(run) {
+      return asWriter(FOREVER_MS, 'closing', run, entry.places);
+    },
     drop() {
       if (--entry.users === 0) gates.delete(uri);
     },

@@ -535,7 +535,7 @@ class RouteCore {
   async #end() {
     clearInterval(this.timer);
     await this.calls.none();
-    await this.core.calls.during(() => callLater(routeClose, (f) => [this.handle, CLOSE_MS, f.err]));
+    await this.core.calls.during(() => this.core.lane.last(() => callLater(routeClose, (f) => [this.handle, CLOSE_MS, f.err])));
     this.core.children.delete(this);
     this.callbacks.release();
   }

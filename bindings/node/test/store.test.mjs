@@ -104,6 +104,24 @@ test('many transactions at once take their turns, and none starves', async (t) =
   assert.equal((await client.versions.history('flagver.flag', 'f')).length, 81);
 });
 
+test('clients that are closed while a transaction is open do not starve it', async (t) => {
+  const client = await store(t);
+  await client.transaction('root', (txn) => txn.flags.put('f', { type: 'boolean' }));
+  const { uri } = client.health();
+  const others = await Promise.all(Array.from({ length: 8 }, () => open(uri, { waitMs: 60000 })));
+  for (const other of others) other.track('seen'); // closing flushes it, and waits for the writer
+  const txn = await client.begin('alice');
+  await txn.flags.ramp('f', 50);
+  let closed = 0;
+  const closing = others.map((other) => other.close().then(() => closed++));
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  await txn.commit();
+  assert.ok(closed < others.length);
+  await Promise.all(closing);
+  const [{ count }] = await client.tracking.report();
+  assert.equal(count, others.length);
+});
+
 test('who waits for too long for others of the process is told', async (t) => {
   const client = await store(t, { waitMs: 50 });
   const txn = await client.begin('alice');
