@@ -356,14 +356,23 @@ static int flush_some(flagver_client *client, bool patient, flagver_error *err)
     return in_doubt || gathered < 0;
 }
 
+/* With `flushing` held. */
+static int flush_all(flagver_client *client, bool patient, flagver_error *err)
+{
+    int r;
+
+    do
+        r = flush_some(client, patient, err);
+    while (r > 0);
+    return r;
+}
+
 static int flush(flagver_client *client, bool patient, flagver_error *err)
 {
     int r;
 
     pthread_mutex_lock(&client->track->flushing);
-    do
-        r = flush_some(client, patient, err);
-    while (r > 0);
+    r = flush_all(client, patient, err);
     pthread_mutex_unlock(&client->track->flushing);
     return r;
 }
@@ -414,12 +423,24 @@ static void tell(const flagver_client *client, int r, const flagver_error *error
     client->log(client->log_data, FLAGVER_LOG_WARNING, message);
 }
 
+/* Not while the host flushes, who may wait for the store for long. */
+static void flush_and_tell(flagver_client *client)
+{
+    flagver_error error = { .code = 0 };
+    int r;
+
+    if (pthread_mutex_trylock(&client->track->flushing) != 0)
+        return;
+    r = flush_all(client, false, &error);
+    pthread_mutex_unlock(&client->track->flushing);
+    tell(client, r, &error);
+    tell_of_loss(client);
+}
+
 bool fv_track_tick(flagver_client *client)
 {
     struct fv_track *track = client->track;
     int64_t now = fv_monotonic_ms();
-    flagver_error error = { .code = 0 };
-    int r;
 
     if (track->flush_ms < 0)
         return false;
@@ -427,10 +448,8 @@ bool fv_track_tick(flagver_client *client)
         track->due_ms = now + track->flush_ms;
     if (now < track->due_ms)
         return false;
-    r = flush(client, false, &error);
+    flush_and_tell(client);
     track->due_ms = fv_monotonic_ms() + track->flush_ms;
-    tell(client, r, &error);
-    tell_of_loss(client);
     return true;
 }
 

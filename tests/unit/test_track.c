@@ -5,7 +5,9 @@
 #include "stores.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <sqlite3.h>
+#include <stdatomic.h>
 #include <sys/wait.h>
 
 #include "engine/track.h"
@@ -651,6 +653,53 @@ START_TEST(what_is_given_up_in_the_background_is_logged)
 }
 END_TEST
 
+struct flushing {
+    flagver_client *client;
+    int r;
+    atomic_bool ended;
+};
+
+static void *flush_patiently(void *data)
+{
+    struct flushing *flushing = data;
+
+    flushing->r = flagver_track_flush(flushing->client, NULL);
+    atomic_store(&flushing->ended, true);
+    return NULL;
+}
+
+START_TEST(the_background_waits_for_no_flush_of_the_host)
+{
+    flagver_options options = clocked_options();
+    flagver_client *client, *other = open_clocked(FAULT_KIND);
+    struct flushing flushing = { .client = NULL };
+    pthread_t thread;
+    flagver_txn *txn;
+    uint64_t begun;
+
+    options.wait_ms = 1000;                   /* and that ten times */
+    client = open_with(FAULT_KIND, &options); /* its thread is this one */
+    client->track = (fv_track_free(client->track), fv_track_new(NULL, 1));
+    ck_assert(!fv_track_tick(client));
+    outcomes(client, "f", "v", 1, 0);
+    txn = begin(other);
+    put_flag_in(txn, "f", SHARE(100));
+    flushing.client = client;
+    begun = flagver_fault_calls(fault, FLAGVER_FAULT_BEGIN);
+    ck_assert_int_eq(pthread_create(&thread, NULL, flush_patiently, &flushing), 0);
+    wait_until(flagver_fault_calls(fault, FLAGVER_FAULT_BEGIN) > begun);
+    rest(2);
+    ck_assert(fv_track_tick(client));
+    ck_assert(!atomic_load(&flushing.ended));
+    flagver_txn_free(txn);
+    pthread_join(thread, NULL);
+    ck_assert_int_eq(flushing.r, 0);
+    ck_assert_str_eq(stored(client), "f/v/ @-1 0 1+0 0=0; ");
+    flagver_close(client);
+    flagver_close(other);
+}
+END_TEST
+
 /* ---- limits ---- */
 
 START_TEST(there_is_an_end_to_what_waits_to_be_flushed)
@@ -920,6 +969,7 @@ static Suite *track_suite(void)
     tcase_add_test(once, who_does_not_want_it_is_not_flushed_at_the_end);
     tcase_add_test(once, trouble_in_the_background_is_logged_once_and_so_is_its_end);
     tcase_add_test(once, what_is_given_up_in_the_background_is_logged);
+    tcase_add_test(once, the_background_waits_for_no_flush_of_the_host);
     tcase_add_test(once, there_is_an_end_to_what_waits_to_be_flushed);
     tcase_add_test(once, what_the_client_has_counted_goes_on_when_much_else_was);
     tcase_add_loop_test(once, what_is_no_name_or_number_is_refused, 0, COUNT(faults));
