@@ -48,8 +48,8 @@ struct flagver_route {
     uint32_t rows_at_once;                           /* of a copy; 0: not tried yet */
     uint32_t compared_at_once;                       /* the same of a comparison */
     int64_t forgot_ms;                               /* when leases were last forgotten; 0: never */
-    int64_t counted_ms;                              /* when it was asked how many there are */
-    int64_t rests_until_ms;                          /* copies and comparisons */
+    int64_t counted_ms;            /* when it was asked how many there are; 0: never */
+    int64_t rests_until_ms;        /* copies and comparisons */
     bool throttled;                /* by the host, who is not asked again before the next chunk */
     struct fv_reading_off guarded; /* what guards have seen */
     uint64_t guarded_version;

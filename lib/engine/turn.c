@@ -127,7 +127,7 @@ uint64_t fv_turn_estimate(const struct fv_turn *turn)
     int64_t now = fv_monotonic_ms();
 
     if (!route->sides[turn->from].count ||
-        (turn->passage.headway.total > 0 && now - route->counted_ms < COUNT_MS))
+        (turn->passage.after[0] && route->counted_ms != 0 && now - route->counted_ms < COUNT_MS))
         return 0;
     route->counted_ms = now;
     return fv_route_call(route, turn->from, &call, NULL, NULL) == 0 ? call.count : 0;
