@@ -291,12 +291,15 @@ export class Client {
   }
 
   evaluate(key, context, type) {
-    return this.#flag(key)?.evaluate(context, type) ?? this.#unbound(key, context, typeNumber(type), undefined);
+    return this.#flag(key)?.evaluate(context, type) ?? this.#evaluateByKey(key, context, typeNumber(type));
   }
 
   #unbound(key, context, type, fallback) {
-    const detail = key.includes('\0') ? missing(key) : evaluateByKey(this.#core.state, key, context, type);
-    return withFallback(detail, fallback);
+    return withFallback(this.#evaluateByKey(key, context, type), type, fallback);
+  }
+
+  #evaluateByKey(key, context, type) {
+    return key.includes('\0') ? missing(key) : evaluateByKey(this.#core.state, key, context, type);
   }
 
   /** All flags for one context, in byte order of their keys, of one state of the flags. */

@@ -194,10 +194,31 @@ export function missing(key, errorCode = ERRORS[NOT_FOUND]) {
   };
 }
 
-export const withFallback = (detail, fallback) => {
+/** By type: throws where a default is of another one. */
+const CHECKS = [];
+
+const wrongFallback = (fallback, wanted) =>
+  new TypeError(`the default is no ${wanted} but ${typeof fallback === 'number' ? fallback : nameOf(fallback)}`);
+
+const checkBool = (CHECKS[BOOL] = (fallback) => {
+  if (typeof fallback !== 'boolean') throw wrongFallback(fallback, 'boolean');
+});
+const checkInt = (CHECKS[INT] = (fallback) => {
+  if (typeof fallback !== 'bigint' && !Number.isSafeInteger(fallback)) throw wrongFallback(fallback, 'integer');
+});
+const checkDouble = (CHECKS[DOUBLE] = (fallback) => {
+  if (typeof fallback !== 'number') throw wrongFallback(fallback, 'number');
+});
+const checkString = (CHECKS[STRING] = (fallback) => {
+  if (typeof fallback !== 'string' && fallback !== null) throw wrongFallback(fallback, 'string');
+});
+
+/** A detail that has the default after an error. */
+export function withFallback(detail, type, fallback) {
+  CHECKS[type]?.(fallback);
   if (detail.errorCode !== null) detail.value = fallback;
   return detail;
-};
+}
 
 export function typeNumber(type) {
   if (type === undefined || type === null) return ANY;
@@ -394,7 +415,7 @@ export class Flag {
   }
 
   bool(context, fallback = false) {
-    if (typeof fallback !== 'boolean') throw wrongFallback(fallback, 'boolean');
+    checkBool(fallback);
     const shared = this.#shared(context, BOOL);
     if (shared) return shared.value;
     if (shared === null) return bool(this.#bound, this.#native(context), fallback);
@@ -402,15 +423,15 @@ export class Flag {
   }
 
   int(context, fallback = 0) {
-    if (typeof fallback !== 'bigint' && !Number.isSafeInteger(fallback)) throw wrongFallback(fallback, 'integer');
+    checkInt(fallback);
     const shared = this.#shared(context, INT);
     if (shared) return shared.value;
-    if (shared === null && fits64Bits(fallback)) return int(this.#bound, this.#native(context), fallback);
+    if (shared === null && typeof fallback === 'number') return narrow(int(this.#bound, this.#native(context), fallback));
     return this.#askedValue(context, INT, fallback);
   }
 
   double(context, fallback = 0) {
-    if (typeof fallback !== 'number') throw wrongFallback(fallback, 'number');
+    checkDouble(fallback);
     const shared = this.#shared(context, DOUBLE);
     if (shared) return shared.value;
     if (shared === null) return double(this.#bound, this.#native(context), fallback);
@@ -418,6 +439,7 @@ export class Flag {
   }
 
   string(context, fallback = '') {
+    checkString(fallback);
     const shared = this.#shared(context, STRING);
     if (shared) return shared.value;
     if (shared === null) return string(this.#bound, this.#native(context), 0) ?? fallback;
@@ -436,23 +458,23 @@ export class Flag {
   }
 
   boolDetail(context, fallback = false) {
-    return withFallback(this.#detail(context, BOOL), fallback);
+    return withFallback(this.#detail(context, BOOL), BOOL, fallback);
   }
 
   intDetail(context, fallback = 0) {
-    return withFallback(this.#detail(context, INT), fallback);
+    return withFallback(this.#detail(context, INT), INT, fallback);
   }
 
   doubleDetail(context, fallback = 0) {
-    return withFallback(this.#detail(context, DOUBLE), fallback);
+    return withFallback(this.#detail(context, DOUBLE), DOUBLE, fallback);
   }
 
   stringDetail(context, fallback = '') {
-    return withFallback(this.#detail(context, STRING), fallback);
+    return withFallback(this.#detail(context, STRING), STRING, fallback);
   }
 
   jsonDetail(context, fallback = null) {
-    return withFallback(this.#detail(context, JSON_TYPE), fallback);
+    return withFallback(this.#detail(context, JSON_TYPE), JSON_TYPE, fallback);
   }
 
   /** Whatever the flag's own type is; or "boolean", "string", "integer", "double", "json". */
@@ -463,12 +485,6 @@ export class Flag {
   #detail(context, type) {
     return this.#shared(context, type)?.copy() ?? this.#ask(context, type);
   }
-}
-
-const fits64Bits = (integer) => typeof integer === 'number' || BigInt.asIntN(64, integer) === integer;
-
-function wrongFallback(fallback, wanted) {
-  return new TypeError(`the default is no ${wanted} but ${typeof fallback === 'number' ? fallback : nameOf(fallback)}`);
 }
 
 /** Binds a key; null for one that no flag can have. */

@@ -90,10 +90,10 @@ const giveFrame = (frame) => void frames.push(frame);
 
 const free = func('flagver_string_free', 'void', [HANDLE]);
 
-/** A 64-bit number as a number where it stays the same, else as a bigint. */
+/** A 64-bit number as a number where it is sure to be the same, else as a bigint. */
 export function narrow(value) {
   const number = Number(value);
-  return Number.isSafeInteger(number) ? number : value;
+  return Number.isSafeInteger(number) ? number : BigInt(value);
 }
 
 // ---- errors ----

@@ -274,6 +274,15 @@ test('a default of the wrong type is a mistake', async (t) => {
   assert.throws(() => client.bool('on', {}, 'yes'), TypeError);
   assert.throws(() => client.int('count', {}, 1.5), TypeError);
   assert.throws(() => client.double('ratio', {}, '1'), TypeError);
+  assert.throws(() => client.string('text', {}, 7), TypeError);
+  assert.equal(client.string('gone', {}, null), null);
+  for (const key of ['on', 'gone', 'x'.repeat(300)]) {
+    assert.throws(() => client.boolDetail(key, {}, 'yes'), TypeError, key);
+    assert.throws(() => client.intDetail(key, {}, 1.5), TypeError, key);
+    assert.throws(() => client.doubleDetail(key, {}, 1n), TypeError, key);
+    assert.throws(() => client.stringDetail(key, {}, true), TypeError, key);
+    assert.throws(() => client.bool(key, {}, null), TypeError, key);
+  }
   assert.throws(() => client.evaluate('on', {}, 'bool'), TypeError);
 });
 
@@ -281,7 +290,11 @@ test('integers beyond 2^53 are bigints', async (t) => {
   const client = await definitions(t, {});
   client.load('{"flags":{"f":{"type":"integer","variants":{"a":9007199254740993},"default":"a"}}}');
   for (let i = 0; i < 3; i++) assert.equal(client.int('f'), 9007199254740993n);
-  assert.equal(Number(client.int('gone', {}, 5n)), 5);
+  client.load('{"flags":{"f":{"type":"integer","variants":{"a":9007199254740992},"default":"a","split":{"a":1}}}}');
+  for (let i = 0; i < 3; i++) {
+    assert.equal(client.int('f', { targetingKey: 'u' }), 9007199254740992n);
+    assert.equal(client.int('gone', {}, 5n), 5n);
+  }
 });
 
 test('a snapshot stays as it was', async (t) => {
