@@ -1,6 +1,7 @@
 /*
  * What a route has seen of its sides: how long calls took, how many failed, how many reads agreed.
- * Counted without locks, by whoever calls; looked at by whoever takes steps.
+ * Counted without locks, by whoever calls, but for what gates want to know of reads that were compared;
+ * looked at by whoever takes steps.
  */
 #ifndef FV_ENGINE_METER_H
 #define FV_ENGINE_METER_H
