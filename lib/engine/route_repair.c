@@ -227,12 +227,16 @@ struct amending {
     flagver_route *route;
     enum fv_side authority;
     const char *key;
+    bool admitted;
 };
 
-/* A new version of what the authority has, which is owed: then it is newer than what is there. */
+/*
+ * A new version of what the authority has, which is owed: then it is newer than what is there. Only the
+ * authority gives out versions: another side's would keep that one's next write out.
+ */
 static int owe_again(void *data, flagver_txn *txn, flagver_error *err)
 {
-    const struct amending *amending = data;
+    struct amending *amending = data;
     flagver_route *route = amending->route;
     struct fv_keyed_version stored;
     struct fv_entry entry;
@@ -241,8 +245,13 @@ static int owe_again(void *data, flagver_txn *txn, flagver_error *err)
     int r;
 
     r = fv_steering_hold(&route->steering, txn, amending->authority, true, &row, &fence, err);
-    if (r == 0)
-        r = fv_key_row_get(&route->steering, txn, amending->authority, amending->key, &stored, err);
+    if (r < 0)
+        return r;
+    amending->admitted = fv_fence_admit(&fence, fence.version) == FV_ADMIT_GO &&
+                         fv_stage_write(fence.stage).both;
+    if (!amending->admitted)
+        return 0;
+    r = fv_key_row_get(&route->steering, txn, amending->authority, amending->key, &stored, err);
     if (r == 0)
         r = fv_version_next(fv_version_since(stored.key.version, &fence), &fence,
                             &stored.key.version, err);
@@ -279,9 +288,13 @@ static int amend_alone(flagver_route *route, enum fv_side authority, const char 
 
 int fv_route_owe(flagver_route *route, enum fv_side authority, const char *key, flagver_error *err)
 {
-    struct amending amending = { route, authority, key };
+    struct amending amending = { .route = route, .authority = authority, .key = key };
+    int r;
 
-    return fv_steering_run(&route->steering, authority, owe_again, &amending, err);
+    r = fv_steering_run(&route->steering, authority, owe_again, &amending, err);
+    if (r < 0 || amending.admitted)
+        return r;
+    return fv_fail(err, FLAGVER_EBUSY, "%s: the stage is changing", route->name);
 }
 
 int fv_route_amend(flagver_route *route, const char *key, flagver_error *err)

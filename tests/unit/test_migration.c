@@ -1,5 +1,6 @@
 /* Migrations from end to end: two sides of each kind, through all stages and back. */
 #define _DEFAULT_SOURCE /* mkdtemp() */
+#include "engine/route_copy.h"
 #include "homes.h"
 #include "stores.h"
 
@@ -324,6 +325,22 @@ START_TEST(what_somebody_has_spoiled_is_found_and_amended)
 }
 END_TEST
 
+/* As where the authority changes while a comparison makes the sides equal, or a copy gives a key up. */
+START_TEST(a_side_that_has_lost_its_place_owes_nothing)
+{
+    arrange(_i);
+    advance_to(FLAGVER_STAGE_LIVE);
+    write_text(route, "k", "1");
+    take_steps(route);
+    assert_fails(FLAGVER_EBUSY, fv_route_owe(route, FV_OLD, "k", &error));
+    write_text(route, "k", "2");
+    take_steps(route);
+    assert_on(FLAGVER_SIDE_NEW, "k", "2");
+    assert_on(FLAGVER_SIDE_OLD, "k", "2");
+    leave();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("migration");
@@ -344,5 +361,6 @@ int main(void)
     tcase_add_loop_test(tcase, a_router_that_writes_nothing_does_not_hold_a_flip_up, 0, count);
     tcase_add_loop_test(tcase, steps_without_time_for_more_are_taken_one_by_one, 0, count);
     tcase_add_loop_test(tcase, what_somebody_has_spoiled_is_found_and_amended, 0, count);
+    tcase_add_loop_test(tcase, a_side_that_has_lost_its_place_owes_nothing, FIRST_ENLISTED, count);
     return run_store_suite(suite);
 }
