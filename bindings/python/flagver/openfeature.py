@@ -28,6 +28,9 @@ from .errors import ClosedError, FlagverError, MistakeError
 
 __all__ = ["FlagverProvider"]
 
+#: Seconds.
+_SOON = 0.5
+
 _WORDS = {
     "FLAG_NOT_FOUND": "there is no flag %r",
     "PARSE_ERROR": "the definition of %r is malformed",
@@ -80,6 +83,8 @@ class FlagverProvider(AbstractProvider):
                 raise ProviderFatalError(str(error)) from error
             except FlagverError as error:
                 raise GeneralError(str(error)) from error
+            if self._client is not self._source and self._client.health()["status"] != "ok":
+                self._look_soon()
 
     def _open(self) -> Client:
         if isinstance(self._source, Client):
@@ -111,6 +116,20 @@ class FlagverProvider(AbstractProvider):
 
     def _changed(self, keys: List[str]) -> None:
         self.emit_provider_configuration_changed(ProviderEventDetails(flags_changed=keys))
+
+    def _look_soon(self) -> None:
+        """It was opened by its cache file. The SDK takes it for READY when `initialize` has returned,
+        whatever was told before."""
+
+        def look() -> None:
+            try:
+                self._look()
+            except ClosedError:
+                pass  # it was shut down meanwhile
+
+        timer = threading.Timer(_SOON, look)
+        timer.daemon = True
+        timer.start()
 
     def _look(self) -> None:
         """The library has said something: perhaps that it lost the store, or has it again."""

@@ -190,6 +190,22 @@ class Provider(unittest.TestCase):
         self.assertTrue(stale and stale[0].message)
         self.assertTrue(ready)
 
+    def test_a_store_that_is_away_from_the_beginning_makes_it_stale(self):
+        place = directory(self)
+        home = os.path.join(place, "home")
+        os.mkdir(home)
+        uri, cache = "sqlite:%s/store.db" % home, os.path.join(place, "cache")
+        flagver.Client(uri, cache_file=cache).close()
+        os.rename(home, home + ".away")
+        provider = FlagverProvider(uri, cache_file=cache, poll_ms=20)
+        events = Events(provider)
+        with self.assertLogs("flagver", "WARNING"):
+            provider.initialize(EvaluationContext())
+            self.addCleanup(provider.shutdown)
+            self.assertTrue(events.wait_for("PROVIDER_STALE"))
+            os.rename(home + ".away", home)
+            self.assertTrue(events.wait_for("PROVIDER_READY"))
+
     def test_what_is_tracked_is_counted(self):
         class Details:
             value = 9.5
