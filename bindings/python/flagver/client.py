@@ -387,7 +387,7 @@ class Client(Asking):
 
     def explain(self, key: str, context: Optional[Context] = None) -> Dict[str, Any]:
         """Why a flag serves what it serves: the result, and "steps"."""
-        encoded = key.encode()
+        encoded = str.encode(key)
         with self._core as core:
             answer = ask_text(
                 quick.flag_explain, core.handle, encoded, len(encoded), pointer_of(context)

@@ -270,7 +270,7 @@ class Asking:
 
     def _value(self, key: str, context: Optional[Context], kind: int, default: Any) -> Any:
         d = new_detail()
-        failed = self._evaluate(key.encode(), _somebody(context), kind, d)
+        failed = self._evaluate(str.encode(key), _somebody(context), kind, d)
         return default if failed else value_of(d)
 
     def boolean(self, key: str, context: Optional[Context], default: bool) -> bool:
@@ -300,7 +300,7 @@ class Asking:
         """How the evaluation goes; of the flag's own type unless another is asked for."""
         d = new_detail()
         kind = TYPES[type] if type is not None else ANY
-        self._evaluate(key.encode(), _somebody(context), kind, d)
+        self._evaluate(str.encode(key), _somebody(context), kind, d)
         return detail_of(d, key, default)
 
     def boolean_detail(self, key: str, context: Optional[Context], default: bool) -> Detail:
@@ -360,7 +360,7 @@ class Snapshot(Asking):
 
     def explain(self, key: str, context: Optional[Context] = None) -> Dict[str, Any]:
         """Why a flag serves what it serves: the result, and "steps"."""
-        encoded = key.encode()
+        encoded = str.encode(key)
         answer = ask_text(
             quick.snapshot_explain, self._pointer, encoded, len(encoded), pointer_of(context)
         )

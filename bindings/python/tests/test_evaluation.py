@@ -124,7 +124,10 @@ class Evaluating(unittest.TestCase):
         with self.assertRaises(KeyError):
             flag.evaluate(user, "number")
         for wrong in (None, 7, b"on"):
-            with self.assertRaises((TypeError, AttributeError)):
+            for ask in (self.client.explain, self.client.evaluate, self.client.snapshot().evaluate):
+                with self.assertRaises(TypeError):
+                    ask(wrong)
+            with self.assertRaises(TypeError):
                 self.client.boolean(wrong, user, False)
             with self.assertRaises(TypeError):
                 self.client.bind(wrong)
