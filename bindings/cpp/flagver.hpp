@@ -29,6 +29,7 @@
 
 #include <flagver.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstring>
@@ -296,6 +297,13 @@ inline std::optional<std::string_view> maybe(const char *text) noexcept
 inline const char *or_null(const std::string &text) noexcept
 {
     return text.empty() ? nullptr : text.c_str();
+}
+
+/** A length of time as C has it: what is longer than that takes is as long as it takes, not a moment. */
+inline int32_t ms(std::chrono::milliseconds time) noexcept
+{
+    constexpr std::chrono::milliseconds least(INT32_MIN), most(INT32_MAX);
+    return static_cast<int32_t>(std::min(std::max(time, least), most).count());
 }
 
 /** Tells an exception as an error of a callback. */
@@ -1367,9 +1375,9 @@ class callbacks
         o.tenant = or_null(options_.tenant);
         o.cache_file = or_null(options_.cache_file);
         o.key_file = or_null(options_.key_file);
-        o.wait_ms = static_cast<int32_t>(options_.wait.count());
-        o.poll_ms = static_cast<int32_t>(options_.poll.count());
-        o.flush_ms = static_cast<int32_t>(options_.flush.count());
+        o.wait_ms = ms(options_.wait);
+        o.poll_ms = ms(options_.poll);
+        o.flush_ms = ms(options_.flush);
         o.guardian = guardian_ ? guardian_->get() : nullptr;
         o.clock = options_.clock ? clock : nullptr;
         o.log = options_.log ? log : nullptr;
@@ -1565,7 +1573,7 @@ inline flagver_txn_options raw(const transaction_options &t) noexcept
     flagver_txn_options o = flagver_txn_options();
     o.size = sizeof o;
     o.idempotency_key = or_null(t.idempotency_key);
-    o.timeout_ms = static_cast<int32_t>(t.timeout.count());
+    o.timeout_ms = ms(t.timeout);
     return o;
 }
 
@@ -2404,7 +2412,7 @@ class route
     void close(std::chrono::milliseconds wait)
     {
         detail_::attempt a;
-        a.check(flagver_route_close(route_, static_cast<int32_t>(wait.count()), a));
+        a.check(flagver_route_close(route_, detail_::ms(wait), a));
         route_ = nullptr;
     }
 
@@ -2458,7 +2466,7 @@ class route
         c.percentage = change.percentage;
         c.forced = detail_::or_null(change.forced);
         c.note = detail_::or_null(change.note);
-        c.wait_ms = static_cast<int32_t>(change.wait.count());
+        c.wait_ms = detail_::ms(change.wait);
         a.check(flagver_route_stage(route_, raw.get(), static_cast<int>(to), &c, a));
     }
     void roll_back(const actor &who, const std::string &note) const
@@ -2472,7 +2480,7 @@ class route
         flagver_route_progress progress = flagver_route_progress();
         detail_::attempt a;
         progress.size = sizeof progress;
-        a.check(flagver_route_step(route_, static_cast<int32_t>(budget.count()), &progress, a));
+        a.check(flagver_route_step(route_, detail_::ms(budget), &progress, a));
         return progress;
     }
     /** JSON text */
@@ -2537,10 +2545,10 @@ class route
             o.difference = options.difference ? difference : nullptr;
             o.compare_data = o.event_data = o.alert_data = this;
             o.throttle_data = o.difference_data = this;
-            o.chunk_ms = static_cast<int32_t>(options.chunk.count());
+            o.chunk_ms = detail_::ms(options.chunk);
             o.copy_share = options.copy_share;
             o.workers = options.workers;
-            o.shadow_timeout_ms = static_cast<int32_t>(options.shadow_timeout.count());
+            o.shadow_timeout_ms = detail_::ms(options.shadow_timeout);
             o.check_ratio = options.check_ratio;
             o.sampling_ratio = options.sampling_ratio;
             o.background = options.background;
@@ -2667,7 +2675,7 @@ class route
         static int32_t throttle(void *data) noexcept
         {
             try {
-                return static_cast<int32_t>(self(data).options.throttle().count());
+                return detail_::ms(self(data).options.throttle());
             } catch (...) {
                 self(data).of->lost("route_options::throttle");
                 return -1;

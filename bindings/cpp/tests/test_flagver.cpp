@@ -375,6 +375,18 @@ void what_is_not_committed_is_rolled_back()
     check((*flags.current(FLAGVER_PHASE_FLAG, "on"))->note == std::string("it is slow"));
 }
 
+void a_length_of_time_that_c_does_not_have_is_its_longest()
+{
+    flagver::client flags = in_memory();
+    flagver::transaction_options options;
+
+    options.timeout = std::chrono::milliseconds((int64_t{ 1 } << 32) + 1); // cut off it would be 1
+    flagver::transaction t(flags, "alice", options);
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    t.ramp("on", 50);
+    t.commit();
+}
+
 void a_function_runs_in_a_transaction()
 {
     flagver::client flags = in_memory();
@@ -1022,6 +1034,7 @@ int main()
         TEST(an_error_says_where_and_why),
         TEST(clients_are_moved),
         TEST(what_is_not_committed_is_rolled_back),
+        TEST(a_length_of_time_that_c_does_not_have_is_its_longest),
         TEST(a_function_runs_in_a_transaction),
         TEST(a_transaction_is_repeated_under_its_key),
         TEST(flags_are_changed_in_every_way),
