@@ -219,6 +219,7 @@ export function synchronous(result, name) {
 export function checkText(value, what) {
   if (typeof value !== 'string') throw new TypeError(`${what} is no string but ${nameOf(value)}`);
   if (value.includes('\0')) throw new TypeError(`${what} contains a NUL character`);
+  if (!value.isWellFormed()) throw new TypeError(`${what} contains half of a pair of surrogates`);
   return value;
 }
 

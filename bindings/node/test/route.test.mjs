@@ -71,6 +71,19 @@ async function catchUp(route) {
   }, 'nothing to do');
 }
 
+test('keys that UTF-8 cannot say are refused, not changed', async (t) => {
+  const { client, old, route } = await migration(t);
+  for (const key of ['k\ud800', '\udfff', 'k\0']) {
+    await assert.rejects(route.write(key, 'Ada'), TypeError);
+    await assert.rejects(route.read(key), TypeError);
+    await assert.rejects(client.transaction('mia', (txn) => txn.flags.put(key, { type: 'boolean' })), TypeError);
+  }
+  assert.equal(old.rows.size, 0);
+  await route.write('\ud83d\ude00', 'Ada');
+  assert.deepEqual([...old.rows.keys()], ['\u{1f600}']);
+  await route.close();
+});
+
 test('a write goes to both sides, a read to the believed one', async (t) => {
   const { route, old, fresh } = await migration(t);
   await go(route, 'dualwrite');
