@@ -22,7 +22,8 @@ static int note_shown(flagver_route *route, flagver_error *err)
 
     if (shown.compared > 0)
         r = fv_steering_note(&route->steering, add_shown, &shown, err);
-    if (r < 0)
+    /* It may be there when nobody knows: rather lost than counted twice, for that opens gates too early. */
+    if (r < 0 && r != FLAGVER_EUNKNOWN)
         fv_meter_give_back(&route->meter, &shown);
     return r;
 }

@@ -290,6 +290,74 @@ START_TEST(a_change_while_a_step_looks_where_it_stands_is_no_failure)
 }
 END_TEST
 
+/* ---- what reads have shown ---- */
+
+static int agree(void *data, const char *key, const void *old_value, size_t old_length,
+                 const void *new_value, size_t new_length)
+{
+    (void)data, (void)key, (void)old_value, (void)old_length, (void)new_value, (void)new_length;
+    return 1;
+}
+
+/* How many reads are evidence in the store. */
+static json_int_t compared(void)
+{
+    json_int_t count;
+    json_t *status;
+    char *json;
+
+    assert_ok(flagver_route_status(route, &json, &error));
+    status = json_loads(json, 0, NULL);
+    count = number_in(status, "compared");
+    json_decref(status);
+    flagver_string_free(json);
+    return count;
+}
+
+static void read_ten(void)
+{
+    for (int i = 0; i < 10; i++)
+        read_text(route, "k");
+}
+
+/* The last commit of a step is that of what reads have shown: nobody says what comes of it. */
+START_TEST(no_read_is_evidence_twice)
+{
+    uint64_t begun, committed;
+
+    client = open_store(FAULT_KIND);
+    put_migration(client, "users", "{'stage': 'off', 'gates': {'samples': 0, 'match_rate': 0}}");
+    for (int side = FLAGVER_SIDE_OLD; side <= FLAGVER_SIDE_NEW; side++) {
+        table_init(&tables[side]);
+        sides[side] = table_side(&tables[side]);
+    }
+    route = open_route(client, "users", sides[0], sides[1],
+                       (flagver_route_options){ .compare = agree });
+    go_to(route, FLAGVER_STAGE_DUALWRITE);
+    go_to(route, FLAGVER_STAGE_BACKFILL);
+    ck_assert(take_steps(route).copied_all);
+    go_to(route, FLAGVER_STAGE_SHADOW);
+    step_of(route);
+    read_ten();
+    begun = flagver_fault_calls(fault, FLAGVER_FAULT_BEGIN);
+    committed = flagver_fault_calls(fault, FLAGVER_FAULT_COMMIT);
+    step_of(route);
+    begun = flagver_fault_calls(fault, FLAGVER_FAULT_BEGIN) - begun;
+    committed = flagver_fault_calls(fault, FLAGVER_FAULT_COMMIT) - committed;
+    ck_assert_int_eq(compared(), 10);
+
+    read_ten();
+    flagver_fault_lie(fault, committed, FLAGVER_FAULT_DONE);
+    flagver_fault_fail(fault, FLAGVER_FAULT_OUTCOME, 1, FLAGVER_EUNAVAILABLE, true);
+    flagver_fault_fail(fault, FLAGVER_FAULT_BEGIN, begun + 1, FLAGVER_EUNAVAILABLE, true);
+    assert_fails(FLAGVER_EUNKNOWN, flagver_route_step(route, 0, NULL, &error));
+    flagver_fault_reset(fault);
+    step_of(route);
+    ck_assert_int_eq(compared(), 20);
+    leave();
+}
+END_TEST
+
 /* ---- leases of routers that are gone ---- */
 
 static const struct lease {
@@ -498,6 +566,7 @@ int main(void)
     tcase_add_test(tcase, a_chunk_that_outlasts_its_turn_counts_once_and_is_not_lost);
     tcase_add_test(tcase, one_at_a_time_copies);
     tcase_add_test(tcase, a_change_while_a_step_looks_where_it_stands_is_no_failure);
+    tcase_add_test(tcase, no_read_is_evidence_twice);
     tcase_add_test(tcase, leases_that_ended_long_ago_are_deleted);
     tcase_add_test(tcase, a_host_can_stop_a_copy);
     tcase_add_test(tcase, a_host_that_wants_a_while_is_asked_once_for_each_chunk);
