@@ -124,7 +124,7 @@ export function tellError(address, code, message) {
     line: 0,
     column: 0,
     sqlstate: '',
-    message: cut(String(message).replace(/[\r\n]+/g, ' '), 1000),
+    message: cut(message.replace(/[\r\n\0]+/g, ' '), 1000),
   });
 }
 

@@ -231,14 +231,24 @@ function callAt(address) {
   };
 }
 
-/** Runs a function of a side; what it throws becomes the library's error. */
+/** What a side has thrown, as the library's code and words. It may be anything: reading it may throw, too. */
+function failureOf(error, name) {
+  try {
+    const code = error instanceof FlagverError ? CODES.get(error.code) : undefined;
+    return { code, message: String(error?.message ?? `${name} threw ${String(error)}`) };
+  } catch {
+    return { message: `${name} threw something that cannot be read` };
+  }
+}
+
+/** Runs a function of a side; what it throws becomes the library's error. If it left here C would see a success. */
 function guarded(name, err, run) {
   try {
     const result = run();
     return result ?? 0;
   } catch (error) {
-    const code = (error instanceof FlagverError && CODES.get(error.code)) || CODES.get('EUNAVAILABLE');
-    tellError(err, code, error?.message ?? `${name} threw ${String(error)}`);
+    const { code = CODES.get('EUNAVAILABLE'), message } = failureOf(error, name);
+    tellError(err, code, message);
     return code;
   }
 }

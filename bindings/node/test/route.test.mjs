@@ -232,6 +232,26 @@ test('a flag may say the stage, for each context its own', async (t) => {
   await route.close();
 });
 
+test('whatever a side throws, its write has failed', async (t) => {
+  const thrown = [
+    undefined,
+    Symbol('s'),
+    Object.create(null),
+    new Proxy({}, { get: () => assert.fail('of a proxy'), getPrototypeOf: () => assert.fail('of a proxy') }),
+    { get message() { throw new Error('of a getter'); } },
+    Object.assign(new BrokenError('ECLOSED', 'closed'), { code: { toString: null } }),
+    new Error('a\0b'),
+  ];
+  for (const what of thrown) {
+    const { route, old } = await migration(t);
+    old.write = () => {
+      throw what;
+    };
+    await assert.rejects(route.write('k', 'v'), (error) => error instanceof RetryError && error.message.length > 1);
+    await route.close();
+  }
+});
+
 test('functions that return what they may not are errors, never a crash', async (t) => {
   const wrong = [
     [{ read: async () => 'x' }, 'EINVAL', /read returned a promise/],
