@@ -700,6 +700,7 @@ export interface RouteEvent {
   route: string;
   operation: 'read' | 'write' | 'remove';
   key: string | null;
+  /** milliseconds since 1970 */
   time: number;
   stage: Stage;
   defaultStage: Stage | null;
