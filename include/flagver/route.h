@@ -294,8 +294,9 @@ typedef struct flagver_route_alert {
  * background     migrations, non-zero: a thread of the route's own takes steps, several times a second. All
  *                signals are blocked in it. Zero: the host calls flagver_route_step()
  * verify         FLAGVER_VERIFY_…. A comparison that has found a difference, or left keys out, is made again after a
- *                minute, until one finds nothing: that opens the gate
- * difference     told of each difference that steps find; must not call the route
+ *                minute, until one finds nothing: that opens the gate. Nothing is repaired where the believed side
+ *                is not known to have everything: somebody has forced that
+ * difference     told of each difference that steps find, each time they do; must not call the route
  * difference_data
  * chunk_ms       copies and comparisons in steps: about so long takes what is copied or compared at once (100): how
  *                many records that are adapts. (Writes that may be on their way are waited for beside that)
@@ -652,6 +653,8 @@ typedef struct flagver_compare_options {
  * @param ret_compared, ret_differences  how many keys; may be NULL
  * @return 0, or
  *   FLAGVER_EINVAL  a side has no `scan`, or its keys do not rise
+ *   FLAGVER_ESTATE  `repair`, and only one side is written
+ *   FLAGVER_EBUSY   `repair`, and another side is believed by now, or will be
  *   what a side returned; then nothing is known
  */
 FLAGVER_API int

@@ -33,8 +33,12 @@ bool fv_route_is_guarded(const flagver_route *route);
 /* What the authority has of a key, to the other side, by an operation that has entered. */
 int fv_route_carry(flagver_route *route, const struct fv_act *act, flagver_error *err);
 
-/* The same of a key of which the other side has something else, though nothing says so. */
-int fv_route_amend(flagver_route *route, const char *key, flagver_error *err);
+/*
+ * The same of a key of which the other side has something else, though nothing says so. FLAGVER_EBUSY:
+ * this is not the authority, or not now.
+ */
+int fv_route_amend(flagver_route *route, enum fv_side authority, const char *key,
+                   flagver_error *err);
 
 /*
  * The key waits from now on, with a new version of what the authority has; both sides are enlisted.

@@ -297,16 +297,18 @@ int fv_route_owe(flagver_route *route, enum fv_side authority, const char *key, 
     return fv_fail(err, FLAGVER_EBUSY, "%s: the stage is changing", route->name);
 }
 
-int fv_route_amend(flagver_route *route, const char *key, flagver_error *err)
+int fv_route_amend(flagver_route *route, enum fv_side authority, const char *key,
+                   flagver_error *err)
 {
-    enum fv_side authority;
     struct fv_view view;
     int r;
 
     r = fv_steering_look(&route->steering, &view, err);
     if (r < 0)
         return r;
-    authority = fv_view_authority(&view);
+    if (fv_view_authority(&view) != authority)
+        return fv_fail(err, FLAGVER_EBUSY, "%s: the %s side is not believed any more", route->name,
+                       fv_side_name((int)authority));
     if (!fv_stage_write(view.fences[authority].stage).both)
         return fv_fail(err, FLAGVER_ESTATE, "%s: only one side is written in stage %s", route->name,
                        fv_stage_name(view.fences[authority].stage));

@@ -98,13 +98,13 @@ static int copy_chunks(flagver_route *route, const struct fv_view *view, int64_t
 }
 
 static int compare_chunks(flagver_route *route, const struct fv_view *view, int64_t deadline,
-                          flagver_route_progress *progress, struct fv_passage *comparison,
-                          flagver_error *err)
+                          bool repairs, flagver_route_progress *progress,
+                          struct fv_passage *comparison, flagver_error *err)
 {
     int r = 1;
 
     while (r > 0 && may_go_on(route)) {
-        r = fv_route_verify_some(route, view, comparison, err);
+        r = fv_route_verify_some(route, view, repairs, comparison, err);
         if (fv_monotonic_ms() >= deadline)
             break;
     }
@@ -157,7 +157,10 @@ static void tell_comparison(const struct fv_passage *comparison, flagver_route_p
                           comparison->differences + comparison->left_out == 0;
 }
 
-/* When all is copied, and until the sides were found equal. */
+/*
+ * When all is copied, and until the sides were found equal. What the believed side lacks is not taken from
+ * the other one where it may lack it by force, as in a copy.
+ */
 static int compare(flagver_route *route, const struct fv_view *view, int64_t deadline,
                    flagver_route_progress *progress, flagver_error *err)
 {
@@ -165,6 +168,7 @@ static int compare(flagver_route *route, const struct fv_view *view, int64_t dea
     const struct fv_fence *authority = &view->fences[from];
     struct fv_passage comparison;
     struct fv_evidence evidence;
+    bool repairs;
     int r;
 
     if (route->options.verify == FLAGVER_VERIFY_BY_CALL || !fv_stage_write(authority->stage).both ||
@@ -176,8 +180,10 @@ static int compare(flagver_route *route, const struct fv_view *view, int64_t dea
     if (r < 0)
         return r;
     progress->verified = fv_fence_gate_holds(authority, evidence.verified_epoch);
-    if (!progress->verified && fv_evidence_whole(&evidence, fv_side_other(from)))
-        r = compare_chunks(route, view, deadline, progress, &comparison, err);
+    repairs = route->options.verify == FLAGVER_VERIFY_REPAIR && fv_evidence_whole(&evidence, from);
+    if (!progress->verified && evidence.authority.period == authority->period &&
+        fv_evidence_whole(&evidence, fv_side_other(from)))
+        r = compare_chunks(route, view, deadline, repairs, progress, &comparison, err);
     if (fv_passage_holds(&comparison, from, authority))
         tell_comparison(&comparison, progress);
     return r;

@@ -227,7 +227,7 @@ static int report_suspects(struct verifying *verifying, flagver_error *err)
             continue;
         report(comparison, suspect);
         if (comparison->options.repair)
-            r = fv_route_amend(verifying->route, suspect->key, err);
+            r = fv_route_amend(verifying->route, comparison->believed, suspect->key, err);
     }
     return r;
 }
@@ -344,7 +344,8 @@ static void note_verified(void *data, struct fv_evidence *evidence)
 }
 
 /* Who is believed, and that no router still writes as it was before. */
-static int begin(flagver_route *route, uint64_t *ret_epoch, flagver_error *err)
+static int begin(flagver_route *route, enum fv_side *ret_believed, uint64_t *ret_epoch,
+                 flagver_error *err)
 {
     const struct fv_fence *fence;
     struct fv_view view;
@@ -358,6 +359,7 @@ static int begin(flagver_route *route, uint64_t *ret_epoch, flagver_error *err)
     if (r < 0)
         return r;
     authority = fv_view_authority(&view);
+    *ret_believed = authority;
     fence = &view.fences[authority];
     r = fv_ledger_follow(&route->ledger, &view, err);
     if (r == 0)
@@ -391,7 +393,7 @@ int fv_route_verify(flagver_route *route, const flagver_compare_options *options
     if (r == 0)
         r = check_sides(route, err);
     if (r == 0)
-        r = begin(route, &epoch, err);
+        r = begin(route, &comparison.believed, &epoch, err);
     if (r == 0)
         r = fv_route_compare(route, &comparison, UINT64_MAX, err);
     if (r < 0)
@@ -485,7 +487,7 @@ static int compare_chunk(struct comparing *comparing, flagver_error *err)
     return r < 0 ? r : fv_turn_end(turn, add_compared, comparing, err);
 }
 
-int fv_route_verify_some(flagver_route *route, const struct fv_view *view,
+int fv_route_verify_some(flagver_route *route, const struct fv_view *view, bool repairs,
                          struct fv_passage *ret_comparison, flagver_error *err)
 {
     enum fv_side authority = fv_view_authority(view);
@@ -494,11 +496,11 @@ int fv_route_verify_some(flagver_route *route, const struct fv_view *view,
                                              .authority = &view->fences[authority],
                                              .from = authority,
                                              .again_us = AGAIN_US },
-                                   .comparison = { .options = { .confirm_ms = CONFIRM_MS,
-                                                                .repair = route->options.verify ==
-                                                                          FLAGVER_VERIFY_REPAIR },
-                                                   .visit = tell_difference,
-                                                   .data = route } };
+                                   .comparison = {
+                                       .options = { .confirm_ms = CONFIRM_MS, .repair = repairs },
+                                       .visit = tell_difference,
+                                       .data = route,
+                                       .believed = authority } };
     int r;
 
     r = fv_steering_wait_for_routers(&route->steering, authority, comparing.turn.authority, err);

@@ -11,6 +11,7 @@ struct fv_comparison {
     flagver_compare_options options;                                 /* with defaults */
     bool (*visit)(void *data, const flagver_difference *difference); /* NULL: nobody is told */
     void *data;
+    enum fv_side believed; /* by who repairs */
 
     char after[FLAGVER_ROUTE_KEY_LIMIT + 1]; /* all up to here was compared */
     bool ended;                              /* there is no more */
@@ -26,9 +27,9 @@ int fv_route_compare(flagver_route *route, struct fv_comparison *comparison, uin
 /*
  * The next chunk of the comparison that steps make. 1: there is more, 0: it is done, FLAGVER_EBUSY: another
  * process is at it, or a router has not seen the stage yet. *ret_comparison is how far it is then, where that
- * could be seen.
+ * could be seen. `repairs`: make the side that is not believed equal.
  */
-int fv_route_verify_some(flagver_route *route, const struct fv_view *view,
+int fv_route_verify_some(flagver_route *route, const struct fv_view *view, bool repairs,
                          struct fv_passage *ret_comparison, flagver_error *err);
 
 #endif

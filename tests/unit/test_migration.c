@@ -9,7 +9,7 @@ static struct home homes[2];
 static flagver_client *control;
 static flagver_route *route;
 
-static void arrange(int i)
+static void arrange_with(int i, flagver_route_options options)
 {
     flagver_side sides[2];
 
@@ -19,7 +19,12 @@ static void arrange(int i)
         home_begin(homes, side, &arrangements[i]);
         sides[side] = home_side(&homes[side]);
     }
-    route = open_route(control, "users", sides[0], sides[1], (flagver_route_options){ 0 });
+    route = open_route(control, "users", sides[0], sides[1], options);
+}
+
+static void arrange(int i)
+{
+    arrange_with(i, (flagver_route_options){ 0 });
 }
 
 static void leave(void)
@@ -184,11 +189,11 @@ START_TEST(what_was_removed_while_only_one_side_was_written_does_not_come_back)
 END_TEST
 
 /* Somebody has forced it: what the new side lacks is not taken from the old one. */
-START_TEST(a_side_that_is_believed_before_it_has_everything_takes_nothing_away)
+static void believe_by_force(int arrangement, int verify)
 {
     flagver_route_change forced = { .size = sizeof forced, .forced = "we have no time" };
 
-    arrange(_i);
+    arrange_with(arrangement, (flagver_route_options){ .verify = verify });
     write_text(route, "a", "1");
     write_text(route, "z", "2");
     for (int stage = FLAGVER_STAGE_DUALWRITE; stage <= FLAGVER_STAGE_LIVE; stage++)
@@ -203,6 +208,44 @@ START_TEST(a_side_that_is_believed_before_it_has_everything_takes_nothing_away)
     assert_ok(flagver_route_rollback(route, &alice, NULL, &error));
     assert_on(FLAGVER_SIDE_OLD, "a", "1");
     assert_on(FLAGVER_SIDE_OLD, "m", "3");
+    leave();
+}
+
+START_TEST(a_side_that_is_believed_before_it_has_everything_takes_nothing_away)
+{
+    believe_by_force(_i, FLAGVER_VERIFY_BY_CALL);
+}
+END_TEST
+
+START_TEST(nor_does_it_by_a_comparison_that_repairs)
+{
+    believe_by_force(_i, FLAGVER_VERIFY_REPAIR);
+}
+END_TEST
+
+static bool force_live(void *data, const flagver_difference *difference)
+{
+    flagver_route_change forced = { .size = sizeof forced, .forced = "we have no time" };
+
+    (void)data;
+    ck_assert_str_eq(difference->key, "a");
+    for (int stage = FLAGVER_STAGE_BACKFILL; stage <= FLAGVER_STAGE_LIVE; stage++)
+        assert_ok(flagver_route_stage(route, &alice, stage, &forced, &error));
+    return true;
+}
+
+START_TEST(a_comparison_repairs_for_the_side_that_was_believed_when_it_began)
+{
+    const flagver_compare_options options = { .size = sizeof options, .repair = 1 };
+
+    arrange(_i);
+    write_text(route, "a", "1");
+    write_text(route, "z", "2");
+    go_to(route, FLAGVER_STAGE_DUALWRITE);
+    assert_fails(FLAGVER_EBUSY,
+                 flagver_route_verify(route, &options, force_live, NULL, NULL, NULL, &error));
+    assert_on(FLAGVER_SIDE_OLD, "a", "1");
+    assert_on(FLAGVER_SIDE_OLD, "z", "2");
     leave();
 }
 END_TEST
@@ -355,6 +398,9 @@ int main(void)
                         0, count);
     tcase_add_loop_test(tcase, a_side_that_is_believed_before_it_has_everything_takes_nothing_away,
                         0, count);
+    tcase_add_loop_test(tcase, nor_does_it_by_a_comparison_that_repairs, 0, count);
+    tcase_add_loop_test(tcase, a_comparison_repairs_for_the_side_that_was_believed_when_it_began, 0,
+                        count);
     tcase_add_loop_test(
         tcase, a_left_over_key_that_the_believed_side_cannot_read_does_not_stop_a_copy, 0, count);
     tcase_add_loop_test(tcase, rollback_takes_it_all_back, 0, count);
