@@ -217,6 +217,13 @@ for _row in CODES:
 del _row
 
 
+def number_of(failure: BaseException, otherwise: int) -> int:
+    """What C is told of an exception. An application may give its own any code; what was raised must
+    not be taken for success."""
+    code = failure.code if isinstance(failure, FlagverError) else None
+    return code if isinstance(code, int) and code in BY_NUMBER else otherwise
+
+
 def make(code: int, message: str) -> FlagverError:
     """The exception for a code. One that a newer library has counts as broken."""
     row = BY_NUMBER.get(code)

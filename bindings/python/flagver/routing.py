@@ -32,7 +32,7 @@ from ._core import Core, Gate, report
 from ._library import ask_text, check, quick, store, take_text
 from ._visit import visiting
 from .context import Context
-from .errors import BusyError, FlagverError, StateError, make
+from .errors import BusyError, FlagverError, StateError, make, number_of
 from .evaluation import ERRORS, REASONS, pointer_of
 from .transaction import error_to
 
@@ -454,11 +454,9 @@ class _Callbacks:
 
 
 def _code_of(failure: BaseException, missing: bool) -> int:
-    if isinstance(failure, FlagverError) and failure.code < 0:
-        return failure.code
     if missing and isinstance(failure, LookupError):
-        return _ENOTFOUND
-    return _EUNAVAILABLE if isinstance(failure, OSError) else _EIO
+        return number_of(failure, _ENOTFOUND)
+    return number_of(failure, _EUNAVAILABLE if isinstance(failure, OSError) else _EIO)
 
 
 class _RouteCore(Gate):

@@ -34,7 +34,7 @@ from ._convert import (
     text,
 )
 from ._library import check, quick, raise_error, store
-from .errors import ClosedError, FlagverError, NotFoundError, StateError
+from .errors import ClosedError, FlagverError, NotFoundError, StateError, number_of
 from .records import ITEM_STATES, Version, version_of
 
 if TYPE_CHECKING:
@@ -699,8 +699,7 @@ def run(
             return 0
         except BaseException as error:
             failure = error
-            code = error.code if isinstance(error, FlagverError) and error.code else _EINVAL
-            error_to(pointer.contents, code, error)
+            error_to(pointer.contents, number_of(error, _EINVAL), error)
         finally:
             with txn._alone:  # another thread may be inside, for whom the end has to wait
                 txn._handle = None

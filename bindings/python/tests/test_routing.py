@@ -139,6 +139,14 @@ class Routing(unittest.TestCase):
         self.old.failure = None
         self.route.write("k", "v")
 
+    def test_a_code_of_the_applications_own_is_no_success(self):
+        for code in (-(2**32), -999, 5, "E42", None, []):
+            self.old.failure = flagver.FlagverError("mine")
+            self.old.failure.code = code
+            with self.subTest(repr(code)), self.assertRaises(InputOutputError):
+                self.route.write("k", "v")
+        self.assertEqual(self.old.rows, {})
+
     def test_an_interrupt_in_a_side_comes_out_as_it_is(self):
         for stop in (KeyboardInterrupt(), SystemExit(3)):
             self.old.failure = stop

@@ -124,11 +124,18 @@ class Transactions(unittest.TestCase):
         class Mine(Exception):
             pass
 
+        class Coded(flagver.FlagverError):
+            code = -(2**32)  # of the application's own; 0 in 32 bits
+
         def fail(txn):
             txn.flag_put("fresh", FLAG)
             raise Mine("so \0 long " * 1000)
 
-        for kind, do in ((Mine, fail), (ParseError, lambda txn: txn.flag_put("x", {"type": 1})),
+        def fail_coded(txn):
+            txn.flag_put("fresh", FLAG)
+            raise Coded("mine")
+
+        for kind, do in ((Mine, fail), (Coded, fail_coded), (ParseError, lambda txn: txn.flag_put("x", {"type": 1})),
                          (KeyboardInterrupt, lambda txn: (_ for _ in ()).throw(KeyboardInterrupt))):
             with self.assertRaises(kind):
                 self.client.transact("alice", do)
