@@ -29,8 +29,10 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple
 from . import _structs as s
 from .errors import LibraryError, OutOfMemoryError, make
 
-#: What this package was made for. A library of the same major number, as new or newer, will do.
+#: What this package was made for. A library as new or newer will do that begins with the same number,
+#: or two numbers while the first is 0: a minor version may change what is promised then.
 WANTED = (0, 1, 0)
+_SERIES = WANTED[: 1 if WANTED[0] else 2]
 NAME = "libflagver.so.%d" % WANTED[0]
 
 _P, _T, _N, _I, _U, _L, _Q, _D, _B = (
@@ -292,10 +294,10 @@ def _check_version(path: str, library: ctypes.CDLL) -> str:
     ask.restype = c_char_p
     text: str = ask().decode()
     numbers = tuple(int(part) for part in re.findall(r"\d+", text)[:3])
-    if numbers[:1] != WANTED[:1] or numbers < WANTED:
+    if numbers[: len(_SERIES)] != _SERIES or numbers < WANTED:
         raise LibraryError(
-            "%s is libflagver %s; this package is for %s and newer ones that begin with %d."
-            % (path, text, ".".join(map(str, WANTED)), WANTED[0])
+            "%s is libflagver %s; this package is for %s and newer ones that begin with %s."
+            % (path, text, ".".join(map(str, WANTED)), ".".join(map(str, _SERIES)))
         )
     return text
 

@@ -154,7 +154,8 @@ class Finding(unittest.TestCase):
                               (other % "0.0.9", "is libflagver 0.0.9"),
                               (other % "", "is libflagver ;"),
                               ("int x;\n", "is not libflagver"),
-                              (other % "0.2.0", "is libflagver 0.2.0 and has no flagver_context")):
+                              (other % "0.2.0", "is libflagver 0.2.0; this package is for 0.1.0"),
+                              (other % "0.1.7", "is libflagver 0.1.7 and has no flagver_context")):
             made = program(self, source, *shared)
             status, output = run(self, "import flagver", FLAGVER_LIBRARY=made)
             self.assertEqual(status, 1)
