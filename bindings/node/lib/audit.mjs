@@ -2,6 +2,7 @@
 
 import { BrokenError } from './error.mjs';
 import { ERR, HANDLE, callLater, callNow, checkText, fromHex, func, hex, koffi, optionalText, struct } from './native.mjs';
+import { number } from './versions.mjs';
 
 const LEAF = struct('flagver_audit_entry', {
   no: 'uint64',
@@ -120,7 +121,7 @@ function proofOf(proof) {
 }
 
 function leafNo(value) {
-  if (typeof value === 'bigint' ? value < 0n : !Number.isSafeInteger(value) || value < 0)
+  if (typeof value === 'bigint' ? BigInt.asUintN(64, value) !== value : !Number.isSafeInteger(value) || value < 0)
     throw new RangeError(`${String(value)} is no number of leaves`);
   return value;
 }
@@ -167,7 +168,7 @@ export class Audit {
       }
     };
     leafNo(from);
-    leafNo(limit);
+    number(limit, 'limit');
     const next = await this.#core.call(auditLog, (f) => [this.#core.handle, from, limit, visit, 0, f.out, f.err], (f) => f.uint64());
     if (thrown) throw thrown;
     return { entries, next };

@@ -245,7 +245,10 @@ export function checkInteger(value, what, low, high) {
 /** Microseconds since 1970, of a Date or such a number. */
 export function micros(time, what = 'the time') {
   const value = time instanceof Date ? time.getTime() * 1000 : time;
-  if (typeof value === 'bigint') return value;
+  if (typeof value === 'bigint') {
+    if (BigInt.asIntN(64, value) !== value) throw new RangeError(`${what} is ${value}; 64 bits allowed`);
+    return value;
+  }
   if (!Number.isSafeInteger(value)) throw new TypeError(`${what} is neither a Date nor whole microseconds`);
   return value;
 }

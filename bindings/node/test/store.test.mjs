@@ -243,7 +243,13 @@ test('the audit log proves itself', async (t) => {
   assert.deepEqual(result.lines, []);
   assert.equal(result.root, head.root);
   await assert.rejects(client.audit.proveInclusion(1000), code('EINVAL'));
-  await assert.rejects(client.audit.log(-1), RangeError);
+  for (const wrong of [-1, 2n ** 64n, -1n]) await assert.rejects(client.audit.log(wrong), RangeError);
+  await assert.rejects(client.audit.log(0, 2 ** 32 + 1), RangeError);
+  await assert.rejects(client.audit.proveInclusion(2n ** 64n), RangeError);
+  for (const wrong of [2n ** 63n, -(2n ** 64n)]) {
+    await assert.rejects(client.snapshotAt(wrong), RangeError);
+    await assert.rejects(client.tracking.forget(wrong), RangeError);
+  }
 });
 
 test('ids are mapped both ways', async (t) => {
