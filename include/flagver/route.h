@@ -491,8 +491,8 @@ typedef struct flagver_route_change {
  *
  * Forward one stage at a time, and only through gates: into `shadow` when everything was copied, into
  * `ramp` when the sides were found equal and reads agree, into `live` when nothing waits to be
- * repaired, into `complete` when it was live for long enough and the sides are equal. Back any
- * distance at once; where the other side has not been written meanwhile, behind gates, too.
+ * repaired, into `complete` when it was in its stage for long enough and the sides were found equal since the
+ * new one is believed. Back any distance at once; where the other side has not been written meanwhile, behind gates, too.
  *
  * Where the believed side changes, writes wait while what is still to be repaired is brought over. When
  * that takes longer than `wait_ms`, the change is under way and goes on with flagver_route_step().
@@ -536,7 +536,7 @@ FLAGVER_API int flagver_route_rollback(flagver_route *route, const flagver_actor
  *
  * With options.verify:
  *
- * verified   the sides were found equal since both are written
+ * verified   the sides were found equal since the one that is believed has been
  * compared_so_far, compare_rate, compare_left_ms  keys, as of a copy
  * differences, left_out  keys of this comparison, or the last one: that differ, and that are in doubt
  */
@@ -642,7 +642,7 @@ typedef struct flagver_compare_options {
  * `compare` says so. What differs is looked at again, twice or more, before it is reported: it must be the same
  * after `confirm_ms`. Keys that wait to be repaired, or do not come to rest, are left out. A comparison without
  * differences opens the gate that asks for it, unless keys were left out (options->ret_left_out): then
- * compare again.
+ * compare again. One with differences shuts it.
  *
  * The application goes on writing meanwhile. A record that differs when the comparison begins, and is not
  * written before it is through, is reported; one that does not differ is not, however fast it is written

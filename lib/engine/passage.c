@@ -115,7 +115,7 @@ int fv_passages_of(flagver_client *client, const char *name, struct fv_passages 
 bool fv_passage_holds(const struct fv_passage *passage, enum fv_side from,
                       const struct fv_fence *authority)
 {
-    return passage->from == from && fv_fence_gate_holds(authority, passage->epoch);
+    return passage->from == from && fv_fence_is_current(authority, passage->epoch);
 }
 
 /* ---- in words ---- */

@@ -40,7 +40,7 @@ struct fv_passages {
 int fv_passages_of(flagver_client *client, const char *name, struct fv_passages *ret_passages,
                    flagver_error *err);
 
-/* Is it from this side, since both sides are written? Else it counts no more. */
+/* Is it from this side, since that is believed? Else it counts no more. */
 bool fv_passage_holds(const struct fv_passage *passage, enum fv_side from,
                       const struct fv_fence *authority);
 

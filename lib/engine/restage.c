@@ -202,7 +202,7 @@ void fv_status_evidence(struct fv_text *out, const struct fv_evidence *evidence,
     fv_text_format(out, ",\"since\":%" PRId64, evidence->since);
     add_bool(out, "copied", fv_evidence_whole(evidence, fv_side_other(evidence->believed)));
     fv_passage_write(out, FV_SPACE_COPY, &passages->copy, evidence->believed, &evidence->authority);
-    add_bool(out, "verified", fv_fence_gate_holds(&evidence->authority, evidence->verified_epoch));
+    add_bool(out, "verified", fv_evidence_verified(evidence));
     fv_passage_write(out, FV_SPACE_COMPARISON, &passages->comparison, evidence->believed,
                      &evidence->authority);
     fv_text_format(out,

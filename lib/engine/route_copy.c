@@ -9,29 +9,10 @@
 struct copying {
     struct fv_turn turn;
     const flagver_sink *found;
-    bool sweeps; /* the believed side has everything: what it lacks is left over on the other one */
+    bool sweeps;    /* what the believed side lacks is removed from the other one */
     uint64_t total; /* estimated anew; 0: was not */
     uint64_t fresh; /* records that had not been copied before */
 };
-
-/*
- * A side that was made the authority by force may lack what only the other one has: that is no reason to
- * remove it there.
- */
-static int look_whether_whole(struct copying *copying, flagver_error *err)
-{
-    const struct fv_turn *turn = &copying->turn;
-    struct fv_evidence evidence;
-    int r;
-
-    r = fv_steering_evidence(&turn->route->steering, &evidence, err);
-    if (r < 0)
-        return r;
-    if (evidence.authority.period != turn->authority->period)
-        return fv_fail(err, FLAGVER_EBUSY, "%s: the stage has only just come", turn->route->name);
-    copying->sweeps = fv_evidence_whole(&evidence, turn->from);
-    return 0;
-}
 
 /* ---- a chunk ---- */
 
@@ -115,20 +96,19 @@ static int copy_chunk(struct copying *copying, struct fv_chunk *chunk, flagver_e
     return r < 0 ? r : fv_turn_end(turn, add_copied, copying, err);
 }
 
-int fv_route_copy(flagver_route *route, const struct fv_view *view, uint64_t *copied,
+int fv_route_copy(flagver_route *route, const struct fv_view *view, bool sweeps, uint64_t *copied,
                   struct fv_passage *ret_copying, flagver_error *err)
 {
     enum fv_side authority = fv_view_authority(view);
     struct copying copying = { .turn = { .route = route,
                                          .space = FV_SPACE_COPY,
                                          .authority = &view->fences[authority],
-                                         .from = authority } };
+                                         .from = authority },
+                               .sweeps = sweeps };
     struct fv_chunk chunk = { .route = route, .authority = authority };
     int r;
 
     r = fv_steering_wait_for_routers(&route->steering, authority, copying.turn.authority, err);
-    if (r == 0)
-        r = look_whether_whole(&copying, err);
     if (r == 0)
         r = fv_turn_take(&copying.turn, err);
     if (copying.turn.passage.epoch > 0)

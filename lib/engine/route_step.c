@@ -81,14 +81,18 @@ static void tell_rest(const flagver_route *route, flagver_route_progress *progre
     progress->rest_ms = rest_ms > 0 ? rest_ms : 0;
 }
 
-static int copy_chunks(flagver_route *route, const struct fv_view *view, int64_t deadline,
-                       flagver_route_progress *progress, struct fv_passage *copying,
-                       flagver_error *err)
+/*
+ * Where the believed side has everything, what it lacks is left over on the other one. One that was made the
+ * authority by force may lack what only the other one has: that is no reason to remove it there.
+ */
+static int copy_chunks(flagver_route *route, const struct fv_view *view, bool sweeps,
+                       int64_t deadline, flagver_route_progress *progress,
+                       struct fv_passage *copying, flagver_error *err)
 {
     int r = 1;
 
     while (r > 0 && may_go_on(route)) {
-        r = fv_route_copy(route, view, &progress->copied, copying, err);
+        r = fv_route_copy(route, view, sweeps, &progress->copied, copying, err);
         if (fv_monotonic_ms() >= deadline)
             break;
     }
@@ -117,29 +121,30 @@ static void tell_headway(const struct fv_headway *headway, flagver_route_progres
 {
     int64_t now = fv_now_us(), left = fv_headway_left(headway, now);
 
-    progress->copied_all = headway->done;
+    progress->copied_all |= headway->done;
     progress->copied_so_far = headway->records;
     progress->copy_total = headway->total;
     progress->copy_rate = fv_headway_rate(headway, now);
     progress->copy_left_ms = left < 0 ? -1 : left / 1000;
 }
 
-static int copy(flagver_route *route, const struct fv_view *view, int64_t deadline,
+/* Until the other side has everything: one that was believed before, and has been written since, has. */
+static int copy(flagver_route *route, const struct fv_view *view,
+                const struct fv_evidence *evidence, int64_t deadline,
                 flagver_route_progress *progress, flagver_error *err)
 {
     enum fv_side from = fv_view_authority(view);
-    const struct fv_fence *authority = &view->fences[from];
     struct fv_passage copying;
     int r;
 
-    if (!fv_stage_write(authority->stage).both || !route->sides[from].scan)
-        return 0;
     r = fv_passage_of(route->client, FV_SPACE_COPY, route->name, &copying, err);
     if (r < 0)
         return r;
-    if (!fv_passage_holds(&copying, from, authority) || !copying.headway.done)
-        r = copy_chunks(route, view, deadline, progress, &copying, err);
-    if (fv_passage_holds(&copying, from, authority))
+    progress->copied_all = fv_evidence_whole(evidence, fv_side_other(from));
+    if (!progress->copied_all && route->sides[from].scan)
+        r = copy_chunks(route, view, fv_evidence_whole(evidence, from), deadline, progress,
+                        &copying, err);
+    if (fv_passage_holds(&copying, from, &view->fences[from]))
         tell_headway(&copying.headway, progress);
     return r;
 }
@@ -161,32 +166,45 @@ static void tell_comparison(const struct fv_passage *comparison, flagver_route_p
  * When all is copied, and until the sides were found equal. What the believed side lacks is not taken from
  * the other one where it may lack it by force, as in a copy.
  */
-static int compare(flagver_route *route, const struct fv_view *view, int64_t deadline,
+static int compare(flagver_route *route, const struct fv_view *view,
+                   const struct fv_evidence *evidence, int64_t deadline,
                    flagver_route_progress *progress, flagver_error *err)
 {
     enum fv_side from = fv_view_authority(view);
-    const struct fv_fence *authority = &view->fences[from];
     struct fv_passage comparison;
-    struct fv_evidence evidence;
     bool repairs;
     int r;
 
-    if (route->options.verify == FLAGVER_VERIFY_BY_CALL || !fv_stage_write(authority->stage).both ||
-        !route->sides[FV_OLD].scan || !route->sides[FV_NEW].scan)
+    if (route->options.verify == FLAGVER_VERIFY_BY_CALL || !route->sides[FV_OLD].scan ||
+        !route->sides[FV_NEW].scan)
         return 0;
-    r = fv_steering_evidence(&route->steering, &evidence, err);
-    if (r == 0)
-        r = fv_passage_of(route->client, FV_SPACE_COMPARISON, route->name, &comparison, err);
+    r = fv_passage_of(route->client, FV_SPACE_COMPARISON, route->name, &comparison, err);
     if (r < 0)
         return r;
-    progress->verified = fv_fence_gate_holds(authority, evidence.verified_epoch);
-    repairs = route->options.verify == FLAGVER_VERIFY_REPAIR && fv_evidence_whole(&evidence, from);
-    if (!progress->verified && evidence.authority.period == authority->period &&
-        fv_evidence_whole(&evidence, fv_side_other(from)))
+    progress->verified = fv_evidence_verified(evidence);
+    repairs = route->options.verify == FLAGVER_VERIFY_REPAIR && fv_evidence_whole(evidence, from);
+    if (!progress->verified && fv_evidence_whole(evidence, fv_side_other(from)))
         r = compare_chunks(route, view, deadline, repairs, progress, &comparison, err);
-    if (fv_passage_holds(&comparison, from, authority))
+    if (fv_passage_holds(&comparison, from, &view->fences[from]))
         tell_comparison(&comparison, progress);
     return r;
+}
+
+/* By what is known of the stage that is in force; of one that has only just come nothing is known. */
+static int copy_and_compare(flagver_route *route, const struct fv_view *view, int64_t deadline,
+                            flagver_route_progress *progress, flagver_error *err)
+{
+    const struct fv_fence *authority = &view->fences[fv_view_authority(view)];
+    struct fv_evidence evidence;
+    int r;
+
+    if (!fv_stage_write(authority->stage).both)
+        return 0;
+    r = fv_steering_evidence(&route->steering, &evidence, err);
+    if (r < 0 || evidence.authority.epoch != authority->epoch)
+        return r;
+    r = copy(route, view, &evidence, deadline, progress, err);
+    return r < 0 ? r : compare(route, view, &evidence, deadline, progress, err);
 }
 
 /* ---- a step ---- */
@@ -221,9 +239,7 @@ static int work(flagver_route *route, int64_t deadline, flagver_route_progress *
 
     r = fv_route_repair_all(route, &view, deadline, progress, err);
     if (r == 0)
-        r = copy(route, &view, deadline, progress, err);
-    if (r == 0)
-        r = compare(route, &view, deadline, progress, err);
+        r = copy_and_compare(route, &view, deadline, progress, err);
     forget_leases(route);
     /* A side that fails is what guards are for. */
     guarded = fv_route_guard(route, &view, progress->oldest_ms, alert, r < 0 ? NULL : err);

@@ -343,6 +343,12 @@ static void note_verified(void *data, struct fv_evidence *evidence)
     }
 }
 
+static void note_different(void *data, struct fv_evidence *evidence)
+{
+    (void)data;
+    evidence->verified_epoch = 0;
+}
+
 /* Who is believed, and that no router still writes as it was before. */
 static int begin(flagver_route *route, enum fv_side *ret_believed, uint64_t *ret_epoch,
                  flagver_error *err)
@@ -403,8 +409,11 @@ int fv_route_verify(flagver_route *route, const flagver_compare_options *options
         *options->ret_left_out = comparison.left_out;
     *ret_compared = comparison.compared;
     *ret_differences = comparison.differences;
-    if (epoch == 0 || comparison.stopped ||
-        !found_nothing(comparison.differences, comparison.left_out))
+    if (epoch == 0)
+        return 0;
+    if (comparison.differences > 0)
+        return fv_steering_note(&route->steering, note_different, NULL, err);
+    if (comparison.stopped || comparison.left_out > 0)
         return 0;
     return fv_steering_note(&route->steering, note_verified, &epoch, err);
 }

@@ -452,20 +452,8 @@ static void note_arrival(void *data, struct fv_evidence *evidence)
 {
     const struct fv_view *view = data;
     enum fv_side believed = fv_view_authority(view);
-    const struct fv_fence *authority = &view->fences[believed];
 
-    if (evidence->authority.version == authority->version &&
-        fv_fence_equal(&evidence->authority, authority))
-        return;
-    if (evidence->authority.stage != authority->stage) {
-        evidence->since = fv_now_us();
-        evidence->compared = 0;
-        evidence->matched = 0;
-    }
-    if (evidence->authority.period != authority->period)
-        evidence->origin = believed;
-    evidence->authority = *authority;
-    evidence->believed = believed;
+    fv_evidence_arrive(evidence, believed, &view->fences[believed], fv_now_us());
 }
 
 int fv_steering_step(struct fv_steering *steering, bool give_up, flagver_error *err)

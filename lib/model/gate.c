@@ -10,6 +10,7 @@
 #define FORM 1 /* of the bytes; what stands in its word beside it */
 #define BELIEVED (1u << 8)
 #define ORIGIN (1u << 9)
+#define NO_ORIGIN (1u << 10)
 
 static uint8_t *put(uint8_t *at, uint64_t number)
 {
@@ -29,7 +30,8 @@ static const uint8_t *get(const uint8_t *at, uint64_t *ret_number)
 size_t fv_evidence_encode(const struct fv_evidence *evidence, uint8_t out[FV_EVIDENCE_BYTES])
 {
     uint8_t *at = put(out, FORM | (evidence->believed == FV_NEW ? BELIEVED : 0) |
-                               (evidence->origin == FV_NEW ? ORIGIN : 0));
+                               (evidence->origin == FV_NEW ? ORIGIN : 0) |
+                               (evidence->no_origin ? NO_ORIGIN : 0));
 
     at = put(at, (uint64_t)evidence->since);
     at = put(at, evidence->whole_epoch[FV_OLD]);
@@ -60,12 +62,40 @@ int fv_evidence_decode(const void *data, size_t length, struct fv_evidence *ret_
     evidence.since = (int64_t)since;
     evidence.believed = form & BELIEVED ? FV_NEW : FV_OLD;
     evidence.origin = form & ORIGIN ? FV_NEW : FV_OLD;
-    if ((form & ~(uint64_t)(BELIEVED | ORIGIN)) != FORM || evidence.matched > evidence.compared)
+    evidence.no_origin = form & NO_ORIGIN;
+    if ((form & ~(uint64_t)(BELIEVED | ORIGIN | NO_ORIGIN)) != FORM ||
+        evidence.matched > evidence.compared)
         return fv_fail(err, FLAGVER_ECORRUPT, "a migration's evidence cannot be read");
     r = fv_fence_decode(at, length - (size_t)(at - start), &evidence.authority, err);
     if (r == 0)
         *ret_evidence = evidence;
     return r;
+}
+
+/* ---- stages that have come ---- */
+
+/*
+ * The origin of a period is who was believed alone before it. If somebody else was when that was noted last, the
+ * flip may have come after both sides began to be written: then nobody knows.
+ */
+void fv_evidence_arrive(struct fv_evidence *evidence, enum fv_side believed,
+                        const struct fv_fence *authority, int64_t now)
+{
+    const struct fv_fence *before = &evidence->authority;
+
+    if (before->version == authority->version && fv_fence_equal(before, authority))
+        return;
+    if (before->stage != authority->stage) {
+        evidence->since = now;
+        evidence->compared = 0;
+        evidence->matched = 0;
+    }
+    if (before->period != authority->period) {
+        evidence->origin = believed;
+        evidence->no_origin = believed != evidence->believed;
+    }
+    evidence->authority = *authority;
+    evidence->believed = believed;
 }
 
 /* ---- gates ---- */
@@ -88,7 +118,12 @@ double fv_lower_bound(uint64_t matched, uint64_t compared)
 bool fv_evidence_whole(const struct fv_evidence *evidence, enum fv_side side)
 {
     return fv_fence_gate_holds(&evidence->authority, evidence->whole_epoch[side]) ||
-           (evidence->authority.period != 0 && side == evidence->origin);
+           (evidence->authority.period != 0 && !evidence->no_origin && side == evidence->origin);
+}
+
+bool fv_evidence_verified(const struct fv_evidence *evidence)
+{
+    return fv_fence_is_current(&evidence->authority, evidence->verified_epoch);
 }
 
 uint32_t fv_gates_shut(uint32_t gates, const struct fv_evidence *evidence,
@@ -98,7 +133,7 @@ uint32_t fv_gates_shut(uint32_t gates, const struct fv_evidence *evidence,
 
     if (fv_evidence_whole(evidence, fv_side_other(evidence->believed)))
         open |= FV_GATE_WHOLE;
-    if (fv_fence_gate_holds(&evidence->authority, evidence->verified_epoch))
+    if (fv_evidence_verified(evidence))
         open |= FV_GATE_VERIFIED;
     if (evidence->compared >= limits->samples &&
         fv_lower_bound(evidence->matched, evidence->compared) >= limits->match_rate)

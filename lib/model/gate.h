@@ -10,13 +10,14 @@
  * What is known of a migration, as of the last look. `believed` is the authority, and `authority` its
  * fence; `origin` was the authority when both sides began to be written, so it has everything all the
  * same. whole_epoch is of each side: an epoch in which it was found to have everything that the other
- * one had; verified_epoch, one in which they were found equal. 0: never. Times are microseconds since the
+ * one had; verified_epoch, one in which they were found equal, and not to differ after that. 0: never. Times are microseconds since the
  * epoch.
  */
 struct fv_evidence {
     struct fv_fence authority;
     enum fv_side believed, origin;
-    int64_t since; /* it is in its stage */
+    bool no_origin; /* it is not known */
+    int64_t since;  /* it is in its stage */
     uint64_t whole_epoch[2], verified_epoch;
     uint64_t compared, matched; /* shadow reads in this stage */
 };
@@ -29,8 +30,15 @@ size_t fv_evidence_encode(const struct fv_evidence *evidence, uint8_t out[FV_EVI
 int fv_evidence_decode(const void *data, size_t length, struct fv_evidence *ret_evidence,
                        flagver_error *err);
 
+/* The side `believed` is it now, by this fence. */
+void fv_evidence_arrive(struct fv_evidence *evidence, enum fv_side believed,
+                        const struct fv_fence *authority, int64_t now);
+
 /* Has this side everything? */
 bool fv_evidence_whole(const struct fv_evidence *evidence, enum fv_side side);
+
+/* Were both sides found equal since the one that is believed has been? */
+bool fv_evidence_verified(const struct fv_evidence *evidence);
 
 /* What a migration asks for. */
 struct fv_gate_limits {

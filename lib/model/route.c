@@ -63,6 +63,11 @@ bool fv_fence_gate_holds(const struct fv_fence *authority, uint64_t epoch)
     return authority->period > 0 && epoch >= authority->period;
 }
 
+bool fv_fence_is_current(const struct fv_fence *authority, uint64_t epoch)
+{
+    return authority->period > 0 && epoch >= authority->epoch;
+}
+
 static uint64_t next_epoch(const struct fv_fence *a, const struct fv_fence *b)
 {
     return (a->epoch > b->epoch ? a->epoch : b->epoch) + 1;

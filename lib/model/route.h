@@ -89,6 +89,9 @@ enum fv_admission fv_fence_admit(const struct fv_fence *fence, uint64_t version)
  */
 bool fv_fence_gate_holds(const struct fv_fence *authority, uint64_t epoch);
 
+/* The same of what counts only as long as the same side is believed: with the other one it is looked at anew. */
+bool fv_fence_is_current(const struct fv_fence *authority, uint64_t epoch);
+
 /*
  * The fence of an authority that may have forgotten commits that the other side knows of: it
  * was restored from a backup, or failed over to a replica that lagged behind. In a new epoch

@@ -80,6 +80,7 @@ static void assert_same(const struct fv_evidence *a, const struct fv_evidence *b
     ck_assert(fv_fence_equal(&a->authority, &b->authority));
     ck_assert_int_eq(a->believed, b->believed);
     ck_assert_int_eq(a->origin, b->origin);
+    ck_assert_int_eq(a->no_origin, b->no_origin);
     ck_assert_int_eq(a->since, b->since);
     ck_assert_uint_eq(a->whole_epoch[FV_OLD], b->whole_epoch[FV_OLD]);
     ck_assert_uint_eq(a->whole_epoch[FV_NEW], b->whole_epoch[FV_NEW]);
@@ -96,6 +97,7 @@ START_TEST(evidence_is_what_it_was_when_it_is_read_again)
 
     evidence.believed = _i & 1 ? FV_NEW : FV_OLD;
     evidence.origin = _i & 2 ? FV_NEW : FV_OLD;
+    evidence.no_origin = _i & 8;
     if (_i & 4) {
         evidence.since = INT64_MIN;
         evidence.whole_epoch[FV_OLD] = evidence.whole_epoch[FV_NEW] = UINT64_MAX;
@@ -137,7 +139,7 @@ START_TEST(evidence_that_makes_no_sense_is_none)
     bytes[7] = 2; /* another form */
     assert_fails(FLAGVER_ECORRUPT, fv_evidence_decode(bytes, length, &again, &error));
     bytes[7] = 1;
-    bytes[6] |= 4; /* a bit that nobody has set */
+    bytes[6] |= 8; /* a bit that nobody has set */
     assert_fails(FLAGVER_ECORRUPT, fv_evidence_decode(bytes, length, &again, &error));
 
     evidence.matched = evidence.compared + 1;
@@ -180,14 +182,18 @@ static const struct {
       { BARE, .believed = FV_NEW, .origin = FV_OLD },
       5000,
       FV_GATE_VERIFIED | FV_GATE_MATCHING | FV_GATE_SOAKED },
-    { "equal in this period",
-      { BARE, .verified_epoch = 5 },
+    { "nobody knows who was the authority",
+      { BARE, .believed = FV_NEW, .origin = FV_OLD, .no_origin = true },
+      5000,
+      ALL_GATES & ~FV_GATE_REPAIRED },
+    { "equal since the same side is believed",
+      { BARE, .verified_epoch = 9 },
       5000,
       FV_GATE_WHOLE | FV_GATE_MATCHING | FV_GATE_SOAKED },
-    { "equal in the period before",
-      { BARE, .verified_epoch = 4 },
+    { "equal when the other side was believed",
+      { BARE, .verified_epoch = 8 },
       5000,
-      FV_GATE_WHOLE | FV_GATE_VERIFIED | FV_GATE_MATCHING | FV_GATE_SOAKED },
+      ALL_GATES & ~FV_GATE_REPAIRED },
     { "381 of 381 agree",
       { BARE, .compared = 381, .matched = 381 },
       5000,
@@ -223,6 +229,63 @@ START_TEST(each_gate_opens_at_its_limit)
         ck_assert_uint_eq(fv_gates_shut(gate, &gates[_i].evidence, &limits, gates[_i].now),
                           shut & gate);
     ck_assert_uint_eq(fv_gates_shut(0, &gates[_i].evidence, &limits, gates[_i].now), 0);
+}
+END_TEST
+
+/* ---- stages that have come ---- */
+
+static const struct fv_fence alone = { FV_ROLE_AUTHORITY, FLAGVER_STAGE_OFF, 0, 1, 0, 1 };
+static const struct fv_fence both = { FV_ROLE_AUTHORITY, FLAGVER_STAGE_SHADOW, 0, 2, 2, 2 };
+static const struct fv_fence flipped = { FV_ROLE_AUTHORITY, FLAGVER_STAGE_LIVE, 0, 3, 2, 3 };
+
+START_TEST(who_was_believed_alone_has_everything_in_the_period_that_follows)
+{
+    struct fv_evidence evidence = { 0 };
+
+    fv_evidence_arrive(&evidence, FV_OLD, &alone, 10);
+    ck_assert(!fv_evidence_whole(&evidence, FV_OLD));
+    fv_evidence_arrive(&evidence, FV_OLD, &both, 20);
+    ck_assert(fv_evidence_whole(&evidence, FV_OLD));
+    ck_assert(!fv_evidence_whole(&evidence, FV_NEW));
+    fv_evidence_arrive(&evidence, FV_NEW, &flipped, 30);
+    ck_assert_int_eq(evidence.believed, FV_NEW);
+    ck_assert(fv_evidence_whole(&evidence, FV_OLD));
+    ck_assert(!fv_evidence_whole(&evidence, FV_NEW));
+    ck_assert_int_eq(evidence.since, 30);
+}
+END_TEST
+
+START_TEST(nobody_is_known_to_have_everything_where_a_flip_was_not_seen)
+{
+    struct fv_evidence seen = { 0 }, unseen = { 0 };
+
+    fv_evidence_arrive(&seen, FV_OLD, &alone, 10);
+    fv_evidence_arrive(&seen, FV_NEW, &flipped, 20);
+    fv_evidence_arrive(&unseen, FV_NEW, &flipped, 20);
+    for (int side = FV_OLD; side <= FV_NEW; side++) {
+        ck_assert(!fv_evidence_whole(&seen, side));
+        ck_assert(!fv_evidence_whole(&unseen, side));
+    }
+}
+END_TEST
+
+START_TEST(what_reads_have_shown_is_of_one_stage)
+{
+    struct fv_evidence evidence = { BARE, .compared = 7, .matched = 6 };
+    struct fv_fence next = evidence.authority;
+
+    next.version++;
+    fv_evidence_arrive(&evidence, FV_OLD, &next, 6000);
+    ck_assert_uint_eq(evidence.compared, 7);
+    ck_assert_int_eq(evidence.since, 5000);
+    next.version++;
+    next.stage = FLAGVER_STAGE_RAMP;
+    fv_evidence_arrive(&evidence, FV_OLD, &next, 7000);
+    ck_assert_uint_eq(evidence.compared, 0);
+    ck_assert_uint_eq(evidence.matched, 0);
+    ck_assert_int_eq(evidence.since, 7000);
+    fv_evidence_arrive(&evidence, FV_OLD, &next, 8000);
+    ck_assert_int_eq(evidence.since, 7000);
 }
 END_TEST
 
@@ -267,10 +330,13 @@ int main(void)
     tcase_add_test(tests, nothing_and_no_matches_have_a_bound_of_zero);
     tcase_add_test(tests,
                    the_lower_bound_rises_with_matches_and_with_samples_and_stays_below_the_rate);
-    tcase_add_loop_test(tests, evidence_is_what_it_was_when_it_is_read_again, 0, 8);
+    tcase_add_loop_test(tests, evidence_is_what_it_was_when_it_is_read_again, 0, 16);
     tcase_add_test(tests, evidence_that_was_cut_off_is_none);
     tcase_add_test(tests, evidence_that_makes_no_sense_is_none);
     tcase_add_loop_test(tests, each_gate_opens_at_its_limit, 0, COUNT(gates));
+    tcase_add_test(tests, who_was_believed_alone_has_everything_in_the_period_that_follows);
+    tcase_add_test(tests, nobody_is_known_to_have_everything_where_a_flip_was_not_seen);
+    tcase_add_test(tests, what_reads_have_shown_is_of_one_stage);
     tcase_add_test(tests, samples_are_asked_for_beside_the_rate);
     tcase_add_test(tests, no_limits_ask_for_nothing);
     tcase_add_test(tests, the_first_gate_that_is_shut_has_words);

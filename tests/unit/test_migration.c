@@ -250,6 +250,42 @@ START_TEST(a_comparison_repairs_for_the_side_that_was_believed_when_it_began)
 }
 END_TEST
 
+/* Nobody had the sides meanwhile: the flip comes at once with the stage that writes both. */
+START_TEST(stages_that_were_forced_while_nobody_looked_take_nothing_away)
+{
+    flagver_route_change forced = { .size = sizeof forced,
+                                    .forced = "the service is down anyway",
+                                    .wait_ms = -1 };
+
+    arrange(_i);
+    write_text(route, "a", "1");
+    for (int stage = FLAGVER_STAGE_DUALWRITE; stage <= FLAGVER_STAGE_LIVE; stage++)
+        assert_ok(flagver_route_stage(route, &alice, stage, &forced, &error));
+    while (!take_steps(route).copied_all)
+        ;
+    ck_assert_int_eq(take_steps(route).stage, FLAGVER_STAGE_LIVE);
+    assert_on(FLAGVER_SIDE_OLD, "a", "1");
+    leave();
+}
+END_TEST
+
+/* It has been written all the time: what was spoiled on the new side alone is still there. */
+START_TEST(the_side_that_was_believed_before_is_not_copied_to)
+{
+    arrange(_i);
+    write_text(route, "b", "1");
+    advance_to(FLAGVER_STAGE_RAMP);
+    home_spoil(&homes[FLAGVER_SIDE_NEW], "b", "2");
+    go_to(route, FLAGVER_STAGE_LIVE);
+    for (int i = 0; i < 3; i++) {
+        ck_assert(take_steps(route).copied_all);
+        ck_assert_uint_eq(take_steps(route).copied, 0);
+    }
+    assert_on(FLAGVER_SIDE_OLD, "b", "1");
+    leave();
+}
+END_TEST
+
 static flagver_side old_side;
 static bool fails_to_read;
 
@@ -368,6 +404,53 @@ START_TEST(what_somebody_has_spoiled_is_found_and_amended)
 }
 END_TEST
 
+static bool is_verified(void)
+{
+    bool verified;
+    char *status;
+
+    assert_ok(flagver_route_status(route, &status, &error));
+    verified = strstr(status, "\"verified\":true") != NULL;
+    ck_assert(verified || strstr(status, "\"verified\":false"));
+    flagver_string_free(status);
+    return verified;
+}
+
+START_TEST(sides_that_were_found_to_differ_are_not_verified_any_more)
+{
+    uint64_t differences;
+
+    arrange(_i);
+    write_text(route, "a", "1");
+    write_text(route, "b", "2");
+    advance_to(FLAGVER_STAGE_RAMP);
+    ck_assert(is_verified());
+    home_spoil(&homes[FLAGVER_SIDE_NEW], "b", "x");
+    ck_assert(is_verified());
+    assert_ok(flagver_route_verify(route, NULL, NULL, NULL, NULL, &differences, &error));
+    ck_assert_uint_eq(differences, 1);
+    ck_assert(!is_verified());
+    leave();
+}
+END_TEST
+
+START_TEST(what_was_compared_before_a_flip_does_not_count_after_it)
+{
+    arrange(_i);
+    write_text(route, "a", "1");
+    advance_to(FLAGVER_STAGE_LIVE);
+    ck_assert(!is_verified());
+    go_to(route, FLAGVER_STAGE_RAMPDOWN);
+    assert_fails(FLAGVER_ESTATE,
+                 flagver_route_stage(route, &alice, FLAGVER_STAGE_COMPLETE, NULL, &error));
+    assert_words("have not been found equal");
+    assert_ok(flagver_route_verify(route, NULL, NULL, NULL, NULL, NULL, &error));
+    ck_assert(is_verified());
+    go_to(route, FLAGVER_STAGE_COMPLETE);
+    leave();
+}
+END_TEST
+
 /* As where the authority changes while a comparison makes the sides equal, or a copy gives a key up. */
 START_TEST(a_side_that_has_lost_its_place_owes_nothing)
 {
@@ -401,12 +484,17 @@ int main(void)
     tcase_add_loop_test(tcase, nor_does_it_by_a_comparison_that_repairs, 0, count);
     tcase_add_loop_test(tcase, a_comparison_repairs_for_the_side_that_was_believed_when_it_began, 0,
                         count);
+    tcase_add_loop_test(tcase, stages_that_were_forced_while_nobody_looked_take_nothing_away, 0,
+                        count);
+    tcase_add_loop_test(tcase, the_side_that_was_believed_before_is_not_copied_to, 0, count);
     tcase_add_loop_test(
         tcase, a_left_over_key_that_the_believed_side_cannot_read_does_not_stop_a_copy, 0, count);
     tcase_add_loop_test(tcase, rollback_takes_it_all_back, 0, count);
     tcase_add_loop_test(tcase, a_router_that_writes_nothing_does_not_hold_a_flip_up, 0, count);
     tcase_add_loop_test(tcase, steps_without_time_for_more_are_taken_one_by_one, 0, count);
     tcase_add_loop_test(tcase, what_somebody_has_spoiled_is_found_and_amended, 0, count);
+    tcase_add_loop_test(tcase, sides_that_were_found_to_differ_are_not_verified_any_more, 0, count);
+    tcase_add_loop_test(tcase, what_was_compared_before_a_flip_does_not_count_after_it, 0, count);
     tcase_add_loop_test(tcase, a_side_that_has_lost_its_place_owes_nothing, FIRST_ENLISTED, count);
     return run_store_suite(suite);
 }

@@ -63,6 +63,18 @@ START_TEST(a_gate_holds_in_the_period_it_was_passed_in)
 }
 END_TEST
 
+START_TEST(what_is_of_an_earlier_epoch_is_not_current)
+{
+    const struct fv_fence both = { .role = FV_ROLE_AUTHORITY, .epoch = 9, .period = 4 };
+    const struct fv_fence one = { .role = FV_ROLE_AUTHORITY, .epoch = 9 };
+
+    ck_assert(!fv_fence_is_current(&both, 0));
+    ck_assert(!fv_fence_is_current(&both, 8));
+    ck_assert(fv_fence_is_current(&both, 9));
+    ck_assert(!fv_fence_is_current(&one, 9));
+}
+END_TEST
+
 START_TEST(an_authority_that_forgot_begins_an_epoch_and_a_period)
 {
     const struct fv_fence both = { FV_ROLE_AUTHORITY, SHADOW, 7, 5, 2, 3 };
@@ -720,6 +732,7 @@ static Suite *suite(void)
     tcase_add_loop_test(fences, only_the_authority_admits_and_only_what_was_planned_for_its_version,
                         0, COUNT(admission_rows));
     tcase_add_test(fences, a_gate_holds_in_the_period_it_was_passed_in);
+    tcase_add_test(fences, what_is_of_an_earlier_epoch_is_not_current);
     tcase_add_test(fences, an_authority_that_forgot_begins_an_epoch_and_a_period);
     suite_add_tcase(s, fences);
 
