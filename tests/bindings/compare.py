@@ -212,7 +212,7 @@ def main(argv):
     parser.add_argument("library")
     parser.add_argument("--count", type=int, default=2000, help="evaluations (2000)")
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--only", metavar="LANGUAGE", help="C++, Python or Node.js")
+    parser.add_argument("--only", choices=("C++", "Python", "Node.js"))
     options = parser.parse_args(argv)
     program, library = os.path.abspath(options.program), os.path.abspath(options.library)
     os.environ["FLAGVER_LIBRARY"] = library
