@@ -670,7 +670,10 @@ export interface Side {
   /** A null key creates a record and returns its key. */
   write(key: string | null, value: Buffer, call: SideCall): unknown;
   remove?(key: string, call: SideCall): void;
-  /** About `limit` records behind `after`, their keys rising; `end`: there are no more. */
+  /**
+   * About `limit` records behind `after`, in byte order of their keys' UTF-8, in which Buffer.compare() has them:
+   * beyond U+FFFF strings are compared otherwise. `end`: there are no more.
+   */
   scan?(after: string, limit: number, call: SideCall): { rows: Iterable<[string, string | Uint8Array]>; end: boolean };
   deactivate?(call: SideCall): void;
   count?(call: SideCall): number;
