@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { Context, libraryVersion, open } from '../index.mjs';
-import { code, definitions, directory, gc, store } from './support.mjs';
+import { code, collectNow, definitions, directory, gc, store } from './support.mjs';
 
 const INDEX = pathToFileURL(path.join(path.dirname(new URL(import.meta.url).pathname), '../index.mjs')).href;
 
@@ -132,7 +132,7 @@ test('garbage is collected while lists are walked', async (t) => {
   await client.versions.list('flagver.flag', {}, ({ subject }) => {
     seen.push(subject);
     new Context({ targetingKey: subject });
-    globalThis.gc?.();
+    collectNow();
   });
   await gc();
   assert.equal(seen.length, 20);
