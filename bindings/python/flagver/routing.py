@@ -122,8 +122,8 @@ class SideCall:
 
     def end(self) -> None:
         """Of a scan: there is nothing behind the records that it returns."""
-        if self._sink is None or self.operation != "scan":
-            raise ValueError("only a scan ends")
+        if self._sink is None:
+            raise ValueError("only a scan ends, while it is under way")
         quick.sink_end(self._sink)
 
 
@@ -409,13 +409,17 @@ class _Callbacks:
         return 0
 
     def _scan(self, function: Any, call: Any, after: bytes, limit: int, sink: int) -> int:
-        for key, value in function(SideCall(call.contents, sink), words(after), limit):
-            encoded = _value(value, "a value that scan() returned")
-            name = text(key, "a key that scan() returned")
-            code: int = quick.sink_row(sink, name, encoded, len(encoded))
-            if code < 0:
-                return code
-        return 0
+        asked = SideCall(call.contents, sink)
+        try:
+            for key, value in function(asked, words(after), limit):
+                encoded = _value(value, "a value that scan() returned")
+                name = text(key, "a key that scan() returned")
+                code: int = quick.sink_row(sink, name, encoded, len(encoded))
+                if code < 0:
+                    return code
+            return 0
+        finally:
+            asked._sink = None  # it is C's, and gone soon; the side may have kept the call
 
     def _write_many(self, function: Any, call: Any, rows: Any, count: int) -> int:
         taken = [

@@ -258,6 +258,16 @@ class Routing(unittest.TestCase):
             with self.assertRaises(ValueError):
                 self.open(**options)
 
+    def test_a_scan_that_is_over_cannot_be_ended(self):
+        self.old.rows = {"k": b"v"}
+        self.go("dualwrite", "backfill")
+        self.route.verify()
+        scans = [call for call in self.old.calls if call.operation == "scan"]
+        self.assertTrue(scans)
+        for call in scans:
+            with self.assertRaises(ValueError):
+                call.end()
+
     def test_a_visitor_that_raises_ends_the_comparison(self):
         self.old.rows = {"a": b"1"}
         with self.assertRaises(ZeroDivisionError):
