@@ -644,6 +644,8 @@ typedef struct flagver_compare_options {
  * differences opens the gate that asks for it, unless keys were left out (options->ret_left_out): then
  * compare again. One with differences shuts it.
  *
+ * It goes as fast as it can: what is to be held up steps compare (`verify` of flagver_route_options).
+ *
  * The application goes on writing meanwhile. A record that differs when the comparison begins, and is not
  * written before it is through, is reported; one that does not differ is not, however fast it is written
  * (docs/routing.md says by what that is known).
@@ -652,7 +654,7 @@ typedef struct flagver_compare_options {
  *               only counted
  * @param ret_compared, ret_differences  how many keys; may be NULL
  * @return 0, or
- *   FLAGVER_EINVAL  a side has no `scan`, or its keys do not rise
+ *   FLAGVER_EINVAL  a side has no `scan`, or its keys do not rise; a malformed option
  *   FLAGVER_ESTATE  `repair`, and only one side is written
  *   FLAGVER_EBUSY   `repair`, and another side is believed by now, or will be
  *   what a side returned; then nothing is known

@@ -392,6 +392,9 @@ int fv_route_verify(flagver_route *route, const flagver_compare_options *options
         comparison.options.chunk = CHUNK;
     if (comparison.options.confirm_ms == 0)
         comparison.options.confirm_ms = CONFIRM_MS;
+    if (options->confirm_ms < 0)
+        return fv_fail(err, FLAGVER_EINVAL, "options.confirm_ms is %d; 0 or more allowed",
+                       options->confirm_ms);
     if (route->by_flag && options->repair)
         return fv_fail(err, FLAGVER_EINVAL,
                        "options.repair: nobody is believed where a flag says the stage");

@@ -412,6 +412,18 @@ START_TEST(a_way_of_verifying_that_is_none_is_refused)
 }
 END_TEST
 
+START_TEST(a_wait_that_is_none_is_refused)
+{
+    const flagver_compare_options options = { .size = sizeof options, .confirm_ms = -1 };
+
+    arrange((flagver_route_options){ 0 });
+    assert_fails(FLAGVER_EINVAL,
+                 flagver_route_verify(route, &options, NULL, NULL, NULL, NULL, &error));
+    assert_words("options.confirm_ms is -1; 0 or more allowed");
+    leave();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("route_compare");
@@ -430,5 +442,6 @@ int main(void)
     tcase_add_loop_test(tcase, a_comparison_tells_how_long_it_rests, 0, 2);
     tcase_add_test(tcase, a_thread_of_the_routes_goes_on_comparing_at_once);
     tcase_add_test(tcase, a_way_of_verifying_that_is_none_is_refused);
+    tcase_add_test(tcase, a_wait_that_is_none_is_refused);
     return run_store_suite(suite);
 }
