@@ -27,7 +27,7 @@ from typing import (
 )
 
 from . import _structs as s
-from ._convert import decoded, optional, small, text, words
+from ._convert import decoded, optional, size, small, text, words
 from ._core import Core, Gate, report
 from ._library import ask_text, check, quick, store, take_text
 from ._visit import visiting
@@ -430,7 +430,8 @@ class _Callbacks:
         return 0
 
     def _count(self, function: Any, call: Any, ret_count: Any) -> int:
-        ret_count.contents.value = int(function(SideCall(call.contents)))
+        count = int(function(SideCall(call.contents)))
+        ret_count.contents.value = size(count, "what count() returned")
         return 0
 
     def _find(self, function: Any, call: Any, sink: int) -> int:

@@ -258,6 +258,16 @@ class Routing(unittest.TestCase):
             with self.assertRaises(ValueError):
                 self.open(**options)
 
+    def test_a_count_that_is_none_is_not_known(self):
+        self.old.count = lambda call: -1
+        self.old.rows = {"k": b"v"}
+        self.route = self.open()
+        self.go("dualwrite")
+        self.route.stage(ROOT, "backfill", forced="a test")
+        for _ in range(2):
+            self.assertEqual(self.route.step().copy_total, 0)
+        self.assertEqual(self.new.rows, {"k": b"v"})
+
     def test_a_scan_that_is_over_cannot_be_ended(self):
         self.old.rows = {"k": b"v"}
         self.go("dualwrite", "backfill")
