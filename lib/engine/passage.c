@@ -101,6 +101,27 @@ int fv_passage_of(flagver_client *client, const char *space, const char *name,
     return fv_row_of(client, space, name, decode, ret_passage, err);
 }
 
+struct forgetting {
+    const char *space, *name;
+};
+
+static int forget(void *data, flagver_txn *txn, flagver_error *err)
+{
+    const struct forgetting *forgetting = data;
+    struct fv_passage passage;
+    flagver_keyed_row row;
+    int r;
+
+    r = fv_passage_get(txn, forgetting->space, forgetting->name, &row, &passage, err);
+    return r < 0 || row.rev == 0 ? r : fv_txn_keyed_delete(txn, &row, err);
+}
+
+int fv_passage_forget(flagver_client *client, const char *space, const char *name,
+                      flagver_error *err)
+{
+    return fv_steering_run_on(client, forget, &(struct forgetting){ space, name }, err);
+}
+
 int fv_passages_of(flagver_client *client, const char *name, struct fv_passages *ret_passages,
                    flagver_error *err)
 {

@@ -33,6 +33,10 @@ int fv_passage_put(flagver_txn *txn, flagver_keyed_row *row, const struct fv_pas
 int fv_passage_of(flagver_client *client, const char *space, const char *name,
                   struct fv_passage *ret_passage, flagver_error *err);
 
+/* Whoever goes on with it begins anew. In a transaction of its own. */
+int fv_passage_forget(flagver_client *client, const char *space, const char *name,
+                      flagver_error *err);
+
 struct fv_passages {
     struct fv_passage copy, comparison;
 };

@@ -158,17 +158,14 @@ static void tell_comparison(const struct fv_passage *comparison, flagver_route_p
     progress->compare_left_ms = left < 0 ? -1 : left / 1000;
     progress->differences = comparison->differences;
     progress->left_out = comparison->left_out;
-    progress->verified |= comparison->headway.done &&
-                          comparison->differences + comparison->left_out == 0;
 }
 
 /*
  * When all is copied, and until the sides were found equal. What the believed side lacks is not taken from
  * the other one where it may lack it by force, as in a copy.
  */
-static int compare(flagver_route *route, const struct fv_view *view,
-                   const struct fv_evidence *evidence, int64_t deadline,
-                   flagver_route_progress *progress, flagver_error *err)
+static int compare(flagver_route *route, const struct fv_view *view, struct fv_evidence *evidence,
+                   int64_t deadline, flagver_route_progress *progress, flagver_error *err)
 {
     enum fv_side from = fv_view_authority(view);
     struct fv_passage comparison;
@@ -181,10 +178,13 @@ static int compare(flagver_route *route, const struct fv_view *view,
     r = fv_passage_of(route->client, FV_SPACE_COMPARISON, route->name, &comparison, err);
     if (r < 0)
         return r;
-    progress->verified = fv_evidence_verified(evidence);
     repairs = route->options.verify == FLAGVER_VERIFY_REPAIR && fv_evidence_whole(evidence, from);
-    if (!progress->verified && fv_evidence_whole(evidence, fv_side_other(from)))
+    if (!fv_evidence_verified(evidence) && fv_evidence_whole(evidence, fv_side_other(from))) {
         r = compare_chunks(route, view, deadline, repairs, progress, &comparison, err);
+        if (r == 0)
+            r = fv_steering_evidence(&route->steering, evidence, err);
+    }
+    progress->verified = fv_evidence_verified(evidence);
     if (fv_passage_holds(&comparison, from, &view->fences[from]))
         tell_comparison(&comparison, progress);
     return r;

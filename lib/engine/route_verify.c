@@ -343,10 +343,19 @@ static void note_verified(void *data, struct fv_evidence *evidence)
     }
 }
 
-static void note_different(void *data, struct fv_evidence *evidence)
+static void shut_gate(void *data, struct fv_evidence *evidence)
 {
     (void)data;
     evidence->verified_epoch = 0;
+}
+
+/* What steps have compared so far was before that. */
+static int note_different(flagver_route *route, flagver_error *err)
+{
+    int r;
+
+    r = fv_passage_forget(route->client, FV_SPACE_COMPARISON, route->name, err);
+    return r < 0 ? r : fv_steering_note(&route->steering, shut_gate, NULL, err);
 }
 
 /* Who is believed, and that no router still writes as it was before. */
@@ -415,7 +424,7 @@ int fv_route_verify(flagver_route *route, const flagver_compare_options *options
     if (epoch == 0)
         return 0;
     if (comparison.differences > 0)
-        return fv_steering_note(&route->steering, note_different, NULL, err);
+        return note_different(route, err);
     if (comparison.stopped || comparison.left_out > 0)
         return 0;
     return fv_steering_note(&route->steering, note_verified, &epoch, err);

@@ -29,7 +29,6 @@ static bool begins_anew(const struct fv_turn *turn)
     if (!fv_passage_holds(passage, turn->from, turn->authority))
         return true;
     return turn->again_us > 0 && passage->headway.done &&
-           passage->differences + passage->left_out > 0 &&
            fv_now_us() - passage->headway.last >= turn->again_us;
 }
 

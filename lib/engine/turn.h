@@ -13,8 +13,7 @@ struct fv_turn {
     const char *space; /* of the passage */
     enum fv_side from;
     const struct fv_fence *authority;
-    int64_t
-        again_us; /* so long after it is done and has found something it begins anew; 0: never */
+    int64_t again_us; /* so long after it is done it begins anew, if it is taken then; 0: never */
 
     struct fv_passage passage; /* as it was seen last */
     bool taken;

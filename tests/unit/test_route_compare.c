@@ -212,6 +212,38 @@ START_TEST(what_differed_is_looked_for_again_after_a_while)
 }
 END_TEST
 
+START_TEST(a_gate_that_another_comparison_has_shut_is_opened_again)
+{
+    const flagver_compare_options options = { .size = sizeof options, .confirm_ms = 1 };
+
+    arrange((flagver_route_options){ .verify = FLAGVER_VERIFY_REPORT });
+    ck_assert(take_steps(route).verified);
+    table_put(&tables[FLAGVER_SIDE_NEW], "k0700", "other");
+    assert_ok(flagver_route_verify(route, &options, NULL, NULL, NULL, NULL, &error));
+    ck_assert(!is_verified());
+    ck_assert(!take_steps(route).verified);
+    table_put(&tables[FLAGVER_SIDE_NEW], "k0700", "v");
+    assert_ok(fv_steering_run_on(client, end_long_ago, NULL, &error));
+    ck_assert(take_steps(route).verified);
+    ck_assert(is_verified());
+    leave();
+}
+END_TEST
+
+START_TEST(what_another_comparison_has_found_is_not_passed_over)
+{
+    const flagver_compare_options options = { .size = sizeof options, .confirm_ms = 1 };
+
+    arrange((flagver_route_options){ .verify = FLAGVER_VERIFY_REPORT });
+    ck_assert_uint_lt(step_of(route, 0).compared_so_far, ROWS);
+    table_put(&tables[FLAGVER_SIDE_NEW], "k0001", "other"); /* steps are past it */
+    assert_ok(flagver_route_verify(route, &options, NULL, NULL, NULL, NULL, &error));
+    ck_assert_uint_eq(take_steps(route).differences, 1);
+    ck_assert(!is_verified());
+    leave();
+}
+END_TEST
+
 START_TEST(what_differs_is_repaired_when_that_is_asked_for)
 {
     arrange((flagver_route_options){ .verify = FLAGVER_VERIFY_REPAIR });
@@ -433,6 +465,8 @@ int main(void)
     tcase_add_test(tcase, without_the_option_nothing_is_compared);
     tcase_add_test(tcase, a_chunk_at_a_time_each_key_is_compared_once);
     tcase_add_test(tcase, what_differed_is_looked_for_again_after_a_while);
+    tcase_add_test(tcase, a_gate_that_another_comparison_has_shut_is_opened_again);
+    tcase_add_test(tcase, what_another_comparison_has_found_is_not_passed_over);
     tcase_add_test(tcase, what_differs_is_repaired_when_that_is_asked_for);
     tcase_add_test(tcase, another_process_goes_on_where_one_was);
     tcase_add_test(tcase, what_only_the_slower_one_has_seen_is_not_passed_over);
