@@ -53,6 +53,7 @@ static int refuse_order(const struct change *change, int r, flagver_error *err)
 /* Forward only from where it has arrived: what was shown is about that. */
 static int check_gates(const struct change *change, uint32_t gates, int64_t now, flagver_error *err)
 {
+    char words[FV_GATE_WORDS];
     uint32_t shut;
 
     if (change->to.forced)
@@ -63,8 +64,9 @@ static int check_gates(const struct change *change, uint32_t gates, int64_t now,
     shut = fv_gates_shut(gates, &change->evidence, &change->to.gates, now);
     if (shut == 0)
         return 0;
+    fv_gate_words(shut, &change->evidence, &change->to.gates, now, words);
     return fv_fail(err, FLAGVER_ESTATE, "%s: not to %s yet: %s", change->name,
-                   fv_stage_name(change->to.stage), fv_gate_words(shut));
+                   fv_stage_name(change->to.stage), words);
 }
 
 int fv_migrations_check(flagver_txn *txn, const struct fv_target *target, const char *json,

@@ -215,15 +215,29 @@ static bool goes_back(const struct fv_side_call *call)
     return call->sink.found_count > 0 && strcmp(call->sink.found[0].key, call->after) <= 0;
 }
 
+/* What the sink has refused. */
+static int refuse_gift(struct fv_side_call *call)
+{
+    const flagver_sink *sink = &call->sink;
+
+    if (sink->failed == FLAGVER_ENOMEM)
+        return fv_fail_memory(call->error);
+    if (sink->found_count == 0)
+        return nonsense(call, "gave a key or value that is none");
+    return fv_fail(
+        call->error, FLAGVER_EINVAL,
+        "%s: %s gave a key or value that is none, or a key that does not rise, behind %s",
+        fv_side_name(call->asked.side), function_name(call->asked.operation),
+        sink->found[sink->found_count - 1].key);
+}
+
 /* What the function should have given, and did not. */
 static int check_gift(struct fv_side_call *call)
 {
     bool scans = call->asked.operation == FLAGVER_ROUTE_SCAN;
 
-    if (call->sink.failed == FLAGVER_ENOMEM)
-        return fv_fail_memory(call->error);
     if (call->sink.failed != 0)
-        return nonsense(call, "gave a key or value that is none, or keys that do not rise");
+        return refuse_gift(call);
     if (scans && goes_back(call))
         return nonsense(call, "gave a key that does not come after the one it was to go on from");
     if (scans && call->sink.found_count == 0 && !call->sink.ended)
@@ -241,12 +255,16 @@ static int check_gift(struct fv_side_call *call)
 static int check_error(struct fv_side_call *call, int r)
 {
     char words[64];
+    bool is_silent;
 
     if (!fv_error_name(r)) {
         snprintf(words, sizeof words, "returned %d, which is no FLAGVER_E... code", r);
         return nonsense(call, words);
     }
-    if (call->error->code != r || call->error->message[0] == '\0')
+    is_silent = call->error->code != r || call->error->message[0] == '\0';
+    if (is_silent && r == call->sink.failed)
+        return refuse_gift(call);
+    if (is_silent)
         return fv_fail(call->error, r, "%s: %s: %s", fv_side_name(call->asked.side),
                        function_name(call->asked.operation), fv_error_words(r));
     call->error->message[sizeof call->error->message - 1] = '\0';

@@ -1,6 +1,8 @@
 #include "model/gate.h"
 
+#include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "util/fail.h"
@@ -100,6 +102,8 @@ void fv_evidence_arrive(struct fv_evidence *evidence, enum fv_side believed,
 
 /* ---- gates ---- */
 
+#define SECOND 1000000 /* in microseconds */
+
 /* The quantile of the normal distribution below which 97.5 % lie. */
 #define Z 1.959963984540054
 
@@ -143,15 +147,30 @@ uint32_t fv_gates_shut(uint32_t gates, const struct fv_evidence *evidence,
     return gates & ~open;
 }
 
-const char *fv_gate_words(uint32_t gates)
+void fv_gate_words(uint32_t gates, const struct fv_evidence *evidence,
+                   const struct fv_gate_limits *limits, int64_t now, char out[FV_GATE_WORDS])
 {
     if (gates & FV_GATE_WHOLE)
-        return "not everything has been copied: run a backfill";
-    if (gates & FV_GATE_VERIFIED)
-        return "the sides have not been found equal: run a verification";
-    if (gates & FV_GATE_MATCHING)
-        return "too few reads of both sides agree";
-    if (gates & FV_GATE_SOAKED)
-        return "it has not been in its stage for long enough";
-    return "keys are waiting to be repaired";
+        snprintf(
+            out, FV_GATE_WORDS,
+            "not everything has been copied, which steps of routes do from a side with a scan");
+    else if (gates & FV_GATE_VERIFIED)
+        snprintf(
+            out, FV_GATE_WORDS,
+            "the sides have not been found equal since the %s one is believed: compare them by "
+            "options.verify or flagver_route_verify()",
+            evidence->believed == FV_NEW ? "new" : "old");
+    else if (gates & FV_GATE_MATCHING)
+        snprintf(out, FV_GATE_WORDS,
+                 "%" PRIu64 " of %" PRIu64 " reads of both sides agree, so at least %.2f %%; asked "
+                 "for are %" PRIu64 " reads and %.2f %%",
+                 evidence->matched, evidence->compared,
+                 fv_lower_bound(evidence->matched, evidence->compared) * 100, limits->samples,
+                 limits->match_rate * 100);
+    else if (gates & FV_GATE_SOAKED)
+        snprintf(out, FV_GATE_WORDS,
+                 "it has been in its stage for %" PRId64 " s; asked for are %" PRId64,
+                 (now - evidence->since) / SECOND, limits->soak / SECOND);
+    else
+        snprintf(out, FV_GATE_WORDS, "keys are waiting to be repaired");
 }

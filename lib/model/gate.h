@@ -51,8 +51,11 @@ struct fv_gate_limits {
 uint32_t fv_gates_shut(uint32_t gates, const struct fv_evidence *evidence,
                        const struct fv_gate_limits *limits, int64_t now);
 
-/* Words for the first of them: "not everything has been copied". Static. */
-const char *fv_gate_words(uint32_t gates);
+#define FV_GATE_WORDS 200
+
+/* What the first of these gates, which are shut, asks for, and what there is instead. */
+void fv_gate_words(uint32_t gates, const struct fv_evidence *evidence,
+                   const struct fv_gate_limits *limits, int64_t now, char out[FV_GATE_WORDS]);
 
 /*
  * The lower end of the interval that the true rate lies in with 95 % probability, by Wilson's

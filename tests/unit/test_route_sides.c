@@ -247,6 +247,38 @@ START_TEST(a_side_that_answers_nonsense_is_named)
 }
 END_TEST
 
+static const char *const scanned[][2] = { { "b", "a" }, { "b", "b" }, { "b", "" } };
+
+static int scan_in_disorder(void *data, const flagver_side_call *call, const char *after,
+                            uint32_t limit, flagver_sink *sink, flagver_error *err)
+{
+    const char *const *keys = data;
+    int r = flagver_sink_row(sink, keys[0], "v", 1);
+
+    (void)call;
+    (void)after;
+    (void)limit;
+    (void)err;
+    return r < 0 ? r : flagver_sink_row(sink, keys[1], "v", 1);
+}
+
+START_TEST(a_scan_whose_keys_do_not_rise_is_told_where)
+{
+    flagver_route_options options = { .size = sizeof options, .flag = "move" };
+
+    spies_reset();
+    client = client_of("{'flags': {}}", NULL);
+    options.old_side = options.new_side = spy_side(OLD);
+    options.old_side.scan = options.new_side.scan = scan_in_disorder;
+    options.old_side.data = (void *)scanned[_i];
+    assert_ok(flagver_route_open(client, NULL, &options, &route, &error));
+    assert_fails(FLAGVER_EINVAL, flagver_route_verify(route, NULL, NULL, NULL, NULL, NULL, &error));
+    assert_words("old: scan gave");
+    assert_words("behind b");
+    leave();
+}
+END_TEST
+
 START_TEST(nonsense_of_the_other_side_stays_in_the_result)
 {
     arrange("shadow", (flagver_route_options){ .workers = 1, .shadow_timeout_ms = -1 });
@@ -1013,6 +1045,7 @@ int main(void)
     tcase_add_loop_test(tests, a_comparator_that_cannot_tell_changes_no_answer, 0,
                         COUNT(comparisons));
     tcase_add_loop_test(tests, a_side_that_answers_nonsense_is_named, 0, COUNT(nonsense));
+    tcase_add_loop_test(tests, a_scan_whose_keys_do_not_rise_is_told_where, 0, COUNT(scanned));
     tcase_add_loop_test(tests, nonsense_of_the_other_side_stays_in_the_result, 0, COUNT(nonsense));
     tcase_add_test(tests, writes_and_removals_that_answer_nonsense_are_named);
     tcase_add_loop_test(tests, a_creation_without_a_proper_key_is_an_error, 0, COUNT(bad_keys));
