@@ -315,14 +315,31 @@ struct change {
     struct steering steering;
     flagver_route_change how;
     int stage;
+    bool keeps_share;
 };
 
-static int make(const struct change *change, flagver_error *err)
+/* Who asks for the stage that it is in does not ask for all reads to go back. */
+static int keep_share(struct change *change, flagver_error *err)
+{
+    json_t *status = NULL;
+    int r = read_status(change->steering.client, change->steering.record.key, &status, err);
+
+    if (r == 0 && strcmp(text_of(status, "asked"), "ramp") == 0)
+        change->how.percentage = number_of(status, "asked_percentage");
+    json_decref(status);
+    return r;
+}
+
+static int make(struct change *change, flagver_error *err)
 {
     const struct steering *steering = &change->steering;
     struct cli_actor who;
+    int r;
 
     cli_store_actor(steering->request, &who);
+    r = change->keeps_share ? keep_share(change, err) : 0;
+    if (r < 0)
+        return r;
     if (!change->stage)
         return flagver_migration_rollback(steering->client, steering->record.key, &who.actor,
                                           &change->how, err);
@@ -430,6 +447,7 @@ int cli_route_stage(const struct cli_request *request)
     const char *name = cli_request_operand(request, 1);
     struct change change = { .stage = flagver_stage_parse(name) };
 
+    change.keeps_share = change.stage == FLAGVER_STAGE_RAMP;
     if (!change.stage) {
         cli_complain(request->command->name,
                      "%s is no stage; there are off, dualwrite, backfill, shadow, ramp, live, "

@@ -179,6 +179,8 @@ int fv_restage_back(flagver_client *client, const char *migration, const flagver
         if (r == 0)
             r = look(client, migration, &record, &version, &evidence, err);
     }
+    if (r == 0 && change->wait_ms > 0) /* where it was asked for before, and is not done yet */
+        r = fv_restage_wait(client, migration, (uint32_t)version, change->wait_ms, err);
     return r;
 }
 

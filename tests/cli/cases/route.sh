@@ -116,16 +116,22 @@ prints_like '{"migration":"users",*"asked":"ramp","asked_percentage":25*}'
 run route list
 prints_like '*ramp 25 %*'
 
+it "leaves the share as it is where the stage is asked for again"
+run route stage users ramp --force 'a test' --wait 0
+exits 0
+prints 'users: ramp 25 %, version 10, not carried out yet'
+
 it "takes it all back, reads first"
 run route rollback users --wait 0 --note 'not today'
 exits 0
-prints 'users: off, version 11, not carried out yet'
+prints 'users: off, version 12, not carried out yet'
 run version current flagver.migration users
 prints_like '*"stage": "off"*'
-run route show users 10
+run route show users 11
 prints_like '*"stage": "shadow"*'
-run route rollback users
-exits 0
+run route rollback users --wait 1
+exits 5
+says_like 'flagver: users: version 12 of it is not carried out yet*'
 run route rollback nobody
 exits 3
 
@@ -158,13 +164,13 @@ run route stage users dualwrite --force 'a test' --wait 0
 exits 4
 run route stage users dualwrite --force 'a test' --wait 0 --role operator
 exits 0
-prints 'users: version 12 waits for approval (flagver version approve flagver.migration users@12)'
+prints 'users: version 13 waits for approval (flagver version approve flagver.migration users@13)'
 run route stage users dualwrite --force 'a test' --wait 0 --role operator --json
 exits 0
-prints '{"migration":"users","no":13,"state":"submitted"}'
-run version reject flagver.migration users@13 --actor lea --role lead
+prints '{"migration":"users","no":14,"state":"submitted"}'
+run version reject flagver.migration users@14 --actor lea --role lead
 exits 0
-run version approve flagver.migration users@12 --actor lea --role lead
+run version approve flagver.migration users@13 --actor lea --role lead
 exits 0
 run route rollback users --wait 0 --note 'it burns'
 exits 4
@@ -173,4 +179,4 @@ exits 6
 says 'flagver: users: an emergency needs a note that says why'
 run route rollback users --wait 0 --role operator --note 'it burns'
 exits 0
-prints 'users: off, version 14, not carried out yet'
+prints 'users: off, version 15, not carried out yet'
