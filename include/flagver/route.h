@@ -244,7 +244,7 @@ FLAGVER_API int flagver_route_event_json(const flagver_route_event *event, char 
  * follow in later versions of the library.
  *
  * guard         "match_rate", "error_rate", "p99_ratio" or "oldest_ms"
- * value, limit  what was seen, and what the migration's record allows
+ * value, limit  what was seen, and what the migration's record allows: rates as shares of 1, ages in milliseconds
  * stage         in which that was
  * acted         reads were taken back: in `ramp` to 0 %, in `shadow` to the stage before. False: they could
  *               not be, somebody has to
