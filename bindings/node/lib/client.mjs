@@ -164,7 +164,7 @@ class Core {
 
   #free() {
     this.freed = true;
-    return new Promise((resolve, reject) => clientClose.async(this.handle, (error) => (error ? reject(error) : resolve())));
+    return callLater(clientClose, () => [this.handle]);
   }
 }
 

@@ -6,6 +6,7 @@
 import koffi from 'koffi';
 import { CLASSES, FlagverError, mistake } from './error.mjs';
 import { func } from './library.mjs';
+import { CALLS } from './queue.mjs';
 
 export const HANDLE = 'uintptr_t';
 export const ERR = HANDLE;
@@ -148,36 +149,62 @@ export function callNow(fn, args, use) {
   }
 }
 
+let underWay = 0;
+const waiting = [];
+
+/** koffi refuses calls when too many are under way: what is too much for it waits here. */
+function whenThereIsRoom(run) {
+  if (underWay === CALLS) {
+    waiting.push(run);
+    return;
+  }
+  underWay++;
+  run();
+}
+
+function makeRoom() {
+  const next = waiting.shift();
+  if (next) queueMicrotask(next); // it may fail at once, and make room for the one behind it
+  else underWay--;
+}
+
 /**
  * Calls on a thread of the pool. Functions among the arguments run on this thread meanwhile; what they
  * throw ends the call and is thrown here. `refused` sees the error and the frame of a call that failed.
  */
 export function callLater(fn, args, use, refused) {
-  return new Promise((resolve, reject) => {
-    const frame = takeFrame();
-    clearError(frame);
-    const done = (failure, result) => {
-      try {
-        if (failure) throw failure;
-        if (result < 0) {
-          const error = errorOf(result, frame);
-          refused?.(error, frame);
-          throw error;
-        }
-        resolve(use ? use(frame, result) : result);
-      } catch (error) {
-        reject(error);
-      } finally {
-        giveFrame(frame);
-      }
-    };
+  return new Promise((resolve, reject) => whenThereIsRoom(() => begin(fn, args, use, refused, resolve, reject)));
+}
+
+function begin(fn, args, use, refused, resolve, reject) {
+  const frame = takeFrame();
+  let given = null; // koffi points into bytes among them, and keeps none: `done`, which it keeps, does
+  clearError(frame);
+  const done = (failure, result) => {
     try {
-      fn.async(...args(frame), done);
+      if (failure) throw failure;
+      if (result < 0) {
+        const error = errorOf(result, frame);
+        refused?.(error, frame);
+        throw error;
+      }
+      resolve(use ? use(frame, result) : result);
     } catch (error) {
-      giveFrame(frame);
       reject(error);
+    } finally {
+      given = null;
+      giveFrame(frame);
+      makeRoom();
     }
-  });
+  };
+  try {
+    given = args(frame);
+    fn.async(...given, done);
+  } catch (error) {
+    giveFrame(frame);
+    makeRoom();
+    reject(error);
+  }
 }
 
 const clearError = (frame) => frame.code.fill(0);

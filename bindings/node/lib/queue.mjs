@@ -9,7 +9,10 @@
 import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads';
 import { RetryError } from './error.mjs';
 
-const POOL = Math.min(Math.max(Number.parseInt(process.env.UV_THREADPOOL_SIZE ?? '4', 10) || 4, 1), 1024);
+/** So many calls a thread has under way at once: half of what koffi has room for, the rest is for other packages. */
+export const CALLS = 128;
+
+const POOL = Math.min(Math.max(Number.parseInt(process.env.UV_THREADPOOL_SIZE ?? '4', 10) || 4, 1), CALLS);
 
 /** Lets so many in at once, first come first served. */
 export class Gate {

@@ -162,16 +162,11 @@ class TxnCore {
     return this.ended;
   }
 
-  #free() {
-    return new Promise((resolve, reject) => {
-      txnFree.async(this.handle, (error) => {
-        this.core.children.delete(this);
-        clearTimeout(this.timer);
-        this.leave();
-        if (error) reject(error);
-        else resolve();
-      });
-    });
+  async #free() {
+    await callLater(txnFree, () => [this.handle]);
+    this.core.children.delete(this);
+    clearTimeout(this.timer);
+    this.leave();
   }
 }
 
