@@ -173,9 +173,12 @@ int fv_restage_back(flagver_client *client, const char *migration, const flagver
     r = look(client, migration, &record, &version, &evidence, err);
     while (r == 0 && record.stage != FLAGVER_STAGE_OFF) {
         restage.stage = fv_stage_back(record.stage, record.stages);
+        restage.from = version;
         r = fv_restage(client, &restage, actor, &no, err);
         if (r == 0 && change->wait_ms > 0)
             r = fv_restage_wait(client, migration, no, change->wait_ms, err);
+        if (r == FLAGVER_ESTALE)
+            r = 0; /* somebody was faster */
         if (r == 0)
             r = look(client, migration, &record, &version, &evidence, err);
     }

@@ -92,9 +92,6 @@ int fv_route_step_once(flagver_route *route, int32_t budget_ms, flagver_route_pr
                        flagver_error *err);
 int fv_route_stage(flagver_route *route, const flagver_actor *actor, int stage,
                    const flagver_route_change *change, flagver_error *err);
-/* Only the new version of the record; `emergency`: by that rule, where approval is asked for. */
-int fv_route_restage(flagver_route *route, const flagver_actor *actor, int stage,
-                     const flagver_route_change *change, bool emergency, flagver_error *err);
 int fv_route_rollback(flagver_route *route, const flagver_actor *actor, const char *note,
                       flagver_error *err);
 int fv_route_status(flagver_route *route, char **ret_json, flagver_error *err);

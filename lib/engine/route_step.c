@@ -313,24 +313,17 @@ static int settle(flagver_route *route, int64_t wait_ms, flagver_error *err)
     return r;
 }
 
-int fv_route_restage(flagver_route *route, const flagver_actor *actor, int stage,
-                     const flagver_route_change *change, bool emergency, flagver_error *err)
-{
-    const struct fv_restage restage = { route->name, stage, change, emergency, 0 };
-    uint32_t no;
-    int r;
-
-    r = check_migration(route, err);
-    return r < 0 ? r : fv_restage(route->client, &restage, actor, &no, err);
-}
-
 /* Who approves may be somebody else: then there is nothing to carry out yet. */
 int fv_route_stage(flagver_route *route, const flagver_actor *actor, int stage,
                    const flagver_route_change *change, flagver_error *err)
 {
+    const struct fv_restage restage = { route->name, stage, change, false, 0 };
+    uint32_t no;
     int r;
 
-    r = fv_route_restage(route, actor, stage, change, false, err);
+    r = check_migration(route, err);
+    if (r == 0)
+        r = fv_restage(route->client, &restage, actor, &no, err);
     if (r < 0 || change->wait_ms < 0)
         return r;
     return settle(route, change->wait_ms, err);
@@ -345,6 +338,22 @@ static int deactivate(flagver_route *route, flagver_error *err)
     return route->sides[FV_NEW].deactivate ? fv_route_call(route, FV_NEW, &call, NULL, err) : 0;
 }
 
+/* Another process may have been faster: what it has taken back is looked at anew. */
+static int step_back(flagver_route *route, const flagver_actor *actor,
+                     const flagver_route_change *change, const struct fv_view *view,
+                     flagver_error *err)
+{
+    const struct fv_restage restage = { route->name,
+                                        fv_stage_back(view->record.stage, view->record.stages),
+                                        change, true, view->version };
+    uint32_t no;
+    int r = fv_restage(route->client, &restage, actor, &no, err);
+
+    if (r == FLAGVER_ESTALE)
+        return 0;
+    return r < 0 ? r : settle(route, WAIT_MS, err);
+}
+
 int fv_route_rollback(flagver_route *route, const flagver_actor *actor, const char *note,
                       flagver_error *err)
 {
@@ -356,11 +365,7 @@ int fv_route_rollback(flagver_route *route, const flagver_actor *actor, const ch
     if (r == 0)
         r = fv_steering_look(&route->steering, &view, err);
     while (r == 0 && view.record.stage != FLAGVER_STAGE_OFF) {
-        int next = fv_stage_back(view.record.stage, view.record.stages);
-
-        r = fv_route_restage(route, actor, next, &change, true, err);
-        if (r == 0)
-            r = settle(route, WAIT_MS, err);
+        r = step_back(route, actor, &change, &view, err);
         if (r == 0)
             r = fv_steering_look(&route->steering, &view, err);
     }

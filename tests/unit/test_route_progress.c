@@ -251,42 +251,103 @@ END_TEST
 
 /* ---- others that steer ---- */
 
-static int gone_back;
+/* Of two processes; the first one's store can be made slow. */
+static flagver_client *clients[2];
+static flagver_route *routes[2];
 
-static void *go_back_soon(void *steering)
+static void arrange_two(const char *record)
 {
-    flagver_error problem;
-
-    usleep(100000);
-    gone_back = flagver_route_stage(steering, &alice, FLAGVER_STAGE_OFF, NULL, &problem);
-    return NULL;
-}
-
-START_TEST(a_change_while_a_step_looks_where_it_stands_is_no_failure)
-{
-    flagver_client *clients[2] = { open_store(FAULT_KIND), open_store(FAULT_KIND + 1) };
-    flagver_route *routes[2];
-    pthread_t steering;
-
-    put_migration(clients[0], "users", "{'stage': 'off'}");
     for (int i = 0; i < 2; i++) {
+        clients[i] = open_store(FAULT_KIND + i);
         table_init(&tables[i]);
         sides[i] = table_side(&tables[i]);
     }
+    put_migration(clients[0], "users", record);
     for (int i = 0; i < 2; i++)
         routes[i] = open_route(clients[i], "users", sides[0], sides[1],
                                (flagver_route_options){ 0 });
-    go_to(routes[1], FLAGVER_STAGE_DUALWRITE);
-    flagver_fault_delay(fault, FLAGVER_FAULT_BEGIN, 2,
-                        500); /* behind the first look at the store */
-    ck_assert_int_eq(pthread_create(&steering, NULL, go_back_soon, routes[1]), 0);
-    assert_ok(flagver_route_step(routes[0], 0, NULL, &error));
-    pthread_join(steering, NULL);
-    ck_assert_int_eq(gone_back, 0);
+}
+
+static void leave_two(void)
+{
     for (int i = 0; i < 2; i++) {
         close_route(routes[i]);
         flagver_close(clients[i]);
     }
+}
+
+static int taken_back;
+
+static void *take_back_soon(void *data)
+{
+    flagver_error problem;
+
+    (void)data;
+    usleep(100000);
+    taken_back = flagver_route_rollback(routes[1], &alice, NULL, &problem);
+    return NULL;
+}
+
+/* The first one does `something`; it looks at its store that often, and then the second one is faster. */
+static void be_overtaken(uint64_t looks, int (*something)(void))
+{
+    pthread_t thread;
+
+    flagver_fault_delay(fault, FLAGVER_FAULT_BEGIN, looks + 1, 500);
+    ck_assert_int_eq(pthread_create(&thread, NULL, take_back_soon, NULL), 0);
+    assert_ok(something());
+    pthread_join(thread, NULL);
+    ck_assert_int_eq(taken_back, 0);
+}
+
+static int take_a_step(void)
+{
+    return flagver_route_step(routes[0], 0, NULL, &error);
+}
+
+START_TEST(a_change_while_a_step_looks_where_it_stands_is_no_failure)
+{
+    arrange_two("{'stage': 'off'}");
+    go_to(routes[1], FLAGVER_STAGE_DUALWRITE);
+    be_overtaken(1, take_a_step);
+    leave_two();
+}
+END_TEST
+
+static int take_back(void)
+{
+    return flagver_route_rollback(routes[0], &alice, NULL, &error);
+}
+
+/* There are fewer stages in one, so that a step back to `shadow` would be one forward from `off`. */
+static const struct {
+    const char *record;
+    int stages[4];      /* up to live */
+    json_int_t version; /* when all is taken back, once */
+} rollbacks[] = {
+    { "{'stage': 'off', 'stages': 4}", { FLAGVER_STAGE_SHADOW, FLAGVER_STAGE_LIVE }, 5 },
+    { "{'stage': 'off', 'stages': 6}",
+      { FLAGVER_STAGE_DUALWRITE, FLAGVER_STAGE_SHADOW, FLAGVER_STAGE_LIVE },
+      6 },
+};
+
+START_TEST(what_another_process_has_taken_back_is_not_done_again)
+{
+    flagver_route_change forced = { .size = sizeof forced, .forced = "a test" };
+    json_t *status;
+    char *json;
+
+    arrange_two(rollbacks[_i].record);
+    for (int i = 0; rollbacks[_i].stages[i]; i++)
+        assert_ok(flagver_route_stage(routes[1], &alice, rollbacks[_i].stages[i], &forced, &error));
+    be_overtaken(4, take_back);
+    assert_ok(flagver_migration_status(clients[1], "users", &json, &error));
+    status = json_loads(json, 0, NULL);
+    ck_assert_str_eq(json_string_value(json_object_get(status, "stage")), "off");
+    ck_assert_int_eq(number_in(status, "version"), rollbacks[_i].version);
+    json_decref(status);
+    flagver_string_free(json);
+    leave_two();
 }
 END_TEST
 
@@ -566,6 +627,8 @@ int main(void)
     tcase_add_test(tcase, a_chunk_that_outlasts_its_turn_counts_once_and_is_not_lost);
     tcase_add_test(tcase, one_at_a_time_copies);
     tcase_add_test(tcase, a_change_while_a_step_looks_where_it_stands_is_no_failure);
+    tcase_add_loop_test(tcase, what_another_process_has_taken_back_is_not_done_again, 0,
+                        COUNT(rollbacks));
     tcase_add_test(tcase, no_read_is_evidence_twice);
     tcase_add_test(tcase, leases_that_ended_long_ago_are_deleted);
     tcase_add_test(tcase, a_host_can_stop_a_copy);
