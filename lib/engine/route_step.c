@@ -128,20 +128,25 @@ static void tell_headway(const struct fv_headway *headway, flagver_route_progres
     progress->copy_left_ms = left < 0 ? -1 : left / 1000;
 }
 
-/* Until the other side has everything: one that was believed before, and has been written since, has. */
+/*
+ * Until the other side has everything: one that was believed before, and has been written since, has. A copy that
+ * was begun is ended.
+ */
 static int copy(flagver_route *route, const struct fv_view *view,
                 const struct fv_evidence *evidence, int64_t deadline,
                 flagver_route_progress *progress, flagver_error *err)
 {
     enum fv_side from = fv_view_authority(view);
     struct fv_passage copying;
+    bool begun;
     int r;
 
     r = fv_passage_of(route->client, FV_SPACE_COPY, route->name, &copying, err);
     if (r < 0)
         return r;
     progress->copied_all = fv_evidence_whole(evidence, fv_side_other(from));
-    if (!progress->copied_all && route->sides[from].scan)
+    begun = fv_passage_holds(&copying, from, &view->fences[from]) && !copying.headway.done;
+    if ((!progress->copied_all || begun) && route->sides[from].scan)
         r = copy_chunks(route, view, fv_evidence_whole(evidence, from), deadline, progress,
                         &copying, err);
     if (fv_passage_holds(&copying, from, &view->fences[from]))

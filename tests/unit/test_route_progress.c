@@ -237,6 +237,35 @@ START_TEST(a_chunk_that_outlasts_its_turn_counts_once_and_is_not_lost)
 }
 END_TEST
 
+/* As if who has copied the last chunk had died before it said so. */
+static int forget_the_end(void *data, flagver_txn *txn, flagver_error *err)
+{
+    struct fv_passage copying;
+    flagver_keyed_row row;
+
+    (void)data;
+    assert_ok(fv_passage_get(txn, FV_SPACE_COPY, "users", &row, &copying, err));
+    ck_assert(copying.headway.done);
+    copying.headway.done = false;
+    return fv_passage_put(txn, &row, &copying, err);
+}
+
+START_TEST(a_copy_that_is_all_but_done_is_ended)
+{
+    json_t *copying;
+
+    arrange((flagver_route_options){ 0 });
+    ck_assert(take_steps(route).copied_all);
+    assert_ok(fv_steering_run_on(client, forget_the_end, NULL, &error));
+    take_steps(route);
+    copying = copying_of(true);
+    ck_assert(json_is_true(json_object_get(copying, "done")));
+    ck_assert_int_eq(number_in(copying, "records"), ROWS);
+    json_decref(copying);
+    leave();
+}
+END_TEST
+
 START_TEST(one_at_a_time_copies)
 {
     arrange((flagver_route_options){ 0 });
@@ -625,6 +654,7 @@ int main(void)
     tcase_add_loop_test(tcase, steps_and_statuses_tell_how_far_a_copy_is, 0, 2);
     tcase_add_loop_test(tcase, without_an_estimate_nobody_knows_what_is_left, 0, 2);
     tcase_add_test(tcase, a_chunk_that_outlasts_its_turn_counts_once_and_is_not_lost);
+    tcase_add_test(tcase, a_copy_that_is_all_but_done_is_ended);
     tcase_add_test(tcase, one_at_a_time_copies);
     tcase_add_test(tcase, a_change_while_a_step_looks_where_it_stands_is_no_failure);
     tcase_add_loop_test(tcase, what_another_process_has_taken_back_is_not_done_again, 0,
