@@ -135,7 +135,8 @@ class Transactions(unittest.TestCase):
             txn.flag_put("fresh", FLAG)
             raise Coded("mine")
 
-        for kind, do in ((Mine, fail), (Coded, fail_coded), (ParseError, lambda txn: txn.flag_put("x", {"type": 1})),
+        for kind, do in ((Mine, fail), (Coded, fail_coded),
+                         (ParseError, lambda txn: txn.flag_put("x", {"type": 1})),
                          (KeyboardInterrupt, lambda txn: (_ for _ in ()).throw(KeyboardInterrupt))):
             with self.assertRaises(kind):
                 self.client.transact("alice", do)
