@@ -394,7 +394,8 @@ static const struct {
     { FLAGVER_STAGE_OFF, -1, FLAGVER_EINVAL, "stage" },
     { FLAGVER_STAGE_OFF, FLAGVER_STAGE_SHADOW, FLAGVER_ESTATE, "does not follow" },
     { FLAGVER_STAGE_OFF, FLAGVER_STAGE_COMPLETE, FLAGVER_ESTATE, "does not follow" },
-    { FLAGVER_STAGE_BACKFILL, FLAGVER_STAGE_SHADOW, FLAGVER_ESTATE, "not everything has been copied" },
+    { FLAGVER_STAGE_BACKFILL, FLAGVER_STAGE_SHADOW, FLAGVER_ESTATE,
+      "not everything has been copied" },
     { FLAGVER_STAGE_SHADOW, FLAGVER_STAGE_RAMP, FLAGVER_ESTATE, "not been found equal" },
     { FLAGVER_STAGE_RAMPDOWN, FLAGVER_STAGE_COMPLETE, FLAGVER_ESTATE, "not been found equal" },
 };
