@@ -35,7 +35,7 @@ check-built: all $(WITH_CLUSTER) $(TESTS) $(CHECKER)
 	[ -z "$$failed" ] || { echo "failed:$$failed" >&2; exit 1; }
 
 check-tests: $(WITH_CLUSTER) $(TESTS)
-	@$(SLOWER) $(RUN_TESTS) $(TESTS)
+	@$(SLOWER) $(RUN_TESTS) $(TOGETHER) $(TESTS)
 
 # The routing protocol in all interleavings, and that what it consists of is needed.
 check-model: $(CHECKER)
@@ -73,7 +73,7 @@ check-clang:
 
 check-asan:
 	@$(MAKE) $(call in,asan) SANITIZE=address,undefined CFLAGS='$(SANITIZED_CFLAGS)' \
-		SLOWER='CK_TIMEOUT_MULTIPLIER=10' check-tests check-threads check-conformance
+		SLOWER='CK_TIMEOUT_MULTIPLIER=10' TOGETHER=--together check-tests check-threads check-conformance
 
 check-tsan:
 	@$(MAKE) $(call in,tsan) SANITIZE=thread CFLAGS='$(SANITIZED_CFLAGS)' check-threads

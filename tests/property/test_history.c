@@ -649,6 +649,8 @@ START_TEST(random_histories_are_those_of_the_model)
     flagver_client *clients[TENANTS];
     int i, tenant;
 
+    memset(models, 0, sizeof models);
+    memset(frozen, 0, sizeof frozen);
     now = time_of("2026-03-01T12:00:00Z");
     options.clock = tell_time;
     options.clock_data = &now;

@@ -10,7 +10,6 @@
 #include "flagver/key.h"
 #include "flagver/store.h"
 
-#define SQLITE_KIND 3
 #define P "scoping"
 
 /* ---- a store in which everything has happened ---- */

@@ -481,6 +481,7 @@ static Suite *cache_suite(void)
 {
     Suite *suite = suite_create("cache");
     TCase *away = add_store_tcase(suite, "away"), *disbelief = add_store_tcase(suite, "disbelief"),
+          *damaged = add_store_tcase(suite, "damaged"),
           *writing = add_store_tcase(suite, "writing");
 
     tcase_add_loop_test(away, a_process_starts_while_the_store_is_away, JSONFILE_KIND, FILE_KINDS);
@@ -494,7 +495,9 @@ static Suite *cache_suite(void)
     tcase_add_loop_test(away, a_store_that_a_cache_knows_is_not_made_anew, JSONFILE_KIND,
                         FILE_KINDS);
 
-    tcase_add_loop_test(disbelief, a_damaged_cache_is_as_none, JSONFILE_KIND, FILE_KINDS);
+    tcase_set_tags(damaged, "slow"); /* valgrind leaves it out */
+    tcase_add_loop_test(damaged, a_damaged_cache_is_as_none, JSONFILE_KIND, FILE_KINDS);
+
     tcase_add_loop_test(disbelief, a_damaged_cache_does_not_matter_where_the_store_is,
                         JSONFILE_KIND, FILE_KINDS);
     tcase_add_loop_test(disbelief, a_cache_of_another_tenant_or_store_is_as_none, JSONFILE_KIND,

@@ -74,9 +74,9 @@ static void assert_line(int finding, const char *words)
 
 static const char *new_store(void)
 {
-    const char *uri = store_uri(FILE_KINDS - 1);
+    const char *uri = store_uri(SQLITE_KIND);
 
-    flagver_close(open_store(FILE_KINDS - 1));
+    flagver_close(open_store(SQLITE_KIND));
     return uri;
 }
 
@@ -350,8 +350,8 @@ END_TEST
 
 START_TEST(a_phase_that_is_encrypted_needs_a_key)
 {
-    const char *uri = store_uri(FILE_KINDS - 1);
-    flagver_client *client = open_store(FILE_KINDS - 1);
+    const char *uri = store_uri(SQLITE_KIND);
+    flagver_client *client = open_store(SQLITE_KIND);
     flagver_txn *txn = begin_as(client, &alice, NULL);
 
     ck_assert_int_eq(try_put(txn, FLAGVER_PHASE_PHASE, "secrets",

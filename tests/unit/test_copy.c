@@ -23,7 +23,6 @@
 #define KINDS (ALL_KINDS - JSONFILE_KIND)
 #define PAIRS (KINDS * KINDS)
 #define PAIR(source, target) (((source)-JSONFILE_KIND) * KINDS + (target)-JSONFILE_KIND)
-#define SQLITE_KIND (FILE_KINDS - 1)
 #define SQLITE_PAIR PAIR(SQLITE_KIND, SQLITE_KIND)
 
 static int source_kind(int pair)

@@ -8,8 +8,6 @@
 
 #include <time.h>
 
-#define SQLITE_KIND SHARED_KINDS
-
 /* ---- the application ---- */
 
 static sqlite3 *open_app(void)

@@ -12,7 +12,6 @@
 #include "flagver/sqlite.h"
 
 #define DNS "6ba7b810-9dad-11d1-80b4-00c04fd430c8"
-#define SQLITE_KIND SHARED_KINDS
 
 /* ---- in a line ---- */
 

@@ -140,6 +140,7 @@ static void close_both(void)
     flagver_close(ours);
     flagver_close(theirs);
     pooler_stop(pooler);
+    pooler = NULL;
 }
 
 /* ---- asking for what is not ours ---- */

@@ -189,7 +189,7 @@ static Suite *registry_suite(void)
     tcase_add_test(refused, another_abi_is_refused);
 
     /* Drivers are registered for good: each test needs a process of its own. */
-    tcase_set_tags(taken, "slow");
+    tcase_set_tags(taken, "fork");
     tcase_add_test(taken, a_driver_is_found_by_its_name);
     tcase_add_test(taken, a_name_is_given_once);
     tcase_add_test(taken, a_table_as_it_was_before_is_fine);

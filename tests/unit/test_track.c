@@ -932,7 +932,7 @@ static Suite *track_suite(void)
     Suite *suite = suite_create("track");
     TCase *all = add_store_tcase(suite, "on every store"),
           *shared = add_store_tcase(suite, "shared"), *once = add_store_tcase(suite, "once"),
-          *forks = add_store_tcase(suite, "fork");
+          *many = add_store_tcase(suite, "many"), *forks = add_store_tcase(suite, "fork");
 
     tcase_add_loop_test(all, what_is_served_and_what_comes_of_it_is_added_to_the_store, 0,
                         STORE_KINDS);
@@ -941,7 +941,6 @@ static Suite *track_suite(void)
     tcase_add_loop_test(all, sums_are_kept_by_hour_and_told_by_day_or_as_one, 0, STORE_KINDS);
     tcase_add_loop_test(all, one_flag_is_found_among_many_in_many_hours, 0, STORE_KINDS);
     tcase_add_loop_test(all, old_hours_are_forgotten_whole, 0, STORE_KINDS);
-    tcase_add_loop_test(all, more_is_forgotten_than_goes_at_once, 0, STORE_KINDS);
     tcase_add_loop_test(all, a_flush_leaves_no_leaves_and_changes_no_flags, 0, STORE_KINDS);
     tcase_add_loop_test(all, tenants_have_sums_of_their_own, 0, STORE_KINDS);
     tcase_add_loop_test(all, the_longest_names_are_kept, 0, STORE_KINDS);
@@ -970,13 +969,16 @@ static Suite *track_suite(void)
     tcase_add_test(once, trouble_in_the_background_is_logged_once_and_so_is_its_end);
     tcase_add_test(once, what_is_given_up_in_the_background_is_logged);
     tcase_add_test(once, the_background_waits_for_no_flush_of_the_host);
-    tcase_add_test(once, there_is_an_end_to_what_waits_to_be_flushed);
-    tcase_add_test(once, what_the_client_has_counted_goes_on_when_much_else_was);
     tcase_add_loop_test(once, what_is_no_name_or_number_is_refused, 0, COUNT(faults));
     tcase_add_test(once, misuse_is_refused);
     tcase_add_loop_test(once, a_row_that_is_damaged_is_told_and_not_written_over, 0,
                         COUNT(damages));
     tcase_add_loop_test(once, a_row_that_no_flush_writes_is_told, 0, COUNT(strangers));
+
+    tcase_set_tags(many, "slow"); /* valgrind leaves it out */
+    tcase_add_loop_test(many, more_is_forgotten_than_goes_at_once, 0, STORE_KINDS);
+    tcase_add_test(many, there_is_an_end_to_what_waits_to_be_flushed);
+    tcase_add_test(many, what_the_client_has_counted_goes_on_when_much_else_was);
     return suite;
 }
 

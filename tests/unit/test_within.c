@@ -444,10 +444,10 @@ START_TEST(a_connection_that_is_lent_is_not_taken_away)
     flagver_client *client;
     sqlite3 *db;
 
-    client = open_with_table(FILE_KINDS - 1);
+    client = open_with_table(SQLITE_KIND);
     flagver_close(client);
     impatient.wait_ms = 200;
-    client = open_with(FILE_KINDS - 1, &impatient);
+    client = open_with(SQLITE_KIND, &impatient);
     txn = begin_as(client, &alice, &brief);
     assert_ok(flagver_txn_connection_sqlite(txn, &db, &error));
     nanosleep(&pause, NULL);
