@@ -51,7 +51,8 @@ int fv_route_repair(flagver_route *route, enum fv_side authority, const char *ke
                     flagver_error *err);
 
 /*
- * Copy the next records of a side that has a scan; if it sweeps, what that lacks is removed from the other one. 1: there may be more, 0: all is there,
+ * Copy the next records of a side that has a scan; if it sweeps, what that lacks is removed from the
+ * other one. 1: there may be more, 0: all is there,
  * FLAGVER_EBUSY: another process is at it, or a router has not seen the stage yet. `copied` is added
  * to; *ret_copying is how far it is then, where that could be seen.
  */

@@ -242,6 +242,8 @@ static int check_gift(struct fv_side_call *call)
         return nonsense(call, "gave a key that does not come after the one it was to go on from");
     if (scans && call->sink.found_count == 0 && !call->sink.ended)
         return nonsense(call, "gave no record, and did not say that there are no more");
+    if (call->asked.operation == FLAGVER_ROUTE_COUNT && call->count > INT64_MAX)
+        return nonsense(call, "told more records than there can be");
     if (call->asked.operation == FLAGVER_ROUTE_READ && !call->sink.value)
         return nonsense(call, "returned 0 without a value");
     if (call->asked.operation == FLAGVER_ROUTE_WRITE && !call->asked.key && !call->sink.key)

@@ -10,8 +10,8 @@
  * What is known of a migration, as of the last look. `believed` is the authority, and `authority` its
  * fence; `origin` was the authority when both sides began to be written, so it has everything all the
  * same. whole_epoch is of each side: an epoch in which it was found to have everything that the other
- * one had; verified_epoch, one in which they were found equal, and not to differ after that. 0: never. Times are microseconds since the
- * epoch.
+ * one had; verified_epoch, one in which they were found equal, and not to differ after that. 0: never.
+ * Times are microseconds since the epoch.
  */
 struct fv_evidence {
     struct fv_fence authority;

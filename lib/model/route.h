@@ -89,7 +89,7 @@ enum fv_admission fv_fence_admit(const struct fv_fence *fence, uint64_t version)
  */
 bool fv_fence_gate_holds(const struct fv_fence *authority, uint64_t epoch);
 
-/* The same of what counts only as long as the same side is believed: with the other one it is looked at anew. */
+/* The same of what counts only as long as the same side is believed. */
 bool fv_fence_is_current(const struct fv_fence *authority, uint64_t epoch);
 
 /*
