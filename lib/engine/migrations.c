@@ -53,8 +53,9 @@ static int refuse_order(const struct change *change, int r, flagver_error *err)
 /* Forward only from where it has arrived: what was shown is about that. */
 static int check_gates(const struct change *change, uint32_t gates, int64_t now, flagver_error *err)
 {
-    char words[FV_GATE_WORDS];
+    struct fv_text words = FV_TEXT_INIT;
     uint32_t shut;
+    int r;
 
     if (change->to.forced)
         return 0;
@@ -64,9 +65,12 @@ static int check_gates(const struct change *change, uint32_t gates, int64_t now,
     shut = fv_gates_shut(gates, &change->evidence, &change->to.gates, now);
     if (shut == 0)
         return 0;
-    fv_gate_words(shut, &change->evidence, &change->to.gates, now, words);
-    return fv_fail(err, FLAGVER_ESTATE, "%s: not to %s yet: %s", change->name,
-                   fv_stage_name(change->to.stage), words);
+    fv_gate_words(&words, shut, &change->evidence, &change->to.gates, now);
+    r = words.failed ? fv_fail_memory(err)
+                     : fv_fail(err, FLAGVER_ESTATE, "%s: not to %s yet: %s", change->name,
+                               fv_stage_name(change->to.stage), words.data);
+    fv_text_clear(&words);
+    return r;
 }
 
 int fv_migrations_check(flagver_txn *txn, const struct fv_target *target, const char *json,

@@ -2,7 +2,6 @@
 
 #include <inttypes.h>
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "util/fail.h"
@@ -147,30 +146,27 @@ uint32_t fv_gates_shut(uint32_t gates, const struct fv_evidence *evidence,
     return gates & ~open;
 }
 
-void fv_gate_words(uint32_t gates, const struct fv_evidence *evidence,
-                   const struct fv_gate_limits *limits, int64_t now, char out[FV_GATE_WORDS])
+void fv_gate_words(struct fv_text *out, uint32_t gates, const struct fv_evidence *evidence,
+                   const struct fv_gate_limits *limits, int64_t now)
 {
     if (gates & FV_GATE_WHOLE)
-        snprintf(
-            out, FV_GATE_WORDS,
-            "not everything has been copied, which steps of routes do from a side with a scan");
+        fv_text_add(out, "not everything has been copied, which steps of routes do from a side "
+                         "with a scan");
     else if (gates & FV_GATE_VERIFIED)
-        snprintf(
-            out, FV_GATE_WORDS,
-            "the sides have not been found equal since the %s one is believed: compare them by "
-            "options.verify or flagver_route_verify()",
-            evidence->believed == FV_NEW ? "new" : "old");
+        fv_text_format(out,
+                       "the sides have not been found equal since the %s one is believed: compare "
+                       "them by options.verify or flagver_route_verify()",
+                       evidence->believed == FV_NEW ? "new" : "old");
     else if (gates & FV_GATE_MATCHING)
-        snprintf(out, FV_GATE_WORDS,
-                 "%" PRIu64 " of %" PRIu64 " reads of both sides agree, so at least %.2f %%; asked "
-                 "for are %" PRIu64 " reads and %.2f %%",
-                 evidence->matched, evidence->compared,
-                 fv_lower_bound(evidence->matched, evidence->compared) * 100, limits->samples,
-                 limits->match_rate * 100);
+        fv_text_format(out,
+                       "%" PRIu64 " of %" PRIu64 " reads of both sides agree, so at least %.2f %%; "
+                       "asked for are %" PRIu64 " reads and %.2f %%",
+                       evidence->matched, evidence->compared,
+                       fv_lower_bound(evidence->matched, evidence->compared) * 100, limits->samples,
+                       limits->match_rate * 100);
     else if (gates & FV_GATE_SOAKED)
-        snprintf(out, FV_GATE_WORDS,
-                 "it has been in its stage for %" PRId64 " s; asked for are %" PRId64,
-                 (now - evidence->since) / SECOND, limits->soak / SECOND);
+        fv_text_format(out, "it has been in its stage for %" PRId64 " s; asked for are %" PRId64,
+                       (now - evidence->since) / SECOND, limits->soak / SECOND);
     else
-        snprintf(out, FV_GATE_WORDS, "keys are waiting to be repaired");
+        fv_text_add(out, "keys are waiting to be repaired");
 }

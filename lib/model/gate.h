@@ -5,6 +5,7 @@
 #define FV_MODEL_GATE_H
 
 #include "model/route.h"
+#include "util/text.h"
 
 /*
  * What is known of a migration, as of the last look. `believed` is the authority, and `authority` its
@@ -51,11 +52,9 @@ struct fv_gate_limits {
 uint32_t fv_gates_shut(uint32_t gates, const struct fv_evidence *evidence,
                        const struct fv_gate_limits *limits, int64_t now);
 
-#define FV_GATE_WORDS 200
-
 /* What the first of these gates, which are shut, asks for, and what there is instead. */
-void fv_gate_words(uint32_t gates, const struct fv_evidence *evidence,
-                   const struct fv_gate_limits *limits, int64_t now, char out[FV_GATE_WORDS]);
+void fv_gate_words(struct fv_text *out, uint32_t gates, const struct fv_evidence *evidence,
+                   const struct fv_gate_limits *limits, int64_t now);
 
 /*
  * The lower end of the interval that the true rate lies in with 95 % probability, by Wilson's

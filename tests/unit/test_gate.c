@@ -326,12 +326,14 @@ START_TEST(the_first_gate_that_is_shut_says_what_it_asks_for)
                                               .samples = 300,
                                               .soak = 90000000 };
     const struct fv_evidence evidence = { BARE, .believed = FV_NEW, .compared = 60, .matched = 60 };
-    char words[FV_GATE_WORDS];
+    struct fv_text words = FV_TEXT_INIT;
 
     for (int i = 0; i < COUNT(cases); i++) {
-        fv_gate_words(cases[i].gates, &evidence, &long_soak, 3005000, words);
-        ck_assert_msg(strstr(words, cases[i].words), "\"%s\"", words);
+        fv_gate_words(&words, cases[i].gates, &evidence, &long_soak, 3005000);
+        ck_assert_msg(strstr(words.data, cases[i].words), "\"%s\"", words.data);
+        fv_text_reset(&words);
     }
+    fv_text_clear(&words);
 }
 END_TEST
 
