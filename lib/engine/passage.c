@@ -4,7 +4,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "codec/canonical.h"
 #include "model/packed.h"
 #include "util/fail.h"
 
@@ -141,20 +140,20 @@ bool fv_passage_holds(const struct fv_passage *passage, enum fv_side from,
 
 /* ---- in words ---- */
 
-static void write_number(struct fv_text *out, const char *name, double number, bool known)
+static void write_known(struct fv_text *out, const char *name, bool known, uint64_t number,
+                        int decimals)
 {
     fv_text_format(out, ",\"%s\":", name);
     if (known)
-        fv_canonical_real(out, number);
+        fv_text_add_decimal(out, number, decimals);
     else
         fv_text_add(out, "null");
 }
 
-void fv_passage_write(struct fv_text *out, const char *space, const struct fv_passage *passage,
+void fv_passage_write(struct fv_text *out, bool compares, const struct fv_passage *passage,
                       enum fv_side from, const struct fv_fence *authority)
 {
     const struct fv_headway *headway = &passage->headway;
-    bool compares = strcmp(space, FV_SPACE_COMPARISON) == 0;
     int64_t now = fv_now_us(), left = fv_headway_left(headway, now);
 
     fv_text_add(out, compares ? ",\"comparing\":" : ",\"copying\":");
@@ -163,9 +162,9 @@ void fv_passage_write(struct fv_text *out, const char *space, const struct fv_pa
         return;
     }
     fv_text_format(out, "{\"records\":%" PRIu64, headway->records);
-    write_number(out, "per_second", round(fv_headway_rate(headway, now) * 10) / 10, true);
-    write_number(out, "total", (double)headway->total, headway->total > 0);
-    write_number(out, "left_s", round((double)left / 1e5) / 10, left >= 0);
+    write_known(out, "per_second", true, (uint64_t)round(fv_headway_rate(headway, now) * 10), 1);
+    write_known(out, "total", headway->total > 0, headway->total, 0);
+    write_known(out, "left_s", left >= 0, left < 0 ? 0 : (uint64_t)left / 100000, 1);
     if (compares)
         fv_text_format(out, ",\"differences\":%" PRIu64 ",\"left_out\":%" PRIu64,
                        passage->differences, passage->left_out);

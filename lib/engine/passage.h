@@ -49,7 +49,7 @@ bool fv_passage_holds(const struct fv_passage *passage, enum fv_side from,
                       const struct fv_fence *authority);
 
 /* ,"copying":… or ,"comparing":…, for a status. */
-void fv_passage_write(struct fv_text *out, const char *space, const struct fv_passage *passage,
+void fv_passage_write(struct fv_text *out, bool compares, const struct fv_passage *passage,
                       enum fv_side from, const struct fv_fence *authority);
 
 #endif

@@ -192,7 +192,7 @@ int fv_restage_back(flagver_client *client, const char *migration, const flagver
 void fv_status_record(struct fv_text *out, const struct fv_migration *record, uint64_t version)
 {
     fv_text_format(out, ",\"asked\":\"%s\",\"asked_percentage\":", fv_stage_name(record->stage));
-    fv_canonical_real(out, record->bound / 100.0);
+    fv_text_add_decimal(out, record->bound, 2);
     fv_text_format(out, ",\"version\":%" PRIu64, version);
 }
 
@@ -206,10 +206,9 @@ void fv_status_evidence(struct fv_text *out, const struct fv_evidence *evidence,
 {
     fv_text_format(out, ",\"since\":%" PRId64, evidence->since);
     add_bool(out, "copied", fv_evidence_whole(evidence, fv_side_other(evidence->believed)));
-    fv_passage_write(out, FV_SPACE_COPY, &passages->copy, evidence->believed, &evidence->authority);
+    fv_passage_write(out, false, &passages->copy, evidence->believed, &evidence->authority);
     add_bool(out, "verified", fv_evidence_verified(evidence));
-    fv_passage_write(out, FV_SPACE_COMPARISON, &passages->comparison, evidence->believed,
-                     &evidence->authority);
+    fv_passage_write(out, true, &passages->comparison, evidence->believed, &evidence->authority);
     fv_text_format(out,
                    ",\"compared\":%" PRIu64 ",\"matched\":%" PRIu64 ",\"match_rate_at_least\":",
                    evidence->compared, evidence->matched);
@@ -239,7 +238,7 @@ int fv_restage_status(flagver_client *client, const char *migration, char **ret_
         fv_text_format(&out, ",\"stage\":\"%s\",\"percentage\":", stage);
     else
         fv_text_add(&out, ",\"stage\":null,\"percentage\":");
-    fv_canonical_real(&out, evidence.authority.bound / 100.0);
+    fv_text_add_decimal(&out, evidence.authority.bound, 2);
     fv_status_record(&out, &record, version);
     add_bool(&out, "settled", evidence.authority.version == version);
     fv_text_format(&out, ",\"believed\":\"%s\"", evidence.believed == FV_NEW ? "new" : "old");

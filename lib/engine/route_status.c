@@ -24,7 +24,7 @@ static void add_stage(struct fv_text *out, const struct fv_view *view)
     const struct fv_fence *authority = &view->fences[side];
 
     fv_text_format(out, ",\"stage\":\"%s\",\"percentage\":", fv_stage_name(authority->stage));
-    fv_canonical_real(out, authority->bound / 100.0);
+    fv_text_add_decimal(out, authority->bound, 2);
     fv_status_record(out, &view->record, view->version);
     add_bool(out, "settled",
              authority->role == FV_ROLE_AUTHORITY && authority->version == view->version);

@@ -1,5 +1,6 @@
 #include "util/text.h"
 
+#include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,6 +93,21 @@ void fv_text_format(struct fv_text *text, const char *format, ...)
     vsnprintf(text->data + text->length, (size_t)length + 1, format, arguments);
     va_end(arguments);
     text->length += (size_t)length;
+}
+
+void fv_text_add_decimal(struct fv_text *text, uint64_t number, int decimals)
+{
+    uint64_t unit = 1, rest;
+    int i;
+
+    for (i = 0; i < decimals; i++)
+        unit *= 10;
+    rest = number % unit;
+    fv_text_format(text, "%" PRIu64, number / unit);
+    for (; rest > 0 && rest % 10 == 0; decimals--)
+        rest /= 10;
+    if (rest > 0)
+        fv_text_format(text, ".%0*" PRIu64, decimals, rest);
 }
 
 char *fv_text_detach(struct fv_text *text)

@@ -23,6 +23,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct fv_text {
     char *data;
@@ -54,6 +55,12 @@ void fv_text_add(struct fv_text *text, const char *string);
 void fv_text_add_bytes(struct fv_text *text, const char *bytes, size_t length);
 void fv_text_add_char(struct fv_text *text, char c);
 void fv_text_format(struct fv_text *text, const char *format, ...) FV_TEXT_FORMAT(2, 3);
+
+/*
+ * number / 10^decimals, in digits whatever the locale, without zeros at the end: 1250 with 2 is 12.5. Up to 9
+ * decimals.
+ */
+void fv_text_add_decimal(struct fv_text *text, uint64_t number, int decimals);
 
 /*
  * Hands the text to the caller, who frees it with free(), and leaves the text

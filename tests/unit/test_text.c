@@ -69,6 +69,26 @@ START_TEST(every_length_ends_in_a_nul)
 }
 END_TEST
 
+static const struct {
+    uint64_t number;
+    int decimals;
+    const char *text;
+} decimals[] = {
+    { 0, 2, "0" },       { 1, 2, "0.01" },    { 10, 2, "0.1" },
+    { 10000, 2, "100" }, { 1250, 2, "12.5" }, { 1205, 2, "12.05" },
+    { 7, 0, "7" },       { 100, 0, "100" },   { UINT64_MAX, 9, "18446744073.709551615" },
+};
+
+START_TEST(a_decimal_has_the_digits_that_it_needs)
+{
+    struct fv_text text = FV_TEXT_INIT;
+
+    fv_text_add_decimal(&text, decimals[_i].number, decimals[_i].decimals);
+    ck_assert_str_eq(text.data, decimals[_i].text);
+    fv_text_clear(&text);
+}
+END_TEST
+
 START_TEST(a_reset_text_keeps_its_memory)
 {
     struct fv_text text = FV_TEXT_INIT;
@@ -161,6 +181,8 @@ static Suite *text_suite(void)
     tcase_add_test(tcase, pieces_are_put_one_behind_the_other);
     tcase_add_test(tcase, bytes_may_hold_a_nul);
     tcase_add_test(tcase, every_length_ends_in_a_nul);
+    tcase_add_loop_test(tcase, a_decimal_has_the_digits_that_it_needs, 0,
+                        (int)(sizeof decimals / sizeof *decimals));
     tcase_add_test(tcase, a_reset_text_keeps_its_memory);
     tcase_add_test(tcase, a_detached_text_belongs_to_the_caller);
     tcase_add_test(tcase, an_empty_text_is_detached_as_an_empty_string);
