@@ -114,6 +114,8 @@ int cli_snapshot(const struct cli_request *request)
 
     if (!path || !*path)
         return cli_request_refuse(request, "needs --output");
+    if (strcmp(path, "-") == 0)
+        return cli_request_refuse(request, "--output -: a snapshot is a file");
     r = cli_dataset_open(request, &dataset);
     if (r == 0) {
         cli_progress(dataset.name);

@@ -138,6 +138,9 @@ it "refuses what it does not understand"
 run snapshot --input before.jsonl
 exits 2
 says 'flagver: snapshot: needs --output'
+run snapshot --input before.jsonl --output -
+exits 2
+says 'flagver: snapshot: --output -: a snapshot is a file'
 run snapshot --output x
 exits 2
 says 'flagver: snapshot: needs a phase, or --input, and not both'
