@@ -263,8 +263,8 @@ START_TEST(nobody_is_known_to_have_everything_where_a_flip_was_not_seen)
     fv_evidence_arrive(&seen, FV_NEW, &flipped, 20);
     fv_evidence_arrive(&unseen, FV_NEW, &flipped, 20);
     for (int side = FV_OLD; side <= FV_NEW; side++) {
-        ck_assert(!fv_evidence_whole(&seen, side));
-        ck_assert(!fv_evidence_whole(&unseen, side));
+        ck_assert(!fv_evidence_whole(&seen, (enum fv_side)side));
+        ck_assert(!fv_evidence_whole(&unseen, (enum fv_side)side));
     }
 }
 END_TEST
