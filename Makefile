@@ -237,7 +237,7 @@ $(CHECKER): $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard tests/model/*.c)))
 $(CONFORMANCE_TESTS) $(CRASH_TESTS): $(patsubst %.c,$(BUILD)/obj/%.o,$(filter %.c,$(CONFORMANCE)))
 
 # Stores of every kind, the example driver inside the one that fails on demand among them.
-STORE_TESTS := $(call program,$(shell grep -lE '"(stores|records|conformance/fault|../examples/drivers/jsonfile).h"' tests/*/test_*.c))
+STORE_TESTS := $(call program,$(shell grep -lE '"(stores|records|steps|conformance/fault|../examples/drivers/jsonfile).h"' tests/*/test_*.c))
 $(STORE_TESTS): $(BUILD)/obj/examples/drivers/jsonfile.o $(BUILD)/obj/tests/conformance/fault.o
 
 # Clusters of PostgreSQL, of their own.

@@ -5,17 +5,10 @@
 #define _DEFAULT_SOURCE /* usleep() */
 #include <jansson.h>
 
-#include "engine/passage.h"
 #include "engine/route.h"
-#include "sides.h"
-#include "stores.h"
+#include "steps.h"
 
-#define ROWS 1200
-
-static flagver_client *client;
-static struct table tables[2];
-static flagver_side sides[2];
-static flagver_route *route, *other;
+static flagver_route *other;
 
 static struct {
     char keys[16][16];
@@ -50,7 +43,6 @@ static int scan_old(void *data, const flagver_side_call *call, const char *after
 static void arrange_polled(flagver_route_options options, int32_t poll_ms)
 {
     flagver_options of_client = quiet_options();
-    char key[16];
 
     memset(&told, 0, sizeof told);
     scan_us = 0;
@@ -58,15 +50,7 @@ static void arrange_polled(flagver_route_options options, int32_t poll_ms)
     options.difference_data = &told;
     of_client.poll_ms = poll_ms;
     client = open_with(0, &of_client);
-    put_migration(client, "users", "{'stage': 'off'}");
-    for (int side = FLAGVER_SIDE_OLD; side <= FLAGVER_SIDE_NEW; side++) {
-        table_init(&tables[side]);
-        sides[side] = table_side(&tables[side]);
-    }
-    for (int i = 0; i < ROWS; i++) {
-        snprintf(key, sizeof key, "k%04d", i);
-        table_put(&tables[FLAGVER_SIDE_OLD], key, "v");
-    }
+    make_migration();
     sides[FLAGVER_SIDE_OLD].scan = scan_old;
     route = open_route(client, "users", sides[0], sides[1], (flagver_route_options){ 0 });
     go_to(route, FLAGVER_STAGE_DUALWRITE);
@@ -78,20 +62,6 @@ static void arrange_polled(flagver_route_options options, int32_t poll_ms)
 static void arrange(flagver_route_options options)
 {
     arrange_polled(options, 0);
-}
-
-static void leave(void)
-{
-    close_route(route);
-    flagver_close(client);
-}
-
-static flagver_route_progress step_of(flagver_route *stepping, int32_t budget_ms)
-{
-    flagver_route_progress progress = { .size = sizeof progress };
-
-    assert_ok(flagver_route_step(stepping, budget_ms, &progress, &error));
-    return progress;
 }
 
 /* "verified" and "comparing" in both statuses: {records, differences, left_out, done}, as numbers. */
@@ -180,7 +150,7 @@ START_TEST(a_chunk_at_a_time_each_key_is_compared_once)
     table_put(&tables[FLAGVER_SIDE_NEW], "k0250x", "extra");
     table_put(&tables[FLAGVER_SIDE_NEW], "k0700", "other");
     while (!progress.verified && progress.compared_so_far < ROWS + 1) {
-        progress = step_of(route, 0);
+        progress = step_for(route, 0);
         ck_assert_uint_ge(progress.compared_so_far, before);
         before = progress.compared_so_far;
         ck_assert_int_lt(++steps, 100);
@@ -235,7 +205,7 @@ START_TEST(what_another_comparison_has_found_is_not_passed_over)
     const flagver_compare_options options = { .size = sizeof options, .confirm_ms = 1 };
 
     arrange((flagver_route_options){ .verify = FLAGVER_VERIFY_REPORT });
-    ck_assert_uint_lt(step_of(route, 0).compared_so_far, ROWS);
+    ck_assert_uint_lt(step_for(route, 0).compared_so_far, ROWS);
     table_put(&tables[FLAGVER_SIDE_NEW], "k0001", "other"); /* steps are past it */
     assert_ok(flagver_route_verify(route, &options, NULL, NULL, NULL, NULL, &error));
     ck_assert_uint_eq(take_steps(route).differences, 1);
@@ -259,18 +229,6 @@ START_TEST(what_differs_is_repaired_when_that_is_asked_for)
 }
 END_TEST
 
-/* As if it had taken longer than its turn. */
-static int end_the_turn(void *data, flagver_txn *txn, flagver_error *err)
-{
-    struct fv_passage passage;
-    flagver_keyed_row row;
-
-    (void)data;
-    assert_ok(fv_passage_get(txn, FV_SPACE_COMPARISON, "users", &row, &passage, err));
-    passage.until = 1;
-    return fv_passage_put(txn, &row, &passage, err);
-}
-
 START_TEST(another_process_goes_on_where_one_was)
 {
     const flagver_route_options options = { .verify = FLAGVER_VERIFY_REPORT };
@@ -278,11 +236,11 @@ START_TEST(another_process_goes_on_where_one_was)
 
     arrange(options);
     table_put(&tables[FLAGVER_SIDE_NEW], "k0001", "other");
-    compared = step_of(route, 0).compared_so_far;
+    compared = step_for(route, 0).compared_so_far;
     ck_assert_uint_gt(compared, 0);
     other = open_route(client, "users", sides[0], sides[1], options);
     ck_assert_uint_eq(take_steps(other).compared_so_far, compared); /* it is not its turn */
-    assert_ok(fv_steering_run_on(client, end_the_turn, NULL, &error));
+    end_the_turn(FV_SPACE_COMPARISON);
     ck_assert_uint_eq(take_steps(other).compared_so_far, ROWS);
     assert_status(false, ROWS, 1, true);
     close_route(other);
@@ -297,14 +255,14 @@ static void compare_slowly(uint32_t before, uint32_t keys, void (*meanwhile)(voi
 {
     route->compared_at_once = before;
     if (before > 0)
-        ck_assert_uint_eq(step_of(route, 0).compared_so_far, before);
+        ck_assert_uint_eq(step_for(route, 0).compared_so_far, before);
     route->compared_at_once = keys;
     other = open_route(client, "users", sides[0], sides[1],
                        (flagver_route_options){ .verify = FLAGVER_VERIFY_REPORT });
     during_scan = meanwhile;
-    step_of(route, 0);
+    step_for(route, 0);
     ck_assert(!during_scan);
-    assert_ok(fv_steering_run_on(client, end_the_turn, NULL, &error));
+    end_the_turn(FV_SPACE_COMPARISON);
 }
 
 static void leave_both(void)
@@ -315,11 +273,9 @@ static void leave_both(void)
 
 static void let_the_other_compare_a_little(void)
 {
-    flagver_error problem;
-
-    assert_ok(fv_steering_run_on(client, end_the_turn, NULL, &problem));
+    end_the_turn(FV_SPACE_COMPARISON);
     other->compared_at_once = 100;
-    ck_assert_uint_gt(step_of(other, 0).compared_so_far, 0);
+    ck_assert_uint_gt(step_for(other, 0).compared_so_far, 0);
 }
 
 START_TEST(what_only_the_slower_one_has_seen_is_not_passed_over)
@@ -335,9 +291,7 @@ END_TEST
 
 static void let_the_other_end(void)
 {
-    flagver_error problem;
-
-    assert_ok(fv_steering_run_on(client, end_the_turn, NULL, &problem));
+    end_the_turn(FV_SPACE_COMPARISON);
     other->compared_at_once = 1000;
     take_steps(other);
     assert_status(false, ROWS, 1, true);
@@ -358,7 +312,7 @@ static void let_the_other_begin_anew(void)
     let_the_other_end();
     assert_ok(fv_steering_run_on(client, end_long_ago, NULL, &error));
     other->compared_at_once = 100;
-    ck_assert_uint_lt(step_of(other, 0).compared_so_far, ROWS);
+    ck_assert_uint_lt(step_for(other, 0).compared_so_far, ROWS);
 }
 
 START_TEST(a_chunk_of_an_earlier_comparison_is_none_of_the_next)
@@ -400,12 +354,12 @@ START_TEST(a_comparison_tells_how_long_it_rests)
 
     if (_i == 0) {
         arrange((flagver_route_options){ .verify = FLAGVER_VERIFY_REPORT, .throttle = later });
-        progress = step_of(route, 0);
+        progress = step_for(route, 0);
         ck_assert_uint_eq(progress.compared_so_far, 0);
     } else {
         arrange((flagver_route_options){ .verify = FLAGVER_VERIFY_REPORT, .copy_share = 1 });
         scan_us = 40; /* 20 ms, then two seconds to rest */
-        progress = step_of(route, 0);
+        progress = step_for(route, 0);
         ck_assert_uint_gt(progress.compared_so_far, 0);
     }
     ck_assert_int_gt(progress.rest_ms, 0);

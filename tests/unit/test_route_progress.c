@@ -5,16 +5,7 @@
 #define _DEFAULT_SOURCE /* usleep() */
 #include <jansson.h>
 
-#include "engine/passage.h"
-#include "sides.h"
-#include "stores.h"
-
-#define ROWS 1200
-
-static flagver_client *client;
-static struct table tables[2];
-static flagver_side sides[2];
-static flagver_route *route;
+#include "steps.h"
 
 /* ---- the sides ---- */
 
@@ -55,37 +46,18 @@ static int scan_old(void *data, const flagver_side_call *call, const char *after
 
 static void arrange(flagver_route_options options)
 {
-    char key[16];
-
     memset(&seen, 0, sizeof seen);
     client = open_store(0);
-    put_migration(client, "users", "{'stage': 'off'}");
-    for (int side = FLAGVER_SIDE_OLD; side <= FLAGVER_SIDE_NEW; side++) {
-        table_init(&tables[side]);
-        sides[side] = table_side(&tables[side]);
-    }
-    for (int i = 0; i < ROWS; i++) {
-        snprintf(key, sizeof key, "k%04d", i);
-        table_put(&tables[FLAGVER_SIDE_OLD], key, "v");
-    }
+    make_migration();
     sides[FLAGVER_SIDE_OLD].scan = scan_old;
     route = open_route(client, "users", sides[0], sides[1], options);
     go_to(route, FLAGVER_STAGE_DUALWRITE);
 }
 
-static void leave(void)
-{
-    close_route(route);
-    flagver_close(client);
-}
-
 /* One chunk, or none. */
 static flagver_route_progress step_of(flagver_route *stepping)
 {
-    flagver_route_progress progress = { .size = sizeof progress };
-
-    assert_ok(flagver_route_step(stepping, 0, &progress, &error));
-    return progress;
+    return step_for(stepping, 0);
 }
 
 /* ---- what is told ---- */
@@ -197,23 +169,9 @@ END_TEST
 
 static flagver_route *other, *faster;
 
-/* As if it had taken longer than its turn. */
-static int end_the_turn(void *data, flagver_txn *txn, flagver_error *err)
-{
-    struct fv_passage copying;
-    flagver_keyed_row row;
-
-    (void)data;
-    assert_ok(fv_passage_get(txn, FV_SPACE_COPY, "users", &row, &copying, err));
-    copying.until = 1;
-    return fv_passage_put(txn, &row, &copying, err);
-}
-
 static void let_the_other_copy(void)
 {
-    flagver_error problem;
-
-    assert_ok(fv_steering_run_on(client, end_the_turn, NULL, &problem));
+    end_the_turn(FV_SPACE_COPY);
     ck_assert_uint_gt(step_of(faster).copied, 0);
 }
 
@@ -227,7 +185,7 @@ START_TEST(a_chunk_that_outlasts_its_turn_counts_once_and_is_not_lost)
         ck_assert_int_lt(i, 20);
         seen.during_scan = let_the_other_copy;
         faster = i % 2 ? route : other;
-        assert_ok(fv_steering_run_on(client, end_the_turn, NULL, &error));
+        end_the_turn(FV_SPACE_COPY);
         progress = step_of(i % 2 ? other : route);
         if (progress.copied_all)
             break;
