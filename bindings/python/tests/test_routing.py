@@ -372,7 +372,8 @@ class Routing(unittest.TestCase):
         self.route.read("k")
         self.assertEqual(len(caught), 2)
 
-    def test_a_route_that_waits_for_a_side_says_that_it_is_busy(self):
+    def hanging(self, client):
+        """A route whose new side is inside of a read until the event that comes with it is set."""
         inside, go_on = threading.Event(), threading.Event()
         self.go("dualwrite", "backfill", "shadow")
         self.route.write("k", "v")
@@ -382,12 +383,16 @@ class Routing(unittest.TestCase):
             go_on.wait(60)
             return b"v"
 
-        self.new.read = slow
-        route = self.open(workers=1, shadow_timeout_ms=1)
+        side = flagver.Side(slow, self.new.write)
+        route = client.route("m", self.old, side, workers=1, shadow_timeout_ms=1)
         for _ in range(600):  # a worker that is late is not waited for
             route.read("k")
             if inside.wait(0.1):
                 break
+        return route, go_on
+
+    def test_a_route_that_waits_for_a_side_says_that_it_is_busy(self):
+        route, go_on = self.hanging(self.client)
         with self.assertRaises(BusyError):
             route.close(1)
         with self.assertRaises(ClosedError):
@@ -396,23 +401,8 @@ class Routing(unittest.TestCase):
         route.close()
 
     def test_a_client_whose_route_hangs_stays_with_it(self):
-
-        inside, go_on = threading.Event(), threading.Event()
-        self.go("dualwrite", "backfill", "shadow")
-        self.route.write("k", "v")
-
-        def slow(call):
-            inside.set()
-            go_on.wait(60)
-            return b"v"
-
         client = flagver.Client(self.uri)
-        side = flagver.Side(slow, self.new.write)
-        route = client.route("m", self.old, side, workers=1, shadow_timeout_ms=1)
-        for _ in range(600):  # a worker that is late is not waited for
-            route.read("k")
-            if inside.wait(0.1):
-                break
+        route, go_on = self.hanging(client)
         patience, routing._CLOSE_MS = routing._CLOSE_MS, 1
         self.addCleanup(setattr, routing, "_CLOSE_MS", patience)
         with self.assertLogs("flagver", "ERROR"):
@@ -427,23 +417,9 @@ class Routing(unittest.TestCase):
     def test_a_client_waits_for_a_route_that_is_being_closed(self):
         from flagver import _core
 
-        inside, go_on = threading.Event(), threading.Event()
-        self.go("dualwrite", "backfill", "shadow")
-        self.route.write("k", "v")
-        self.route.close()
-
-        def slow(call):
-            inside.set()
-            go_on.wait(60)
-            return b"v"
-
         client = flagver.Client(self.uri)
-        side = flagver.Side(slow, self.new.write)
-        route = client.route("m", self.old, side, workers=1, shadow_timeout_ms=1)
-        for _ in range(600):  # a worker that is late is not waited for
-            route.read("k")
-            if inside.wait(0.1):
-                break
+        route, go_on = self.hanging(client)
+        self.route.close()
         closer = threading.Thread(target=route.close, args=(60000,))
         closer.start()
         while not route.closed:
