@@ -478,15 +478,20 @@ START_TEST(a_flush_that_fails_is_made_up_for)
 }
 END_TEST
 
-/* The store lies about the commit, and does not say what came of it. */
+/* The store lies about the next commit, and does not say what came of it. */
+static void lose_the_answer(int truth)
+{
+    flagver_fault_lie(fault, 1, truth);
+    flagver_fault_fail(fault, FLAGVER_FAULT_OUTCOME, 1, FLAGVER_EUNAVAILABLE, true);
+    flagver_fault_fail(fault, FLAGVER_FAULT_BEGIN, 2, FLAGVER_EUNAVAILABLE, true);
+}
+
 START_TEST(what_is_in_doubt_is_not_added_twice)
 {
     flagver_client *client = open_clocked(FAULT_KIND);
 
     outcomes(client, "f", "v", 1, 0);
-    flagver_fault_lie(fault, 1, _i ? FLAGVER_FAULT_DONE : FLAGVER_FAULT_NOT_DONE);
-    flagver_fault_fail(fault, FLAGVER_FAULT_OUTCOME, 1, FLAGVER_EUNAVAILABLE, true);
-    flagver_fault_fail(fault, FLAGVER_FAULT_BEGIN, 2, FLAGVER_EUNAVAILABLE, true);
+    lose_the_answer(_i ? FLAGVER_FAULT_DONE : FLAGVER_FAULT_NOT_DONE);
     assert_fails(FLAGVER_EUNKNOWN, flagver_track_flush(client, &error));
     outcomes(client, "f", "v", 0, 1); /* is not of what is in doubt */
     ck_assert_str_eq(own(client), "f/v/ @-1 0 1+1 0=0; ");
@@ -504,9 +509,7 @@ START_TEST(what_is_in_doubt_for_days_is_given_up)
     flagver_client *client = open_clocked(FAULT_KIND);
 
     outcomes(client, "f", "v", 1, 0);
-    flagver_fault_lie(fault, 1, FLAGVER_FAULT_DONE);
-    flagver_fault_fail(fault, FLAGVER_FAULT_OUTCOME, 1, FLAGVER_EUNAVAILABLE, true);
-    flagver_fault_fail(fault, FLAGVER_FAULT_BEGIN, 2, FLAGVER_EUNAVAILABLE, true);
+    lose_the_answer(FLAGVER_FAULT_DONE);
     assert_fails(FLAGVER_EUNKNOWN, flagver_track_flush(client, &error));
     now_ms += 5 * 24 * HOUR_MS;
     assert_fails(FLAGVER_EUNAVAILABLE, flagver_track_flush(client, &error));
@@ -633,9 +636,7 @@ START_TEST(what_is_given_up_in_the_background_is_logged)
     ck_assert(!fv_track_tick(client));
     outcomes(client, "f", "v", 1, 0);
     outcomes(client, "g", "v", 1, 0);
-    flagver_fault_lie(fault, 1, FLAGVER_FAULT_DONE);
-    flagver_fault_fail(fault, FLAGVER_FAULT_OUTCOME, 1, FLAGVER_EUNAVAILABLE, true);
-    flagver_fault_fail(fault, FLAGVER_FAULT_BEGIN, 2, FLAGVER_EUNAVAILABLE, true);
+    lose_the_answer(FLAGVER_FAULT_DONE);
     rest(2);
     ck_assert(fv_track_tick(client));
     ck_assert_msg(strstr(line, "what was tracked is kept in memory: "), "%s", line);
