@@ -143,7 +143,8 @@ static void write_span(char *out, size_t size, double seconds)
  */
 static void describe_passage(const json_t *passage, char out[PASSAGE_SIZE])
 {
-    char total[48] = "", left[48] = "", span[24], differ[48] = "", left_out[48] = "";
+    char total[48] = "", left[48] = "", span[24], differ[48] = "";
+    size_t length;
     bool done = json_is_object(passage) && is_so(passage, "done");
 
     out[0] = '\0';
@@ -158,11 +159,12 @@ static void describe_passage(const json_t *passage, char out[PASSAGE_SIZE])
     }
     if (number_of(passage, "differences") > 0)
         snprintf(differ, sizeof differ, ", %.0f differ", number_of(passage, "differences"));
+    snprintf(out, PASSAGE_SIZE, "%.0f%s records, %.0f a second%s%s", number_of(passage, "records"),
+             total, number_of(passage, "per_second"), left, differ);
+    length = strlen(out);
     if (number_of(passage, "left_out") > 0)
-        snprintf(left_out, sizeof left_out, ", %.0f left out", number_of(passage, "left_out"));
-    snprintf(out, PASSAGE_SIZE, "%.0f%s records, %.0f a second%s%s%s",
-             number_of(passage, "records"), total, number_of(passage, "per_second"), left, differ,
-             left_out);
+        snprintf(out + length, PASSAGE_SIZE - length, ", %.0f left out",
+                 number_of(passage, "left_out"));
 }
 
 static void print_passed(const json_t *status, const char *what, const char *name)
