@@ -1,6 +1,6 @@
 /*
  * One evaluation through the binding beside the same through C: the median of many short rounds that take
- * turns, so that both meet the same machine.
+ * turns, so that both meet the same machine. Both hold what they ask by in variables, and get at those the same way.
  */
 #include <flagver/flagver.hpp>
 
@@ -62,23 +62,24 @@ int main()
     flagver_context *u = user.get();
     const flagver::bound on = flags.bind("on"), half = flags.bind("half"),
                          text = flags.bind("text");
+    const flagver_bound *c_on = on.get(), *c_half = half.get(), *c_text = text.get();
 
     compare(
-        "on or off", [=] { return flagver_flag_bool(c, "on", u, false); },
+        "on or off", [&] { return flagver_flag_bool(c, "on", u, false); },
         [&] { return flags.boolean("on", user, false); });
     compare(
         "the same through a bound flag",
-        [b = on.get(), u] { return flagver_bound_bool(b, u, false); },
-        [on, &user] { return on.boolean(user, false); });
+        [&] { return flagver_bound_bool(c_on, u, false); },
+        [&] { return on.boolean(user, false); });
     compare(
-        "50 %, bound", [b = half.get(), u] { return flagver_bound_bool(b, u, false); },
-        [half, &user] { return half.boolean(user, false); });
+        "50 %, bound", [&] { return flagver_bound_bool(c_half, u, false); },
+        [&] { return half.boolean(user, false); });
     compare(
-        "a rule and a text, bound", [b = text.get(), u] { return *flagver_bound_string(b, u, ""); },
-        [text, &user] { return *text.c_string(user, ""); });
+        "a rule and a text, bound", [&] { return *flagver_bound_string(c_text, u, ""); },
+        [&] { return *text.c_string(user, ""); });
     compare(
         "with details",
-        [=] {
+        [&] {
             flagver_detail d;
             d.size = sizeof d;
             flagver_flag_evaluate(c, "text", 4, u, FLAGVER_TYPE_STRING, &d);
@@ -87,7 +88,7 @@ int main()
         [&] { return int64_t{ flags.evaluate("text", user, flagver::type::string).reason() }; });
     compare(
         "an attribute set, a percentage asked",
-        [=] {
+        [&] {
             flagver_context_reset(u, "bob");
             flagver_context_set_string(u, "country", "DE");
             return flagver_flag_bool(c, "half", u, false);
