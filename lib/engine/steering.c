@@ -472,12 +472,11 @@ int fv_steering_step(struct fv_steering *steering, bool give_up, flagver_error *
         return r;
     if (step.kind == FV_STEP_DONE)
         return fv_steering_note(steering, note_arrival, &view, err);
-    if (step.write.role == FV_ROLE_PREPARED)
-        r = fv_steering_note(steering, note_arrival, &view, err); /* of who has everything now */
-    else if (step.kind == FV_STEP_GRANT)
+    if (step.kind == FV_STEP_GRANT) {
         r = check_grant(steering, &view, &step, err);
-    if (r < 0)
-        return r;
+        if (r < 0)
+            return r;
+    }
     r = fv_steering_run(steering, step.side, write_fence, &(struct stepping){ steering, &step },
                         err);
     return r < 0 ? r : 1;

@@ -76,17 +76,9 @@ int fv_evidence_decode(const void *data, size_t length, struct fv_evidence *ret_
 /* ---- stages that have come ---- */
 
 /*
- * The origin of a period is who was believed alone before it, and not who is believed when it is noted: a flip
- * may have come with the stage that writes both sides.
+ * The origin of a period is who was believed alone before it. If somebody else was when that was noted last, the
+ * flip may have come after both sides began to be written: then nobody knows.
  */
-static void find_origin(struct fv_evidence *evidence, enum fv_side believed)
-{
-    bool was_alone = evidence->authority.role != FV_ROLE_NONE && evidence->authority.period == 0;
-
-    evidence->origin = was_alone ? evidence->believed : believed;
-    evidence->no_origin = !was_alone && believed != evidence->believed;
-}
-
 void fv_evidence_arrive(struct fv_evidence *evidence, enum fv_side believed,
                         const struct fv_fence *authority, int64_t now)
 {
@@ -99,8 +91,10 @@ void fv_evidence_arrive(struct fv_evidence *evidence, enum fv_side believed,
         evidence->compared = 0;
         evidence->matched = 0;
     }
-    if (before->period != authority->period)
-        find_origin(evidence, believed);
+    if (before->period != authority->period) {
+        evidence->origin = believed;
+        evidence->no_origin = believed != evidence->believed;
+    }
     evidence->authority = *authority;
     evidence->believed = believed;
 }

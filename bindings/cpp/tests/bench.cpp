@@ -68,8 +68,7 @@ int main()
         "on or off", [&] { return flagver_flag_bool(c, "on", u, false); },
         [&] { return flags.boolean("on", user, false); });
     compare(
-        "the same through a bound flag",
-        [&] { return flagver_bound_bool(c_on, u, false); },
+        "the same through a bound flag", [&] { return flagver_bound_bool(c_on, u, false); },
         [&] { return on.boolean(user, false); });
     compare(
         "50 %, bound", [&] { return flagver_bound_bool(c_half, u, false); },
