@@ -186,7 +186,7 @@ static int call_function(struct fv_side_call *call)
     }
 }
 
-/* The function may use the transaction, and may have broken it. */
+/* The function may use the transaction, and may have broken it: whatever it says of that itself. */
 static int call_inside(struct fv_side_call *call)
 {
     flagver_txn *txn = call->asked.txn;
@@ -198,7 +198,7 @@ static int call_inside(struct fv_side_call *call)
     fv_txn_pause(txn);
     r = call_function(call);
     resumed = fv_txn_resume(txn, &why);
-    if (resumed == 0 || r < 0)
+    if (resumed == 0)
         return r;
     *call->error = why;
     return resumed;

@@ -163,6 +163,7 @@ int fv_txn_run_until(const struct fv_txn_source *source, const flagver_actor *ac
     struct wanted wanted = { .count = 0 };
     bool has_key = options && options->idempotency_key;
     bool unknown = false, refused = false, again;
+    flagver_error problem; /* of the last try: of one that another has followed nothing is said */
     int r;
 
     r = fv_store_usable(source->store, err);
@@ -172,7 +173,8 @@ int fv_txn_run_until(const struct fv_txn_source *source, const flagver_actor *ac
         return r;
     fv_arena_init(&wanted.arena, source->memory, 256);
     for (;;) {
-        r = try_once(source, actor, options, &try, &wanted, run, data, err);
+        problem = (flagver_error){ .code = 0 };
+        r = try_once(source, actor, options, &try, &wanted, run, data, &problem);
         unknown = unknown || r == FLAGVER_EUNKNOWN;
         again = worth_another_try(r) || (unknown && !refused && is_refusal(r));
         refused = refused || is_refusal(r);
@@ -182,7 +184,11 @@ int fv_txn_run_until(const struct fv_txn_source *source, const flagver_actor *ac
         try.number++;
     }
     fv_arena_clear(&wanted.arena);
-    return r < 0 && unknown ? doubt(r, err) : r;
+    if (r < 0 && unknown)
+        r = doubt(r, &problem);
+    if (r < 0 && err && problem.code != 0)
+        *err = problem;
+    return r;
 }
 
 int fv_txn_run(const struct fv_txn_source *source, const flagver_actor *actor,

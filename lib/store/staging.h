@@ -84,6 +84,9 @@ const flagver_driver *fv_txn_driver(const flagver_txn *txn);
 int fv_txn_scan_store(flagver_txn *txn, const flagver_query *query, flagver_cursor **ret_cursor,
                       flagver_error *err);
 
+/* The error of one that is over. */
+int fv_txn_check_open(const flagver_txn *txn, flagver_error *err);
+
 /* FLAGVER_EINVAL inside of a nested part, for what cannot be taken back alone. */
 int fv_txn_check_flat(const flagver_txn *txn, flagver_error *err);
 

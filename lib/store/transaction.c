@@ -52,6 +52,13 @@ int64_t fv_txn_began(const flagver_txn *txn)
     return txn->time;
 }
 
+bool fv_txn_took_place(flagver_txn *txn)
+{
+    if (txn->replaying)
+        txn->replayed = txn->recorded_count;
+    return txn->replaying;
+}
+
 bool fv_txn_is_first_try(const flagver_txn *txn)
 {
     return txn->key_is_ours && txn->key_is_fresh;
@@ -308,6 +315,11 @@ static int repeat_error(const flagver_txn *txn, flagver_error *err)
     return txn->broken.code;
 }
 
+int fv_txn_check_open(const flagver_txn *txn, flagver_error *err)
+{
+    return txn->state > FV_TXN_OPEN ? repeat_error(txn, err) : 0;
+}
+
 static int time_out(flagver_txn *txn)
 {
     roll_back(txn);
@@ -357,7 +369,7 @@ void fv_txn_pause(flagver_txn *txn)
 int fv_txn_resume(flagver_txn *txn, flagver_error *err)
 {
     pthread_mutex_lock(&txn->lock);
-    return txn->state > FV_TXN_OPEN ? repeat_error(txn, err) : 0;
+    return fv_txn_check_open(txn, err);
 }
 
 /* Not one whose connection the application has: it may be using that at this moment. */

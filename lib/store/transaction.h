@@ -120,6 +120,9 @@ const struct fv_txn_source *fv_txn_source(const flagver_txn *txn);
 /* When its first operation began, in µs. */
 int64_t fv_txn_began(const flagver_txn *txn);
 
+/* Was it committed by an earlier try? Then all that was recorded in it counts as done again. */
+bool fv_txn_took_place(flagver_txn *txn);
+
 /* Is another try to follow, for certain, when others turn out to have been faster? */
 bool fv_txn_is_first_try(const flagver_txn *txn);
 

@@ -57,7 +57,10 @@ static int undo_nested(flagver_txn *txn, flagver_error *err)
 int fv_txn_nest(flagver_txn *txn, int what, flagver_error *err)
 {
     const flagver_driver *driver = fv_txn_driver(txn);
+    int r = fv_txn_check_open(txn, err);
 
+    if (r < 0)
+        return r;
     if (!FV_DRIVER_HAS(driver, nest))
         return fv_fail(err, FLAGVER_ENOTSUP,
                        "the driver \"%s\" cannot take back a part of a transaction", driver->name);

@@ -222,6 +222,29 @@ START_TEST(after_a_refusal_a_part_is_taken_back)
 }
 END_TEST
 
+/* As where its connection is lost while a function of the host's uses it. */
+START_TEST(a_part_of_a_transaction_that_is_over_is_not_taken_back)
+{
+    flagver_client *client = open_store(_i);
+    flagver_txn *txn = begun(client);
+
+    if (can_nest(_i)) {
+        assert_ok(fv_txn_enter(txn, &error));
+        assert_ok(fv_txn_nest(txn, FLAGVER_NEST_BEGIN, &error));
+        fv_txn_pause(txn);
+        assert_ok(fv_txn_enter(txn, &error));
+        fv_txn_leave(txn, FLAGVER_EUNAVAILABLE, NULL);
+        assert_fails(FLAGVER_EUNAVAILABLE, fv_txn_resume(txn, &error));
+        assert_fails(FLAGVER_EUNAVAILABLE, fv_txn_nest(txn, FLAGVER_NEST_KEEP, &error));
+        assert_fails(FLAGVER_EUNAVAILABLE, fv_txn_nest(txn, FLAGVER_NEST_UNDO, &error));
+        fv_txn_leave(txn, FLAGVER_EUNAVAILABLE, &error);
+        assert_fails(FLAGVER_EUNAVAILABLE, flagver_txn_commit(txn, &error));
+    }
+    flagver_txn_free(txn);
+    flagver_close(client);
+}
+END_TEST
+
 START_TEST(records_are_not_written_in_a_part)
 {
     flagver_client *client = open_store(_i);
@@ -530,6 +553,8 @@ int main(void)
     tcase = add_store_tcase(suite, "parts that are taken back");
     tcase_add_loop_test(tcase, a_part_is_taken_back_alone, 0, STORE_KINDS);
     tcase_add_loop_test(tcase, after_a_refusal_a_part_is_taken_back, 0, STORE_KINDS);
+    tcase_add_loop_test(tcase, a_part_of_a_transaction_that_is_over_is_not_taken_back, 0,
+                        STORE_KINDS);
     tcase_add_loop_test(tcase, records_are_not_written_in_a_part, 0, STORE_KINDS);
 
     tcase = add_store_tcase(suite, "statements of the application's");
