@@ -56,7 +56,8 @@ static int digest_entries(flagver_txn *txn, const struct putting *putting,
     if (!digest)
         return fv_fail_memory(err);
     fv_digest_start(digest);
-    for (entry = putting->entries; entry < putting->entries + putting->count; entry++) {
+    for (size_t i = 0; i < putting->count; i++) {
+        entry = &putting->entries[i];
         fv_digest_add(digest, entry->entity, strlen(entry->entity) + 1);
         fv_digest_add(digest, entry->old_id, strlen(entry->old_id) + 1);
         fv_digest_add(digest, entry->new_id, strlen(entry->new_id) + 1);

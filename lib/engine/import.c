@@ -760,10 +760,11 @@ static int take_name(void *data, const struct fv_transfer *line, flagver_error *
 
 static int check_tenants(struct import *import, flagver_error *err)
 {
-    const struct fv_name *name = import->tenants.names, *end = name + import->tenants.count;
     int r = 0;
 
-    for (; r == 0 && name < end; name++) {
+    for (size_t i = 0; r == 0 && i < import->tenants.count; i++) {
+        const struct fv_name *name = &import->tenants.names[i];
+
         r = name_tenant(import, fv_bytes_of(name->text, name->length), err);
         if (r == 0)
             r = begin(import, FLAGVER_MODE_READ, err);

@@ -361,7 +361,7 @@ static int check_origin(const struct verifier *verifier, const struct fv_tenancy
                         flagver_error *err)
 {
     const struct fv_checkpoint *checkpoint = &verifier->checkpoint;
-    const char *origin = checkpoint->origin.data, *end = origin + checkpoint->origin.length, *at;
+    const char *origin = checkpoint->origin.data, *end, *at;
     char tenant[FV_TENANT_LIMIT + 1];
     bool is_there = false;
     size_t length;
@@ -369,6 +369,7 @@ static int check_origin(const struct verifier *verifier, const struct fv_tenancy
 
     if (!verifier->options->checkpoint || is_of(checkpoint, tenancy->tenant))
         return 0;
+    end = origin + checkpoint->origin.length;
     for (at = origin; r == 0 && !is_there && at < end; at++) {
         length = (size_t)(end - at) - 1;
         if (*at != '/' || !length || length > FV_TENANT_LIMIT || !fv_utf8_valid(at + 1, length))
