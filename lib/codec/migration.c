@@ -92,6 +92,24 @@ static int read_stages(const struct fv_reading *reading, json_t *const *fields,
     return 0;
 }
 
+static int refuse_stage(const struct fv_reading *reading, const struct fv_place *place,
+                        const struct fv_migration *migration)
+{
+    struct fv_text names = FV_TEXT_INIT;
+    int r;
+
+    for (int stage = FLAGVER_STAGE_OFF; stage <= FLAGVER_STAGE_COMPLETE; stage++) {
+        if (fv_stage_in(stage, migration->stages))
+            fv_text_format(&names, "%s%s", names.length ? ", " : "", fv_stage_name(stage));
+    }
+    r = names.failed
+            ? fv_fail_memory(reading->err)
+            : fv_refuse(reading, place, "a migration of %u stages has no \"%s\"; it has %s",
+                        migration->stages, fv_stage_name(migration->stage), names.data);
+    fv_text_clear(&names);
+    return r;
+}
+
 static int read_stage(const struct fv_reading *reading, json_t *const *fields,
                       struct fv_migration *migration)
 {
@@ -111,8 +129,7 @@ static int read_stage(const struct fv_reading *reading, json_t *const *fields,
                          "ramp, live, rampdown, complete",
                          json_string_value(fields[STAGE]));
     if (!fv_stage_in(migration->stage, migration->stages))
-        return fv_refuse(reading, place, "a migration of %u stages has no \"%s\"",
-                         migration->stages, fv_stage_name(migration->stage));
+        return refuse_stage(reading, place, migration);
     return 0;
 }
 

@@ -137,8 +137,8 @@ int fv_restage_wait(flagver_client *client, const char *migration, uint32_t no, 
             return r;
         if (fv_monotonic_ms() >= deadline)
             return fv_fail(err, FLAGVER_EBUSY,
-                           "%s: version %u of it is not carried out yet, by none of the processes "
-                           "that have its sides",
+                           "%s: version %u of it is not carried out yet: that takes a process "
+                           "which has its sides and takes steps",
                            migration, no);
         nanosleep(&(struct timespec){ 0, PAUSE_MS * 1000000L }, NULL);
     }

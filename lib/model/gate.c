@@ -150,13 +150,18 @@ void fv_gate_words(struct fv_text *out, uint32_t gates, const struct fv_evidence
                    const struct fv_gate_limits *limits, int64_t now)
 {
     if (gates & FV_GATE_WHOLE)
-        fv_text_add(out, "not everything has been copied, which steps of routes do from a side "
-                         "with a scan");
+        fv_text_add(out, "not everything has been copied: routes that take steps do that, where "
+                         "the side that is believed has a scan");
     else if (gates & FV_GATE_VERIFIED)
         fv_text_format(out,
                        "the sides have not been found equal since the %s one is believed: compare "
                        "them by options.verify or flagver_route_verify()",
                        evidence->believed == FV_NEW ? "new" : "old");
+    else if (gates & FV_GATE_MATCHING && evidence->compared == 0)
+        fv_text_format(out,
+                       "no reads of both sides are known to be compared in this stage: that takes "
+                       "options.compare, and steps; asked for are %" PRIu64 " reads and %.2f %%",
+                       limits->samples, limits->match_rate * 100);
     else if (gates & FV_GATE_MATCHING)
         fv_text_format(out,
                        "%" PRIu64 " of %" PRIu64 " reads of both sides agree, so at least %.2f %%; "

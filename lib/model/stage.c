@@ -86,6 +86,14 @@ bool fv_stage_in(int stage, uint32_t stages)
     return is_stage(stage) && stages < 32 && (stages_by_number[stage].presets & 1u << stages);
 }
 
+int fv_stage_next(int stage, uint32_t stages)
+{
+    do
+        stage++;
+    while (is_stage(stage) && !fv_stage_in(stage, stages));
+    return is_stage(stage) ? stage : 0;
+}
+
 /* A step of a smaller preset passes the gates of what it leaves out, as far as `from` can show for them. */
 static uint32_t gates_ahead(int from, int to)
 {
@@ -112,22 +120,13 @@ static uint32_t gates_back(int from, bool flip)
                                              : FV_GATE_WHOLE | FV_GATE_VERIFIED | FV_GATE_REPAIRED;
 }
 
-static bool is_next(uint32_t stages, int from, int to)
-{
-    for (int stage = from + 1; stage < to; stage++) {
-        if (fv_stage_in(stage, stages))
-            return false;
-    }
-    return true;
-}
-
 int fv_stage_change(uint32_t stages, int from, int to, struct fv_stage_change *ret_change)
 {
     struct fv_stage_plan before, after;
 
     if (!fv_stage_in(from, stages) || !fv_stage_in(to, stages))
         return FLAGVER_EINVAL;
-    if (to > from && !is_next(stages, from, to))
+    if (to > from && to != fv_stage_next(from, stages))
         return FLAGVER_ESTATE;
 
     before = fv_stage_write(from);

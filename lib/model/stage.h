@@ -45,6 +45,9 @@ int fv_stage_parse(const char *name, size_t length);
 /* Is this a stage of the preset of `stages` stages (2, 4, 6, 8)? */
 bool fv_stage_in(int stage, uint32_t stages);
 
+/* The one that follows there; 0: none does. */
+int fv_stage_next(int stage, uint32_t stages);
+
 /* What must be true before a migration goes on. */
 #define FV_GATE_WHOLE \
     1u /* the side that is not believed has everything: copied, or written all along */

@@ -326,8 +326,13 @@ START_TEST(the_first_gate_that_is_shut_says_what_it_asks_for)
                                               .samples = 300,
                                               .soak = 90000000 };
     const struct fv_evidence evidence = { BARE, .believed = FV_NEW, .compared = 60, .matched = 60 };
+    const struct fv_evidence nothing = { BARE };
     struct fv_text words = FV_TEXT_INIT;
 
+    fv_gate_words(&words, FV_GATE_MATCHING, &nothing, &long_soak, 3005000);
+    ck_assert_ptr_nonnull(strstr(words.data, "no reads of both sides are known to be compared"));
+    ck_assert_ptr_nonnull(strstr(words.data, "asked for are 300 reads and 99.00 %"));
+    fv_text_reset(&words);
     for (int i = 0; i < COUNT(cases); i++) {
         fv_gate_words(&words, cases[i].gates, &evidence, &long_soak, 3005000);
         ck_assert_msg(strstr(words.data, cases[i].words), "\"%s\"", words.data);

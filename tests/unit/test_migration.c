@@ -1,6 +1,7 @@
 /* Migrations from end to end: two sides of each kind, through all stages and back. */
 #define _DEFAULT_SOURCE /* mkdtemp() */
 #include "engine/route_copy.h"
+#include "engine/route_write.h"
 #include "homes.h"
 #include "stores.h"
 
@@ -188,16 +189,21 @@ START_TEST(what_was_removed_while_only_one_side_was_written_does_not_come_back)
 }
 END_TEST
 
+static void force(int stage)
+{
+    const flagver_route_change forced = { .size = sizeof forced, .forced = "we have no time" };
+
+    assert_ok(flagver_route_stage(route, &alice, stage, &forced, &error));
+}
+
 /* Somebody has forced it: what the new side lacks is not taken from the old one. */
 static void believe_by_force(int arrangement, int verify)
 {
-    flagver_route_change forced = { .size = sizeof forced, .forced = "we have no time" };
-
     arrange_with(arrangement, (flagver_route_options){ .verify = verify });
     write_text(route, "a", "1");
     write_text(route, "z", "2");
     for (int stage = FLAGVER_STAGE_DUALWRITE; stage <= FLAGVER_STAGE_LIVE; stage++)
-        assert_ok(flagver_route_stage(route, &alice, stage, &forced, &error));
+        force(stage);
     write_text(route, "m", "3");
     while (!take_steps(route).copied_all)
         ;
@@ -225,12 +231,10 @@ END_TEST
 
 static bool force_live(void *data, const flagver_difference *difference)
 {
-    flagver_route_change forced = { .size = sizeof forced, .forced = "we have no time" };
-
     (void)data;
     ck_assert_str_eq(difference->key, "a");
     for (int stage = FLAGVER_STAGE_BACKFILL; stage <= FLAGVER_STAGE_LIVE; stage++)
-        assert_ok(flagver_route_stage(route, &alice, stage, &forced, &error));
+        force(stage);
     return true;
 }
 
@@ -326,6 +330,66 @@ START_TEST(a_left_over_key_that_the_believed_side_cannot_read_does_not_stop_a_co
 }
 END_TEST
 
+/* A function of the new side's that fails in the transaction itself, as when its connection is lost. */
+static flagver_side new_side;
+static bool breaks;
+
+static bool break_off(const flagver_side_call *call)
+{
+    if (!breaks || !call->txn)
+        return false;
+    breaks = false;
+    assert_ok(fv_txn_enter(call->txn, &error));
+    fv_txn_leave(call->txn, FLAGVER_EUNAVAILABLE, NULL);
+    return true;
+}
+
+static int write_new(void *data, const flagver_side_call *call, const void *value, size_t length,
+                     flagver_sink *sink, flagver_error *err)
+{
+    return break_off(call) ? FLAGVER_EINVAL : new_side.write(data, call, value, length, sink, err);
+}
+
+static int read_new(void *data, const flagver_side_call *call, flagver_sink *sink,
+                    flagver_error *err)
+{
+    return break_off(call) ? FLAGVER_ENOTFOUND : new_side.read(data, call, sink, err);
+}
+
+START_TEST(a_side_that_breaks_its_transaction_harms_nobody)
+{
+    uint64_t differences;
+    flagver_side side;
+    int r;
+
+    arrange(_i);
+    close_route(route);
+    side = new_side = home_side(&homes[FLAGVER_SIDE_NEW]);
+    side.write = write_new;
+    side.read = read_new;
+    route = open_route(control, "users", home_side(&homes[FLAGVER_SIDE_OLD]), side,
+                       (flagver_route_options){ 0 });
+    write_text(route, "k", "1");
+    go_to(route, FLAGVER_STAGE_DUALWRITE);
+
+    breaks = true;
+    r = flagver_route_write(route, "k", "2", 1, NULL, NULL, &error);
+    ck_assert(r == 0 || r == FLAGVER_EUNAVAILABLE); /* it may have been the authority's, too */
+    assert_on(FLAGVER_SIDE_OLD, "k", r == 0 ? "2" : "1");
+    write_text(route, "k", "3");
+    while (take_steps(route).waiting > 0)
+        ;
+    assert_on(FLAGVER_SIDE_NEW, "k", "3");
+
+    home_spoil(&homes[FLAGVER_SIDE_NEW], "k", "4");
+    breaks = true;
+    assert_ok(flagver_route_verify(route, NULL, NULL, NULL, NULL, &differences, &error));
+    ck_assert_uint_eq(differences, 1);
+    ck_assert(!breaks);
+    leave();
+}
+END_TEST
+
 START_TEST(rollback_takes_it_all_back)
 {
     arrange(_i);
@@ -338,6 +402,44 @@ START_TEST(rollback_takes_it_all_back)
     write_text(route, "k", "x");
     assert_on(FLAGVER_SIDE_OLD, "k", "x");
     assert_on(FLAGVER_SIDE_NEW, "k", "w");
+    leave();
+}
+END_TEST
+
+/* Step by step, until the old side has got its place back and the new one has not left it yet. */
+static void stop_after_the_grant(void)
+{
+    const flagver_route_change change = { .size = sizeof change, .wait_ms = -1 };
+    struct fv_view view;
+
+    assert_ok(flagver_route_stage(route, &alice, FLAGVER_STAGE_SHADOW, &change, &error));
+    for (;;) {
+        assert_ok(fv_steering_look(&route->steering, &view, &error));
+        assert_ok(fv_ledger_follow(&route->ledger, &view, &error));
+        if (view.fences[FV_OLD].role == FV_ROLE_AUTHORITY)
+            break;
+        ck_assert_int_eq(fv_steering_step(&route->steering, false, &error), 1);
+    }
+    ck_assert_int_eq(view.fences[FV_NEW].role, FV_ROLE_FROZEN);
+}
+
+START_TEST(who_dies_in_a_flip_after_the_grant_holds_nobody_up)
+{
+    const flagver_route_call strict = { .size = sizeof strict, .strict = 1 };
+    flagver_route_result result = { .size = sizeof result };
+
+    arrange(_i);
+    write_text(route, "k", "1");
+    advance_to(FLAGVER_STAGE_LIVE);
+    take_steps(route);
+    stop_after_the_grant();
+    fail_writes(FLAGVER_SIDE_NEW, FLAGVER_EUNAVAILABLE);
+    write_text(route, "k", "2");
+    assert_ok(flagver_route_read(route, "k", &strict, &result, &error));
+    ck_assert_str_eq(result.value, "2");
+    ck_assert_int_eq(result.side, FLAGVER_SIDE_OLD);
+    flagver_route_result_clear(&result);
+    fail_writes(FLAGVER_SIDE_NEW, 0);
     leave();
 }
 END_TEST
@@ -467,6 +569,80 @@ START_TEST(a_side_that_has_lost_its_place_owes_nothing)
 }
 END_TEST
 
+/*
+ * As of who was held up before the new side was believed, and goes on when both sides are written once
+ * more: what the old one has is older, though it counts as written when that began.
+ */
+static void be_held_up(int arrangement, struct fv_view *ret_view)
+{
+    arrange(arrangement);
+    write_text(route, "k", "1");
+    advance_to(FLAGVER_STAGE_DUALWRITE);
+    assert_ok(fv_steering_look(&route->steering, ret_view, &error));
+    write_text(route, "k", "2");
+    for (int stage = FLAGVER_STAGE_BACKFILL; stage <= FLAGVER_STAGE_COMPLETE; stage++)
+        force(stage);
+    write_text(route, "k", "3");
+    force(FLAGVER_STAGE_RAMPDOWN);
+}
+
+START_TEST(a_repair_that_was_held_up_does_not_overwrite_the_side_that_is_believed_by_now)
+{
+    struct fv_view view;
+    int r;
+
+    be_held_up(_i, &view);
+    r = fv_route_repair(route, FV_OLD, "k", &error);
+    assert_on(FLAGVER_SIDE_NEW, "k", "3");
+    ck_assert_int_eq(r, 0);
+    ck_assert(take_steps(route).copied_all);
+    assert_on(FLAGVER_SIDE_NEW, "k", "3");
+    assert_on(FLAGVER_SIDE_OLD, "k", "3");
+    leave();
+}
+END_TEST
+
+START_TEST(nor_does_a_copy)
+{
+    struct fv_passage passage;
+    struct fv_view view;
+    uint64_t copied = 0;
+
+    be_held_up(_i, &view);
+    assert_fails(FLAGVER_EBUSY, fv_route_copy(route, &view, true, &copied, &passage, &error));
+    assert_on(FLAGVER_SIDE_NEW, "k", "3");
+    ck_assert(take_steps(route).copied_all);
+    assert_on(FLAGVER_SIDE_NEW, "k", "3");
+    assert_on(FLAGVER_SIDE_OLD, "k", "3");
+    leave();
+}
+END_TEST
+
+static int get_key_row(void *data, flagver_txn *txn, flagver_error *err)
+{
+    return fv_key_row_get(&route->steering, txn, FV_NEW, "k", data, err);
+}
+
+/* Between its two transactions a copy may be held up for as long as that takes. */
+START_TEST(what_one_side_alone_gets_is_newer_than_what_a_copy_still_brings)
+{
+    struct fv_keyed_version stored;
+    struct fv_version late;
+    struct fv_view view;
+
+    arrange(_i);
+    go_to(route, FLAGVER_STAGE_DUALWRITE);
+    assert_ok(fv_steering_look(&route->steering, &view, &error));
+    late = fv_version_since((struct fv_version){ 0, 0 }, &view.fences[FV_OLD]);
+    for (int stage = FLAGVER_STAGE_BACKFILL; stage <= FLAGVER_STAGE_COMPLETE; stage++)
+        force(stage);
+    write_text(route, "k", "1");
+    assert_ok(fv_steering_run(&route->steering, FV_NEW, get_key_row, &stored, &error));
+    ck_assert(!fv_version_applies(late, stored.key.version));
+    leave();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("migration");
@@ -489,12 +665,21 @@ int main(void)
     tcase_add_loop_test(tcase, the_side_that_was_believed_before_is_not_copied_to, 0, count);
     tcase_add_loop_test(
         tcase, a_left_over_key_that_the_believed_side_cannot_read_does_not_stop_a_copy, 0, count);
+    tcase_add_loop_test(tcase, a_side_that_breaks_its_transaction_harms_nobody, FIRST_ENLISTED,
+                        count);
     tcase_add_loop_test(tcase, rollback_takes_it_all_back, 0, count);
+    tcase_add_loop_test(tcase, who_dies_in_a_flip_after_the_grant_holds_nobody_up, 0, count);
     tcase_add_loop_test(tcase, a_router_that_writes_nothing_does_not_hold_a_flip_up, 0, count);
     tcase_add_loop_test(tcase, steps_without_time_for_more_are_taken_one_by_one, 0, count);
     tcase_add_loop_test(tcase, what_somebody_has_spoiled_is_found_and_amended, 0, count);
     tcase_add_loop_test(tcase, sides_that_were_found_to_differ_are_not_verified_any_more, 0, count);
     tcase_add_loop_test(tcase, what_was_compared_before_a_flip_does_not_count_after_it, 0, count);
     tcase_add_loop_test(tcase, a_side_that_has_lost_its_place_owes_nothing, FIRST_ENLISTED, count);
+    tcase_add_loop_test(
+        tcase, a_repair_that_was_held_up_does_not_overwrite_the_side_that_is_believed_by_now, 0,
+        count);
+    tcase_add_loop_test(tcase, nor_does_a_copy, 0, count);
+    tcase_add_loop_test(tcase, what_one_side_alone_gets_is_newer_than_what_a_copy_still_brings,
+                        FIRST_ENLISTED, count);
     return run_store_suite(suite);
 }

@@ -85,6 +85,8 @@ START_TEST(a_stage_is_one_of_the_preset)
                  stages[_i].stage);
         assert_words(words);
     }
+    assert_fails(FLAGVER_EPARSE, read_record("{'stages': 4, 'stage': 'ramp'}"));
+    assert_words("no \"ramp\"; it has off, shadow, live, complete");
 }
 END_TEST
 

@@ -302,6 +302,24 @@ START_TEST(what_is_no_stage_or_preset_has_no_changes)
 }
 END_TEST
 
+/* Back from the last, so that what follows is known. */
+START_TEST(each_stage_of_a_preset_is_followed_by_the_one_that_the_table_has_next)
+{
+    static const struct {
+        char digit;
+        uint32_t count;
+    } sizes[] = { { '2', 2 }, { '4', 4 }, { '6', 6 }, { '8', 8 } };
+    int next = 0;
+
+    for (int i = COUNT(stages) - 1; i >= 0; i--) {
+        ck_assert_int_eq(fv_stage_next(stages[i].stage, sizes[_i].count), next);
+        if (strchr(stages[i].presets, sizes[_i].digit))
+            next = stages[i].stage;
+    }
+    ck_assert_int_eq(next, OFF);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("stages");
@@ -311,6 +329,8 @@ int main(void)
     tcase_add_loop_test(tests, each_stage_has_a_name_and_a_number, 0, COUNT(stages));
     tcase_add_test(tests, what_is_no_stage_has_neither);
     tcase_add_loop_test(tests, presets_have_two_four_six_and_eight_stages, 0, 12);
+    tcase_add_loop_test(
+        tests, each_stage_of_a_preset_is_followed_by_the_one_that_the_table_has_next, 0, 4);
     tcase_add_test(tests, no_preset_is_larger_than_a_word);
     tcase_add_test(tests, no_key_is_moved_at_none_and_every_key_at_all);
     tcase_add_test(tests, a_key_moves_once_while_the_share_rises);

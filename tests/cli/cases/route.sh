@@ -49,7 +49,7 @@ for record in '{"stage":"nope"}' '{"stage":"off","x":1}' '{"stage":"backfill","s
 done
 run route put orders - <<<'{"stage":"shadow"}'
 exits 5
-says 'flagver: orders: shadow does not follow off: one step at a time'
+says 'flagver: orders: shadow does not follow off; dualwrite does'
 run route show orders
 exits 3
 says 'flagver: orders: no such migration in sqlite:routes.db'
@@ -64,7 +64,7 @@ exits 6
 says_like 'flagver: route stage: nope is no stage; there are off, dualwrite, *'
 run route stage users backfill
 exits 5
-says 'flagver: users: backfill does not follow off: one step at a time'
+says 'flagver: users: backfill does not follow off; dualwrite does'
 run route stage nobody off
 exits 3
 says 'flagver: nobody: no such migration in sqlite:routes.db'
@@ -82,7 +82,7 @@ says_like 'flagver: route stage: --wait soon is no number of seconds*'
 it "does not go on before it is carried out, and says so"
 run route stage users dualwrite --wait 0
 exits 5
-says 'flagver: users: version 2 of it is not carried out yet'
+says 'flagver: users: version 2 of it is not carried out yet; that comes first'
 
 it "goes on by force, whose reason stands in the record"
 run route stage users dualwrite --force 'a test' --note 'no gates' --wait 0
@@ -100,7 +100,7 @@ prints_like 'NO *
 it "waits for who has the sides, and tells when nobody did it"
 run route stage users off --wait 1
 exits 5
-says 'flagver: users: version 4 of it is not carried out yet, by none of the processes that have its sides'
+says 'flagver: users: version 4 of it is not carried out yet: that takes a process which has its sides and takes steps'
 
 it "prints a share of reads"
 for stage in dualwrite backfill shadow; do
