@@ -3,6 +3,7 @@
 #include "engine/worker.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <time.h>
 
 #include "store/store.h"
@@ -10,6 +11,7 @@
 #include "util/memory.h"
 
 #define BUDGET_MS 100 /* of a step */
+#define SILENCE_MS 60000
 
 struct fv_worker {
     flagver_route *route;
@@ -19,7 +21,9 @@ struct fv_worker {
     pthread_cond_t wake;
     bool stops, stopped;
 
-    uint64_t compared; /* so far, by all processes, as of the last step; the thread's own */
+    /* the thread's own */
+    uint64_t compared; /* so far, by all processes, as of the last step */
+    int64_t told_ms;   /* when it was told last that a step has failed; 0: never */
 };
 
 static struct timespec in_ms(int64_t ms)
@@ -62,15 +66,32 @@ static bool rest(struct fv_worker *worker, const flagver_route_progress *progres
     return !stops;
 }
 
+/* Nobody gets what the step returns; who looks for the reason finds it without being flooded. */
+static void tell(struct fv_worker *worker, const flagver_error *problem)
+{
+    char message[FLAGVER_MIGRATION_LIMIT + FLAGVER_MESSAGE_SIZE + 32];
+    const flagver_client *client = worker->route->client;
+    int64_t now = fv_monotonic_ms();
+
+    if (!client->log || (worker->told_ms && now - worker->told_ms < SILENCE_MS))
+        return;
+    worker->told_ms = now;
+    snprintf(message, sizeof message, "%s: a step has failed: %s", worker->route->name,
+             problem->message);
+    client->log(client->log_data, FLAGVER_LOG_WARNING, message);
+}
+
 /* A step that fails is taken again: what it could not do now it may do later. */
 static void *work(void *data)
 {
     struct fv_worker *worker = data;
     flagver_route_progress progress;
+    flagver_error problem;
 
     do {
         progress = (flagver_route_progress){ .size = sizeof progress };
-        fv_route_step_once(worker->route, BUDGET_MS, &progress, NULL);
+        if (fv_route_step_once(worker->route, BUDGET_MS, &progress, &problem) < 0)
+            tell(worker, &problem);
     } while (rest(worker, &progress));
 
     pthread_mutex_lock(&worker->lock);
