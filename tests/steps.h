@@ -45,25 +45,39 @@ static inline flagver_route_progress step_for(flagver_route *stepping, int32_t b
     return progress;
 }
 
-static inline int end_turn_in(void *space, flagver_txn *txn, flagver_error *err)
+/* What the store says of a copy or comparison, changed. */
+struct retelling {
+    const char *space;
+    void (*change)(struct fv_passage *passage);
+};
+
+static inline int retell_in(void *data, flagver_txn *txn, flagver_error *err)
 {
+    const struct retelling *retelling = data;
     struct fv_passage passage;
     flagver_keyed_row row;
     int r;
 
-    r = fv_passage_get(txn, space, "users", &row, &passage, err);
+    r = fv_passage_get(txn, retelling->space, "users", &row, &passage, err);
     if (r < 0)
         return r;
-    passage.until = 1;
+    retelling->change(&passage);
     return fv_passage_put(txn, &row, &passage, err);
 }
 
-/* As if whoever is at it had taken longer than the turn. The words of the last failure stay. */
-static inline void end_the_turn(const char *space)
+/* The words of the last failure stay. */
+static inline void retell(const char *space, void (*change)(struct fv_passage *passage))
 {
+    struct retelling retelling = { space, change };
     flagver_error problem;
 
-    ck_assert_int_eq(fv_steering_run_on(client, end_turn_in, (void *)space, &problem), 0);
+    ck_assert_int_eq(fv_steering_run_on(client, retell_in, &retelling, &problem), 0);
+}
+
+/* As if whoever is at it had taken longer than the turn. */
+static inline void end_turn(struct fv_passage *passage)
+{
+    passage->until = 1;
 }
 
 #endif

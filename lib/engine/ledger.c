@@ -58,7 +58,7 @@ struct batch {
     struct fv_act *acts, *noted;
     bool settled;          /* no operation is left that began under an earlier fence */
     struct fv_fence fence; /* as read in the transaction */
-    bool other_believed;   /* in the same home, the other side is the authority */
+    bool repairs;          /* the side may be read by repairs */
     struct fv_lease lease; /* written there */
     bool renewed, admits;
 };
@@ -67,33 +67,29 @@ struct batch {
 
 static void enter_entry(const struct batch *batch, struct fv_act *act, struct fv_entry *entry)
 {
-    act->admitted = batch->admits && fv_stage_write(batch->fence.stage).both;
+    act->admitted = fv_fence_owes(&batch->fence);
     if (act->admitted)
         act->code = fv_entry_enter(entry, &act->operation, fv_now_us(), act->err);
     act->done = !act->admitted || act->code < 0;
 }
 
-/* A frozen side is, until another one has got its place. */
-static bool is_believed(const struct batch *batch)
-{
-    return batch->fence.role == FV_ROLE_AUTHORITY ||
-           (batch->fence.role == FV_ROLE_FROZEN && !batch->other_believed);
-}
-
 static void repair_entry(const struct batch *batch, struct fv_act *act, bool exists,
                          struct fv_entry *entry)
 {
-    act->done = !is_believed(batch) || !exists || !fv_entry_repairable(entry, fv_now_us());
+    act->done = !batch->repairs || !exists || !fv_entry_repairable(entry, fv_now_us());
     if (!act->done)
         fv_entry_repair(entry, &act->operation);
 }
 
-/* Nothing is doubted under a frozen fence: its backlog may have been found empty. */
+/*
+ * Nothing is doubted under a frozen fence: its backlog may have been found empty. Nor while one side alone is
+ * written: what the other one has counts no more then, and may be gone.
+ */
 static void doubt_entry(const struct batch *batch, struct fv_act *act, struct fv_entry *entry)
 {
     act->late = !batch->admits;
-    act->done = act->late;
-    if (!act->late)
+    act->done = !fv_fence_owes(&batch->fence);
+    if (!act->done)
         fv_entry_doubt(entry, fv_now_us());
 }
 
@@ -152,7 +148,7 @@ static int resolve_intent(const struct batch *batch, flagver_txn *txn, struct fv
     r = get_creation(batch, txn, act, &creation, err);
     if (r < 0)
         return r;
-    act->done = !is_believed(batch) || creation.intent_row.rev != act->seen;
+    act->done = !batch->repairs || creation.intent_row.rev != act->seen;
     if (act->done)
         return 0;
     if (!act->ok) {
@@ -279,18 +275,16 @@ static struct fv_lease renew_lease(const struct fv_ledger *ledger, const struct 
                           fv_now_us() + (int64_t)ledger->lease_ms * 1000);
 }
 
-static int look_at_other(struct batch *batch, flagver_txn *txn, flagver_error *err)
+int fv_ledger_repairs(const struct fv_steering *steering, flagver_txn *txn, enum fv_side side,
+                      const struct fv_fence *fence, flagver_error *err)
 {
-    enum fv_side other = fv_side_other(batch->side);
-    struct fv_fence fence;
+    struct fv_fence other;
     int r;
 
-    if (!batch->ledger->steering->together)
-        return 0;
-    r = fv_steering_fence_in(batch->ledger->steering, txn, other, &fence, err);
-    if (r == 0)
-        batch->other_believed = fence.role == FV_ROLE_AUTHORITY;
-    return r;
+    if (!steering->together || fence->role != FV_ROLE_FROZEN)
+        return fv_fence_repairs(fence, NULL);
+    r = fv_steering_fence_in(steering, txn, fv_side_other(side), &other, err);
+    return r < 0 ? r : fv_fence_repairs(fence, &other);
 }
 
 static int run_batch(void *data, flagver_txn *txn, flagver_error *err)
@@ -304,11 +298,11 @@ static int run_batch(void *data, flagver_txn *txn, flagver_error *err)
     if (r < 0)
         return r;
     batch->admits = fv_fence_admit(&batch->fence, batch->fence.version) == FV_ADMIT_GO;
-    if (batch->fence.role == FV_ROLE_FROZEN) {
-        r = look_at_other(batch, txn, err);
-        if (r < 0)
-            return r;
-    }
+    r = fv_ledger_repairs(ledger->steering, txn, batch->side, &batch->fence, err);
+    if (r < 0)
+        return r;
+    batch->repairs = r > 0;
+    r = 0;
 
     batch->renewed = has_detached(ledger) && (batch->fence.role == FV_ROLE_AUTHORITY ||
                                               batch->fence.role == FV_ROLE_FROZEN);
@@ -606,7 +600,7 @@ static int admit_by_lease(struct fv_ledger *ledger, enum fv_side authority, uint
 
 int fv_ledger_follow(struct fv_ledger *ledger, const struct fv_view *view, flagver_error *err)
 {
-    enum fv_side authority = fv_view_authority(view);
+    enum fv_side authority = fv_route_believed(view->fences);
     const struct fv_fence *seen = &view->fences[authority];
     int r = 0;
 

@@ -129,6 +129,13 @@ int fv_ledger_operation(struct fv_ledger *ledger, struct fv_entry_operation *ret
 
 int64_t fv_ledger_deadline(const struct fv_entry_operation *operation); /* on fv_monotonic_ns */
 
+/*
+ * May a repair read this side, whose fence is held by this transaction on its home (fv_fence_repairs)?
+ * 1 or 0.
+ */
+int fv_ledger_repairs(const struct fv_steering *steering, flagver_txn *txn, enum fv_side side,
+                      const struct fv_fence *fence, flagver_error *err);
+
 /* The entry of a key in a transaction on its home; without a row it is all zeros. */
 int fv_entry_get(flagver_txn *txn, const char *name, const char *key, flagver_keyed_row *ret_row,
                  struct fv_entry *ret_entry, flagver_error *err);

@@ -302,7 +302,7 @@ struct fv_decision fv_route_decision(const flagver_route *route, const struct fv
                                      const char *key)
 {
     const flagver_route_options *options = &route->options;
-    const struct fv_fence *fence = &view->fences[fv_view_authority(view)];
+    const struct fv_fence *fence = &view->fences[fv_route_believed(view->fences)];
 
     return (struct fv_decision){
         .stage = fence->stage,

@@ -77,16 +77,39 @@ static int look_again(struct fv_chunk *chunk, flagver_txn *txn, const struct fv_
     return r;
 }
 
+/* Not FLAGVER_EBUSY: the transaction would be run again. */
+int fv_chunk_hold(struct fv_chunk *chunk, flagver_txn *txn, struct fv_fence *ret_fence,
+                  flagver_error *err)
+{
+    flagver_keyed_row row;
+    int r;
+
+    r = fv_steering_hold(&chunk->route->steering, txn, chunk->authority, true, &row, ret_fence,
+                         err);
+    chunk->refused = r == 0 && !fv_fence_copies(ret_fence, chunk->epoch);
+    return chunk->refused ? FLAGVER_ESTATE : r;
+}
+
+int fv_chunk_read(struct fv_chunk *chunk,
+                  int (*read)(void *data, flagver_txn *txn, flagver_error *err), flagver_error *err)
+{
+    int r;
+
+    r = fv_steering_run(&chunk->route->steering, chunk->authority, read, chunk, err);
+    if (chunk->refused)
+        return fv_fail(err, FLAGVER_EBUSY, "%s: the stage is changing", chunk->route->name);
+    return r;
+}
+
 /* Records, and the versions of their keys that they have at least: those of before the second look. */
 static int scan_versioned(void *data, flagver_txn *txn, flagver_error *err)
 {
     struct fv_chunk *chunk = data;
     struct fv_keyed_version *stored;
-    flagver_keyed_row row;
     struct fv_fence fence;
     int r;
 
-    r = fv_steering_hold(&chunk->route->steering, txn, chunk->authority, true, &row, &fence, err);
+    r = fv_chunk_hold(chunk, txn, &fence, err);
     if (r == 0)
         r = scan(chunk, txn, err);
     if (r == 0)
@@ -160,13 +183,13 @@ static int write_newer(void *data, flagver_txn *txn, flagver_error *err)
 
 static int copy_guarded(struct fv_chunk *chunk, flagver_error *err)
 {
-    struct fv_steering *steering = &chunk->route->steering;
     int r;
 
-    r = fv_steering_run(steering, chunk->authority, scan_versioned, chunk, err);
+    r = fv_chunk_read(chunk, scan_versioned, err);
     if (r < 0)
         return r;
-    r = fv_steering_run(steering, fv_side_other(chunk->authority), write_newer, chunk, err);
+    r = fv_steering_run(&chunk->route->steering, fv_side_other(chunk->authority), write_newer,
+                        chunk, err);
     if (r == 0 || chunk->limit > 1 || chunk->call.sink.found_count == 0)
         return r;
     return fv_route_owe(chunk->route, chunk->authority, chunk->call.sink.found[0].key, err);

@@ -9,10 +9,12 @@
 struct fv_chunk {
     flagver_route *route;
     enum fv_side authority;
+    uint64_t epoch; /* of the authority when the copy went on: it is about this one alone */
     const char *after;
     uint32_t limit;              /* records */
     struct fv_side_call call;    /* the scan, with what it has found */
     struct fv_version *versions; /* of enlisted sides: by place in that */
+    bool refused;                /* fv_chunk_read: the authority is not it any more */
 };
 
 /* How far the copy has come. */
@@ -21,6 +23,16 @@ struct fv_reach {
     char key[FLAGVER_ROUTE_KEY_LIMIT + 1];
     uint64_t others; /* records of the other side that were looked at */
 };
+
+/*
+ * Two enlisted sides: `read` gets the chunk in a transaction on the authority's home, and calls fv_chunk_hold()
+ * before it reads. FLAGVER_EBUSY: it is not the authority any more, or not in this epoch.
+ */
+int fv_chunk_read(struct fv_chunk *chunk,
+                  int (*read)(void *data, flagver_txn *txn, flagver_error *err),
+                  flagver_error *err);
+int fv_chunk_hold(struct fv_chunk *chunk, flagver_txn *txn, struct fv_fence *ret_fence,
+                  flagver_error *err);
 
 /*
  * What comes after `after`: to be found in `call` then. Where one record spoils it for all others it

@@ -99,13 +99,15 @@ static int copy_chunk(struct copying *copying, struct fv_chunk *chunk, flagver_e
 int fv_route_copy(flagver_route *route, const struct fv_view *view, bool sweeps, uint64_t *copied,
                   struct fv_passage *ret_copying, flagver_error *err)
 {
-    enum fv_side authority = fv_view_authority(view);
+    enum fv_side authority = fv_route_believed(view->fences);
     struct copying copying = { .turn = { .route = route,
                                          .space = FV_SPACE_COPY,
                                          .authority = &view->fences[authority],
                                          .from = authority },
                                .sweeps = sweeps };
-    struct fv_chunk chunk = { .route = route, .authority = authority };
+    struct fv_chunk chunk = { .route = route,
+                              .authority = authority,
+                              .epoch = copying.turn.authority->epoch };
     int r;
 
     r = fv_steering_wait_for_routers(&route->steering, authority, copying.turn.authority, err);

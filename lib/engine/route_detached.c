@@ -26,8 +26,8 @@ static int reach(struct fv_writing *writing, enum fv_side side, const char *key)
     if (!steering->enlisted[side])
         return fv_write_side(writing, side, key, NULL);
     r = fv_steering_run(steering, side, call_in, &call, &writing->result->errors[side]);
-    if (r < 0 && writing->calls[side].code == 0)
-        writing->result->sides[side].code = r; /* its function was fine, its store was not */
+    if (r < 0) /* its function may have been fine, and its store not */
+        writing->result->sides[side].code = fv_write_ended(writing, side, r);
     return r;
 }
 

@@ -152,8 +152,8 @@ static int write_authority(struct passage *passage, flagver_txn *txn, flagver_er
         return fv_write_refused(writing, passage->authority, err);
     if (!key)
         r = find_version(passage, txn, fv_written_key(writing, passage->authority), &stored, err);
-    if (r < 0 || (!writing->plan.both && stored.row.rev == 0))
-        return r; /* while only this side is written, a key that has no row needs none */
+    if (r < 0 || !fv_version_is_kept(passage->version, writing->plan.both))
+        return r;
     stored.key = (struct fv_key_row){ passage->version, removes(passage) };
     return fv_key_row_put(txn, &stored, err);
 }
@@ -213,13 +213,17 @@ static int write_other(struct passage *passage, flagver_txn *txn, flagver_error 
 /* Both sides in one transaction; when the other one fails, its part is taken back. */
 static int write_together(struct passage *passage, flagver_txn *txn, flagver_error *err)
 {
+    struct fv_writing *writing = passage->writing;
+    enum fv_side other = fv_side_other(passage->authority);
     int written, r;
 
     r = fv_txn_nest(txn, FLAGVER_NEST_BEGIN, err);
     if (r < 0)
         return r;
-    written = write_other(passage, txn, NULL);
+    written = write_other(passage, txn, &writing->result->errors[other]);
     passage->reached = written == 0;
+    if (written < 0) /* its function may have been fine, and the store not */
+        writing->result->sides[other].code = fv_write_ended(writing, other, written);
     r = fv_txn_nest(txn, passage->reached ? FLAGVER_NEST_KEEP : FLAGVER_NEST_UNDO, err);
     return r < 0 || passage->reached ? r : remember(passage, txn, err);
 }
@@ -269,8 +273,8 @@ static void follow(struct passage *passage)
         act.ok = r == 0;
     }
     writing->result->pending = r < 0;
-    if (r < 0 && writing->calls[other].code == 0)
-        writing->result->sides[other].code = r; /* its function was fine, its store was not */
+    if (r < 0) /* its function may have been fine, and its store not */
+        writing->result->sides[other].code = fv_write_ended(writing, other, r);
     if (r == 0 || act.kind == FV_ACT_LEAVE)
         fv_ledger_note(&route->ledger, &act);
 }
@@ -291,10 +295,13 @@ int fv_write_within(struct fv_writing *writing, enum fv_side authority, flagver_
         return r;
     r = pass(&passage, txn, err);
     if (r < 0 && passage.admission != FV_ADMIT_GO)
-        r = fv_fail(err, FLAGVER_EBUSY, "%s: %s is not the authority any more: start over",
-                    writing->route->name, fv_side_name((int)authority));
-    else if (r < 0 && writing->calls[authority].code < 0)
-        r = writing->calls[authority].code;
+        r = passage.admission == FV_ADMIT_WAIT
+                ? fv_fail(err, FLAGVER_EBUSY, "%s: a flip is under way: start over",
+                          writing->route->name)
+                : fv_fail(err, FLAGVER_EBUSY, "%s: %s is not the authority any more: start over",
+                          writing->route->name, fv_side_name((int)authority));
+    else if (r < 0)
+        r = fv_write_ended(writing, authority, r);
     writing->result->pending = r == 0 && writing->plan.both && !passage.reached;
     return fv_txn_leave(txn, r, err);
 }
@@ -310,7 +317,7 @@ int fv_write_enlisted(struct fv_writing *writing, enum fv_side authority, flagve
     if (r < 0 && passage.admission != FV_ADMIT_GO)
         return (int)passage.admission;
     if (r < 0)
-        return writing->calls[authority].code < 0 ? writing->calls[authority].code : r;
+        return fv_write_ended(writing, authority, r);
     if (writing->plan.both && !passage.reached) {
         if (writing->route->steering.together &&
             writing->route->steering.enlisted[fv_side_other(authority)])

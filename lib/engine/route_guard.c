@@ -83,7 +83,7 @@ static void trip(flagver_route *route, const struct fv_view *view, const struct 
 int fv_route_guard(flagver_route *route, const struct fv_view *view, int64_t oldest_ms,
                    flagver_route_alert *ret_alert, flagver_error *err)
 {
-    const struct fv_fence *authority = &view->fences[fv_view_authority(view)];
+    const struct fv_fence *authority = &view->fences[fv_route_believed(view->fences)];
     struct fv_reading_off now;
     struct fv_guard_window window;
     struct fv_verdict verdict;

@@ -201,7 +201,10 @@ static int answer(struct reading *reading, flagver_error *err)
     return call->code;
 }
 
-/* What the other side has not got yet is read where it was written. */
+/*
+ * What the other side has not got yet is read where it was written. Where the authority has changed since
+ * the decision nothing waits there any more: before a flip the other side gets it all.
+ */
 static int be_strict(struct reading *reading, flagver_error *err)
 {
     flagver_route *route = reading->route;
@@ -214,7 +217,7 @@ static int be_strict(struct reading *reading, flagver_error *err)
                        route->name);
     if (reading->plan.primary == authority)
         return 0;
-    r = fv_steering_waits(&route->steering, reading->asked->key, err);
+    r = fv_steering_waits(&route->steering, authority, reading->asked->key, err);
     if (r > 0)
         reading->plan.primary = authority;
     return r < 0 ? r : 0;

@@ -42,7 +42,9 @@ struct fetching {
     enum fv_side side;
     const char *key;
     struct fv_side_record *record;
-    int code; /* of the side's function */
+    int code;     /* of the side's function */
+    bool repairs; /* only where a repair may read */
+    bool refused; /* and it may not */
 };
 
 static int fetch(struct fetching *fetching, flagver_txn *txn, flagver_error *err)
@@ -74,6 +76,13 @@ static int fetch_versioned(void *data, flagver_txn *txn, flagver_error *err)
     free(fetching->record->value);
     fetching->record->value = NULL;
     r = fv_steering_hold(&fetching->route->steering, txn, fetching->side, true, &row, &fence, err);
+    if (r == 0 && fetching->repairs) {
+        r = fv_ledger_repairs(&fetching->route->steering, txn, fetching->side, &fence, err);
+        fetching->refused = r == 0;
+        if (r <= 0)
+            return r;
+        r = 0;
+    }
     if (r == 0) /* the version first: then the record is of this one, or of a later one */
         r = fv_key_row_get(&fetching->route->steering, txn, fetching->side, fetching->key, &stored,
                            err);
@@ -84,21 +93,29 @@ static int fetch_versioned(void *data, flagver_txn *txn, flagver_error *err)
     return r;
 }
 
+static int fetch_record(struct fetching *fetching, flagver_error *err)
+{
+    flagver_route *route = fetching->route;
+    struct fv_side_record *record = fetching->record;
+    int r;
+
+    *record = (struct fv_side_record){ .key = strdup(fetching->key) };
+    if (!record->key)
+        return fv_fail_memory(err);
+    r = !route->by_flag && route->steering.enlisted[fetching->side]
+            ? fv_steering_run(&route->steering, fetching->side, fetch_versioned, fetching, err)
+            : fetch(fetching, NULL, err);
+    if (r < 0 || fetching->refused)
+        fv_side_record_clear(record);
+    return r;
+}
+
 int fv_route_fetch(flagver_route *route, enum fv_side side, const char *key,
                    struct fv_side_record *ret_record, flagver_error *err)
 {
     struct fetching fetching = { .route = route, .side = side, .key = key, .record = ret_record };
-    int r;
 
-    *ret_record = (struct fv_side_record){ .key = strdup(key) };
-    if (!ret_record->key)
-        return fv_fail_memory(err);
-    r = !route->by_flag && route->steering.enlisted[side]
-            ? fv_steering_run(&route->steering, side, fetch_versioned, &fetching, err)
-            : fetch(&fetching, NULL, err);
-    if (r < 0)
-        fv_side_record_clear(ret_record);
-    return r;
+    return fetch_record(&fetching, err);
 }
 
 /* ---- what a side gets ---- */
@@ -157,6 +174,7 @@ bool fv_route_is_guarded(const flagver_route *route)
     return route->steering.enlisted[FV_OLD] && route->steering.enlisted[FV_NEW];
 }
 
+/* 1: so it is; 0: two enlisted sides, and the authority is not it any more. */
 static int copy_key(flagver_route *route, enum fv_side authority, const char *key, int64_t deadline,
                     struct fv_version *ret_version, flagver_error *err)
 {
@@ -166,22 +184,29 @@ static int copy_key(flagver_route *route, enum fv_side authority, const char *ke
                                  .record = &record,
                                  .versioned = fv_route_is_guarded(route),
                                  .deadline = deadline };
+    struct fetching fetching = { .route = route,
+                                 .side = authority,
+                                 .key = key,
+                                 .record = &record,
+                                 .repairs = bringing.versioned };
     int r;
 
-    r = fv_route_fetch(route, authority, key, &record, err);
-    if (r < 0)
+    r = fetch_record(&fetching, err);
+    if (r < 0 || fetching.refused)
         return r;
     r = bring_over(&bringing, err);
     *ret_version = record.version;
     fv_side_record_clear(&record);
-    return r;
+    return r < 0 ? r : 1;
 }
 
 int fv_route_carry(flagver_route *route, const struct fv_act *act, flagver_error *err)
 {
     struct fv_version version;
+    int r;
 
-    return copy_key(route, act->side, act->key, fv_ledger_deadline(&act->operation), &version, err);
+    r = copy_key(route, act->side, act->key, fv_ledger_deadline(&act->operation), &version, err);
+    return r < 0 ? r : 0;
 }
 
 /* Nothing guards the other side: the repair is an operation like others, that others may overlap. */
@@ -214,7 +239,7 @@ int fv_route_repair(flagver_route *route, enum fv_side authority, const char *ke
         return repair_alone(route, &act, err);
 
     r = copy_key(route, authority, key, 0, &act.version, err);
-    if (r < 0)
+    if (r <= 0)
         return r;
     act.kind = FV_ACT_SETTLE;
     fv_ledger_note(&route->ledger, &act);
@@ -247,8 +272,7 @@ static int owe_again(void *data, flagver_txn *txn, flagver_error *err)
     r = fv_steering_hold(&route->steering, txn, amending->authority, true, &row, &fence, err);
     if (r < 0)
         return r;
-    amending->admitted = fv_fence_admit(&fence, fence.version) == FV_ADMIT_GO &&
-                         fv_stage_write(fence.stage).both;
+    amending->admitted = fv_fence_owes(&fence);
     if (!amending->admitted)
         return 0;
     r = fv_key_row_get(&route->steering, txn, amending->authority, amending->key, &stored, err);
@@ -306,7 +330,7 @@ int fv_route_amend(flagver_route *route, enum fv_side authority, const char *key
     r = fv_steering_look(&route->steering, &view, err);
     if (r < 0)
         return r;
-    if (fv_view_authority(&view) != authority)
+    if (fv_route_believed(view.fences) != authority)
         return fv_fail(err, FLAGVER_EBUSY, "%s: the %s side is not believed any more", route->name,
                        fv_side_name((int)authority));
     if (!fv_stage_write(view.fences[authority].stage).both)
@@ -505,7 +529,7 @@ static int repair_found(flagver_route *route, enum fv_side authority, const stru
 int fv_route_repair_all(flagver_route *route, const struct fv_view *view, int64_t deadline,
                         flagver_route_progress *progress, flagver_error *err)
 {
-    enum fv_side authority = fv_view_authority(view);
+    enum fv_side authority = fv_route_believed(view->fences);
     struct waiting *waiting = malloc(sizeof *waiting);
     struct fv_backlog backlog;
     int done, r;

@@ -20,7 +20,7 @@ static void add_count(struct fv_text *out, const char *name, uint64_t value)
 
 static void add_stage(struct fv_text *out, const struct fv_view *view)
 {
-    enum fv_side side = fv_view_authority(view);
+    enum fv_side side = fv_route_believed(view->fences);
     const struct fv_fence *authority = &view->fences[side];
 
     fv_text_format(out, ",\"stage\":\"%s\",\"percentage\":", fv_stage_name(authority->stage));
@@ -99,6 +99,6 @@ int fv_route_status(flagver_route *route, char **ret_json, flagver_error *err)
     if (r == 0)
         r = fv_passages_of(route->client, route->name, &passages, err);
     if (r == 0)
-        r = fv_route_backlog(route, fv_view_authority(&view), &backlog, err);
+        r = fv_route_backlog(route, fv_route_believed(view.fences), &backlog, err);
     return r < 0 ? r : write_status(route, &view, &evidence, &passages, &backlog, ret_json, err);
 }

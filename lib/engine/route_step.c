@@ -136,7 +136,7 @@ static int copy(flagver_route *route, const struct fv_view *view,
                 const struct fv_evidence *evidence, int64_t deadline,
                 flagver_route_progress *progress, flagver_error *err)
 {
-    enum fv_side from = fv_view_authority(view);
+    enum fv_side from = fv_route_believed(view->fences);
     struct fv_passage copying;
     bool begun;
     int r;
@@ -172,7 +172,7 @@ static void tell_comparison(const struct fv_passage *comparison, flagver_route_p
 static int compare(flagver_route *route, const struct fv_view *view, struct fv_evidence *evidence,
                    int64_t deadline, flagver_route_progress *progress, flagver_error *err)
 {
-    enum fv_side from = fv_view_authority(view);
+    enum fv_side from = fv_route_believed(view->fences);
     struct fv_passage comparison;
     bool repairs;
     int r;
@@ -199,7 +199,7 @@ static int compare(flagver_route *route, const struct fv_view *view, struct fv_e
 static int copy_and_compare(flagver_route *route, const struct fv_view *view, int64_t deadline,
                             flagver_route_progress *progress, flagver_error *err)
 {
-    const struct fv_fence *authority = &view->fences[fv_view_authority(view)];
+    const struct fv_fence *authority = &view->fences[fv_route_believed(view->fences)];
     struct fv_evidence evidence;
     int r;
 
@@ -238,7 +238,7 @@ static int work(flagver_route *route, int64_t deadline, flagver_route_progress *
     r = carry_out(route, deadline, &view, err);
     if (r < 0)
         return r;
-    authority = &view.fences[fv_view_authority(&view)];
+    authority = &view.fences[fv_route_believed(view.fences)];
     progress->stage = authority->stage;
     progress->settled = authority->role == FV_ROLE_AUTHORITY && authority->version == view.version;
 
@@ -256,14 +256,17 @@ int fv_route_step_once(flagver_route *route, int32_t budget_ms, flagver_route_pr
 {
     int64_t deadline = fv_monotonic_ms() + budget_ms;
     flagver_route_alert alert = { 0 };
+    flagver_error why = { .code = 0 }; /* what others are doing just now is said there, too */
     int r;
 
     r = check_migration(route, err);
     if (r < 0)
         return r;
     pthread_mutex_lock(&route->working);
-    r = work(route, deadline, progress, &alert, err);
+    r = work(route, deadline, progress, &alert, &why);
     pthread_mutex_unlock(&route->working);
+    if (r < 0 && err)
+        *err = why;
     if (alert.guard && route->options.alert)
         route->options.alert(route->options.alert_data, &alert);
     return r;

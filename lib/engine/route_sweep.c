@@ -99,11 +99,10 @@ static int look_at_authority(void *data, flagver_txn *txn, flagver_error *err)
 {
     struct fv_chunk *over = data;
     struct fv_keyed_version *stored;
-    flagver_keyed_row row;
     struct fv_fence fence;
     int r;
 
-    r = fv_steering_hold(&over->route->steering, txn, over->authority, true, &row, &fence, err);
+    r = fv_chunk_hold(over, txn, &fence, err);
     if (r == 0)
         r = get_versions(over, txn, over->authority, &stored, err);
     for (size_t i = 0; r == 0 && i < over->call.sink.found_count; i++)
@@ -141,16 +140,16 @@ static int remove_from_other(void *data, flagver_txn *txn, flagver_error *err)
 /* One that cannot be looked at or removed is alone in the end, and left to be repaired. */
 static int carry_guarded(struct fv_chunk *over, flagver_error *err)
 {
-    struct fv_steering *steering = &over->route->steering;
     int r;
 
     over->versions = calloc(over->call.sink.found_count, sizeof *over->versions);
     if (!over->versions)
         return fv_fail_memory(err);
-    r = fv_steering_run(steering, over->authority, look_at_authority, over, err);
+    r = fv_chunk_read(over, look_at_authority, err);
     if (r == 0)
-        r = fv_steering_run(steering, fv_side_other(over->authority), remove_from_other, over, err);
-    if (r == 0 || over->limit > 1)
+        r = fv_steering_run(&over->route->steering, fv_side_other(over->authority),
+                            remove_from_other, over, err);
+    if (r == 0 || over->limit > 1 || over->refused)
         return r;
     r = 0;
     for (size_t i = 0; r == 0 && i < over->call.sink.found_count; i++)
@@ -164,6 +163,7 @@ int fv_chunk_sweep(const struct fv_chunk *chunk, struct fv_reach *reach, flagver
 {
     struct fv_chunk over = { .route = chunk->route,
                              .authority = chunk->authority,
+                             .epoch = chunk->epoch,
                              .after = chunk->after,
                              .limit = chunk->limit,
                              .call = { .asked = { .operation = FLAGVER_ROUTE_SCAN },

@@ -115,9 +115,14 @@ static int suspect(struct verifying *verifying, const char *key, flagver_error *
 /* Does the key wait to be repaired? 1 or 0. */
 static int waits(struct verifying *verifying, const char *key, flagver_error *err)
 {
+    struct fv_steering *steering = &verifying->route->steering;
+    struct fv_view view;
+    int r;
+
     if (verifying->route->by_flag)
         return 0;
-    return fv_steering_waits(&verifying->route->steering, key, err);
+    r = fv_steering_look(steering, &view, err);
+    return r < 0 ? r : fv_steering_waits(steering, fv_route_believed(view.fences), key, err);
 }
 
 /* Of enlisted sides the versions tell, too, when a value has come back. */
@@ -365,6 +370,7 @@ static int begin(flagver_route *route, enum fv_side *ret_believed, uint64_t *ret
     const struct fv_fence *fence;
     struct fv_view view;
     enum fv_side authority;
+    flagver_error why;
     int r;
 
     *ret_epoch = 0;
@@ -373,15 +379,19 @@ static int begin(flagver_route *route, enum fv_side *ret_believed, uint64_t *ret
     r = fv_steering_look(&route->steering, &view, err);
     if (r < 0)
         return r;
-    authority = fv_view_authority(&view);
+    authority = fv_route_believed(view.fences);
     *ret_believed = authority;
     fence = &view.fences[authority];
-    r = fv_ledger_follow(&route->ledger, &view, err);
+    r = fv_ledger_follow(&route->ledger, &view, &why);
     if (r == 0)
-        r = fv_steering_wait_for_routers(&route->steering, authority, fence, NULL);
+        r = fv_steering_wait_for_routers(&route->steering, authority, fence, &why);
     if (r == 0)
         *ret_epoch = fence->epoch;
-    return r == FLAGVER_EBUSY ? 0 : r;
+    if (r == 0 || r == FLAGVER_EBUSY)
+        return 0;
+    if (err)
+        *err = why;
+    return r;
 }
 
 static bool found_nothing(uint64_t differences, uint64_t left_out)
@@ -511,7 +521,7 @@ static int compare_chunk(struct comparing *comparing, flagver_error *err)
 int fv_route_verify_some(flagver_route *route, const struct fv_view *view, bool repairs,
                          struct fv_passage *ret_comparison, flagver_error *err)
 {
-    enum fv_side authority = fv_view_authority(view);
+    enum fv_side authority = fv_route_believed(view->fences);
     struct comparing comparing = { .turn = { .route = route,
                                              .space = FV_SPACE_COMPARISON,
                                              .authority = &view->fences[authority],

@@ -47,6 +47,13 @@ int fv_write_refused(struct fv_writing *writing, enum fv_side side, flagver_erro
     return r == FLAGVER_EBUSY ? r : FLAGVER_ESTATE;
 }
 
+int fv_write_ended(const struct fv_writing *writing, enum fv_side side, int r)
+{
+    int code = writing->calls[side].code;
+
+    return r == FLAGVER_ESTATE && code < 0 ? code : r;
+}
+
 const char *fv_written_key(const struct fv_writing *writing, enum fv_side authority)
 {
     return writing->asked->key ? writing->asked->key : writing->calls[authority].sink.key;
@@ -96,7 +103,7 @@ static int write_by_migration(struct fv_writing *writing, flagver_error *err)
 
     r = fv_route_view(route, &view, err);
     while (r == 0) {
-        enum fv_side authority = fv_view_authority(&view);
+        enum fv_side authority = fv_route_believed(view.fences);
 
         writing->decision = fv_route_decision(route, &view, writing->asked->key);
         r = route->steering.enlisted[authority] ? fv_write_enlisted(writing, authority, err)
@@ -131,7 +138,7 @@ static int write_within(struct fv_writing *writing, flagver_error *err)
     r = fv_route_view(route, &view, err);
     if (r < 0)
         return r;
-    authority = fv_view_authority(&view);
+    authority = fv_route_believed(view.fences);
     writing->decision = fv_route_decision(route, &view, writing->asked->key);
     r = fv_client_tenancy(route->steering.homes[authority], &home, err);
     if (r < 0)
@@ -144,7 +151,10 @@ static int write_within(struct fv_writing *writing, flagver_error *err)
         return fv_fail(err, FLAGVER_EINVAL,
                        "%s: the transaction is not on the store in which the %s side is enlisted",
                        route->name, fv_side_name((int)authority));
-    return fv_write_within(writing, authority, writing->asked->txn, err);
+    r = fv_write_within(writing, authority, writing->asked->txn, err);
+    if (r == FLAGVER_EBUSY) /* whoever starts over is not to go by the same once more */
+        fv_steering_look(&route->steering, &view, NULL);
+    return r;
 }
 
 /* ---- the frame ---- */

@@ -37,6 +37,12 @@ int fv_write_failed(struct fv_writing *writing, enum fv_side side, flagver_error
  */
 int fv_write_refused(struct fv_writing *writing, enum fv_side side, flagver_error *err);
 
+/*
+ * Where the transaction ended with `r`: what the side said, if that was its last word, else `r`. An error of an
+ * earlier try is over.
+ */
+int fv_write_ended(const struct fv_writing *writing, enum fv_side side, int r);
+
 /* The caller's key, or that of what the authority has created. */
 const char *fv_written_key(const struct fv_writing *writing, enum fv_side authority);
 

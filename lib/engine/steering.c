@@ -138,13 +138,6 @@ int fv_record_of(flagver_client *client, const char *name, struct fv_migration *
     return r;
 }
 
-enum fv_side fv_view_authority(const struct fv_view *view)
-{
-    enum fv_role role = view->fences[FV_NEW].role;
-
-    return role == FV_ROLE_AUTHORITY || role == FV_ROLE_FROZEN ? FV_NEW : FV_OLD;
-}
-
 /* A few milliseconds late, and cheap: every operation asks for it. */
 static int64_t coarse_ms(void)
 {
@@ -154,11 +147,22 @@ static int64_t coarse_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+static uint64_t begin_look(struct fv_steering *steering)
+{
+    uint64_t look;
+
+    pthread_mutex_lock(&steering->lock);
+    look = ++steering->looks;
+    pthread_mutex_unlock(&steering->lock);
+    return look;
+}
+
 /* The record last: then it is no older than what the fences carry out. */
 int fv_steering_look(struct fv_steering *steering, struct fv_view *ret_view, flagver_error *err)
 {
     struct fv_view view;
     int64_t looked_ms = coarse_ms();
+    uint64_t look = begin_look(steering);
     int r;
 
     r = read_fences(steering, view.fences, err);
@@ -167,8 +171,11 @@ int fv_steering_look(struct fv_steering *steering, struct fv_view *ret_view, fla
     if (r < 0)
         return r;
     pthread_mutex_lock(&steering->lock);
-    steering->view = view;
-    steering->looked_ms = looked_ms;
+    if (look > steering->look) {
+        steering->look = look;
+        steering->view = view;
+        steering->looked_ms = looked_ms;
+    }
     pthread_mutex_unlock(&steering->lock);
     *ret_view = view;
     return 0;
@@ -202,12 +209,20 @@ struct operation {
     void *data;
 };
 
+/*
+ * Where an earlier try took place, whose outcome was not known, its data are what came of it: run once more
+ * behind itself it would find other versions, and make other keys, which nobody has.
+ */
 static int run_operation(void *data, flagver_txn *txn, flagver_error *err)
 {
     const struct operation *operation = data;
     int r = fv_txn_enter(txn, err);
 
-    return r < 0 ? r : fv_txn_leave(txn, operation->run(operation->data, txn, err), err);
+    if (r < 0)
+        return r;
+    if (!fv_txn_took_place(txn))
+        r = operation->run(operation->data, txn, err);
+    return fv_txn_leave(txn, r, err);
 }
 
 int fv_steering_run_on(flagver_client *client,
@@ -306,18 +321,16 @@ int fv_steering_backlog(struct fv_steering *steering, enum fv_side side, flagver
     return r != 0 ? r : find_row(steering, side, FV_SPACE_DIRTY, any_row, NULL, err);
 }
 
-int fv_steering_waits(struct fv_steering *steering, const char *key, flagver_error *err)
+int fv_steering_waits(struct fv_steering *steering, enum fv_side authority, const char *key,
+                      flagver_error *err)
 {
     struct fv_tenancy tenancy;
     struct fv_row_key row_key;
     flagver_keyed_row row;
     struct fv_read read;
-    struct fv_view view;
     int r;
 
-    r = fv_steering_look(steering, &view, err);
-    if (r == 0)
-        r = fv_client_tenancy(steering->homes[fv_view_authority(&view)], &tenancy, err);
+    r = fv_client_tenancy(steering->homes[authority], &tenancy, err);
     if (r < 0)
         return r;
     fv_row_key(steering->name, key, strlen(key), &row_key);
@@ -451,7 +464,7 @@ static int write_fence(void *data, flagver_txn *txn, flagver_error *err)
 static void note_arrival(void *data, struct fv_evidence *evidence)
 {
     const struct fv_view *view = data;
-    enum fv_side believed = fv_view_authority(view);
+    enum fv_side believed = fv_route_believed(view->fences);
 
     fv_evidence_arrive(evidence, believed, &view->fences[believed], fv_now_us());
 }

@@ -54,9 +54,6 @@ struct fv_view {
     struct fv_fence fences[2];
 };
 
-/* Which side is believed, by the fences; a frozen one still is until the other one has got its place. */
-enum fv_side fv_view_authority(const struct fv_view *view);
-
 struct fv_steering {
     const char *name;
     flagver_client *control;
@@ -66,7 +63,9 @@ struct fv_steering {
     int64_t numbers[2]; /* of the fences, for who holds them */
 
     pthread_mutex_t lock; /* over what follows */
-    struct fv_view view;  /* as of the last look */
+    uint64_t looks;       /* that were begun */
+    uint64_t look;        /* the last one of those that have ended: a slow one changes nothing */
+    struct fv_view view;  /* as of it */
     int64_t looked_ms;    /* CLOCK_MONOTONIC_COARSE */
 };
 
@@ -126,8 +125,9 @@ int fv_steering_forget_leases(struct fv_steering *steering, enum fv_side side, f
 /* Entries of the ledger, or intents, in the home of the authority: is there any? 1 or 0. */
 int fv_steering_backlog(struct fv_steering *steering, enum fv_side side, flagver_error *err);
 
-/* Does this key wait to be repaired? 1 or 0. */
-int fv_steering_waits(struct fv_steering *steering, const char *key, flagver_error *err);
+/* Does this key wait to be repaired? 1 or 0. Who was the authority before has no keys that wait. */
+int fv_steering_waits(struct fv_steering *steering, enum fv_side authority, const char *key,
+                      flagver_error *err);
 
 /* ---- evidence ---- */
 

@@ -59,6 +59,12 @@ int fv_version_next(struct fv_version row, const struct fv_fence *authority,
     return 0;
 }
 
+/* Whoever leaves a stage in which both are written, or flips, leaves the first epoch. */
+bool fv_version_is_kept(struct fv_version version, bool both)
+{
+    return both || version.epoch > 1;
+}
+
 bool fv_version_applies(struct fv_version incoming, struct fv_version stored)
 {
     return fv_version_compare(incoming, stored) > 0;

@@ -73,6 +73,12 @@ int fv_version_compare(struct fv_version a, struct fv_version b);
 int fv_version_next(struct fv_version row, const struct fv_fence *authority,
                     struct fv_version *ret_version, flagver_error *err);
 
+/*
+ * Must the key's row have this version of a write of the authority? While only one side is written, too, once
+ * both have been: a copy of an earlier period may still be on its way to that side. `both`: they are now.
+ */
+bool fv_version_is_kept(struct fv_version version, bool both);
+
 /* Does what comes with `incoming` replace what the other side has at `stored`? */
 bool fv_version_applies(struct fv_version incoming, struct fv_version stored);
 

@@ -68,6 +68,31 @@ bool fv_fence_is_current(const struct fv_fence *authority, uint64_t epoch)
     return authority->period > 0 && epoch >= authority->epoch;
 }
 
+enum fv_side fv_route_believed(const struct fv_fence fences[2])
+{
+    enum fv_role of_new = fences[FV_NEW].role;
+
+    if (of_new == FV_ROLE_AUTHORITY)
+        return FV_NEW;
+    return of_new == FV_ROLE_FROZEN && fences[FV_OLD].role != FV_ROLE_AUTHORITY ? FV_NEW : FV_OLD;
+}
+
+bool fv_fence_owes(const struct fv_fence *fence)
+{
+    return fence->role == FV_ROLE_AUTHORITY && fv_stage_write(fence->stage).both;
+}
+
+bool fv_fence_copies(const struct fv_fence *fence, uint64_t epoch)
+{
+    return fv_fence_owes(fence) && fence->epoch == epoch;
+}
+
+bool fv_fence_repairs(const struct fv_fence *fence, const struct fv_fence *other)
+{
+    return fence->role == FV_ROLE_AUTHORITY ||
+           (fence->role == FV_ROLE_FROZEN && !(other && other->role == FV_ROLE_AUTHORITY));
+}
+
 static uint64_t next_epoch(const struct fv_fence *a, const struct fv_fence *b)
 {
     return (a->epoch > b->epoch ? a->epoch : b->epoch) + 1;

@@ -93,6 +93,27 @@ bool fv_fence_gate_holds(const struct fv_fence *authority, uint64_t epoch);
 bool fv_fence_is_current(const struct fv_fence *authority, uint64_t epoch);
 
 /*
+ * Which side is believed, by fences of one moment: the authority. While there is none the frozen one still
+ * is, and before there is any fence the old one.
+ */
+enum fv_side fv_route_believed(const struct fv_fence fences[2]);
+
+/*
+ * Does this side, by its own fence, owe the other one what it has? It is the authority, and both are
+ * written: so writes may enter the ledger, and keys be doubted.
+ */
+bool fv_fence_owes(const struct fv_fence *fence);
+
+/* May a copy go on that was begun from this side in this `epoch` of it? Asked where it is read, as it is held. */
+bool fv_fence_copies(const struct fv_fence *fence, uint64_t epoch);
+
+/*
+ * May a repair read this side? It is the authority, or the frozen one that has been it, until the other one has
+ * got its place; `other` is that one's fence where it is in the same home, or NULL.
+ */
+bool fv_fence_repairs(const struct fv_fence *fence, const struct fv_fence *other);
+
+/*
  * The fence of an authority that may have forgotten commits that the other side knows of: it
  * was restored from a backup, or failed over to a replica that lagged behind. In a new epoch
  * it cannot give out versions a second time. A store that keeps what it has committed needs

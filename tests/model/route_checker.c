@@ -40,6 +40,10 @@
 #define OFF_COPY RECORD({ OFF, 0 }, { DUAL, CARRIED_OUT })
 #define OFF_COPY_FLIP RECORD({ OFF, 0 }, { DUAL, CARRIED_OUT }, { LIVE, COPIED })
 #define OFF_AND_ON { DUAL, 0 }, { OFF, CARRIED_OUT }, { DUAL, CARRIED_OUT }
+#define THERE_AND_BACK RECORD({ DUAL, 0 }, { LIVE, COPIED }, { COMPLETE, CARRIED_OUT }, \
+    { DOWN, CARRIED_OUT })
+#define FOUND_EQUAL .found_equal = true, \
+    RECORD({ DUAL, 0 }, { LIVE, CARRIED_OUT }, { COMPLETE, CARRIED_OUT })
 #define CUT_OVER .steppers = 1, RECORD({ OFF, 0 }, { COMPLETE, CARRIED_OUT })
 #define FENCES .from_nothing = true, .steppers = 3, \
     RECORD({ OFF, 0 }, { DUAL, ANY_TIME }, { LIVE, ANY_TIME }, { DUAL, ANY_TIME })
@@ -61,6 +65,10 @@ static const struct setting settings[] = {
       COPY_FLIP },
     { "enlisted, 2 writers, off and on again", ENLISTED, WRITERS(2), .operations = "MD", COPY,
       RECORD(OFF_AND_ON, { LIVE, COPIED }) },
+    { "enlisted, 2 writers, complete and down again", ENLISTED, WRITERS(2), .operations = "PM", COPY,
+      THERE_AND_BACK },
+    { "enlisted, 2 writers, found equal, complete", ENLISTED, WRITERS(2), .operations = "PM", COPY,
+      FOUND_EQUAL },
     { "enlisted, 2 writers, a commit forgotten", ENLISTED, WRITERS(2), COPY, .forgets = true, STAY },
     { "enlisted, 2 writers, copy, flip, loose reads", ENLISTED, .loose = true, WRITERS(2),
       .operations = "MD", COPY, COPY_FLIP },
@@ -133,6 +141,10 @@ static const struct ablation {
     { { "no one moment for both fences", ENLISTED, FENCES, .without = WITHOUT_MOMENT }, TWO },
     { { "no order in loose reads", ENLISTED, .loose = true, WRITERS(2), STAY,
         .without = WITHOUT_ORDER }, DIFFER },
+    { { "no place looked at by who reads", ENLISTED, WRITERS(2), .operations = "PM", COPY,
+        THERE_AND_BACK, .without = WITHOUT_PLACE }, LOST },
+    { { "no version while one side is written", ENLISTED, WRITERS(1), .operations = "P", COPY,
+        FOUND_EQUAL, .without = WITHOUT_VERSION }, LOST },
     { { "no period in copies", ENLISTED, WRITERS(2), COPY, STAY, .without = WITHOUT_PERIOD },
       DIFFER },
     { { "no new epoch after a commit was forgotten", ENLISTED, WRITERS(2), COPY, .forgets = true,

@@ -16,7 +16,19 @@ enum operation { PUT, MODIFY, DELETE, OPERATIONS };
 static const char operation_letters[] = "PMD";
 
 /* Of everybody who has more than one step to take. */
-enum pc { READY, TRANSACT, CALL_AUTHORITY, READ, APPLY, SETTLE, LEAVE, LEAVE_FAILED, DOUBT, OVER };
+enum pc {
+    READY,
+    FOUND,
+    TRANSACT,
+    CALL_AUTHORITY,
+    READ,
+    APPLY,
+    SETTLE,
+    LEAVE,
+    LEAVE_FAILED,
+    DOUBT,
+    OVER
+};
 
 struct fence_cell {
     uint8_t role, stage, epoch, period, version;
@@ -160,6 +172,14 @@ static void put_entry(struct state *state, int home, const struct fv_entry *entr
         cell->operations |= (uint8_t)(1u << (entry->operations[i].id.bytes[0] - 1));
 }
 
+static bool keeps_version(const struct setting *setting, const struct state *state, int side,
+                          bool both)
+{
+    const struct fv_version version = { state->fence[side].epoch, 1 };
+
+    return fv_version_is_kept(version, both) && (both || !(setting->without & WITHOUT_VERSION));
+}
+
 static bool has_entry(const struct state *state, int home)
 {
     return state->entry[home].doubtful || state->entry[home].operations;
@@ -187,18 +207,23 @@ static int stage_of(const struct setting *setting, int version)
     return version > 0 ? setting->record[version - 1].stage : FLAGVER_STAGE_OFF;
 }
 
-/* Whose fence is AUTHORITY, or failing that FROZEN where `frozen` will do; -1: nobody's. */
-static int authority_in(const struct state *state, bool frozen)
+/* Whose fence is AUTHORITY; -1: nobody's. */
+static int authority_in(const struct state *state)
 {
     int side;
 
     for (side = FV_OLD; side <= FV_NEW; side++)
         if (state->fence[side].role == FV_ROLE_AUTHORITY)
             return side;
-    for (side = FV_OLD; side <= FV_NEW; side++)
-        if (frozen && state->fence[side].role == FV_ROLE_FROZEN)
-            return side;
     return -1;
+}
+
+static int believed_in(const struct state *state)
+{
+    const struct fv_fence fences[2] = { fence_of(state->fence[FV_OLD]),
+                                        fence_of(state->fence[FV_NEW]) };
+
+    return (int)fv_route_believed(fences);
 }
 
 static bool is_live(const struct state *state, int operation)
@@ -369,7 +394,6 @@ static void commit_together(const struct setting *setting, const struct state *f
     struct state next = *from;
     struct writer *writer = &next.writer[number];
     struct fv_entry entry = entry_of(from, 0);
-    enum fv_entry_fate fate;
 
     fv_entry_owe(&entry, version_of(writer->row), NOW);
     put_entry(&next, 0, &entry, FV_ENTRY_STAYS);
@@ -379,9 +403,6 @@ static void commit_together(const struct setting *setting, const struct state *f
     next = *from;
     writer = &next.writer[number];
     apply(setting, &next, 1 - writer->side, writer->value, writer->row);
-    entry = entry_of(from, 0);
-    fate = fv_entry_settle(&entry, version_of(writer->row));
-    put_entry(&next, 0, &entry, fate);
     writer->pc = OVER;
     reach(setting, explorer, &next, commits[number]);
 }
@@ -404,6 +425,20 @@ static bool enter(const struct setting *setting, struct state *state, int side, 
     return true;
 }
 
+/* In a transaction of others the other side is left to a repair. */
+static void commit_within(const struct setting *setting, const struct state *from, int number,
+                          struct explorer *explorer)
+{
+    struct state next = *from;
+    int home = home_of(setting, next.writer[number].side);
+    struct fv_entry entry = entry_of(&next, home);
+
+    fv_entry_doubt(&entry, NOW);
+    put_entry(&next, home, &entry, FV_ENTRY_STAYS);
+    next.writer[number].pc = OVER;
+    reach(setting, explorer, &next, commits[number]);
+}
+
 /* The transaction on an enlisted authority. */
 static void transact(const struct setting *setting, const struct state *from, int number,
                      struct explorer *explorer)
@@ -417,21 +452,25 @@ static void transact(const struct setting *setting, const struct state *from, in
     remember(setting, &next, writer->side);
     execute(&next, number);
     writer->pc = both ? APPLY : OVER;
-    if (both && both_enlisted(setting)) {
+    if (both_enlisted(setting) && keeps_version(setting, &next, writer->side, both)) {
         if (!give_version(&next, writer, explorer, commits[number])) {
             next = *from;
             writer->pc = OVER;
             reach(setting, explorer, &next, stops[number]);
             return;
         }
-        if (setting->one_home) {
+        if (both && setting->one_home) {
             commit_together(setting, &next, number, explorer);
             return;
         }
-        fv_entry_owe(&entry, version_of(writer->row), NOW);
-        put_entry(&next, home, &entry, FV_ENTRY_STAYS);
-    } else if (both && !enter(setting, &next, writer->side, number)) {
-        return;
+        if (both) {
+            fv_entry_owe(&entry, version_of(writer->row), NOW);
+            put_entry(&next, home, &entry, FV_ENTRY_STAYS);
+        }
+    } else if (both) {
+        commit_within(setting, &next, number, explorer);
+        if (!enter(setting, &next, writer->side, number))
+            return;
     }
     reach(setting, explorer, &next, commits[number]);
 }
@@ -503,7 +542,7 @@ static void begin_write(const struct setting *setting, const struct state *from,
 static void look(const struct setting *setting, const struct state *from, int number,
                  struct explorer *explorer)
 {
-    int side = authority_in(from, false);
+    int side = authority_in(from);
     struct state next = *from;
 
     if (side < 0)
@@ -517,7 +556,7 @@ static void look(const struct setting *setting, const struct state *from, int nu
 static void renew(const struct setting *setting, const struct state *from, int number,
                   struct explorer *explorer)
 {
-    int side = authority_in(from, true);
+    int side = believed_in(from);
     struct state next = *from;
     struct router *router = &next.router[number];
     struct writer *writer = &next.writer[number];
@@ -549,7 +588,7 @@ static void call_authority(const struct setting *setting, const struct state *fr
     bool both = writes_both(stage_of(setting, writer->version));
 
     if (may_call(setting, from, number) || (!both && (setting->without & WITHOUT_LEASE))) {
-        if (!both && authority_in(from, false) == 1 - writer->side)
+        if (!both && authority_in(from) == 1 - writer->side)
             explore_fault(explorer, "a side is written that is not the authority any more",
                           calls[number]);
         execute(&next, number);
@@ -623,12 +662,14 @@ static bool leave(const struct setting *setting, struct state *next, int side, i
 /* After a late leave. False: nobody is the authority now. */
 static bool doubt(const struct setting *setting, struct state *next)
 {
-    int side = authority_in(next, false), home;
+    int side = authority_in(next), home;
     struct fv_entry entry;
+    struct fv_fence fence;
 
     if (side < 0)
         return false;
-    if (!writes_both(next->fence[side].stage))
+    fence = fence_of(next->fence[side]);
+    if (!fv_fence_owes(&fence))
         return true;
     home = home_of(setting, side);
     entry = entry_of(next, home);
@@ -783,32 +824,34 @@ static void begin_repair_enlisted(const struct setting *setting, const struct st
 {
     struct state next = *from;
     struct worker *worker = &next.repairer[number];
-    int home, side;
+    int home;
 
     for (home = 0; home < 2; home++) {
         if (!from->entry[home].doubtful)
             continue;
         next = *from;
-        side = setting->one_home ? authority_in(from, true) : home;
-        read_row(setting, from, worker, side);
-        if (setting->one_home) { /* all in one transaction */
-            apply(setting, &next, 1 - side, worker->value, worker->row);
-            settle(setting, &next, side, worker->row);
-            worker->pc = READY;
-        }
-        reach(setting, explorer, &next, "a repair reads");
+        worker->side = (uint8_t)(setting->one_home ? believed_in(from) : home);
+        worker->pc = FOUND;
+        reach(setting, explorer, &next, "a repair finds the key");
     }
+}
+
+/* Does this side still have the place that it was found in? */
+static bool is_in_place(const struct setting *setting, const struct state *state, int side)
+{
+    const struct fv_fence fence = fence_of(state->fence[side]);
+    const struct fv_fence other = fence_of(state->fence[1 - side]);
+
+    return (setting->without & WITHOUT_PLACE) ||
+           fv_fence_repairs(&fence, setting->one_home ? &other : NULL);
 }
 
 /* Whose entry it is: the authority of this home. -1: nobody's, now. */
 static int authority_of_home(const struct setting *setting, const struct state *state, int home)
 {
-    int role;
+    int side = setting->one_home ? believed_in(state) : home;
 
-    if (setting->one_home)
-        return authority_in(state, true);
-    role = state->fence[home].role;
-    return role == FV_ROLE_AUTHORITY || role == FV_ROLE_FROZEN ? home : -1;
+    return is_in_place(setting, state, side) ? side : -1;
 }
 
 static void begin_repair_detached(const struct setting *setting, const struct state *from,
@@ -838,7 +881,7 @@ static void begin_repair_detached(const struct setting *setting, const struct st
 /* May a copy begin, and from which side? -1: no, or it would be for nothing. */
 static int side_to_copy(const struct setting *setting, const struct state *state)
 {
-    int side = authority_in(state, false);
+    int side = authority_in(state);
     struct fv_fence fence;
 
     if (side < 0)
@@ -853,25 +896,37 @@ static int side_to_copy(const struct setting *setting, const struct state *state
 static void begin_copy(const struct setting *setting, const struct state *from, int number,
                        struct explorer *explorer)
 {
-    int side = side_to_copy(setting, from), self = OF_COPIER + number;
+    int side = side_to_copy(setting, from);
     struct state next = *from;
     struct worker *worker = &next.copier[number];
 
     if (side < 0)
         return;
     worker->epoch = from->fence[side].epoch;
-    if (both_enlisted(setting)) {
-        read_row(setting, from, worker, side);
-    } else {
-        /* The entry of one that died has another id in truth. */
-        if ((from->entry[0].operations | from->entry[1].operations) >> self & 1)
-            return;
-        if (!enter(setting, &next, side, self))
-            return;
-        worker->pc = READ;
-        worker->side = (uint8_t)side;
-    }
+    worker->side = (uint8_t)side;
+    worker->pc = FOUND;
     reach(setting, explorer, &next, "a copy begins");
+}
+
+/* The side that it was to go on from, or that one in another epoch, may not be believed any more. */
+static void read_for_copy(const struct setting *setting, struct state *next, int number)
+{
+    struct worker *worker = &next->copier[number];
+    const struct fv_fence fence = fence_of(next->fence[worker->side]);
+    int self = OF_COPIER + number;
+
+    if (both_enlisted(setting)) {
+        if (fv_fence_copies(&fence, worker->epoch) || (setting->without & WITHOUT_PLACE))
+            read_row(setting, next, worker, worker->side);
+        else
+            worker->pc = READY;
+    } else if ((next->entry[0].operations | next->entry[1].operations) >> self & 1) {
+        return; /* the entry of one that died has another id in truth */
+    } else if (fv_fence_owes(&fence) && enter(setting, next, worker->side, self)) {
+        worker->pc = READ;
+    } else {
+        worker->pc = READY;
+    }
 }
 
 /* What repairs and copies do alike. True when it is over. */
@@ -919,6 +974,7 @@ static void step_repairer(const struct setting *setting, const struct state *fro
                           struct explorer *explorer)
 {
     struct state next = *from;
+    struct worker *worker = &next.repairer[number];
 
     if (from->repairer[number].pc == READY) {
         if (both_enlisted(setting))
@@ -927,7 +983,12 @@ static void step_repairer(const struct setting *setting, const struct state *fro
             begin_repair_detached(setting, from, number, explorer);
         return;
     }
-    work_on(setting, &next, &next.repairer[number], OF_REPAIRER + number);
+    if (worker->pc != FOUND)
+        work_on(setting, &next, worker, OF_REPAIRER + number);
+    else if (is_in_place(setting, from, worker->side))
+        read_row(setting, from, worker, worker->side);
+    else
+        worker->pc = READY;
     if (memcmp(&next, from, sizeof next) != 0)
         reach(setting, explorer, &next, "a repair goes on");
     if (may_stop(setting)) {
@@ -947,8 +1008,10 @@ static void step_copier(const struct setting *setting, const struct state *from,
         begin_copy(setting, from, number, explorer);
         return;
     }
+    if (worker->pc == FOUND)
+        read_for_copy(setting, &next, number);
     /* Whoever left with a failure has left the key listed, so it counts as copied. */
-    if (work_on(setting, &next, worker, OF_COPIER + number) && worker->epoch > next.copied)
+    else if (work_on(setting, &next, worker, OF_COPIER + number) && worker->epoch > next.copied)
         next.copied = worker->epoch;
     if (memcmp(&next, from, sizeof next) != 0)
         reach(setting, explorer, &next, "a copy goes on");
@@ -1103,7 +1166,7 @@ static void carry_record_on(const struct setting *setting, const struct state *f
 {
     struct state next = *from;
     const struct wish *wish = &setting->record[from->version];
-    int side = authority_in(from, false);
+    int side = authority_in(from);
     struct fv_fence fence;
 
     if (wish->stage == 0)
@@ -1166,7 +1229,7 @@ static void step(const void *context, const void *at, struct explorer *explorer)
 
 static const char *fault_at_end(const struct setting *setting, const struct state *state)
 {
-    int side = authority_in(state, false), i;
+    int side = authority_in(state), i;
     struct fv_fence fence;
 
     if (setting->record[state->version].stage != 0 || side < 0 || !carried_out(setting, state))
@@ -1195,10 +1258,10 @@ static const char *fault_at_end(const struct setting *setting, const struct stat
  * says otherwise, the sides are equal. */
 static bool reads_stale(const struct setting *setting, const struct state *state)
 {
-    int side = authority_in(state, true);
+    int side = believed_in(state);
     struct fv_fence fence;
 
-    if (side < 0 || setting->overruns)
+    if (setting->overruns)
         return false;
     fence = fence_of(state->fence[side]);
     if (setting->copiers > 0 ? !fv_fence_gate_holds(&fence, state->copied) : fence.period == 0)
@@ -1238,7 +1301,7 @@ static struct state first_state(const struct setting *setting)
     memset(&state, 0, sizeof state);
     state.version = 1;
     state.value[FV_OLD] = state.value[FV_NEW] = state.truth = PRESENT | SEED;
-    if (setting->copiers > 0)
+    if (setting->copiers > 0 && !setting->found_equal)
         state.value[FV_NEW] = PRESENT | GARBAGE;
     if (setting->from_nothing)
         return state;

@@ -25,7 +25,9 @@ enum {
     WITHOUT_PERIOD = 1024,    /* copies have the version that the key's row has */
     WITHOUT_ADMISSION = 2048, /* a doubt after a late leave goes where the entry was */
     WITHOUT_ORDER = 8192,     /* the version of what is passed on is read after it */
-    WITHOUT_MOMENT = 4096     /* the fences that are decided by are not of one moment */
+    WITHOUT_MOMENT = 4096,    /* the fences that are decided by are not of one moment */
+    WITHOUT_VERSION = 32768,  /* a write of one side alone leaves no version behind */
+    WITHOUT_PLACE = 16384     /* who reads does not look whether its side is still believed */
 };
 
 /* When a version of the record may be written: after the one before it, at any time; once that
@@ -51,6 +53,7 @@ struct setting {
     struct wish record[8];  /* its versions, from 1 on; ends with stage 0 */
     bool leases;            /* of the writers' routers */
     bool from_nothing;      /* without fences, looked at one after the other */
+    bool found_equal;       /* by a comparison: a flip does not wait for copies */
     bool forgets;           /* the old store loses its last commit once */
     int gives_up;           /* so many times a stepper loses patience */
     bool calm;              /* nobody stops, nothing fails, and only leases of routers run out */

@@ -102,16 +102,10 @@ static bool is_verified(void)
 }
 
 /* As if the last comparison had ended two minutes ago. */
-static int end_long_ago(void *data, flagver_txn *txn, flagver_error *err)
+static void end_long_ago(struct fv_passage *comparison)
 {
-    struct fv_passage passage;
-    flagver_keyed_row row;
-
-    (void)data;
-    assert_ok(fv_passage_get(txn, FV_SPACE_COMPARISON, "users", &row, &passage, err));
-    ck_assert(passage.headway.done);
-    passage.headway.last -= 120000000;
-    return fv_passage_put(txn, &row, &passage, err);
+    ck_assert(comparison->headway.done);
+    comparison->headway.last -= 120000000;
 }
 
 START_TEST(steps_compare_when_all_is_copied_and_open_the_gate)
@@ -175,7 +169,7 @@ START_TEST(what_differed_is_looked_for_again_after_a_while)
     table_put(&tables[FLAGVER_SIDE_NEW], "k0700", "v");
     ck_assert_uint_eq(take_steps(route).differences, 1); /* not yet */
     ck_assert(!take_steps(route).verified);
-    assert_ok(fv_steering_run_on(client, end_long_ago, NULL, &error));
+    retell(FV_SPACE_COMPARISON, end_long_ago);
     ck_assert_uint_eq(take_steps(route).differences, 0);
     ck_assert(take_steps(route).verified);
     leave();
@@ -193,7 +187,7 @@ START_TEST(a_gate_that_another_comparison_has_shut_is_opened_again)
     ck_assert(!is_verified());
     ck_assert(!take_steps(route).verified);
     table_put(&tables[FLAGVER_SIDE_NEW], "k0700", "v");
-    assert_ok(fv_steering_run_on(client, end_long_ago, NULL, &error));
+    retell(FV_SPACE_COMPARISON, end_long_ago);
     ck_assert(take_steps(route).verified);
     ck_assert(is_verified());
     leave();
@@ -222,7 +216,7 @@ START_TEST(what_differs_is_repaired_when_that_is_asked_for)
     ck_assert_uint_eq(take_steps(route).differences, 2);
     ck_assert_str_eq(table_get(&tables[FLAGVER_SIDE_NEW], "k0700"), "v");
     ck_assert_ptr_null(table_get(&tables[FLAGVER_SIDE_NEW], "z"));
-    assert_ok(fv_steering_run_on(client, end_long_ago, NULL, &error));
+    retell(FV_SPACE_COMPARISON, end_long_ago);
     take_steps(route);
     ck_assert(take_steps(route).verified);
     leave();
@@ -240,7 +234,7 @@ START_TEST(another_process_goes_on_where_one_was)
     ck_assert_uint_gt(compared, 0);
     other = open_route(client, "users", sides[0], sides[1], options);
     ck_assert_uint_eq(take_steps(other).compared_so_far, compared); /* it is not its turn */
-    end_the_turn(FV_SPACE_COMPARISON);
+    retell(FV_SPACE_COMPARISON, end_turn);
     ck_assert_uint_eq(take_steps(other).compared_so_far, ROWS);
     assert_status(false, ROWS, 1, true);
     close_route(other);
@@ -262,7 +256,7 @@ static void compare_slowly(uint32_t before, uint32_t keys, void (*meanwhile)(voi
     during_scan = meanwhile;
     step_for(route, 0);
     ck_assert(!during_scan);
-    end_the_turn(FV_SPACE_COMPARISON);
+    retell(FV_SPACE_COMPARISON, end_turn);
 }
 
 static void leave_both(void)
@@ -273,7 +267,7 @@ static void leave_both(void)
 
 static void let_the_other_compare_a_little(void)
 {
-    end_the_turn(FV_SPACE_COMPARISON);
+    retell(FV_SPACE_COMPARISON, end_turn);
     other->compared_at_once = 100;
     ck_assert_uint_gt(step_for(other, 0).compared_so_far, 0);
 }
@@ -291,7 +285,7 @@ END_TEST
 
 static void let_the_other_end(void)
 {
-    end_the_turn(FV_SPACE_COMPARISON);
+    retell(FV_SPACE_COMPARISON, end_turn);
     other->compared_at_once = 1000;
     take_steps(other);
     assert_status(false, ROWS, 1, true);
@@ -310,7 +304,7 @@ END_TEST
 static void let_the_other_begin_anew(void)
 {
     let_the_other_end();
-    assert_ok(fv_steering_run_on(client, end_long_ago, NULL, &error));
+    retell(FV_SPACE_COMPARISON, end_long_ago);
     other->compared_at_once = 100;
     ck_assert_uint_lt(step_for(other, 0).compared_so_far, ROWS);
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "engine/route.h"
+#include "entries.h"
 #include "sides.h"
 #include "stores.h"
 
@@ -230,45 +231,9 @@ static sqlite3 *open_rows(void)
     return db;
 }
 
-static void put_value(sqlite3 *db, sqlite3_stmt *of, const struct fv_entry *entry)
-{
-    uint8_t bytes[FV_ENTRY_BYTES];
-    size_t length = fv_entry_encode(entry, bytes);
-    sqlite3_stmt *statement;
-
-    ck_assert_int_eq(
-        sqlite3_prepare_v2(db, "UPDATE flagver_keyed SET value = ?1 WHERE space = ?2 AND key = ?3",
-                           -1, &statement, NULL),
-        SQLITE_OK);
-    sqlite3_bind_blob(statement, 1, bytes, (int)length, SQLITE_STATIC);
-    sqlite3_bind_value(statement, 2, sqlite3_column_value(of, 0));
-    sqlite3_bind_value(statement, 3, sqlite3_column_value(of, 1));
-    ck_assert_int_eq(sqlite3_step(statement), SQLITE_DONE);
-    sqlite3_finalize(statement);
-}
-
-/* As if it was long ago that operations have begun. */
 static void let_time_pass(void)
 {
-    sqlite3 *db = open_rows();
-    sqlite3_stmt *statement;
-    struct fv_entry entry;
-
-    ck_assert_int_eq(
-        sqlite3_prepare_v2(db,
-                           "SELECT space, key, value FROM flagver_keyed WHERE space IN "
-                           "('route.intent', 'route.dirty')",
-                           -1, &statement, NULL),
-        SQLITE_OK);
-    while (sqlite3_step(statement) == SQLITE_ROW) {
-        assert_ok(fv_entry_decode(sqlite3_column_blob(statement, 2),
-                                  (size_t)sqlite3_column_bytes(statement, 2), &entry, &error));
-        for (uint32_t i = 0; i < entry.count; i++)
-            entry.operations[i].until = 1;
-        put_value(db, statement, &entry);
-    }
-    sqlite3_finalize(statement);
-    sqlite3_close(db);
+    entries_change(file_named("store"), entry_age);
 }
 
 /* Until nothing waits: what has failed is tried again after a while. */

@@ -12,6 +12,7 @@
 #include "sides.h"
 #include "spies.h"
 #include "stores.h"
+#include "waiting.h"
 
 #define OLD FLAGVER_SIDE_OLD
 #define NEW FLAGVER_SIDE_NEW
@@ -427,6 +428,161 @@ START_TEST(a_write_in_a_transaction_finds_room_beside_any_number_of_operations)
 }
 END_TEST
 
+/* Whoever runs it again looks at the same authority until the interval is over, unless the refusal is news. */
+START_TEST(a_transaction_that_met_a_flip_is_well_when_it_is_started_over)
+{
+    struct lite lites[2] = { { .path = file_named("store"), .name = "of_old" },
+                             { .path = file_named("store"), .name = "of_new" } };
+    const flagver_route_change change = { .size = sizeof change, .forced = "a test" };
+    flagver_client *elsewhere;
+    flagver_route *steered;
+    flagver_txn *txn;
+
+    client = open_store(FAULT_KIND + 1);
+    elsewhere = open_store(FAULT_KIND + 1);
+    put_migration(client, "users", "{'stage': 'off', 'stages': 2}");
+    for (int i = 0; i < 2; i++) {
+        lites[i].client = client;
+        lite_make(&lites[i]);
+    }
+    route = open_route(client, "users", lite_side(&lites[OLD]), lite_side(&lites[NEW]),
+                       (flagver_route_options){ 0 });
+    steered = open_route(elsewhere, "users", lite_side(&lites[OLD]), lite_side(&lites[NEW]),
+                         (flagver_route_options){ 0 });
+    assert_ok(flagver_route_stage(steered, &alice, FLAGVER_STAGE_OFF, NULL, &error));
+    assert_ok(flagver_route_write(route, "k", "v", 1, NULL, NULL, &error));
+    assert_ok(flagver_route_stage(steered, &alice, FLAGVER_STAGE_COMPLETE, &change, &error));
+
+    txn = begin(client);
+    assert_fails(FLAGVER_EBUSY,
+                 flagver_route_write_in(route, txn, "k", "w", 1, NULL, NULL, &error));
+    flagver_txn_free(txn);
+    txn = begin(client);
+    assert_ok(flagver_route_write_in(route, txn, "k", "w", 1, NULL, NULL, &error));
+    commit(txn);
+    ck_assert_str_eq(read_text(route, "k"), "w");
+    close_route(steered);
+    flagver_close(elsewhere);
+    leave();
+}
+END_TEST
+
+/* ---- flips that do not come to their end ---- */
+
+static int stage_by(int stage, const char *forced, int wait_ms)
+{
+    const flagver_route_change change = { .size = sizeof change,
+                                          .forced = forced,
+                                          .wait_ms = wait_ms };
+
+    return flagver_route_stage(route, &alice, stage, &change, &error);
+}
+
+/* The new side fails, so that a key waits, and with it the flip to the new side; asked for twice. */
+static void begin_what_does_not_end(void)
+{
+    arrange("{'stage': 'off', 'gates': {'samples': 0, 'match_rate': 0}}",
+            (flagver_route_options){ 0 });
+    for (int stage = FLAGVER_STAGE_DUALWRITE; stage <= FLAGVER_STAGE_RAMP; stage++)
+        assert_ok(stage_by(stage, "a test", 0));
+    spies[NEW].returns = FLAGVER_EIO;
+    assert_ok(flagver_route_write(route, "k", "v", 1, NULL, NULL, &error));
+    for (int i = 0; i < 2; i++)
+        assert_fails(FLAGVER_EBUSY, stage_by(FLAGVER_STAGE_LIVE, i ? NULL : "a test", 1));
+}
+
+START_TEST(a_flip_that_does_not_end_is_called_off)
+{
+    begin_what_does_not_end();
+    assert_ok(stage_by(FLAGVER_STAGE_RAMP, NULL, 0));
+    assert_ok(flagver_route_write(route, "k", "w", 1, NULL, NULL, &error));
+    leave();
+}
+END_TEST
+
+START_TEST(a_rollback_calls_off_a_flip_that_does_not_end)
+{
+    begin_what_does_not_end();
+    assert_ok(flagver_route_rollback(route, &alice, NULL, &error));
+    leave();
+}
+END_TEST
+
+/* What the old side has missed nobody has seen yet; the new one may be believed, though it is not said so. */
+START_TEST(no_flip_is_called_off_behind_which_the_old_side_was_not_written)
+{
+    begin_what_does_not_end();
+    for (int stage = FLAGVER_STAGE_RAMPDOWN; stage <= FLAGVER_STAGE_COMPLETE; stage++)
+        assert_ok(stage_by(stage, "a test", -1));
+    assert_ok(stage_by(FLAGVER_STAGE_RAMPDOWN, NULL, -1));
+    assert_fails(FLAGVER_ESTATE, stage_by(FLAGVER_STAGE_RAMP, NULL, -1));
+    ck_assert_ptr_nonnull(strstr(error.message, "not carried out yet"));
+    leave();
+}
+END_TEST
+
+/* ---- a thread whose steps fail ---- */
+
+static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
+static char logged[FLAGVER_MESSAGE_SIZE];
+static int times_logged;
+
+static void note_line(void *data, int level, const char *message)
+{
+    (void)data;
+    ck_assert_int_eq(level, FLAGVER_LOG_WARNING);
+    pthread_mutex_lock(&log_lock);
+    snprintf(logged, sizeof logged, "%s", message);
+    times_logged++;
+    pthread_mutex_unlock(&log_lock);
+}
+
+static int count_logged(void)
+{
+    int times;
+
+    pthread_mutex_lock(&log_lock);
+    times = times_logged;
+    pthread_mutex_unlock(&log_lock);
+    return times;
+}
+
+static atomic_int scans;
+
+static int scan_nothing(void *data, const flagver_side_call *call, const char *after,
+                        uint32_t limit, flagver_sink *sink, flagver_error *err)
+{
+    (void)data;
+    (void)call;
+    (void)after;
+    (void)limit;
+    (void)sink;
+    (void)err;
+    atomic_fetch_add(&scans, 1);
+    return 0;
+}
+
+START_TEST(why_steps_in_the_background_fail_is_told_to_the_log_and_not_each_time)
+{
+    flagver_options options = quiet_options();
+    flagver_side old = spy_side(OLD);
+
+    spies_reset();
+    options.log = note_line;
+    client = open_with(FAULT_KIND + 1, &options);
+    put_migration(client, "users", "{'stage': 'dualwrite'}");
+    old.scan = scan_nothing;
+    route = open_route(client, "users", old, spy_side(NEW),
+                       (flagver_route_options){ .background = 1 });
+    wait_until(count_logged() > 0 && atomic_load(&scans) > 2);
+    leave();
+    ck_assert_int_eq(count_logged(), 1);
+    ck_assert_str_eq(logged,
+                     "users: a step has failed: old: scan gave no record, and did not say that "
+                     "there are no more");
+}
+END_TEST
+
 /* ---- words ---- */
 
 static int say_and_write(void *data, const flagver_side_call *call, const void *value,
@@ -482,6 +638,11 @@ int main(void)
     tcase_add_test(tests, closing_does_not_wait_for_ever_for_a_step);
     tcase_add_test(tests, a_repair_that_hangs_stops_nobody_else);
     tcase_add_test(tests, a_write_in_a_transaction_finds_room_beside_any_number_of_operations);
+    tcase_add_test(tests, a_transaction_that_met_a_flip_is_well_when_it_is_started_over);
+    tcase_add_test(tests, a_flip_that_does_not_end_is_called_off);
+    tcase_add_test(tests, a_rollback_calls_off_a_flip_that_does_not_end);
+    tcase_add_test(tests, no_flip_is_called_off_behind_which_the_old_side_was_not_written);
+    tcase_add_test(tests, why_steps_in_the_background_fail_is_told_to_the_log_and_not_each_time);
     tcase_add_test(tests, where_nothing_is_wrong_there_are_no_words);
     tcase_add_test(tests, reads_are_taken_back_from_the_version_that_was_looked_at_and_no_other);
     tcase_add_test(tests, a_refused_call_leaves_a_result_that_can_be_cleared);

@@ -49,29 +49,56 @@ START_TEST(only_the_authority_admits_and_only_what_was_planned_for_its_version)
 }
 END_TEST
 
+static const struct {
+    const char *label;
+    enum fv_role of_old, of_new;
+    enum fv_side believed;
+} belief_rows[] = {
+    { "nobody has been here", FV_ROLE_NONE, FV_ROLE_NONE, FV_OLD },
+    { "the first fence", FV_ROLE_AUTHORITY, FV_ROLE_NONE, FV_OLD },
+    { "the old side", FV_ROLE_AUTHORITY, FV_ROLE_SECONDARY, FV_OLD },
+    { "a flip is prepared", FV_ROLE_AUTHORITY, FV_ROLE_PREPARED, FV_OLD },
+    { "the old side is frozen", FV_ROLE_FROZEN, FV_ROLE_PREPARED, FV_OLD },
+    { "a flip is called off", FV_ROLE_FROZEN, FV_ROLE_SECONDARY, FV_OLD },
+    { "the new side has its place", FV_ROLE_FROZEN, FV_ROLE_AUTHORITY, FV_NEW },
+    { "the new side", FV_ROLE_SECONDARY, FV_ROLE_AUTHORITY, FV_NEW },
+    { "the way back is prepared", FV_ROLE_PREPARED, FV_ROLE_AUTHORITY, FV_NEW },
+    { "the new side is frozen", FV_ROLE_PREPARED, FV_ROLE_FROZEN, FV_NEW },
+    { "the way back is called off", FV_ROLE_SECONDARY, FV_ROLE_FROZEN, FV_NEW },
+    { "the old side has its place back", FV_ROLE_AUTHORITY, FV_ROLE_FROZEN, FV_OLD },
+};
+
+START_TEST(the_authority_is_believed_and_without_one_who_was_it_last)
+{
+    const struct fv_fence fences[] = { { .role = belief_rows[_i].of_old },
+                                       { .role = belief_rows[_i].of_new } };
+
+    ck_assert_msg(fv_route_believed(fences) == belief_rows[_i].believed, "%s",
+                  belief_rows[_i].label);
+}
+END_TEST
+
+/* The authority's, in stages that write both sides and one. */
+static const struct fv_fence of_both = { .role = FV_ROLE_AUTHORITY, .epoch = 9, .period = 4 };
+static const struct fv_fence of_one = { .role = FV_ROLE_AUTHORITY, .epoch = 9 };
+
 START_TEST(a_gate_holds_in_the_period_it_was_passed_in)
 {
-    const struct fv_fence both = { .role = FV_ROLE_AUTHORITY, .epoch = 9, .period = 4 };
-    const struct fv_fence one = { .role = FV_ROLE_AUTHORITY, .epoch = 9 };
-
-    ck_assert(!fv_fence_gate_holds(&both, 0));
-    ck_assert(!fv_fence_gate_holds(&both, 3));
-    ck_assert(fv_fence_gate_holds(&both, 4));
-    ck_assert(fv_fence_gate_holds(&both, 9));
-    ck_assert(!fv_fence_gate_holds(&one, 0));
-    ck_assert(!fv_fence_gate_holds(&one, 9));
+    ck_assert(!fv_fence_gate_holds(&of_both, 0));
+    ck_assert(!fv_fence_gate_holds(&of_both, 3));
+    ck_assert(fv_fence_gate_holds(&of_both, 4));
+    ck_assert(fv_fence_gate_holds(&of_both, 9));
+    ck_assert(!fv_fence_gate_holds(&of_one, 0));
+    ck_assert(!fv_fence_gate_holds(&of_one, 9));
 }
 END_TEST
 
 START_TEST(what_is_of_an_earlier_epoch_is_not_current)
 {
-    const struct fv_fence both = { .role = FV_ROLE_AUTHORITY, .epoch = 9, .period = 4 };
-    const struct fv_fence one = { .role = FV_ROLE_AUTHORITY, .epoch = 9 };
-
-    ck_assert(!fv_fence_is_current(&both, 0));
-    ck_assert(!fv_fence_is_current(&both, 8));
-    ck_assert(fv_fence_is_current(&both, 9));
-    ck_assert(!fv_fence_is_current(&one, 9));
+    ck_assert(!fv_fence_is_current(&of_both, 0));
+    ck_assert(!fv_fence_is_current(&of_both, 8));
+    ck_assert(fv_fence_is_current(&of_both, 9));
+    ck_assert(!fv_fence_is_current(&of_one, 9));
 }
 END_TEST
 
@@ -731,6 +758,8 @@ static Suite *suite(void)
 
     tcase_add_loop_test(fences, only_the_authority_admits_and_only_what_was_planned_for_its_version,
                         0, COUNT(admission_rows));
+    tcase_add_loop_test(fences, the_authority_is_believed_and_without_one_who_was_it_last, 0,
+                        COUNT(belief_rows));
     tcase_add_test(fences, a_gate_holds_in_the_period_it_was_passed_in);
     tcase_add_test(fences, what_is_of_an_earlier_epoch_is_not_current);
     tcase_add_test(fences, an_authority_that_forgot_begins_an_epoch_and_a_period);

@@ -171,7 +171,7 @@ static flagver_route *other, *faster;
 
 static void let_the_other_copy(void)
 {
-    end_the_turn(FV_SPACE_COPY);
+    retell(FV_SPACE_COPY, end_turn);
     ck_assert_uint_gt(step_of(faster).copied, 0);
 }
 
@@ -185,7 +185,7 @@ START_TEST(a_chunk_that_outlasts_its_turn_counts_once_and_is_not_lost)
         ck_assert_int_lt(i, 20);
         seen.during_scan = let_the_other_copy;
         faster = i % 2 ? route : other;
-        end_the_turn(FV_SPACE_COPY);
+        retell(FV_SPACE_COPY, end_turn);
         progress = step_of(i % 2 ? other : route);
         if (progress.copied_all)
             break;
@@ -198,16 +198,10 @@ START_TEST(a_chunk_that_outlasts_its_turn_counts_once_and_is_not_lost)
 END_TEST
 
 /* As if who has copied the last chunk had died before it said so. */
-static int forget_the_end(void *data, flagver_txn *txn, flagver_error *err)
+static void forget_the_end(struct fv_passage *copying)
 {
-    struct fv_passage copying;
-    flagver_keyed_row row;
-
-    (void)data;
-    assert_ok(fv_passage_get(txn, FV_SPACE_COPY, "users", &row, &copying, err));
-    ck_assert(copying.headway.done);
-    copying.headway.done = false;
-    return fv_passage_put(txn, &row, &copying, err);
+    ck_assert(copying->headway.done);
+    copying->headway.done = false;
 }
 
 START_TEST(a_copy_that_is_all_but_done_is_ended)
@@ -216,7 +210,7 @@ START_TEST(a_copy_that_is_all_but_done_is_ended)
 
     arrange((flagver_route_options){ 0 });
     ck_assert(take_steps(route).copied_all);
-    assert_ok(fv_steering_run_on(client, forget_the_end, NULL, &error));
+    retell(FV_SPACE_COPY, forget_the_end);
     take_steps(route);
     copying = copying_of(true);
     ck_assert(json_is_true(json_object_get(copying, "done")));
@@ -337,6 +331,40 @@ START_TEST(what_another_process_has_taken_back_is_not_done_again)
     json_decref(status);
     flagver_string_free(json);
     leave_two();
+}
+END_TEST
+
+static void *read_strictly(void *data)
+{
+    const flagver_route_call strict = { .size = sizeof strict, .strict = 1 };
+    flagver_route_result result = { .size = sizeof result };
+
+    (void)data;
+    flagver_route_read(route, "k", &strict, &result, NULL);
+    flagver_route_result_clear(&result);
+    return NULL;
+}
+
+/* Four rows are looked at; before the last one another thread takes the migration on. */
+START_TEST(what_a_slow_thread_saw_does_not_take_the_place_of_what_is)
+{
+    flagver_options options = quiet_options();
+    flagver_route_result result = { .size = sizeof result };
+    pthread_t thread;
+
+    options.poll_ms = 60000;
+    client = open_with(FAULT_KIND, &options);
+    make_migration();
+    route = open_route(client, "users", sides[0], sides[1], (flagver_route_options){ 0 });
+    flagver_fault_delay(fault, FLAGVER_FAULT_BEGIN, 4, 500);
+    ck_assert_int_eq(pthread_create(&thread, NULL, read_strictly, NULL), 0);
+    usleep(100000);
+    go_to(route, FLAGVER_STAGE_DUALWRITE);
+    pthread_join(thread, NULL);
+    assert_fails(FLAGVER_ENOTFOUND, flagver_route_read(route, "k", NULL, &result, &error));
+    ck_assert_int_eq(result.stage, FLAGVER_STAGE_DUALWRITE);
+    flagver_route_result_clear(&result);
+    leave();
 }
 END_TEST
 
@@ -619,6 +647,7 @@ int main(void)
     tcase_add_test(tcase, a_change_while_a_step_looks_where_it_stands_is_no_failure);
     tcase_add_loop_test(tcase, what_another_process_has_taken_back_is_not_done_again, 0,
                         COUNT(rollbacks));
+    tcase_add_test(tcase, what_a_slow_thread_saw_does_not_take_the_place_of_what_is);
     tcase_add_test(tcase, no_read_is_evidence_twice);
     tcase_add_test(tcase, leases_that_ended_long_ago_are_deleted);
     tcase_add_test(tcase, a_host_can_stop_a_copy);
