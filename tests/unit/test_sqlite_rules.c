@@ -447,13 +447,17 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("sqlite rules");
-    TCase *rules = tcase_create("rules");
+    TCase *rules = tcase_create("rules"), *allowances = tcase_create("allowances");
+
+    tcase_add_checked_fixture(allowances, fill, tear_down);
+    tcase_add_loop_test(allowances, plain_sql_may_do_what_the_rules_allow, 0,
+                        sizeof allowed / sizeof *allowed);
+    suite_add_tcase(suite, allowances);
 
     tcase_add_checked_fixture(rules, fill, tear_down);
+    tcase_set_tags(rules, "slow"); /* valgrind leaves it out */
     tcase_add_loop_test(rules, plain_sql_cannot_break_the_rules, 0,
                         2 * sizeof refused / sizeof *refused);
-    tcase_add_loop_test(rules, plain_sql_may_do_what_the_rules_allow, 0,
-                        sizeof allowed / sizeof *allowed);
     tcase_add_loop_test(rules, what_belongs_to_a_version_changes_only_as_its_state_allows, 0,
                         DEED_TURNS(deeds));
     suite_add_tcase(suite, rules);

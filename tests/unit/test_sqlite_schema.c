@@ -761,6 +761,7 @@ int main(void)
     TCase *rules = tcase_create("rules"), *schema = tcase_create("schema");
 
     tcase_add_checked_fixture(rules, fill, tear_down);
+    tcase_set_tags(rules, "slow"); /* valgrind leaves it out */
     tcase_add_loop_test(rules, plain_sql_cannot_break_the_rules, 0,
                         sizeof refused / sizeof *refused);
     tcase_add_test(rules, plain_sql_may_do_what_the_rules_allow);
