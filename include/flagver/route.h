@@ -100,7 +100,8 @@ FLAGVER_API int flagver_stage_parse(const char *name);
  * deadline      when nobody waits for the answer any more, CLOCK_MONOTONIC in nanoseconds; 0: never. Calls of
  *               the library's own (repairs, copies, comparisons) have 10 seconds at most
  * txn           enlisted sides: the transaction in which the side's rows are to be written:
- *               flagver_txn_connection() has the database's handle. NULL for a detached side
+ *               flagver_txn_connection() has the database's handle. NULL for a detached side, and
+ *               mostly where one is only read: then it is by a connection of the side's own
  */
 typedef struct flagver_side_call {
     int32_t operation;
@@ -138,8 +139,8 @@ typedef struct flagver_side_row {
  *          flagver_sink_key()
  * remove   the record is gone; one that is not there is fine
  * scan     hand records whose keys come after `after` ("": from the first) to flagver_sink_row(), in byte
- *          order of their keys, about `limit` of them; and call flagver_sink_end() when there are no more
- *          behind them. Only that says so, not that few came. NULL: nothing can be copied or compared
+ *          order of their keys, about `limit` of them and at least one; and call flagver_sink_end() when there
+ *          are no more behind them. Only that says so, not that few came. NULL: nothing can be copied or compared
  *
  * write_many  write these records, all of them or none, whose keys rise: for copies between enlisted sides;
  *          NULL: `write` is called for each
@@ -292,14 +293,16 @@ typedef struct flagver_route_alert {
  *                call the route, but not close it. Where nothing can be done: once, not with every step
  * alert_data
  * background     migrations, non-zero: a thread of the route's own takes steps, several times a second. All
- *                signals are blocked in it. Zero: the host calls flagver_route_step()
+ *                signals are blocked in it. Why one has failed goes to the client's `log`, once a minute. Zero:
+ *                the host calls flagver_route_step()
  * verify         FLAGVER_VERIFY_…. A comparison that has found a difference, or left keys out, is made again after a
  *                minute, until one finds nothing: that opens the gate. Nothing is repaired where the believed side
  *                is not known to have everything: somebody has forced that
  * difference     told of each difference that steps find, each time they do; must not call the route
  * difference_data
  * chunk_ms       copies and comparisons in steps: about so long takes what is copied or compared at once (100): how
- *                many records that are adapts. (Writes that may be on their way are waited for beside that)
+ *                many records that are adapts. More of it helps where copies creep. (Writes that may be on their way
+ *                are waited for beside that)
  * copy_share     the share of the time in which they go on, in percent, 1 to 100 (100); the rest is left to others
  * throttle       asked before each chunk, on the thread that takes steps. 0: go on; above: after so many
  *                milliseconds; negative: not in this step. For instance by how far replicas lag behind. Must not
@@ -418,7 +421,10 @@ FLAGVER_API void flagver_route_result_clear(flagver_route_result *result);
  * @return 0, or
  *   FLAGVER_ENOTFOUND  the side whose answer it is has no such record
  *   FLAGVER_EINVAL     a malformed key or call, or a side's function returned what it may not
- *   what the side returned
+ *   FLAGVER_ENOTSUP    call->strict, and the route goes by a flag
+ *   FLAGVER_ESTATE     the route is closed
+ *   FLAGVER_EFORKED    the process has forked since the route was opened: open another one
+ *   what the side returned; call->strict: any storage error
  */
 FLAGVER_API int flagver_route_read(flagver_route *route, const char *key,
                                    const flagver_route_call *call, flagver_route_result *ret_result,
@@ -431,7 +437,8 @@ FLAGVER_API int flagver_route_read(flagver_route *route, const char *key,
  * @param key  as for flagver_route_read(); NULL: create a record whose key the authority makes. After an
  *   error it may have made one all the same: with a call->operation_id of yours you can try again, and the
  *   side can tell
- * @return 0, or as flagver_route_read(); then nothing was acknowledged
+ * @return 0, or as flagver_route_read(), or any storage error; then nothing was acknowledged
+ *   FLAGVER_EBUSY   another side is about to be believed, and that takes longer than 5 seconds: try again
  *   FLAGVER_EINVAL  with `key` NULL, too: both sides are written, and the authority is detached and has no
  *                   `find_by_operation`
  */
@@ -457,7 +464,7 @@ FLAGVER_API int flagver_route_remove(flagver_route *route, const char *key,
  * @return as flagver_route_write(), or
  *   FLAGVER_EINVAL   the transaction is not on that store
  *   FLAGVER_ENOTSUP  the route goes by a flag
- *   FLAGVER_EBUSY    the authority has changed meanwhile: roll back and start over
+ *   FLAGVER_EBUSY    the authority has changed meanwhile, or a flip is under way: roll back and start over
  */
 FLAGVER_API int flagver_route_write_in(flagver_route *route, flagver_txn *txn, const char *key,
                                        const void *value, size_t length,
@@ -495,7 +502,8 @@ typedef struct flagver_route_change {
  * new one is believed. Back any distance at once; where the other side has not been written meanwhile, behind gates, too.
  *
  * Where the believed side changes, writes wait while what is still to be repaired is brought over. When
- * that takes longer than `wait_ms`, the change is under way and goes on with flagver_route_step().
+ * that takes longer than `wait_ms`, the change is under way and goes on with flagver_route_step(); going back to
+ * the stage before, or further, calls it off.
  *
  * @return 0, or
  *   FLAGVER_EINVAL  no such stage, or a share that is none
