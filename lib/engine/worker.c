@@ -66,14 +66,18 @@ static bool rest(struct fv_worker *worker, const flagver_route_progress *progres
     return !stops;
 }
 
-/* Nobody gets what the step returns; who looks for the reason finds it without being flooded. */
+/*
+ * Nobody gets what the step returns; who looks for the reason finds it without being flooded. That the route is
+ * being closed is none.
+ */
 static void tell(struct fv_worker *worker, const flagver_error *problem)
 {
     char message[FLAGVER_MIGRATION_LIMIT + FLAGVER_MESSAGE_SIZE + 32];
     const flagver_client *client = worker->route->client;
     int64_t now = fv_monotonic_ms();
 
-    if (!client->log || (worker->told_ms && now - worker->told_ms < SILENCE_MS))
+    if (!client->log || atomic_load(&worker->route->closed) ||
+        (worker->told_ms && now - worker->told_ms < SILENCE_MS))
         return;
     worker->told_ms = now;
     snprintf(message, sizeof message, "%s: a step has failed: %s", worker->route->name,

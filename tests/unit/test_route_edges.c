@@ -583,6 +583,25 @@ START_TEST(why_steps_in_the_background_fail_is_told_to_the_log_and_not_each_time
 }
 END_TEST
 
+/* The thread may be about to begin a step just then. */
+START_TEST(that_a_route_is_closed_is_no_step_that_has_failed)
+{
+    flagver_options options = quiet_options();
+
+    spies_reset();
+    options.log = note_line;
+    client = open_with(FAULT_KIND + 1, &options);
+    put_migration(client, "users", "{'stage': 'off'}");
+    for (int i = 0; i < 500; i++) {
+        route = open_route(client, "users", spy_side(OLD), spy_side(NEW),
+                           (flagver_route_options){ .background = 1 });
+        close_route(route);
+    }
+    flagver_close(client);
+    ck_assert_msg(count_logged() == 0, "%s", logged);
+}
+END_TEST
+
 /* ---- words ---- */
 
 static int say_and_write(void *data, const flagver_side_call *call, const void *value,
@@ -643,6 +662,7 @@ int main(void)
     tcase_add_test(tests, a_rollback_calls_off_a_flip_that_does_not_end);
     tcase_add_test(tests, no_flip_is_called_off_behind_which_the_old_side_was_not_written);
     tcase_add_test(tests, why_steps_in_the_background_fail_is_told_to_the_log_and_not_each_time);
+    tcase_add_test(tests, that_a_route_is_closed_is_no_step_that_has_failed);
     tcase_add_test(tests, where_nothing_is_wrong_there_are_no_words);
     tcase_add_test(tests, reads_are_taken_back_from_the_version_that_was_looked_at_and_no_other);
     tcase_add_test(tests, a_refused_call_leaves_a_result_that_can_be_cleared);
