@@ -173,28 +173,37 @@ int fv_steering_look(struct fv_steering *steering, struct fv_view *ret_view, fla
     pthread_mutex_lock(&steering->lock);
     if (look > steering->look) {
         steering->look = look;
-        steering->view = view;
-        steering->looked_ms = looked_ms;
+        fv_published_replace(&steering->view, &view, sizeof view);
+        atomic_store_explicit(&steering->looked_ms, looked_ms, memory_order_release);
     }
     pthread_mutex_unlock(&steering->lock);
     *ret_view = view;
     return 0;
 }
 
+_Static_assert(sizeof(struct fv_view) <= FV_PUBLISHED_SIZE && sizeof(struct fv_view) % 8 == 0,
+               "a view can be published");
+
+static void copy_view(struct fv_steering *steering, struct fv_view *ret_view)
+{
+    if (fv_published_copy(&steering->view, ret_view, sizeof *ret_view))
+        return;
+    pthread_mutex_lock(&steering->lock);
+    fv_published_copy(&steering->view, ret_view, sizeof *ret_view);
+    pthread_mutex_unlock(&steering->lock);
+}
+
+/* One looks; the others go by the last look meanwhile, also when this one fails. */
 int fv_steering_view(struct fv_steering *steering, int64_t age_ms, struct fv_view *ret_view,
                      flagver_error *err)
 {
     int64_t now_ms = coarse_ms();
-    bool fresh;
+    int64_t looked_ms = atomic_load_explicit(&steering->looked_ms, memory_order_acquire);
+    bool fresh = now_ms - looked_ms < age_ms ||
+                 !atomic_compare_exchange_strong(&steering->looked_ms, &looked_ms, now_ms);
     int r;
 
-    pthread_mutex_lock(&steering->lock);
-    fresh = now_ms - steering->looked_ms < age_ms;
-    if (!fresh)
-        steering->looked_ms =
-            now_ms; /* others go by the last look meanwhile, also when this one fails */
-    *ret_view = steering->view;
-    pthread_mutex_unlock(&steering->lock);
+    copy_view(steering, ret_view);
     if (fresh)
         return 0;
     r = fv_steering_look(steering, ret_view, err);

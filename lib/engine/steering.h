@@ -25,6 +25,7 @@
 #include "model/gate.h"
 #include "model/ledger.h"
 #include "model/route.h"
+#include "util/published.h"
 
 #define FV_SPACE_FENCE "route.fence"
 #define FV_SPACE_KEY "route.key"
@@ -62,11 +63,12 @@ struct fv_steering {
     bool together;      /* both homes are one store and tenant */
     int64_t numbers[2]; /* of the fences, for who holds them */
 
-    pthread_mutex_t lock; /* over what follows */
+    struct fv_published view;      /* as of the last look that has ended */
+    atomic_int_fast64_t looked_ms; /* CLOCK_MONOTONIC_COARSE */
+
+    pthread_mutex_t lock; /* over changing these, and what follows */
     uint64_t looks;       /* that were begun */
     uint64_t look;        /* the last one of those that have ended: a slow one changes nothing */
-    struct fv_view view;  /* as of it */
-    int64_t looked_ms;    /* CLOCK_MONOTONIC_COARSE */
 };
 
 /*
