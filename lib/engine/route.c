@@ -1,6 +1,8 @@
 #define _POSIX_C_SOURCE 200809L /* clock_gettime() */
 #include "engine/route.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -129,6 +131,16 @@ static void release(flagver_route *route)
     fv_release(route->memory, route);
 }
 
+bool fv_route_new_id(char ret_id[FV_ROUTE_ID_SIZE])
+{
+    uint64_t id;
+
+    if (!fv_random(&id, sizeof id))
+        return false;
+    snprintf(ret_id, FV_ROUTE_ID_SIZE, "%016" PRIx64 "-", id);
+    return true;
+}
+
 static int keep_name(flagver_route *route, const char *name, flagver_error *err)
 {
     size_t size = strlen(name) + 1;
@@ -158,7 +170,7 @@ static int fill(flagver_route *route, const char *migration, const flagver_route
     if (r < 0)
         return r;
     set_defaults(&route->options);
-    if (!fv_random(&route->id, sizeof route->id))
+    if (!fv_route_new_id(route->id))
         return fv_fail(err, FLAGVER_EUNAVAILABLE, "the system has no random bytes");
     route->by_flag = !migration;
     r = keep_name(route, migration ? migration : route->options.flag, err);
@@ -298,13 +310,13 @@ static int look_for_read(flagver_route *route, bool strict, struct fv_view *ret_
                   : fv_route_view(route, ret_view, err);
 }
 
-struct fv_decision fv_route_decision(const flagver_route *route, const struct fv_view *view,
-                                     const char *key)
+void fv_route_decide_by(const flagver_route *route, const struct fv_view *view, const char *key,
+                        struct fv_decision *ret_decision)
 {
     const flagver_route_options *options = &route->options;
     const struct fv_fence *fence = &view->fences[fv_route_believed(view->fences)];
 
-    return (struct fv_decision){
+    *ret_decision = (struct fv_decision){
         .stage = fence->stage,
         .version = (int64_t)fence->version,
         .reason = FLAGVER_REASON_STATIC,
@@ -326,7 +338,7 @@ static int decide_by_migration(flagver_route *route, const struct fv_route_asked
 
     r = look_for_read(route, asked->call.strict != 0, &view, err);
     if (r == 0)
-        *ret_decision = fv_route_decision(route, &view, asked->key);
+        fv_route_decide_by(route, &view, asked->key, ret_decision);
     return r;
 }
 

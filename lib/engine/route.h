@@ -23,6 +23,8 @@
 struct fv_pool;
 struct fv_worker;
 
+#define FV_ROUTE_ID_SIZE 18 /* 16 hexadecimal digits, and a dash */
+
 struct flagver_route {
     flagver_client *client;
     const flagver_allocator *memory;
@@ -32,7 +34,7 @@ struct flagver_route {
     flagver_side sides[2];
     struct fv_pool *pool;                     /* NULL: none */
     unsigned forks;                           /* of the process that has opened it */
-    uint64_t id;                              /* what the ids of its operations begin with */
+    char id[FV_ROUTE_ID_SIZE];                /* what the ids of its operations begin with */
     atomic_uint_fast64_t randoms, operations; /* so far */
     atomic_uint_fast64_t dropped;             /* reads of the other side that found no worker */
     atomic_bool closed;
@@ -118,8 +120,11 @@ int fv_route_decide(flagver_route *route, const struct fv_route_asked *asked,
                     struct fv_decision *ret_decision, flagver_error *err);
 
 /* By what an operation on this key is routed, as far as the view tells. `key` NULL: it has none yet. */
-struct fv_decision fv_route_decision(const flagver_route *route, const struct fv_view *view,
-                                     const char *key);
+void fv_route_decide_by(const flagver_route *route, const struct fv_view *view, const char *key,
+                        struct fv_decision *ret_decision);
+
+/* An id that no other route of any process has. False: the system has no random bytes. */
+bool fv_route_new_id(char ret_id[FV_ROUTE_ID_SIZE]);
 
 /* Is this one of the one in `ratio`? 0: never. */
 bool fv_route_sample(flagver_route *route, uint32_t ratio);

@@ -223,13 +223,26 @@ static int be_strict(struct reading *reading, flagver_error *err)
     return r < 0 ? r : 0;
 }
 
+/* What is looked at before a side is asked, and no more: the whole has more than half a thousand bytes. */
+static void init(struct reading *reading, flagver_route *route, const struct fv_route_asked *asked,
+                 flagver_route_result *result)
+{
+    reading->route = route;
+    reading->asked = asked;
+    reading->result = result;
+    reading->deadline = 0;
+    reading->calls[FV_OLD].sink = (flagver_sink){ 0 };
+    reading->calls[FV_NEW].sink = (flagver_sink){ 0 };
+}
+
 int fv_route_read(flagver_route *route, const struct fv_route_asked *asked,
                   flagver_route_result *result, flagver_error *err)
 {
-    struct reading reading = { .route = route, .asked = asked, .result = result };
     int64_t time = fv_route_now(route);
+    struct reading reading;
     int r;
 
+    init(&reading, route, asked, result);
     r = fv_route_decide(route, asked, &reading.decision, err);
     if (r < 0)
         return r;

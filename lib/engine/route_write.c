@@ -105,7 +105,7 @@ static int write_by_migration(struct fv_writing *writing, flagver_error *err)
     while (r == 0) {
         enum fv_side authority = fv_route_believed(view.fences);
 
-        writing->decision = fv_route_decision(route, &view, writing->asked->key);
+        fv_route_decide_by(route, &view, writing->asked->key, &writing->decision);
         r = route->steering.enlisted[authority] ? fv_write_enlisted(writing, authority, err)
                                                 : fv_write_detached(writing, authority, &view, err);
         if (r <= 0)
@@ -139,7 +139,7 @@ static int write_within(struct fv_writing *writing, flagver_error *err)
     if (r < 0)
         return r;
     authority = fv_route_believed(view.fences);
-    writing->decision = fv_route_decision(route, &view, writing->asked->key);
+    fv_route_decide_by(route, &view, writing->asked->key, &writing->decision);
     r = fv_client_tenancy(route->steering.homes[authority], &home, err);
     if (r < 0)
         return r;
@@ -159,7 +159,7 @@ static int write_within(struct fv_writing *writing, flagver_error *err)
 
 /* ---- the frame ---- */
 
-/* Before `end`; returns where it begins. */
+/* Digits before `end`; returns where they begin. */
 static char *put_hex(char *end, uint64_t number)
 {
     do
@@ -172,16 +172,16 @@ static char *put_hex(char *end, uint64_t number)
 static const char *name_operation(struct fv_writing *writing)
 {
     flagver_route *route = writing->route;
-    char *at = writing->own_id + FV_OPERATION_ID_SIZE - 1;
-    uint64_t id = route->id;
+    char *at = writing->own_id + FV_OPERATION_ID_SIZE - 1, own[FV_ROUTE_ID_SIZE];
+    bool inherited = fv_forks() != route->forks; /* a child counts on where its parent does */
 
-    if (fv_forks() != route->forks && !fv_random(&id, sizeof id))
-        return NULL; /* a child counts on where its parent does */
+    if (inherited && !fv_route_new_id(own))
+        return NULL;
 
     *at = '\0';
     at = put_hex(at, atomic_fetch_add_explicit(&route->operations, 1, memory_order_relaxed));
-    *--at = '-';
-    return put_hex(at, id);
+    at -= FV_ROUTE_ID_SIZE - 1;
+    return memcpy(at, inherited ? own : route->id, FV_ROUTE_ID_SIZE - 1);
 }
 
 static int check(struct fv_writing *writing, flagver_error *err)

@@ -8,7 +8,8 @@
 #include "engine/route.h"
 #include "engine/side.h"
 
-#define FV_OPERATION_ID_SIZE 40 /* of one of ours: a route's id, a dash, a number */
+#define FV_OPERATION_ID_SIZE \
+    (FV_ROUTE_ID_SIZE + 16) /* of one of ours: a route's id, and a number */
 
 struct fv_writing {
     flagver_route *route;

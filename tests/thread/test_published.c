@@ -6,8 +6,8 @@
 #include "util/published.h"
 
 #define NUMBERS (FV_PUBLISHED_WORDS - 1)
-#define VALUES 50000
 #define READERS 3
+#define COPIES 100000 /* of all of them, while it is being replaced */
 
 struct value {
     uint64_t numbers[NUMBERS]; /* all the same */
@@ -15,7 +15,8 @@ struct value {
 };
 
 static struct fv_published published;
-static atomic_bool begun, over;
+static atomic_int copies;
+static atomic_bool over;
 
 static void replace(uint32_t number)
 {
@@ -27,7 +28,7 @@ static void replace(uint32_t number)
 }
 
 struct seen {
-    uint64_t copies, backwards, torn;
+    uint64_t backwards, torn;
 };
 
 static void *copy(void *data)
@@ -39,12 +40,11 @@ static void *copy(void *data)
     while (!atomic_load(&over)) {
         if (!fv_published_copy(&published, &value, sizeof value))
             continue;
-        seen->copies++;
+        atomic_fetch_add(&copies, 1);
         seen->backwards += value.last < before;
         for (int i = 0; i < NUMBERS; i++)
             seen->torn += value.numbers[i] != value.last;
         before = value.last;
-        atomic_store(&begun, true);
     }
     return NULL;
 }
@@ -57,9 +57,7 @@ START_TEST(a_copy_is_one_value_and_none_is_older_than_the_one_before)
     replace(1);
     for (int i = 0; i < READERS; i++)
         ck_assert_int_eq(pthread_create(&threads[i], NULL, copy, &seen[i]), 0);
-    while (!atomic_load(&begun))
-        ;
-    for (uint32_t number = 2; number <= VALUES; number++)
+    for (uint32_t number = 2; atomic_load(&copies) < COPIES; number++)
         replace(number);
     atomic_store(&over, true);
     for (int i = 0; i < READERS; i++) {
