@@ -8,7 +8,6 @@
 
 #include "codec/event.h"
 #include "crypto/crypto.h"
-#include "engine/flags.h"
 #include "engine/pool.h"
 #include "engine/side.h"
 #include "engine/worker.h"
@@ -161,6 +160,17 @@ static int open_migration(flagver_route *route, flagver_error *err)
     return r < 0 ? r : fv_ledger_open(&route->ledger, &route->steering, route->memory, err);
 }
 
+static int bind_flag(flagver_route *route, flagver_error *err)
+{
+    const flagver_bound *bound;
+    int r;
+
+    r = fv_client_bind(route->client, route->name, &bound, err);
+    if (r == 0)
+        route->flag = (struct fv_flag_name){ route->name, strlen(route->name), bound->slot };
+    return r;
+}
+
 static int fill(flagver_route *route, const char *migration, const flagver_route_options *options,
                 flagver_error *err)
 {
@@ -174,8 +184,8 @@ static int fill(flagver_route *route, const char *migration, const flagver_route
         return fv_fail(err, FLAGVER_EUNAVAILABLE, "the system has no random bytes");
     route->by_flag = !migration;
     r = keep_name(route, migration ? migration : route->options.flag, err);
-    if (r == 0 && migration)
-        r = open_migration(route, err);
+    if (r == 0)
+        r = migration ? open_migration(route, err) : bind_flag(route, err);
     if (r == 0 && route->options.workers > 0)
         r = fv_pool_new(route->memory, (uint32_t)route->options.workers, &route->pool, err);
     if (r == 0 && migration && route->options.background)
@@ -271,11 +281,11 @@ static void decide_by_flag(flagver_route *route, const struct fv_route_asked *as
                            struct fv_decision *ret_decision)
 {
     const flagver_route_options *options = &route->options;
-    struct fv_flag_name name = { route->name, strlen(route->name), FV_MAP_NONE };
     flagver_detail detail = { .size = sizeof detail };
     int stage;
 
-    fv_flags_evaluate(route->client, &name, asked->call.context, FLAGVER_TYPE_STRING, &detail);
+    fv_flags_evaluate(route->client, &route->flag, asked->call.context, FLAGVER_TYPE_STRING,
+                      &detail);
     stage = stage_of(&detail);
     *ret_decision = (struct fv_decision){
         .stage = stage ? stage : options->default_stage,

@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 
 #include "engine/client.h"
+#include "engine/flags.h"
 #include "engine/ledger.h"
 #include "engine/meter.h"
 #include "engine/steering.h"
@@ -30,6 +31,7 @@ struct flagver_route {
     const flagver_allocator *memory;
     char *name; /* of the migration or the flag */
     bool by_flag;
+    struct fv_flag_name flag;      /* by which one */
     flagver_route_options options; /* `flag` and `size` aside */
     flagver_side sides[2];
     struct fv_pool *pool;                     /* NULL: none */

@@ -786,12 +786,16 @@ START_TEST(without_an_answer_the_default_stage_counts)
 }
 END_TEST
 
-START_TEST(nobody_says_anything_and_it_is_off)
+START_TEST(nobody_says_anything_and_it_is_off_until_somebody_does)
 {
     arrange(_i, NULL, NULL, (flagver_route_options){ 0 });
     assert_ok(operate(FLAGVER_ROUTE_WRITE));
     ck_assert_int_eq(result.stage, FLAGVER_STAGE_OFF);
     ck_assert_int_eq(event.default_stage, FLAGVER_STAGE_OFF);
+    assert_ok(load_into(client, "{'flags': {'move': {'type': 'string', 'variants': {'v': 'live'}, "
+                                "'default': 'v'}}}"));
+    assert_ok(operate(FLAGVER_ROUTE_WRITE));
+    ck_assert_int_eq(result.stage, FLAGVER_STAGE_LIVE);
     leave();
 }
 END_TEST
@@ -1076,7 +1080,7 @@ int main(void)
     ADD(one_read_in_ten_is_compared_by_chance);
     ADD(one_operation_in_so_many_is_told);
     ADD(without_an_answer_the_default_stage_counts);
-    ADD(nobody_says_anything_and_it_is_off);
+    ADD(nobody_says_anything_and_it_is_off_until_somebody_does);
     ADD(how_the_flag_has_decided_is_told);
     ADD(the_version_of_the_flag_is_told);
     ADD(of_a_context_only_its_key_is_told);
