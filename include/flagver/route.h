@@ -154,7 +154,8 @@ typedef struct flagver_side_row {
  *          side makes keys only if it is enlisted
  *
  * A function of an enlisted side may return FLAGVER_EBUSY for "again, in another transaction" (a
- * serialization failure, a deadlock).
+ * serialization failure, a deadlock). Any other error is what comes of the operation, the repair or the
+ * records of a copy that it was called for.
  */
 typedef struct flagver_side {
     size_t size;

@@ -6,13 +6,30 @@
 #include "engine/route_write.h"
 #include "util/fail.h"
 
+int fv_chunk_call(struct fv_chunk *chunk, enum fv_side side, struct fv_side_call *call,
+                  flagver_txn *txn, flagver_error *err)
+{
+    chunk->said = fv_route_call(chunk->route, side, call, txn, err);
+    return fv_side_end(call);
+}
+
+int fv_chunk_run(struct fv_chunk *chunk, enum fv_side side,
+                 int (*run)(void *data, flagver_txn *txn, flagver_error *err), flagver_error *err)
+{
+    int r;
+
+    chunk->said = 0;
+    r = fv_steering_run(&chunk->route->steering, side, run, chunk, err);
+    return fv_side_ended(chunk->said, r);
+}
+
 static int scan(struct fv_chunk *chunk, flagver_txn *txn, flagver_error *err)
 {
     fv_side_clear(&chunk->call);
     chunk->call = (struct fv_side_call){ .asked = { .operation = FLAGVER_ROUTE_SCAN },
                                          .after = chunk->after,
                                          .limit = chunk->limit };
-    return fv_route_call(chunk->route, chunk->authority, &chunk->call, txn, err);
+    return fv_chunk_call(chunk, chunk->authority, &chunk->call, txn, err);
 }
 
 /* ---- two enlisted sides: with the versions of keys ---- */
@@ -95,7 +112,7 @@ int fv_chunk_read(struct fv_chunk *chunk,
 {
     int r;
 
-    r = fv_steering_run(&chunk->route->steering, chunk->authority, read, chunk, err);
+    r = fv_chunk_run(chunk, chunk->authority, read, err);
     if (chunk->refused)
         return fv_fail(err, FLAGVER_EBUSY, "%s: the stage is changing", chunk->route->name);
     return r;
@@ -131,7 +148,7 @@ static int write_one(struct fv_chunk *chunk, const flagver_side_row *row, flagve
     struct fv_side_call call = { .asked = { .operation = FLAGVER_ROUTE_WRITE, .key = row->key },
                                  .value = row->value,
                                  .length = row->length };
-    int r = fv_route_call(chunk->route, fv_side_other(chunk->authority), &call, txn, err);
+    int r = fv_chunk_call(chunk, fv_side_other(chunk->authority), &call, txn, err);
 
     fv_side_clear(&call);
     return r;
@@ -147,7 +164,7 @@ static int write_due(struct fv_chunk *chunk, const struct rows *rows, flagver_tx
     int r = 0;
 
     if (rows->due_count > 0 && chunk->route->sides[other].write_many)
-        return fv_route_call(chunk->route, other, &call, txn, err);
+        return fv_chunk_call(chunk, other, &call, txn, err);
     for (size_t i = 0; r == 0 && i < rows->due_count; i++)
         r = write_one(chunk, &rows->due[i], txn, err);
     return r;
@@ -188,8 +205,7 @@ static int copy_guarded(struct fv_chunk *chunk, flagver_error *err)
     r = fv_chunk_read(chunk, scan_versioned, err);
     if (r < 0)
         return r;
-    r = fv_steering_run(&chunk->route->steering, fv_side_other(chunk->authority), write_newer,
-                        chunk, err);
+    r = fv_chunk_run(chunk, fv_side_other(chunk->authority), write_newer, err);
     if (r == 0 || chunk->limit > 1 || chunk->call.sink.found_count == 0)
         return r;
     return fv_route_owe(chunk->route, chunk->authority, chunk->call.sink.found[0].key, err);

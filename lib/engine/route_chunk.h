@@ -14,6 +14,7 @@ struct fv_chunk {
     uint32_t limit;              /* records */
     struct fv_side_call call;    /* the scan, with what it has found */
     struct fv_version *versions; /* of enlisted sides: by place in that */
+    int said;                    /* fv_chunk_run: by the side */
     bool refused;                /* fv_chunk_read: the authority is not it any more */
 };
 
@@ -25,8 +26,17 @@ struct fv_reach {
 };
 
 /*
- * Two enlisted sides: `read` gets the chunk in a transaction on the authority's home, and calls fv_chunk_hold()
- * before it reads. FLAGVER_EBUSY: it is not the authority any more, or not in this epoch.
+ * Two enlisted sides: `run` gets the chunk in a transaction on the home of this one, and calls its functions
+ * by fv_chunk_call(), which returns with what to end that.
+ */
+int fv_chunk_run(struct fv_chunk *chunk, enum fv_side side,
+                 int (*run)(void *data, flagver_txn *txn, flagver_error *err), flagver_error *err);
+int fv_chunk_call(struct fv_chunk *chunk, enum fv_side side, struct fv_side_call *call,
+                  flagver_txn *txn, flagver_error *err);
+
+/*
+ * The same on the authority's home; `read` calls fv_chunk_hold() before it reads. FLAGVER_EBUSY: it is not the
+ * authority any more, or not in this epoch.
  */
 int fv_chunk_read(struct fv_chunk *chunk,
                   int (*read)(void *data, flagver_txn *txn, flagver_error *err),

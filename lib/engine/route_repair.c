@@ -42,7 +42,7 @@ struct fetching {
     enum fv_side side;
     const char *key;
     struct fv_side_record *record;
-    int code;     /* of the side's function */
+    int said;     /* by the side; that there is no record is no error */
     bool repairs; /* only where a repair may read */
     bool refused; /* and it may not */
 };
@@ -54,9 +54,9 @@ static int fetch(struct fetching *fetching, flagver_txn *txn, flagver_error *err
     int r;
 
     r = fv_route_call(fetching->route, fetching->side, &call, txn, err);
-    fetching->code = r;
+    fetching->said = r == FLAGVER_ENOTFOUND ? 0 : r;
     if (r < 0)
-        return r == FLAGVER_ENOTFOUND ? 0 : r;
+        return fetching->said < 0 ? fv_side_end(&call) : 0;
     fetching->record->value = call.sink.value;
     fetching->record->length = call.sink.length;
     call.sink.value = NULL;
@@ -105,6 +105,7 @@ static int fetch_record(struct fetching *fetching, flagver_error *err)
     r = !route->by_flag && route->steering.enlisted[fetching->side]
             ? fv_steering_run(&route->steering, fetching->side, fetch_versioned, fetching, err)
             : fetch(fetching, NULL, err);
+    r = fv_side_ended(fetching->said, r);
     if (r < 0 || fetching->refused)
         fv_side_record_clear(record);
     return r;
@@ -126,11 +127,12 @@ struct bringing {
     const struct fv_side_record *record;
     bool versioned;   /* only what is newer than what is there */
     int64_t deadline; /* fv_monotonic_ns; 0: none */
+    int said;         /* by the side */
 };
 
 static int bring(void *data, flagver_txn *txn, flagver_error *err)
 {
-    const struct bringing *bringing = data;
+    struct bringing *bringing = data;
     const struct fv_side_record *record = bringing->record;
     struct fv_side_call call = { .asked = { .operation = record->value ? FLAGVER_ROUTE_WRITE
                                                                        : FLAGVER_ROUTE_REMOVE,
@@ -150,8 +152,9 @@ static int bring(void *data, flagver_txn *txn, flagver_error *err)
         if (r < 0 || !fv_version_applies(record->version, stored.key.version))
             return r;
     }
-    r = fv_route_call(bringing->route, bringing->side, &call, txn, err);
+    bringing->said = fv_route_call(bringing->route, bringing->side, &call, txn, err);
     fv_side_clear(&call);
+    r = fv_side_end(&call);
     if (r < 0 || !bringing->versioned)
         return r;
     stored.key = (struct fv_key_row){ record->version, record->value == NULL };
@@ -160,11 +163,13 @@ static int bring(void *data, flagver_txn *txn, flagver_error *err)
 
 static int bring_over(struct bringing *bringing, flagver_error *err)
 {
-    const struct fv_steering *steering = &bringing->route->steering;
+    struct fv_steering *steering = &bringing->route->steering;
+    int r;
 
-    return steering->enlisted[bringing->side]
-               ? fv_steering_run(&bringing->route->steering, bringing->side, bring, bringing, err)
-               : bring(bringing, NULL, err);
+    r = steering->enlisted[bringing->side]
+            ? fv_steering_run(steering, bringing->side, bring, bringing, err)
+            : bring(bringing, NULL, err);
+    return fv_side_ended(bringing->said, r);
 }
 
 /* ---- a key ---- */

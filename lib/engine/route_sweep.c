@@ -87,11 +87,15 @@ static int look_for_record(struct fv_chunk *over, flagver_txn *txn, size_t i,
 {
     struct fv_side_call call = { .asked = { .operation = FLAGVER_ROUTE_READ,
                                             .key = over->call.sink.found[i].key } };
-    int r = fv_route_call(over->route, over->authority, &call, txn, err);
+    int r = fv_chunk_call(over, over->authority, &call, txn, err);
 
-    over->versions[i] = r == FLAGVER_ENOTFOUND ? version : never;
     fv_side_clear(&call);
-    return r == FLAGVER_ENOTFOUND ? 0 : r;
+    over->versions[i] = never;
+    if (over->said != FLAGVER_ENOTFOUND)
+        return r;
+    over->versions[i] = version;
+    over->said = 0;
+    return 0;
 }
 
 /* The versions first: then it is of this one that there is no record, or of a later one. */
@@ -119,7 +123,7 @@ static int remove_one(struct fv_chunk *over, flagver_txn *txn, size_t i,
 
     if (!fv_version_applies(over->versions[i], stored->key.version))
         return 0;
-    r = fv_route_call(over->route, fv_side_other(over->authority), &call, txn, err);
+    r = fv_chunk_call(over, fv_side_other(over->authority), &call, txn, err);
     fv_side_clear(&call);
     stored->key = (struct fv_key_row){ over->versions[i], true };
     return r < 0 ? r : fv_key_row_put(txn, stored, err);
@@ -147,8 +151,7 @@ static int carry_guarded(struct fv_chunk *over, flagver_error *err)
         return fv_fail_memory(err);
     r = fv_chunk_read(over, look_at_authority, err);
     if (r == 0)
-        r = fv_steering_run(&over->route->steering, fv_side_other(over->authority),
-                            remove_from_other, over, err);
+        r = fv_chunk_run(over, fv_side_other(over->authority), remove_from_other, err);
     if (r == 0 || over->limit > 1 || over->refused)
         return r;
     r = 0;

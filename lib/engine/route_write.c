@@ -42,16 +42,13 @@ int fv_write_failed(struct fv_writing *writing, enum fv_side side, flagver_error
 
 int fv_write_refused(struct fv_writing *writing, enum fv_side side, flagver_error *err)
 {
-    int r = fv_write_failed(writing, side, err);
-
-    return r == FLAGVER_EBUSY ? r : FLAGVER_ESTATE;
+    fv_write_failed(writing, side, err);
+    return fv_side_end(&writing->calls[side]);
 }
 
 int fv_write_ended(const struct fv_writing *writing, enum fv_side side, int r)
 {
-    int code = writing->calls[side].code;
-
-    return r == FLAGVER_ESTATE && code < 0 ? code : r;
+    return fv_side_ended(writing->calls[side].code, r);
 }
 
 const char *fv_written_key(const struct fv_writing *writing, enum fv_side authority)

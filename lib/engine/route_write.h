@@ -32,16 +32,10 @@ int fv_write_side(struct fv_writing *writing, enum fv_side side, const char *key
 /* The error of the side that the caller gets. */
 int fv_write_failed(struct fv_writing *writing, enum fv_side side, flagver_error *err);
 
-/*
- * The same to end a transaction of ours with, which is run again for FLAGVER_EBUSY alone: what else
- * a side says is its last word.
- */
+/* The same, with what a transaction of ours is to end (fv_side_end). */
 int fv_write_refused(struct fv_writing *writing, enum fv_side side, flagver_error *err);
 
-/*
- * Where the transaction ended with `r`: what the side said, if that was its last word, else `r`. An error of an
- * earlier try is over.
- */
+/* What came of it where the transaction ended with `r` (fv_side_ended). An error of an earlier try is over. */
 int fv_write_ended(const struct fv_writing *writing, enum fv_side side, int r);
 
 /* The caller's key, or that of what the authority has created. */

@@ -200,6 +200,7 @@ static int call_inside(struct fv_side_call *call)
     resumed = fv_txn_resume(txn, &why);
     if (resumed == 0)
         return r;
+    call->broken = true;
     *call->error = why;
     return resumed;
 }
@@ -307,6 +308,7 @@ bool fv_side_run_in_time(struct fv_side_call *call)
 {
     int64_t start = fv_monotonic_ns();
 
+    call->broken = false;
     if (call->asked.deadline != 0 && start >= call->asked.deadline) {
         call->code = fv_fail(call->error, FLAGVER_ETIMEDOUT,
                              "%s: %s was not called: it is too late",
@@ -315,4 +317,18 @@ bool fv_side_run_in_time(struct fv_side_call *call)
     }
     run_at(call, start);
     return true;
+}
+
+/* ---- in transactions of ours ---- */
+
+int fv_side_end(const struct fv_side_call *call)
+{
+    bool again = call->broken || call->code == FLAGVER_EBUSY;
+
+    return call->code < 0 && call->asked.txn && !again ? FLAGVER_ESTATE : call->code;
+}
+
+int fv_side_ended(int said, int r)
+{
+    return r == FLAGVER_ESTATE && said < 0 ? said : r;
 }

@@ -39,7 +39,8 @@ struct fv_side_call {
     const char *after; /* of a scan, like the next */
     uint32_t limit;
 
-    int code; /* 0 or the error */
+    int code;    /* 0 or the error */
+    bool broken; /* the transaction that it was in: the error is of that one's store */
     int64_t latency_ns;
     uint64_t count; /* of a count */
     flagver_sink sink;
@@ -54,6 +55,15 @@ void fv_side_run(struct fv_side_call *call);
 
 /* The same before its deadline. False: that is over; it is not called, and this is its error. */
 bool fv_side_run_in_time(struct fv_side_call *call);
+
+/*
+ * With what a transaction of ours is to end after a call in it, which is run again where its store says so, and
+ * for FLAGVER_EBUSY of a side: what else a side says is its last word. Outside of transactions that is all there is.
+ */
+int fv_side_end(const struct fv_side_call *call);
+
+/* Where it ended with `r`: what the side said, if that was its last word, else `r`. */
+int fv_side_ended(int said, int r);
 
 /* There is none, whatever was said before. */
 void fv_error_clear(flagver_error *err);

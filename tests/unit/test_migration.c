@@ -390,6 +390,156 @@ START_TEST(a_side_that_breaks_its_transaction_harms_nobody)
 }
 END_TEST
 
+/* ---- a side that fails, and how often it is asked ---- */
+
+enum asking { BY_REPAIR, BY_COPY, BY_COMPARISON };
+
+static const struct failure {
+    enum asking by;
+    int side, operation;
+} failures[] = {
+    { BY_REPAIR, FLAGVER_SIDE_OLD, FLAGVER_ROUTE_READ },
+    { BY_REPAIR, FLAGVER_SIDE_NEW, FLAGVER_ROUTE_WRITE },
+    { BY_REPAIR, FLAGVER_SIDE_NEW, FLAGVER_ROUTE_REMOVE },
+    { BY_COPY, FLAGVER_SIDE_OLD, FLAGVER_ROUTE_SCAN },
+    { BY_COPY, FLAGVER_SIDE_NEW, FLAGVER_ROUTE_WRITE },
+    { BY_COPY, FLAGVER_SIDE_NEW, FLAGVER_ROUTE_WRITE_MANY },
+    { BY_COPY, FLAGVER_SIDE_OLD, FLAGVER_ROUTE_READ }, /* of what only the other one has */
+    { BY_COPY, FLAGVER_SIDE_NEW, FLAGVER_ROUTE_REMOVE },
+    { BY_COMPARISON, FLAGVER_SIDE_NEW, FLAGVER_ROUTE_READ },
+};
+#define FAILURES (int)(sizeof failures / sizeof *failures)
+
+static const struct failure *failure; /* NULL: all is well */
+static int failed_calls;
+static flagver_side well[2];
+
+static int fail_as_told(const flagver_side_call *call, flagver_error *err)
+{
+    if (!failure || failure->side != call->side || failure->operation != call->operation)
+        return 0;
+    failed_calls++;
+    err->code = FLAGVER_EUNAVAILABLE;
+    snprintf(err->message, sizeof err->message, "%s has burnt down", call->side ? "new" : "old");
+    return FLAGVER_EUNAVAILABLE;
+}
+
+static int read_or_fail(void *data, const flagver_side_call *call, flagver_sink *sink,
+                        flagver_error *err)
+{
+    int r = fail_as_told(call, err);
+
+    return r < 0 ? r : well[call->side].read(data, call, sink, err);
+}
+
+static int write_or_fail(void *data, const flagver_side_call *call, const void *value,
+                         size_t length, flagver_sink *sink, flagver_error *err)
+{
+    int r = fail_as_told(call, err);
+
+    return r < 0 ? r : well[call->side].write(data, call, value, length, sink, err);
+}
+
+static int write_many_and_fail(void *data, const flagver_side_call *call,
+                               const flagver_side_row *rows, size_t count, flagver_error *err)
+{
+    (void)data, (void)rows, (void)count;
+    return fail_as_told(call, err);
+}
+
+static int remove_or_fail(void *data, const flagver_side_call *call, flagver_error *err)
+{
+    int r = fail_as_told(call, err);
+
+    return r < 0 ? r : well[call->side].remove(data, call, err);
+}
+
+static int scan_or_fail(void *data, const flagver_side_call *call, const char *after,
+                        uint32_t limit, flagver_sink *sink, flagver_error *err)
+{
+    int r = fail_as_told(call, err);
+
+    return r < 0 ? r : well[call->side].scan(data, call, after, limit, sink, err);
+}
+
+static void reopen_failing(bool writes_many)
+{
+    flagver_side sides[2];
+
+    close_route(route);
+    failure = NULL;
+    for (int side = FLAGVER_SIDE_OLD; side <= FLAGVER_SIDE_NEW; side++) {
+        sides[side] = well[side] = home_side(&homes[side]);
+        sides[side].read = read_or_fail;
+        sides[side].write = write_or_fail;
+        sides[side].remove = remove_or_fail;
+        sides[side].scan = scan_or_fail;
+        if (writes_many)
+            sides[side].write_many = write_many_and_fail;
+    }
+    route = open_route(control, "users", sides[0], sides[1], (flagver_route_options){ 0 });
+}
+
+static void fail_from_now(const struct failure *what)
+{
+    failure = what;
+    failed_calls = 0;
+}
+
+/* The new side has missed the write, or the removal that it is to be asked for. */
+static int repair_and_fail(const struct failure *what)
+{
+    static const struct failure write = { BY_REPAIR, FLAGVER_SIDE_NEW, FLAGVER_ROUTE_WRITE };
+
+    fail_from_now(&write);
+    write_text(route, "k", "v");
+    fail_from_now(what);
+    if (what->operation == FLAGVER_ROUTE_REMOVE)
+        assert_ok(flagver_route_remove(route, "k", NULL, NULL, &error));
+    fail_from_now(what);
+    return fv_route_repair(route, FV_OLD, "k", &error);
+}
+
+/* One chunk, with a record that the new side has not, and one that it alone has. */
+static int copy_and_fail(const struct failure *what)
+{
+    write_text(route, "left", "1");
+    take_steps(route);
+    assert_ok(flagver_route_rollback(route, &alice, NULL, &error));
+    assert_ok(flagver_route_remove(route, "left", NULL, NULL, &error));
+    write_text(route, "k", "1");
+    go_to(route, FLAGVER_STAGE_DUALWRITE);
+    fail_from_now(what);
+    return flagver_route_step(route, 0, NULL, &error);
+}
+
+static int compare_and_fail(const struct failure *what)
+{
+    write_text(route, "k", "1");
+    take_steps(route);
+    home_spoil(&homes[FLAGVER_SIDE_NEW], "k", "2");
+    fail_from_now(what);
+    return flagver_route_verify(route, NULL, NULL, NULL, NULL, NULL, &error);
+}
+
+/* What it says is not the store's: a transaction that ends with that is not run again. */
+START_TEST(a_side_that_fails_in_a_transaction_is_asked_once)
+{
+    static int (*const ways[])(const struct failure *what) = { repair_and_fail, copy_and_fail,
+                                                               compare_and_fail };
+    const struct failure *what = &failures[_i % FAILURES];
+
+    arrange(_i / FAILURES);
+    reopen_failing(what->operation == FLAGVER_ROUTE_WRITE_MANY);
+    go_to(route, FLAGVER_STAGE_DUALWRITE);
+    assert_fails(FLAGVER_EUNAVAILABLE, ways[what->by](what));
+    ck_assert_str_eq(error.message, what->side ? "new has burnt down" : "old has burnt down");
+    ck_assert_int_eq(failed_calls, 1);
+    failure = NULL;
+    leave();
+}
+END_TEST
+
 START_TEST(rollback_takes_it_all_back)
 {
     arrange(_i);
@@ -667,6 +817,8 @@ int main(void)
         tcase, a_left_over_key_that_the_believed_side_cannot_read_does_not_stop_a_copy, 0, count);
     tcase_add_loop_test(tcase, a_side_that_breaks_its_transaction_harms_nobody, FIRST_ENLISTED,
                         count);
+    tcase_add_loop_test(tcase, a_side_that_fails_in_a_transaction_is_asked_once,
+                        FIRST_ENLISTED * FAILURES, count * FAILURES);
     tcase_add_loop_test(tcase, rollback_takes_it_all_back, 0, count);
     tcase_add_loop_test(tcase, who_dies_in_a_flip_after_the_grant_holds_nobody_up, 0, count);
     tcase_add_loop_test(tcase, a_router_that_writes_nothing_does_not_hold_a_flip_up, 0, count);
