@@ -67,7 +67,8 @@ struct batch {
 
 static void enter_entry(const struct batch *batch, struct fv_act *act, struct fv_entry *entry)
 {
-    act->admitted = fv_fence_owes(&batch->fence);
+    act->admitted = act->epoch ? fv_fence_copies(&batch->fence, act->epoch)
+                               : fv_fence_owes(&batch->fence);
     if (act->admitted)
         act->code = fv_entry_enter(entry, &act->operation, fv_now_us(), act->err);
     act->done = !act->admitted || act->code < 0;

@@ -29,6 +29,7 @@ struct fv_act {
     char key[FLAGVER_ROUTE_KEY_LIMIT + 1];
     struct fv_entry_operation operation;
     struct fv_version version;
+    uint64_t epoch; /* one enters in this epoch of the authority only; 0: in any */
     bool ok;
     const char *intent; /* the id of an operation; of who waits for the act */
     int64_t seen;       /* the revision of the intent that was looked at */

@@ -221,20 +221,22 @@ static int enter_all(struct fv_chunk *chunk, struct fv_act *acts, flagver_error 
     for (size_t i = 0; r == 0 && i < found->found_count; i++) {
         const char *key = found->found[i].key;
 
-        acts[i] = (struct fv_act){ .kind = FV_ACT_ENTER, .side = chunk->authority };
+        acts[i] = (struct fv_act){ .kind = FV_ACT_ENTER,
+                                   .side = chunk->authority,
+                                   .epoch = chunk->epoch };
         memcpy(acts[i].key, key, strlen(key) + 1);
         r = fv_ledger_operation(&chunk->route->ledger, &acts[i].operation, err);
     }
     return r < 0 ? r : fv_ledger_post_all(&chunk->route->ledger, acts, found->found_count, err);
 }
 
-/* Those that have not entered, as a flip is under way, must not be written. */
+/* Those that have not entered, as the stage is not the one in which the copy went on, must not be written. */
 static int check_entered(const struct fv_chunk *chunk, const struct fv_act *acts,
                          flagver_error *err)
 {
     for (size_t i = 0; i < chunk->call.sink.found_count; i++) {
         if (!acts[i].admitted)
-            return fv_fail(err, FLAGVER_EBUSY, "%s: a flip is under way", chunk->route->name);
+            return fv_fail(err, FLAGVER_EBUSY, "%s: the stage is changing", chunk->route->name);
     }
     return 0;
 }

@@ -768,6 +768,29 @@ START_TEST(nor_does_a_copy)
 }
 END_TEST
 
+/* It is the authority once more, in another epoch, and lacks by force what only the other side has. */
+START_TEST(nor_does_a_sweep_of_an_earlier_epoch_remove_anything)
+{
+    struct fv_passage passage;
+    struct fv_view view;
+    uint64_t copied = 0;
+
+    arrange(_i);
+    advance_to(FLAGVER_STAGE_DUALWRITE);
+    assert_ok(fv_steering_look(&route->steering, &view, &error));
+    for (int stage = FLAGVER_STAGE_BACKFILL; stage <= FLAGVER_STAGE_COMPLETE; stage++)
+        force(stage);
+    write_text(route, "k", "1");
+    for (int stage = FLAGVER_STAGE_RAMPDOWN; stage >= FLAGVER_STAGE_RAMP; stage--)
+        force(stage);
+    assert_fails(FLAGVER_EBUSY, fv_route_copy(route, &view, true, &copied, &passage, &error));
+    assert_on(FLAGVER_SIDE_NEW, "k", "1");
+    ck_assert_uint_eq(take_steps(route).waiting, 0);
+    assert_on(FLAGVER_SIDE_NEW, "k", "1");
+    leave();
+}
+END_TEST
+
 static int get_key_row(void *data, flagver_txn *txn, flagver_error *err)
 {
     return fv_key_row_get(&route->steering, txn, FV_NEW, "k", data, err);
@@ -831,6 +854,7 @@ int main(void)
         tcase, a_repair_that_was_held_up_does_not_overwrite_the_side_that_is_believed_by_now, 0,
         count);
     tcase_add_loop_test(tcase, nor_does_a_copy, 0, count);
+    tcase_add_loop_test(tcase, nor_does_a_sweep_of_an_earlier_epoch_remove_anything, 0, count);
     tcase_add_loop_test(tcase, what_one_side_alone_gets_is_newer_than_what_a_copy_still_brings,
                         FIRST_ENLISTED, count);
     return run_store_suite(suite);
