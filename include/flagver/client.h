@@ -58,9 +58,9 @@ typedef struct flagver_hook {
  *            system's clock. Called while evaluating: it must be quick, and must
  *            not change or close the client.
  * log        what no return value can carry: an environment variable that was
- *            ignored, what threads of the library's own could not do. `message` is one line without
- *            a newline. Called at the end of the call it is about, on its thread, with no lock held.
- *            NULL: nothing.
+ *            ignored, what threads of the library's own could not do, such as a step of a route or the
+ *            repair of a key. `message` is one line without a newline. Called at the end of the call it
+ *            is about, on its thread, with no lock held. NULL: nothing.
  * hook       the evaluation hook; its struct is copied. NULL: none.
  * no_environment  non-zero: environment variables override nothing
  * background  stores only, non-zero: a thread of the library's own refreshes the client, within

@@ -294,8 +294,9 @@ typedef struct flagver_route_alert {
  *                call the route, but not close it. Where nothing can be done: once, not with every step
  * alert_data
  * background     migrations, non-zero: a thread of the route's own takes steps, several times a second. All
- *                signals are blocked in it. Why one has failed goes to the client's `log`, once a minute. Zero:
- *                the host calls flagver_route_step()
+ *                signals are blocked in it. Why one has failed, or a key was not repaired, goes to the client's
+ *                `log`, each once a minute, with the key and what the side has said. Zero: the host calls
+ *                flagver_route_step()
  * verify         FLAGVER_VERIFY_…. A comparison that has found a difference, or left keys out, is made again after a
  *                minute, until one finds nothing: that opens the gate. Nothing is repaired where the believed side
  *                is not known to have everything: somebody has forced that

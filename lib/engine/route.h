@@ -49,9 +49,11 @@ struct flagver_route {
 
     pthread_mutex_t working; /* one thread at a time takes steps; over what follows */
     char repaired_last[FLAGVER_ROUTE_KEY_LIMIT + 1]; /* the search goes on behind this key */
-    uint32_t rows_at_once;                           /* of a copy; 0: not tried yet */
-    uint32_t compared_at_once;                       /* the same of a comparison */
-    int64_t forgot_ms;                               /* when leases were last forgotten; 0: never */
+    char unrepaired[FLAGVER_ROUTE_KEY_LIMIT + 1]; /* the last one for which a repair has failed */
+    flagver_error unrepaired_why;
+    uint32_t rows_at_once;         /* of a copy; 0: not tried yet */
+    uint32_t compared_at_once;     /* the same of a comparison */
+    int64_t forgot_ms;             /* when leases were last forgotten; 0: never */
     int64_t counted_ms;            /* when it was asked how many there are; 0: never */
     int64_t rests_until_ms;        /* copies and comparisons */
     bool throttled;                /* by the host, who is not asked again before the next chunk */

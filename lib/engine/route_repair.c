@@ -477,35 +477,45 @@ int fv_route_backlog(flagver_route *route, enum fv_side authority, struct fv_bac
 
 /* What became of an operation that has not come to an end: the side that was to create knows. */
 static int resolve(flagver_route *route, enum fv_side authority, const char *operation_id,
-                   int64_t revision)
+                   int64_t revision, flagver_error *err)
 {
     struct fv_side_call call = { .asked = { .operation = FLAGVER_ROUTE_FIND,
                                             .operation_id = operation_id } };
     struct fv_act act = {
         .kind = FV_ACT_RESOLVE, .side = authority, .intent = operation_id, .seen = revision
     };
-    int r;
+    int found, r;
 
-    if (!route->sides[authority].find_by_operation)
-        return FLAGVER_ENOTSUP; /* other processes' side has it */
-    r = fv_route_call(route, authority, &call, NULL, NULL);
-    act.ok = r == 0 || r == FLAGVER_ENOTFOUND;
-    if (r == 0)
+    if (!route->sides[authority].find_by_operation) /* other processes' side has it */
+        return fv_fail(err, FLAGVER_ENOTSUP, "options.%s_side.find_by_operation is NULL",
+                       fv_side_name((int)authority));
+    found = fv_route_call(route, authority, &call, NULL, err);
+    act.ok = found == 0 || found == FLAGVER_ENOTFOUND;
+    if (found == 0)
         memcpy(act.key, call.sink.key, strlen(call.sink.key) + 1);
     fv_side_clear(&call);
-    r = fv_ledger_post(&route->ledger, &act, NULL);
-    return r < 0 || act.ok ? r : FLAGVER_EUNAVAILABLE;
+    r = fv_ledger_post(&route->ledger, &act, err);
+    return r < 0 || act.ok ? r : found;
+}
+
+static void note_unrepaired(flagver_route *route, const char *key, const flagver_error *why,
+                            flagver_route_progress *progress)
+{
+    progress->unrepaired++;
+    memcpy(route->unrepaired, key, strlen(key) + 1);
+    route->unrepaired_why = *why;
 }
 
 static int resolve_all(flagver_route *route, enum fv_side authority, struct waiting *waiting,
                        int64_t deadline, flagver_route_progress *progress, flagver_error *err)
 {
+    flagver_error why = { .code = 0 };
     int r;
 
     r = find_waiting(route, authority, FV_SPACE_INTENT, "", waiting, err);
     for (size_t i = 0; r == 0 && i < waiting->key_count && fv_monotonic_ms() < deadline; i++) {
-        if (resolve(route, authority, waiting->keys[i], waiting->revisions[i]) < 0)
-            progress->unrepaired++;
+        if (resolve(route, authority, waiting->keys[i], waiting->revisions[i], &why) < 0)
+            note_unrepaired(route, waiting->keys[i], &why, progress);
     }
     return r;
 }
@@ -516,16 +526,17 @@ static int resolve_all(flagver_route *route, enum fv_side authority, struct wait
 static int repair_found(flagver_route *route, enum fv_side authority, const struct waiting *waiting,
                         int64_t deadline, flagver_route_progress *progress)
 {
+    flagver_error why = { .code = 0 };
     int done = 0;
 
     for (size_t i = 0; i < waiting->key_count && fv_monotonic_ms() < deadline; i++) {
-        int r = fv_route_repair(route, authority, waiting->keys[i], NULL);
+        int r = fv_route_repair(route, authority, waiting->keys[i], &why);
 
         go_on_after(route, waiting->keys[i]);
         if (r > 0)
             progress->repaired++;
         else if (r < 0)
-            progress->unrepaired++;
+            note_unrepaired(route, waiting->keys[i], &why, progress);
         done += r > 0;
     }
     return done;

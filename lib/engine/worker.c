@@ -24,6 +24,7 @@ struct fv_worker {
     /* the thread's own */
     uint64_t compared; /* so far, by all processes, as of the last step */
     int64_t told_ms;   /* when it was told last that a step has failed; 0: never */
+    int64_t told_unrepaired_ms;
 };
 
 static struct timespec in_ms(int64_t ms)
@@ -67,22 +68,36 @@ static bool rest(struct fv_worker *worker, const flagver_route_progress *progres
 }
 
 /*
- * Nobody gets what the step returns; who looks for the reason finds it without being flooded. That the route is
- * being closed is none.
+ * Nobody gets what the step returns, nor why a repair has failed; who looks for the reason finds it without being
+ * flooded. That the route is being closed is none.
  */
-static void tell(struct fv_worker *worker, const flagver_error *problem)
+static void tell(struct fv_worker *worker, int64_t *told_ms, const char *what,
+                 const flagver_error *why)
 {
-    char message[FLAGVER_MIGRATION_LIMIT + FLAGVER_MESSAGE_SIZE + 32];
+    char message[FLAGVER_MIGRATION_LIMIT + FLAGVER_ROUTE_KEY_LIMIT + FLAGVER_MESSAGE_SIZE + 32];
     const flagver_client *client = worker->route->client;
     int64_t now = fv_monotonic_ms();
 
     if (!client->log || atomic_load(&worker->route->closed) ||
-        (worker->told_ms && now - worker->told_ms < SILENCE_MS))
+        (*told_ms && now - *told_ms < SILENCE_MS))
         return;
-    worker->told_ms = now;
-    snprintf(message, sizeof message, "%s: a step has failed: %s", worker->route->name,
-             problem->message);
+    *told_ms = now;
+    snprintf(message, sizeof message, "%s: %s: %s", worker->route->name, what, why->message);
     client->log(client->log_data, FLAGVER_LOG_WARNING, message);
+}
+
+/* One of the keys: where many are not repaired, that is for one reason, as a rule. */
+static void tell_unrepaired(struct fv_worker *worker)
+{
+    flagver_route *route = worker->route;
+    char what[FLAGVER_ROUTE_KEY_LIMIT + 24];
+    flagver_error why;
+
+    pthread_mutex_lock(&route->working);
+    snprintf(what, sizeof what, "\"%s\" is not repaired", route->unrepaired);
+    why = route->unrepaired_why;
+    pthread_mutex_unlock(&route->working);
+    tell(worker, &worker->told_unrepaired_ms, what, &why);
 }
 
 /* A step that fails is taken again: what it could not do now it may do later. */
@@ -95,7 +110,9 @@ static void *work(void *data)
     do {
         progress = (flagver_route_progress){ .size = sizeof progress };
         if (fv_route_step_once(worker->route, BUDGET_MS, &progress, &problem) < 0)
-            tell(worker, &problem);
+            tell(worker, &worker->told_ms, "a step has failed", &problem);
+        if (progress.unrepaired > 0)
+            tell_unrepaired(worker);
     } while (rest(worker, &progress));
 
     pthread_mutex_lock(&worker->lock);

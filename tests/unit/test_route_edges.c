@@ -583,6 +583,35 @@ START_TEST(why_steps_in_the_background_fail_is_told_to_the_log_and_not_each_time
 }
 END_TEST
 
+static int count_asked(int side)
+{
+    int times;
+
+    pthread_mutex_lock(&spies_lock);
+    times = times_asked(side);
+    pthread_mutex_unlock(&spies_lock);
+    return times;
+}
+
+START_TEST(so_is_why_a_key_is_not_repaired)
+{
+    flagver_options options = quiet_options();
+
+    spies_reset();
+    options.log = note_line;
+    client = open_with(FAULT_KIND + 1, &options);
+    put_migration(client, "users", "{'stage': 'dualwrite'}");
+    spies[NEW] = (struct spy){ .returns = FLAGVER_EIO, .words = "burnt down" };
+    route = open_route(client, "users", spy_side(OLD), spy_side(NEW),
+                       (flagver_route_options){ .background = 1 });
+    write_text(route, "k", "v");
+    wait_until(count_logged() > 0 && count_asked(NEW) > 3);
+    leave();
+    ck_assert_int_eq(count_logged(), 1);
+    ck_assert_str_eq(logged, "users: \"k\" is not repaired: burnt down");
+}
+END_TEST
+
 /* The thread may be about to begin a step just then. */
 START_TEST(that_a_route_is_closed_is_no_step_that_has_failed)
 {
@@ -662,6 +691,7 @@ int main(void)
     tcase_add_test(tests, a_rollback_calls_off_a_flip_that_does_not_end);
     tcase_add_test(tests, no_flip_is_called_off_behind_which_the_old_side_was_not_written);
     tcase_add_test(tests, why_steps_in_the_background_fail_is_told_to_the_log_and_not_each_time);
+    tcase_add_test(tests, so_is_why_a_key_is_not_repaired);
     tcase_add_test(tests, that_a_route_is_closed_is_no_step_that_has_failed);
     tcase_add_test(tests, where_nothing_is_wrong_there_are_no_words);
     tcase_add_test(tests, reads_are_taken_back_from_the_version_that_was_looked_at_and_no_other);
