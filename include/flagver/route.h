@@ -463,6 +463,9 @@ FLAGVER_API int flagver_route_remove(flagver_route *route, const char *key,
  * When the side's function fails, what it did in the database is not taken back by itself. Once it has run, only
  * the store can still refuse what belongs to it, and then the transaction is to be rolled back.
  *
+ * Where the transaction took place before (its idempotency key; a try of flagver_txn_run() whose outcome nobody
+ * knew), a record that it has created is not created again: the result has the key of then.
+ *
  * @return as flagver_route_write(), or
  *   FLAGVER_EINVAL   the transaction is not on that store
  *   FLAGVER_ENOTSUP  the route goes by a flag

@@ -279,32 +279,71 @@ static void follow(struct passage *passage)
         fv_ledger_note(&route->ledger, &act);
 }
 
-/* ---- the whole ---- */
+/* ---- within a transaction of others ---- */
+
+/*
+ * What such a transaction has created, and nobody knew that it took place, is not created by the next try, which
+ * comes to nothing: it has the key that was told then. 1: so it was; 0: create it.
+ */
+static int find_created(struct fv_writing *writing, flagver_txn *txn, struct fv_deed *ret_deed,
+                        flagver_error *err)
+{
+    static const char what[] = "route.create";
+    const struct fv_route_asked *asked = writing->asked;
+    const char *name = writing->route->name, *id = asked->call.operation_id, *key;
+    const struct fv_words words[] = { { what, sizeof what - 1 },
+                                      { name, strlen(name) },
+                                      { asked->value, asked->length },
+                                      { id, id ? strlen(id) : 0 } };
+    int r;
+
+    r = fv_txn_replay_deed(txn, words, sizeof words / sizeof *words, ret_deed, &key, err);
+    if (r <= 0)
+        return r;
+    fv_write_plan(writing, writing->decision.stage);
+    r = fv_sink_key(&writing->calls[writing->plan.primary].sink, key);
+    return r < 0 ? fv_fail_memory(err) : 1;
+}
 
 /* A transaction that began before the authority changed is to be started over. */
+static int pass_within(struct passage *passage, flagver_txn *txn, flagver_error *err)
+{
+    const char *name = passage->writing->route->name;
+    int r = pass(passage, txn, err);
+
+    if (r < 0 && passage->admission == FV_ADMIT_WAIT)
+        return fv_fail(err, FLAGVER_EBUSY, "%s: a flip is under way: start over", name);
+    if (r < 0 && passage->admission != FV_ADMIT_GO)
+        return fv_fail(err, FLAGVER_EBUSY, "%s: %s is not the authority any more: start over", name,
+                       fv_side_name((int)passage->authority));
+    return r < 0 ? fv_write_ended(passage->writing, passage->authority, r) : 0;
+}
+
 int fv_write_within(struct fv_writing *writing, enum fv_side authority, flagver_txn *txn,
                     flagver_error *err)
 {
     struct passage passage = {
         .writing = writing, .authority = authority, .admission = FV_ADMIT_GO, .within = true
     };
+    bool creates = !writing->asked->key;
+    struct fv_deed deed;
     int r;
 
     r = fv_txn_enter(txn, err);
     if (r < 0)
         return r;
-    r = pass(&passage, txn, err);
-    if (r < 0 && passage.admission != FV_ADMIT_GO)
-        r = passage.admission == FV_ADMIT_WAIT
-                ? fv_fail(err, FLAGVER_EBUSY, "%s: a flip is under way: start over",
-                          writing->route->name)
-                : fv_fail(err, FLAGVER_EBUSY, "%s: %s is not the authority any more: start over",
-                          writing->route->name, fv_side_name((int)authority));
-    else if (r < 0)
-        r = fv_write_ended(writing, authority, r);
+    r = creates ? find_created(writing, txn, &deed, err) : 0;
+    if (r == 0) {
+        r = pass_within(&passage, txn, err);
+        if (creates)
+            fv_txn_record_deed(txn, &deed, r, fv_written_key(writing, authority));
+    }
+    r = r < 0 ? r : 0;
     writing->result->pending = r == 0 && writing->plan.both && !passage.reached;
     return fv_txn_leave(txn, r, err);
 }
+
+/* ---- the whole ---- */
 
 int fv_write_enlisted(struct fv_writing *writing, enum fv_side authority, flagver_error *err)
 {

@@ -141,6 +141,46 @@ void fv_txn_record_refusal(flagver_txn *txn, int code)
         fv_txn_record(txn, REFUSED | (uint32_t)-code);
 }
 
+/* A text lies behind its record, which has the length in place of a number, in as many records as it takes. */
+int fv_txn_replay_deed(flagver_txn *txn, const struct fv_words *words, size_t count,
+                       struct fv_deed *ret_deed, const char **ret_text, flagver_error *err)
+{
+    uint32_t length;
+    size_t taken;
+    int r = fv_txn_replay(txn, words, count, &length, err);
+
+    memcpy(ret_deed->asked, txn->asked, sizeof ret_deed->asked);
+    ret_deed->begin = txn->operations.length;
+    if (r <= 0)
+        return r;
+    taken = (length + RECORD - 1) / RECORD;
+    if (taken > txn->recorded_count - txn->replayed)
+        return fv_fail(err, FLAGVER_ECORRUPT, "the row of request \"%.100s\" is malformed",
+                       txn->key);
+    *ret_text = fv_arena_string(&txn->arena, (const char *)txn->recorded + txn->replayed * RECORD,
+                                length);
+    txn->replayed += taken;
+    return *ret_text ? 1 : fv_fail_memory(err);
+}
+
+void fv_txn_record_deed(flagver_txn *txn, const struct fv_deed *deed, int r, const char *text)
+{
+    static const char padding[RECORD];
+    size_t length = r < 0 ? 0 : strlen(text);
+
+    if (!txn->key || txn->replaying)
+        return;
+    memcpy(txn->asked, deed->asked, sizeof txn->asked);
+    txn->operations.length = deed->begin;
+    if (r < 0) {
+        fv_txn_record_refusal(txn, r);
+        return;
+    }
+    fv_txn_record(txn, (uint32_t)length);
+    fv_text_add_bytes(&txn->operations, text, length);
+    fv_text_add_bytes(&txn->operations, padding, (RECORD - length % RECORD) % RECORD);
+}
+
 /* Now and then: throw away what is too old to be repeated, more at a time than comes meanwhile. */
 static int stage_cleaning(flagver_txn *txn, flagver_error *err)
 {

@@ -2,7 +2,7 @@
  * Idempotency: a keyed row (space "request") per transaction. It is written with
  * the transaction, so its presence says that the transaction took place; and
  * under a key that operations are recorded by, it says what each of them was
- * asked to do (a digest) and what came of it (a version number).
+ * asked to do (a digest) and what came of it (a version number, or a text).
  */
 #ifndef FV_STORE_REQUEST_H
 #define FV_STORE_REQUEST_H

@@ -111,6 +111,19 @@ int fv_txn_replay(flagver_txn *txn, const struct fv_words *words, size_t count, 
 void fv_txn_record(flagver_txn *txn, uint32_t no);
 void fv_txn_record_refusal(flagver_txn *txn, int code); /* nothing after an error of the store */
 
+/*
+ * The same of an operation that comes to a text of up to 255 bytes, and in which a function of the host's may make
+ * operations: those are part of it. Where it was done before, *ret_text is what came of it, and that function is
+ * not to be called. Else it is recorded with the text, or with its error.
+ */
+struct fv_deed {
+    uint8_t asked[32];
+    size_t begin; /* of what is recorded of it */
+};
+int fv_txn_replay_deed(flagver_txn *txn, const struct fv_words *words, size_t count,
+                       struct fv_deed *ret_deed, const char **ret_text, flagver_error *err);
+void fv_txn_record_deed(flagver_txn *txn, const struct fv_deed *deed, int r, const char *text);
+
 const char *fv_txn_actor(const flagver_txn *txn);
 bool fv_txn_is_enlisted(const flagver_txn *txn);
 const flagver_actor *fv_txn_who(const flagver_txn *txn);

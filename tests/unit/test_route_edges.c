@@ -9,6 +9,7 @@
 
 #include "engine/restage.h"
 #include "engine/route.h"
+#include "flagver/idmap.h"
 #include "sides.h"
 #include "spies.h"
 #include "stores.h"
@@ -467,6 +468,109 @@ START_TEST(a_transaction_that_met_a_flip_is_well_when_it_is_started_over)
 }
 END_TEST
 
+/* ---- a transaction of the application's that is run again under its key ---- */
+
+static int made, made_returns;
+
+/* Keys from a counter, each with a mapping: what comes of a call is never what came of the one before. */
+static int make_record(void *data, const flagver_side_call *call, const void *value, size_t length,
+                       flagver_sink *sink, flagver_error *err)
+{
+    flagver_side_call with_key = *call;
+    char key[32], id[32];
+    int r;
+
+    snprintf(key, sizeof key, "made-%d", ++made);
+    snprintf(id, sizeof id, "id-%d", made);
+    if (made_returns < 0)
+        return made_returns;
+    with_key.key = key;
+    r = lite_write(data, &with_key, value, length, sink, err);
+    if (r == 0)
+        r = flagver_idmap_put(call->txn, "user", key, id, err);
+    return r < 0 ? r : flagver_sink_key(sink, key);
+}
+
+static void arrange_making(struct lite *lite)
+{
+    flagver_side side;
+
+    spies_reset();
+    made = made_returns = 0;
+    client = open_store(FAULT_KIND + 1);
+    put_migration(client, "users", "{'stage': 'dualwrite'}");
+    *lite = (struct lite){ .client = client, .path = file_named("store"), .name = "of_table" };
+    lite_make(lite);
+    side = lite_side(lite);
+    side.write = make_record;
+    side.scan = NULL; /* nothing is copied */
+    route = open_route(client, "users", side, spy_side(NEW), (flagver_route_options){ 0 });
+}
+
+/* What it creates, with a flag of the same name. */
+static int create_once(const char *value, char key[32])
+{
+    flagver_route_result result = { .size = sizeof result };
+    flagver_txn *txn = begin_with_key(client, "once");
+    int r;
+
+    r = flagver_route_write_in(route, txn, NULL, value, strlen(value), NULL, &result, &error);
+    snprintf(key, 32, "%s", r == 0 ? result.key : "");
+    flagver_route_result_clear(&result);
+    put_flag_in(txn, r == 0 ? key : "none", SIMPLE);
+    commit(txn);
+    return r;
+}
+
+START_TEST(what_a_transaction_has_created_is_created_once_under_its_key)
+{
+    struct lite lite;
+    char key[32];
+
+    arrange_making(&lite);
+    for (int i = 0; i < 3; i++) {
+        assert_ok(create_once("v", key));
+        ck_assert_str_eq(key, "made-1");
+    }
+    ck_assert_int_eq(made, 1);
+    ck_assert_int_eq(count("SELECT count(*) FROM of_table"), 1);
+    take_steps(route);
+    ck_assert_str_eq(read_text(route, "made-1"), "v");
+    leave();
+}
+END_TEST
+
+START_TEST(what_was_refused_under_a_key_is_not_asked_for_again)
+{
+    struct lite lite;
+    char key[32];
+
+    arrange_making(&lite);
+    made_returns = FLAGVER_EEXIST;
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(create_once("v", key), FLAGVER_EEXIST);
+    ck_assert_int_eq(made, 1);
+    leave();
+}
+END_TEST
+
+START_TEST(what_is_asked_under_a_key_must_be_the_same)
+{
+    flagver_txn *txn;
+    struct lite lite;
+    char key[32];
+
+    arrange_making(&lite);
+    assert_ok(create_once("v", key));
+    txn = begin_with_key(client, "once");
+    assert_fails(FLAGVER_EIDEM,
+                 flagver_route_write_in(route, txn, NULL, "w", 1, NULL, NULL, &error));
+    flagver_txn_free(txn);
+    ck_assert_int_eq(made, 1);
+    leave();
+}
+END_TEST
+
 /* ---- flips that do not come to their end ---- */
 
 static int stage_by(int stage, const char *forced, int wait_ms)
@@ -687,6 +791,9 @@ int main(void)
     tcase_add_test(tests, a_repair_that_hangs_stops_nobody_else);
     tcase_add_test(tests, a_write_in_a_transaction_finds_room_beside_any_number_of_operations);
     tcase_add_test(tests, a_transaction_that_met_a_flip_is_well_when_it_is_started_over);
+    tcase_add_test(tests, what_a_transaction_has_created_is_created_once_under_its_key);
+    tcase_add_test(tests, what_was_refused_under_a_key_is_not_asked_for_again);
+    tcase_add_test(tests, what_is_asked_under_a_key_must_be_the_same);
     tcase_add_test(tests, a_flip_that_does_not_end_is_called_off);
     tcase_add_test(tests, a_rollback_calls_off_a_flip_that_does_not_end);
     tcase_add_test(tests, no_flip_is_called_off_behind_which_the_old_side_was_not_written);
