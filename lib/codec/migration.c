@@ -98,10 +98,8 @@ static int refuse_stage(const struct fv_reading *reading, const struct fv_place 
     struct fv_text names = FV_TEXT_INIT;
     int r;
 
-    for (int stage = FLAGVER_STAGE_OFF; stage <= FLAGVER_STAGE_COMPLETE; stage++) {
-        if (fv_stage_in(stage, migration->stages))
-            fv_text_format(&names, "%s%s", names.length ? ", " : "", fv_stage_name(stage));
-    }
+    for (int stage = FLAGVER_STAGE_OFF; stage; stage = fv_stage_next(stage, migration->stages))
+        fv_text_format(&names, "%s%s", names.length ? ", " : "", fv_stage_name(stage));
     r = names.failed
             ? fv_fail_memory(reading->err)
             : fv_refuse(reading, place, "a migration of %u stages has no \"%s\"; it has %s",
