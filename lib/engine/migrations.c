@@ -13,6 +13,14 @@ struct change {
     struct fv_evidence evidence;
 };
 
+static int read_version(const char *name, const struct fv_staged *version,
+                        struct fv_migration *ret_migration, flagver_error *err)
+{
+    const flagver_bytes *payload = &version->row.payload;
+
+    return fv_migration_read(name, payload->data, payload->length, ret_migration, err);
+}
+
 /* A new migration begins where the one of its name has ended, if there was one. */
 static int find_before(flagver_txn *txn, const struct fv_target *target, struct change *change,
                        flagver_error *err)
@@ -32,8 +40,7 @@ static int find_before(flagver_txn *txn, const struct fv_target *target, struct 
         return 0;
     }
     if (r == 0)
-        r = fv_migration_read(target->subject, version->row.payload.data,
-                              version->row.payload.length, &before, err);
+        r = read_version(change->name, version, &before, err);
     if (r < 0)
         return r;
     change->from = before.stage;
@@ -73,8 +80,7 @@ static int calls_off(flagver_txn *txn, const struct fv_target *target, const str
         if (r == 0 && version->row.bits & FLAGVER_VERSION_TOMBSTONE)
             return 0;
         if (r == 0)
-            r = fv_migration_read(change->name, version->row.payload.data,
-                                  version->row.payload.length, &asked, err);
+            r = read_version(change->name, version, &asked, err);
         if (r < 0)
             return r;
         plan = fv_stage_write(asked.stage);
