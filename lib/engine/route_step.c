@@ -82,9 +82,14 @@ static void tell_rest(const flagver_route *route, flagver_route_progress *progre
 }
 
 /*
- * Where the believed side has everything, what it lacks is left over on the other one. One that was made the
- * authority by force may lack what only the other one has: that is no reason to remove it there.
+ * May what the believed side lacks be taken from the other one? Where it has everything, that is left over there.
+ * One that was made the authority by force may lack what only the other one has: that is no reason.
  */
+static bool may_take_away(const struct fv_evidence *evidence, enum fv_side believed)
+{
+    return fv_evidence_whole(evidence, believed);
+}
+
 static int copy_chunks(flagver_route *route, const struct fv_view *view, bool sweeps,
                        int64_t deadline, flagver_route_progress *progress,
                        struct fv_passage *copying, flagver_error *err)
@@ -147,8 +152,8 @@ static int copy(flagver_route *route, const struct fv_view *view,
     progress->copied_all = fv_evidence_whole(evidence, fv_side_other(from));
     begun = fv_passage_holds(&copying, from, &view->fences[from]) && !copying.headway.done;
     if ((!progress->copied_all || begun) && route->sides[from].scan)
-        r = copy_chunks(route, view, fv_evidence_whole(evidence, from), deadline, progress,
-                        &copying, err);
+        r = copy_chunks(route, view, may_take_away(evidence, from), deadline, progress, &copying,
+                        err);
     if (fv_passage_holds(&copying, from, &view->fences[from]))
         tell_headway(&copying.headway, progress);
     return r;
@@ -165,10 +170,7 @@ static void tell_comparison(const struct fv_passage *comparison, flagver_route_p
     progress->left_out = comparison->left_out;
 }
 
-/*
- * When all is copied, and until the sides were found equal. What the believed side lacks is not taken from
- * the other one where it may lack it by force, as in a copy.
- */
+/* When all is copied, and until the sides were found equal. */
 static int compare(flagver_route *route, const struct fv_view *view, struct fv_evidence *evidence,
                    int64_t deadline, flagver_route_progress *progress, flagver_error *err)
 {
@@ -183,7 +185,7 @@ static int compare(flagver_route *route, const struct fv_view *view, struct fv_e
     r = fv_passage_of(route->client, FV_SPACE_COMPARISON, route->name, &comparison, err);
     if (r < 0)
         return r;
-    repairs = route->options.verify == FLAGVER_VERIFY_REPAIR && fv_evidence_whole(evidence, from);
+    repairs = route->options.verify == FLAGVER_VERIFY_REPAIR && may_take_away(evidence, from);
     if (!fv_evidence_verified(evidence) && fv_evidence_whole(evidence, fv_side_other(from))) {
         r = compare_chunks(route, view, deadline, repairs, progress, &comparison, err);
         if (r == 0)
