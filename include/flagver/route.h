@@ -669,7 +669,7 @@ typedef struct flagver_compare_options {
  * @return 0, or
  *   FLAGVER_EINVAL  a side has no `scan`, or its keys do not rise; a malformed option
  *   FLAGVER_ESTATE  `repair`, and only one side is written
- *   FLAGVER_EBUSY   `repair`, and another side is believed by now, or will be
+ *   FLAGVER_EBUSY   `repair`, and another side is believed by now, or will be, or was meanwhile
  *   what a side returned; then nothing is known
  */
 FLAGVER_API int

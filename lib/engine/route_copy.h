@@ -35,16 +35,17 @@ int fv_route_carry(flagver_route *route, const struct fv_act *act, flagver_error
 
 /*
  * The same of a key of which the other side has something else, though nothing says so. FLAGVER_EBUSY:
- * this is not the authority, or not now.
+ * this is not the authority, or not now, or not in this epoch of it.
  */
-int fv_route_amend(flagver_route *route, enum fv_side authority, const char *key,
+int fv_route_amend(flagver_route *route, enum fv_side authority, uint64_t epoch, const char *key,
                    flagver_error *err);
 
 /*
  * The key waits from now on, with a new version of what the authority has; both sides are enlisted.
- * FLAGVER_EBUSY: it is not the authority, or not now, or it alone is written.
+ * FLAGVER_EBUSY: it is not the authority, or not now, or not in this epoch of it, or it alone is written.
  */
-int fv_route_owe(flagver_route *route, enum fv_side authority, const char *key, flagver_error *err);
+int fv_route_owe(flagver_route *route, enum fv_side authority, uint64_t epoch, const char *key,
+                 flagver_error *err);
 
 /* A key that waits. 1: repaired, 0: not to be repaired now, or not any more. */
 int fv_route_repair(flagver_route *route, enum fv_side authority, const char *key,

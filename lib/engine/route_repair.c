@@ -256,6 +256,7 @@ int fv_route_repair(flagver_route *route, enum fv_side authority, const char *ke
 struct amending {
     flagver_route *route;
     enum fv_side authority;
+    uint64_t epoch;
     const char *key;
     bool admitted;
 };
@@ -277,7 +278,7 @@ static int owe_again(void *data, flagver_txn *txn, flagver_error *err)
     r = fv_steering_hold(&route->steering, txn, amending->authority, true, &row, &fence, err);
     if (r < 0)
         return r;
-    amending->admitted = fv_fence_owes(&fence);
+    amending->admitted = fv_fence_copies(&fence, amending->epoch);
     if (!amending->admitted)
         return 0;
     r = fv_key_row_get(&route->steering, txn, amending->authority, amending->key, &stored, err);
@@ -294,10 +295,10 @@ static int owe_again(void *data, flagver_txn *txn, flagver_error *err)
     return fv_entry_put(txn, &row, &entry, err);
 }
 
-static int amend_alone(flagver_route *route, enum fv_side authority, const char *key,
-                       flagver_error *err)
+static int amend_alone(flagver_route *route, enum fv_side authority, uint64_t epoch,
+                       const char *key, flagver_error *err)
 {
-    struct fv_act act = { .kind = FV_ACT_ENTER, .side = authority };
+    struct fv_act act = { .kind = FV_ACT_ENTER, .side = authority, .epoch = epoch };
     int r;
 
     memcpy(act.key, key, strlen(key) + 1);
@@ -307,7 +308,7 @@ static int amend_alone(flagver_route *route, enum fv_side authority, const char 
     if (r < 0)
         return r;
     if (!act.admitted)
-        return fv_fail(err, FLAGVER_EBUSY, "%s: a flip is under way", route->name);
+        return fv_fail(err, FLAGVER_EBUSY, "%s: the stage is changing", route->name);
     r = fv_route_carry(route, &act, err);
     act.kind = FV_ACT_LEAVE;
     act.ok = r == 0;
@@ -315,9 +316,12 @@ static int amend_alone(flagver_route *route, enum fv_side authority, const char 
     return r;
 }
 
-int fv_route_owe(flagver_route *route, enum fv_side authority, const char *key, flagver_error *err)
+int fv_route_owe(flagver_route *route, enum fv_side authority, uint64_t epoch, const char *key,
+                 flagver_error *err)
 {
-    struct amending amending = { .route = route, .authority = authority, .key = key };
+    struct amending amending = {
+        .route = route, .authority = authority, .epoch = epoch, .key = key
+    };
     int r;
 
     r = fv_steering_run(&route->steering, authority, owe_again, &amending, err);
@@ -326,7 +330,7 @@ int fv_route_owe(flagver_route *route, enum fv_side authority, const char *key, 
     return fv_fail(err, FLAGVER_EBUSY, "%s: the stage is changing", route->name);
 }
 
-int fv_route_amend(flagver_route *route, enum fv_side authority, const char *key,
+int fv_route_amend(flagver_route *route, enum fv_side authority, uint64_t epoch, const char *key,
                    flagver_error *err)
 {
     struct fv_view view;
@@ -342,8 +346,8 @@ int fv_route_amend(flagver_route *route, enum fv_side authority, const char *key
         return fv_fail(err, FLAGVER_ESTATE, "%s: only one side is written in stage %s", route->name,
                        fv_stage_name(view.fences[authority].stage));
     if (!fv_route_is_guarded(route))
-        return amend_alone(route, authority, key, err);
-    r = fv_route_owe(route, authority, key, err);
+        return amend_alone(route, authority, epoch, key, err);
+    r = fv_route_owe(route, authority, epoch, key, err);
     if (r == 0)
         r = fv_route_repair(route, authority, key, err);
     return r < 0 ? r : 0;

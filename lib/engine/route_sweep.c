@@ -156,7 +156,8 @@ static int carry_guarded(struct fv_chunk *over, flagver_error *err)
         return r;
     r = 0;
     for (size_t i = 0; r == 0 && i < over->call.sink.found_count; i++)
-        r = fv_route_owe(over->route, over->authority, over->call.sink.found[i].key, err);
+        r = fv_route_owe(over->route, over->authority, over->epoch, over->call.sink.found[i].key,
+                         err);
     return r;
 }
 

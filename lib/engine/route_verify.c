@@ -232,7 +232,8 @@ static int report_suspects(struct verifying *verifying, flagver_error *err)
             continue;
         report(comparison, suspect);
         if (comparison->options.repair)
-            r = fv_route_amend(verifying->route, comparison->believed, suspect->key, err);
+            r = fv_route_amend(verifying->route, comparison->believed, comparison->epoch,
+                               suspect->key, err);
     }
     return r;
 }
@@ -363,8 +364,8 @@ static int note_different(flagver_route *route, flagver_error *err)
     return r < 0 ? r : fv_steering_note(&route->steering, shut_gate, NULL, err);
 }
 
-/* Who is believed, and that no router still writes as it was before. */
-static int begin(flagver_route *route, enum fv_side *ret_believed, uint64_t *ret_epoch,
+/* Who is believed, and in which epoch: 0 where a router still writes as it was before. */
+static int begin(flagver_route *route, struct fv_comparison *comparison, uint64_t *ret_epoch,
                  flagver_error *err)
 {
     const struct fv_fence *fence;
@@ -380,8 +381,9 @@ static int begin(flagver_route *route, enum fv_side *ret_believed, uint64_t *ret
     if (r < 0)
         return r;
     authority = fv_route_believed(view.fences);
-    *ret_believed = authority;
     fence = &view.fences[authority];
+    comparison->believed = authority;
+    comparison->epoch = fence->epoch;
     r = fv_ledger_follow(&route->ledger, &view, &why);
     if (r == 0)
         r = fv_steering_wait_for_routers(&route->steering, authority, fence, &why);
@@ -421,7 +423,7 @@ int fv_route_verify(flagver_route *route, const flagver_compare_options *options
     if (r == 0)
         r = check_sides(route, err);
     if (r == 0)
-        r = begin(route, &comparison.believed, &epoch, err);
+        r = begin(route, &comparison, &epoch, err);
     if (r == 0)
         r = fv_route_compare(route, &comparison, UINT64_MAX, err);
     if (r < 0)
@@ -531,7 +533,8 @@ int fv_route_verify_some(flagver_route *route, const struct fv_view *view, bool 
                                        .options = { .confirm_ms = CONFIRM_MS, .repair = repairs },
                                        .visit = tell_difference,
                                        .data = route,
-                                       .believed = authority } };
+                                       .believed = authority,
+                                       .epoch = view->fences[authority].epoch } };
     int r;
 
     r = fv_steering_wait_for_routers(&route->steering, authority, comparing.turn.authority, err);

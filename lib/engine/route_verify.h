@@ -12,6 +12,7 @@ struct fv_comparison {
     bool (*visit)(void *data, const flagver_difference *difference); /* NULL: nobody is told */
     void *data;
     enum fv_side believed; /* by who repairs */
+    uint64_t epoch;        /* of that one's place */
 
     char after[FLAGVER_ROUTE_KEY_LIMIT + 1]; /* all up to here was compared */
     bool ended;                              /* there is no more */

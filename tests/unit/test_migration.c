@@ -706,11 +706,15 @@ END_TEST
 /* As where the authority changes while a comparison makes the sides equal, or a copy gives a key up. */
 START_TEST(a_side_that_has_lost_its_place_owes_nothing)
 {
+    struct fv_view view;
+
     arrange(_i);
     advance_to(FLAGVER_STAGE_LIVE);
     write_text(route, "k", "1");
     take_steps(route);
-    assert_fails(FLAGVER_EBUSY, fv_route_owe(route, FV_OLD, "k", &error));
+    assert_ok(fv_steering_look(&route->steering, &view, &error));
+    assert_fails(FLAGVER_EBUSY,
+                 fv_route_owe(route, FV_OLD, view.fences[FV_OLD].epoch, "k", &error));
     write_text(route, "k", "2");
     take_steps(route);
     assert_on(FLAGVER_SIDE_NEW, "k", "2");
@@ -791,6 +795,43 @@ START_TEST(nor_does_a_sweep_of_an_earlier_epoch_remove_anything)
 }
 END_TEST
 
+static void force_there_and_back(void)
+{
+    for (int stage = FLAGVER_STAGE_BACKFILL; stage <= FLAGVER_STAGE_COMPLETE; stage++)
+        force(stage);
+    write_text(route, "k", "1");
+    for (int stage = FLAGVER_STAGE_RAMPDOWN; stage >= FLAGVER_STAGE_RAMP; stage--)
+        force(stage);
+}
+
+static bool force_meanwhile(void *data, const flagver_difference *difference)
+{
+    (void)data;
+    ck_assert_str_eq(difference->key, "k");
+    force_there_and_back();
+    return true;
+}
+
+START_TEST(nor_does_a_comparison)
+{
+    const flagver_compare_options options = { .size = sizeof options, .repair = 1 };
+
+    arrange(_i);
+    go_to(route, FLAGVER_STAGE_DUALWRITE);
+    write_text(route, "k", "0");
+    take_steps(route);
+    assert_ok(flagver_route_rollback(route, &alice, NULL, &error));
+    assert_ok(flagver_route_remove(route, "k", NULL, NULL, &error));
+    go_to(route, FLAGVER_STAGE_DUALWRITE);
+    assert_fails(FLAGVER_EBUSY, flagver_route_verify(route, &options, force_meanwhile, NULL, NULL,
+                                                     NULL, &error));
+    assert_on(FLAGVER_SIDE_NEW, "k", "1");
+    ck_assert_uint_eq(take_steps(route).waiting, 0);
+    assert_on(FLAGVER_SIDE_NEW, "k", "1");
+    leave();
+}
+END_TEST
+
 static int get_key_row(void *data, flagver_txn *txn, flagver_error *err)
 {
     return fv_key_row_get(&route->steering, txn, FV_NEW, "k", data, err);
@@ -855,6 +896,7 @@ int main(void)
         count);
     tcase_add_loop_test(tcase, nor_does_a_copy, 0, count);
     tcase_add_loop_test(tcase, nor_does_a_sweep_of_an_earlier_epoch_remove_anything, 0, count);
+    tcase_add_loop_test(tcase, nor_does_a_comparison, 0, count);
     tcase_add_loop_test(tcase, what_one_side_alone_gets_is_newer_than_what_a_copy_still_brings,
                         FIRST_ENLISTED, count);
     return run_store_suite(suite);
