@@ -64,6 +64,25 @@ static int fetch(struct fetching *fetching, flagver_txn *txn, flagver_error *err
     return 0;
 }
 
+/*
+ * 1: so it may, and the key still waits. One that others have repaired meanwhile may be what only the other side
+ * has by now, which was believed in between.
+ */
+static int may_repair(const struct fetching *fetching, flagver_txn *txn,
+                      const struct fv_fence *fence, flagver_error *err)
+{
+    const flagver_route *route = fetching->route;
+    struct fv_entry entry;
+    flagver_keyed_row row;
+    int r;
+
+    r = fv_ledger_repairs(&route->steering, txn, fetching->side, fence, err);
+    if (r <= 0)
+        return r;
+    r = fv_entry_get(txn, route->name, fetching->key, &row, &entry, err);
+    return r < 0 ? r : row.rev != 0;
+}
+
 /* The record, and the version of its key that it has at least. */
 static int fetch_versioned(void *data, flagver_txn *txn, flagver_error *err)
 {
@@ -77,7 +96,7 @@ static int fetch_versioned(void *data, flagver_txn *txn, flagver_error *err)
     fetching->record->value = NULL;
     r = fv_steering_hold(&fetching->route->steering, txn, fetching->side, true, &row, &fence, err);
     if (r == 0 && fetching->repairs) {
-        r = fv_ledger_repairs(&fetching->route->steering, txn, fetching->side, &fence, err);
+        r = may_repair(fetching, txn, &fence, err);
         fetching->refused = r == 0;
         if (r <= 0)
             return r;

@@ -832,6 +832,21 @@ START_TEST(nor_does_a_comparison)
 }
 END_TEST
 
+/* Others have repaired the key meanwhile: it waits no more. */
+START_TEST(nor_does_a_repair)
+{
+    int r;
+
+    arrange(_i);
+    advance_to(FLAGVER_STAGE_DUALWRITE);
+    force_there_and_back();
+    r = fv_route_repair(route, FV_OLD, "k", &error);
+    assert_on(FLAGVER_SIDE_NEW, "k", "1");
+    ck_assert_int_eq(r, 0);
+    leave();
+}
+END_TEST
+
 static int get_key_row(void *data, flagver_txn *txn, flagver_error *err)
 {
     return fv_key_row_get(&route->steering, txn, FV_NEW, "k", data, err);
@@ -897,6 +912,7 @@ int main(void)
     tcase_add_loop_test(tcase, nor_does_a_copy, 0, count);
     tcase_add_loop_test(tcase, nor_does_a_sweep_of_an_earlier_epoch_remove_anything, 0, count);
     tcase_add_loop_test(tcase, nor_does_a_comparison, 0, count);
+    tcase_add_loop_test(tcase, nor_does_a_repair, 0, count);
     tcase_add_loop_test(tcase, what_one_side_alone_gets_is_newer_than_what_a_copy_still_brings,
                         FIRST_ENLISTED, count);
     return run_store_suite(suite);
