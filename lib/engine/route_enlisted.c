@@ -283,7 +283,7 @@ static void follow(struct passage *passage)
 
 /*
  * What such a transaction has created, and nobody knew that it took place, is not created by the next try, which
- * comes to nothing: it has the key that was told then. 1: so it was; 0: create it.
+ * comes to nothing: it has the key that was told then, whoever is believed by now. 1: so it was; 0: create it.
  */
 static int find_created(struct fv_writing *writing, flagver_txn *txn, struct fv_deed *ret_deed,
                         flagver_error *err)
@@ -305,12 +305,36 @@ static int find_created(struct fv_writing *writing, flagver_txn *txn, struct fv_
     return r < 0 ? fv_fail_memory(err) : 1;
 }
 
+static int check_home(const struct passage *passage, flagver_txn *txn, flagver_error *err)
+{
+    const flagver_route *route = passage->writing->route;
+    const struct fv_txn_source *source = fv_txn_source(txn);
+    struct fv_tenancy home;
+    bool fits;
+    int r;
+
+    r = fv_client_tenancy(route->steering.homes[passage->authority], &home, err);
+    if (r < 0)
+        return r;
+    fits = route->steering.enlisted[passage->authority] && source->store == home.store &&
+           strcmp(source->tenant, home.tenant) == 0;
+    fv_store_release(home.store);
+    return fits ? 0
+                : fv_fail(err, FLAGVER_EINVAL,
+                          "%s: the transaction is not on the store in which the %s side is enlisted",
+                          route->name, fv_side_name((int)passage->authority));
+}
+
 /* A transaction that began before the authority changed is to be started over. */
 static int pass_within(struct passage *passage, flagver_txn *txn, flagver_error *err)
 {
     const char *name = passage->writing->route->name;
-    int r = pass(passage, txn, err);
+    int r;
 
+    r = check_home(passage, txn, err);
+    if (r < 0)
+        return r;
+    r = pass(passage, txn, err);
     if (r < 0 && passage->admission == FV_ADMIT_WAIT)
         return fv_fail(err, FLAGVER_EBUSY, "%s: a flip is under way: start over", name);
     if (r < 0 && passage->admission != FV_ADMIT_GO)

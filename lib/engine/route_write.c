@@ -123,10 +123,7 @@ static int write_by_migration(struct fv_writing *writing, flagver_error *err)
 static int write_within(struct fv_writing *writing, flagver_error *err)
 {
     flagver_route *route = writing->route;
-    struct fv_tenancy home;
     struct fv_view view;
-    enum fv_side authority;
-    bool fits;
     int r;
 
     if (route->by_flag)
@@ -135,20 +132,8 @@ static int write_within(struct fv_writing *writing, flagver_error *err)
     r = fv_route_view(route, &view, err);
     if (r < 0)
         return r;
-    authority = fv_route_believed(view.fences);
     fv_route_decide_by(route, &view, writing->asked->key, &writing->decision);
-    r = fv_client_tenancy(route->steering.homes[authority], &home, err);
-    if (r < 0)
-        return r;
-    fits = route->steering.enlisted[authority] &&
-           fv_txn_source(writing->asked->txn)->store == home.store &&
-           strcmp(fv_txn_source(writing->asked->txn)->tenant, home.tenant) == 0;
-    fv_store_release(home.store);
-    if (!fits)
-        return fv_fail(err, FLAGVER_EINVAL,
-                       "%s: the transaction is not on the store in which the %s side is enlisted",
-                       route->name, fv_side_name((int)authority));
-    r = fv_write_within(writing, authority, writing->asked->txn, err);
+    r = fv_write_within(writing, fv_route_believed(view.fences), writing->asked->txn, err);
     if (r == FLAGVER_EBUSY) /* whoever starts over is not to go by the same once more */
         fv_steering_look(&route->steering, &view, NULL);
     return r;

@@ -49,7 +49,7 @@ int fv_write_enlisted(struct fv_writing *writing, enum fv_side authority, flagve
 int fv_write_detached(struct fv_writing *writing, enum fv_side authority,
                       const struct fv_view *view, flagver_error *err);
 
-/* The same inside a transaction on the authority's store, which others commit. */
+/* The same inside a transaction of others, which is to be on the authority's store. */
 int fv_write_within(struct fv_writing *writing, enum fv_side authority, flagver_txn *txn,
                     flagver_error *err);
 

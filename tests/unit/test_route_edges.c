@@ -468,6 +468,15 @@ START_TEST(a_transaction_that_met_a_flip_is_well_when_it_is_started_over)
 }
 END_TEST
 
+static int stage_by(int stage, const char *forced, int wait_ms)
+{
+    const flagver_route_change change = { .size = sizeof change,
+                                          .forced = forced,
+                                          .wait_ms = wait_ms };
+
+    return flagver_route_stage(route, &alice, stage, &change, &error);
+}
+
 /* ---- a transaction of the application's that is run again under its key ---- */
 
 static int made, made_returns;
@@ -540,6 +549,24 @@ START_TEST(what_a_transaction_has_created_is_created_once_under_its_key)
 }
 END_TEST
 
+/* In whose store the transaction is not. */
+START_TEST(also_where_another_side_is_believed_by_then)
+{
+    struct lite lite;
+    char key[32];
+
+    arrange_making(&lite);
+    assert_ok(create_once("v", key));
+    take_steps(route);
+    for (int stage = FLAGVER_STAGE_BACKFILL; stage <= FLAGVER_STAGE_LIVE; stage++)
+        ck_assert_int_eq(stage_by(stage, "we have no time", 0), 0);
+    assert_ok(create_once("v", key));
+    ck_assert_str_eq(key, "made-1");
+    ck_assert_int_eq(made, 1);
+    leave();
+}
+END_TEST
+
 START_TEST(what_was_refused_under_a_key_is_not_asked_for_again)
 {
     struct lite lite;
@@ -572,15 +599,6 @@ START_TEST(what_is_asked_under_a_key_must_be_the_same)
 END_TEST
 
 /* ---- flips that do not come to their end ---- */
-
-static int stage_by(int stage, const char *forced, int wait_ms)
-{
-    const flagver_route_change change = { .size = sizeof change,
-                                          .forced = forced,
-                                          .wait_ms = wait_ms };
-
-    return flagver_route_stage(route, &alice, stage, &change, &error);
-}
 
 /* The new side fails, so that a key waits, and with it the flip to the new side; asked for twice. */
 static void begin_what_does_not_end(void)
@@ -792,6 +810,7 @@ int main(void)
     tcase_add_test(tests, a_write_in_a_transaction_finds_room_beside_any_number_of_operations);
     tcase_add_test(tests, a_transaction_that_met_a_flip_is_well_when_it_is_started_over);
     tcase_add_test(tests, what_a_transaction_has_created_is_created_once_under_its_key);
+    tcase_add_test(tests, also_where_another_side_is_believed_by_then);
     tcase_add_test(tests, what_was_refused_under_a_key_is_not_asked_for_again);
     tcase_add_test(tests, what_is_asked_under_a_key_must_be_the_same);
     tcase_add_test(tests, a_flip_that_does_not_end_is_called_off);
