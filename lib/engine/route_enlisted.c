@@ -302,6 +302,8 @@ static int find_created(struct fv_writing *writing, flagver_txn *txn, struct fv_
         return r;
     fv_write_plan(writing, writing->decision.stage);
     r = fv_sink_key(&writing->calls[writing->plan.primary].sink, key);
+    if (r == FLAGVER_EINVAL)
+        return fv_fail(err, FLAGVER_ECORRUPT, "%s: what was recorded of a creation is no key", name);
     return r < 0 ? fv_fail_memory(err) : 1;
 }
 

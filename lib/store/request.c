@@ -141,10 +141,19 @@ void fv_txn_record_refusal(flagver_txn *txn, int code)
         fv_txn_record(txn, REFUSED | (uint32_t)-code);
 }
 
+/* All of it, and nothing but zeros behind it. */
+static bool is_text(const unsigned char *at, size_t length, size_t size)
+{
+    const unsigned char *end = memchr(at, '\0', size);
+
+    return length > 0 && (end ? (size_t)(end - at) : size) == length;
+}
+
 /* A text lies behind its record, which has the length in place of a number, in as many records as it takes. */
 int fv_txn_replay_deed(flagver_txn *txn, const struct fv_words *words, size_t count,
                        struct fv_deed *ret_deed, const char **ret_text, flagver_error *err)
 {
+    const unsigned char *at;
     uint32_t length;
     size_t taken;
     int r = fv_txn_replay(txn, words, count, &length, err);
@@ -154,11 +163,11 @@ int fv_txn_replay_deed(flagver_txn *txn, const struct fv_words *words, size_t co
     if (r <= 0)
         return r;
     taken = (length + RECORD - 1) / RECORD;
-    if (taken > txn->recorded_count - txn->replayed)
+    at = txn->recorded + txn->replayed * RECORD;
+    if (taken > txn->recorded_count - txn->replayed || !is_text(at, length, taken * RECORD))
         return fv_fail(err, FLAGVER_ECORRUPT, "the row of request \"%.100s\" is malformed",
                        txn->key);
-    *ret_text = fv_arena_string(&txn->arena, (const char *)txn->recorded + txn->replayed * RECORD,
-                                length);
+    *ret_text = fv_arena_string(&txn->arena, (const char *)at, length);
     txn->replayed += taken;
     return *ret_text ? 1 : fv_fail_memory(err);
 }

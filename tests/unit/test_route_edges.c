@@ -479,17 +479,19 @@ static int stage_by(int stage, const char *forced, int wait_ms)
 
 /* ---- a transaction of the application's that is run again under its key ---- */
 
-static int made, made_returns;
+static int made, made_returns, made_length;
 
 /* Keys from a counter, each with a mapping: what comes of a call is never what came of the one before. */
 static int make_record(void *data, const flagver_side_call *call, const void *value, size_t length,
                        flagver_sink *sink, flagver_error *err)
 {
     flagver_side_call with_key = *call;
-    char key[32], id[32];
+    char key[256], id[32];
     int r;
 
     snprintf(key, sizeof key, "made-%d", ++made);
+    if (made_length > 0)
+        snprintf(key, sizeof key, "%0*d", made_length, made);
     snprintf(id, sizeof id, "id-%d", made);
     if (made_returns < 0)
         return made_returns;
@@ -505,7 +507,7 @@ static void arrange_making(struct lite *lite)
     flagver_side side;
 
     spies_reset();
-    made = made_returns = 0;
+    made = made_returns = made_length = 0;
     client = open_store(FAULT_KIND + 1);
     put_migration(client, "users", "{'stage': 'dualwrite'}");
     *lite = (struct lite){ .client = client, .path = file_named("store"), .name = "of_table" };
@@ -545,6 +547,82 @@ START_TEST(what_a_transaction_has_created_is_created_once_under_its_key)
     ck_assert_int_eq(count("SELECT count(*) FROM of_table"), 1);
     take_steps(route);
     ck_assert_str_eq(read_text(route, "made-1"), "v");
+    leave();
+}
+END_TEST
+
+/* Among other operations, whatever their keys are; a creation that was refused is one of them. */
+START_TEST(so_are_many)
+{
+    static const int lengths[] = { 1, 35, 36, 37, 72, 255 };
+    struct lite lite;
+
+    arrange_making(&lite);
+    for (int time = 0; time < 3; time++) {
+        flagver_txn *txn = begin_with_key(client, "once");
+
+        for (int i = 0; i < 6; i++) {
+            flagver_route_result result = { .size = sizeof result };
+            char expected[256], flag[16];
+
+            made_length = lengths[i];
+            made_returns = i == 3 ? FLAGVER_EEXIST : 0;
+            snprintf(expected, sizeof expected, "%0*d", lengths[i], i + 1);
+            snprintf(flag, sizeof flag, "flag-%d", i);
+            ck_assert_int_eq(flagver_route_write_in(route, txn, NULL, "v", 1, NULL, &result,
+                                                    &error),
+                             made_returns);
+            if (i != 3)
+                ck_assert_str_eq(result.key, expected);
+            flagver_route_result_clear(&result);
+            put_flag_in(txn, flag, SIMPLE);
+        }
+        commit(txn);
+    }
+    ck_assert_int_eq(made, 6);
+    ck_assert_int_eq(count("SELECT count(*) FROM of_table"), 5);
+    leave();
+}
+END_TEST
+
+static void spoil(const char *sql)
+{
+    sqlite3 *db;
+
+    ck_assert_int_eq(sqlite3_open(file_named("store"), &db), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_changes(db), 1);
+    sqlite3_close(db);
+}
+
+static const char *const spoilt[] = {
+    "x'00000000'", /* no key at all */
+    "x'00000001'", /* another one */
+    "x'00000024'", /* one with zeros in it */
+    "x'00000048'", /* one that takes in what was recorded behind it */
+    "x'000000ff'", /* one that goes on behind the row, as the next */
+    "x'7fffffff'",
+};
+
+START_TEST(rows_of_requests_that_are_spoilt_are_no_keys)
+{
+    struct lite lite;
+    char key[32], sql[256];
+    flagver_txn *txn;
+
+    arrange_making(&lite);
+    assert_ok(create_once("v", key));
+    snprintf(sql, sizeof sql,
+             "UPDATE flagver_keyed SET value = "
+             "CAST(substr(value, 1, 33) || %s || substr(value, 38) AS BLOB) "
+             "WHERE space = 'request' AND key = 'c:once'",
+             spoilt[_i]);
+    spoil(sql);
+    txn = begin_with_key(client, "once");
+    assert_fails(FLAGVER_ECORRUPT,
+                 flagver_route_write_in(route, txn, NULL, "v", 1, NULL, NULL, &error));
+    flagver_txn_free(txn);
+    ck_assert_int_eq(made, 1);
     leave();
 }
 END_TEST
@@ -810,6 +888,8 @@ int main(void)
     tcase_add_test(tests, a_write_in_a_transaction_finds_room_beside_any_number_of_operations);
     tcase_add_test(tests, a_transaction_that_met_a_flip_is_well_when_it_is_started_over);
     tcase_add_test(tests, what_a_transaction_has_created_is_created_once_under_its_key);
+    tcase_add_test(tests, so_are_many);
+    tcase_add_loop_test(tests, rows_of_requests_that_are_spoilt_are_no_keys, 0, 6);
     tcase_add_test(tests, also_where_another_side_is_believed_by_then);
     tcase_add_test(tests, what_was_refused_under_a_key_is_not_asked_for_again);
     tcase_add_test(tests, what_is_asked_under_a_key_must_be_the_same);
