@@ -254,6 +254,19 @@ static int check_gift(struct fv_side_call *call)
     return 0;
 }
 
+/* What a library of the function's has said may have several lines, and end with one: messages and logs are one. */
+static void keep_to_one_line(char *message, size_t size)
+{
+    char *end;
+
+    message[size - 1] = '\0';
+    for (char *at = message; *at; at++)
+        *at = (unsigned char)*at < ' ' ? ' ' : *at;
+    end = message + strlen(message);
+    while (end > message && end[-1] == ' ')
+        *--end = '\0';
+}
+
 /* The function's own words, or ours where it has none. */
 static int check_error(struct fv_side_call *call, int r)
 {
@@ -264,13 +277,13 @@ static int check_error(struct fv_side_call *call, int r)
         snprintf(words, sizeof words, "returned %d, which is no FLAGVER_E... code", r);
         return nonsense(call, words);
     }
+    keep_to_one_line(call->error->message, sizeof call->error->message);
     is_silent = call->error->code != r || call->error->message[0] == '\0';
     if (is_silent && r == call->sink.failed)
         return refuse_gift(call);
     if (is_silent)
         return fv_fail(call->error, r, "%s: %s: %s", fv_side_name(call->asked.side),
                        function_name(call->asked.operation), fv_error_words(r));
-    call->error->message[sizeof call->error->message - 1] = '\0';
     return r;
 }
 
