@@ -747,6 +747,18 @@ static int count_logged(void)
     return times;
 }
 
+/* Of a client whose lines are counted; tests may share their process. */
+static void open_counted(const char *json)
+{
+    flagver_options options = quiet_options();
+
+    spies_reset();
+    times_logged = 0;
+    options.log = note_line;
+    client = open_with(FAULT_KIND + 1, &options);
+    put_migration(client, "users", json);
+}
+
 static atomic_int scans;
 
 static int scan_nothing(void *data, const flagver_side_call *call, const char *after,
@@ -764,13 +776,9 @@ static int scan_nothing(void *data, const flagver_side_call *call, const char *a
 
 START_TEST(why_steps_in_the_background_fail_is_told_to_the_log_and_not_each_time)
 {
-    flagver_options options = quiet_options();
     flagver_side old = spy_side(OLD);
 
-    spies_reset();
-    options.log = note_line;
-    client = open_with(FAULT_KIND + 1, &options);
-    put_migration(client, "users", "{'stage': 'dualwrite'}");
+    open_counted("{'stage': 'dualwrite'}");
     old.scan = scan_nothing;
     route = open_route(client, "users", old, spy_side(NEW),
                        (flagver_route_options){ .background = 1 });
@@ -815,12 +823,7 @@ END_TEST
 /* The thread may be about to begin a step just then. */
 START_TEST(that_a_route_is_closed_is_no_step_that_has_failed)
 {
-    flagver_options options = quiet_options();
-
-    spies_reset();
-    options.log = note_line;
-    client = open_with(FAULT_KIND + 1, &options);
-    put_migration(client, "users", "{'stage': 'off'}");
+    open_counted("{'stage': 'off'}");
     for (int i = 0; i < 500; i++) {
         route = open_route(client, "users", spy_side(OLD), spy_side(NEW),
                            (flagver_route_options){ .background = 1 });
