@@ -452,6 +452,7 @@ START_TEST(a_transaction_that_met_a_flip_is_well_when_it_is_started_over)
                          (flagver_route_options){ 0 });
     assert_ok(flagver_route_stage(steered, &alice, FLAGVER_STAGE_OFF, NULL, &error));
     assert_ok(flagver_route_write(route, "k", "v", 1, NULL, NULL, &error));
+    client->stored->poll_ms = INT32_MAX; /* the interval does not end */
     assert_ok(flagver_route_stage(steered, &alice, FLAGVER_STAGE_COMPLETE, &change, &error));
 
     txn = begin(client);
