@@ -42,7 +42,8 @@ static inline void make_folder(void)
         exit(EXIT_FAILURE);
 }
 
-static inline void remove_folder(void)
+/* Those whose names begin like this. */
+static inline void remove_files(const char *prefix)
 {
     DIR *directory = opendir(folder);
     struct dirent *entry;
@@ -50,11 +51,16 @@ static inline void remove_folder(void)
 
     while (directory && (entry = readdir(directory))) {
         snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-        if (entry->d_name[0] != '.')
+        if (entry->d_name[0] != '.' && strncmp(entry->d_name, prefix, strlen(prefix)) == 0)
             remove(path);
     }
     if (directory)
         closedir(directory);
+}
+
+static inline void remove_folder(void)
+{
+    remove_files("");
     rmdir(folder);
 }
 
@@ -241,10 +247,17 @@ static inline void check_use(void)
     ck_assert_msg(!complaint, "%s", complaint ? complaint : "");
 }
 
-/* Also where many tests share one process: nothing is left over from the one before. */
+/*
+ * Nothing is left over from a test before: neither where many share one process, nor where one had a process of
+ * the same number, which come around.
+ */
 static inline void begin_test(void)
 {
+    char prefix[32];
+
     test_number++;
+    snprintf(prefix, sizeof prefix, "%ld-%u-", (long)getpid(), test_number);
+    remove_files(prefix);
     flagver_fault_reset(fault);
 }
 
