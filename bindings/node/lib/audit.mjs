@@ -1,7 +1,7 @@
 // The audit log, and proofs that nobody has changed it.
 
 import { BrokenError } from './error.mjs';
-import { ERR, HANDLE, callLater, callNow, checkText, fromHex, func, hex, koffi, optionalText, struct } from './native.mjs';
+import { ERR, HANDLE, callLater, callNow, checkText, fromHex, func, hex, koffi, optionalText, pack, packAll, struct } from './native.mjs';
 import { number } from './versions.mjs';
 
 const LEAF = struct('flagver_audit_entry', {
@@ -110,14 +110,14 @@ function proofOf(proof) {
   if (proof.hashes.length > PROOF_LIMIT) throw new RangeError(`a proof has at most ${PROOF_LIMIT} hashes`);
   const hashes = new Uint8Array(PROOF_LIMIT * 32);
   proof.hashes.forEach((hash, i) => hashes.set(fromHex(hash, 'a hash of the proof'), i * 32));
-  return {
+  const row = {
     first: leafNo(proof.first),
     second: leafNo(proof.second),
     count: proof.hashes.length,
-    reserved: 0,
-    leaf: new Uint8Array(fromHex(proof.leaf, 'the leaf')),
+    leaf: fromHex(proof.leaf, 'the leaf'),
     hashes,
   };
+  return packAll(PROOF, [row]);
 }
 
 function leafNo(value) {
@@ -126,14 +126,13 @@ function leafNo(value) {
   return value;
 }
 
-const verifyOf = ({ checkpoint, verifier, treeOnly = false } = {}) => ({
-  size: koffi.sizeof(VERIFY),
-  checkpoint: optionalText(checkpoint, 'checkpoint'),
-  checkpoint_length: checkpoint ? Buffer.byteLength(checkpoint) : 0,
-  verifier: optionalText(verifier, 'verifier'),
-  tree_only: treeOnly ? 1 : 0,
-  reserved: 0,
-});
+const verifyOf = ({ checkpoint, verifier, treeOnly = false } = {}) =>
+  pack(VERIFY, {
+    checkpoint: optionalText(checkpoint, 'checkpoint'),
+    checkpoint_length: checkpoint ? Buffer.byteLength(checkpoint) : 0,
+    verifier: optionalText(verifier, 'verifier'),
+    tree_only: treeOnly ? 1 : 0,
+  });
 
 /** `args` begins the call; findings are collected as lines. */
 function verifyWith(fn, args) {

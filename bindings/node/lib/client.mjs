@@ -5,7 +5,7 @@ import { missing, typeNumber, withFallback } from './flag.mjs';
 import { nativeContext, withContextsLocked } from './context.mjs';
 import { RetryError, UnknownOutcomeError, closed } from './error.mjs';
 import { ERR, HANDLE, VISIT, callLater, callNow, checkFunction, checkInteger, checkText, func, koffi } from './native.mjs';
-import { micros, narrow, optionalText, struct, toJson, visitor } from './native.mjs';
+import { micros, narrow, optionalText, sizeOf, struct, toJson, visitor } from './native.mjs';
 import { Calls, asWriter, gateOf } from './queue.mjs';
 import { ACTOR, actorOf } from './actor.mjs';
 import { Versions } from './versions.mjs';
@@ -80,7 +80,7 @@ function optionsOf(options) {
   const ms = (name) => checkInteger(options[name] ?? 0, name, 0, 2147483647);
 
   return {
-    size: koffi.sizeof(OPTIONS),
+    size: sizeOf(OPTIONS),
     no_environment: environment ? 0 : 1,
     background: background ? 1 : 0,
     tenant: optionalText(tenant, 'tenant'),

@@ -23,10 +23,97 @@ export const TELL = visitor('void', 1);
 /** Those of the library that are used here, by their names in C: tests compare them with the headers. */
 export const layouts = new Map();
 
+const laid = new Map();
+
 export function struct(name, members) {
   const type = koffi.struct(members);
   layouts.set(name, type);
+  laid.set(type, {
+    size: koffi.sizeof(type),
+    members: Object.entries(members).map(([member, of]) => ({ member, of, at: koffi.offsetof(type, member) })),
+  });
   return type;
+}
+
+/** Known from the beginning: where a worker thread is ended while it asks koffi, the process ends with it. */
+export const sizeOf = (type) => laid.get(type).size;
+
+const PUT = {
+  bool: (block, at, value) => block.bytes.writeUInt8(value ? 1 : 0, at),
+  int32: (block, at, value) => block.bytes.writeInt32LE(value, at),
+  uint32: (block, at, value) => block.bytes.writeUInt32LE(value, at),
+  int64: (block, at, value) => block.bytes.writeBigInt64LE(BigInt(value), at),
+  uint64: (block, at, value) => block.bytes.writeBigUInt64LE(BigInt(value), at),
+  size_t: (block, at, value) => block.bytes.writeBigUInt64LE(BigInt(value), at),
+  [HANDLE]: (block, at, value) => block.bytes.writeBigUInt64LE(BigInt(value), at),
+  double: (block, at, value) => block.bytes.writeDoubleLE(value, at),
+  str: (block, at, text) => block.point(at, Buffer.from(`${text}\0`)),
+  'str *': (block, at, texts) => block.pointToTexts(at, texts),
+  'uint8 *': (block, at, bytes) => block.point(at, bytes),
+};
+
+/** An array that is part of the structure. */
+const putBytes = (block, at, bytes) => block.bytes.set(bytes, at);
+
+/** Memory that does not move, and whose pointers are into itself. */
+class Block {
+  #behind = [];
+  #end;
+
+  constructor(size) {
+    this.bytes = Buffer.alloc(size);
+    this.#end = size;
+  }
+
+  /** What is pointed to is aligned as pointers are. */
+  point(at, bytes) {
+    const start = (this.#end + 7) & ~7;
+    this.#behind.push({ at, start, bytes });
+    this.#end = start + bytes.length;
+  }
+
+  pointToTexts(at, texts) {
+    const start = (this.#end + 7) & ~7;
+    this.point(at, Buffer.alloc(8 * texts.length));
+    texts.forEach((text, i) => PUT.str(this, start + 8 * i, text));
+  }
+
+  done() {
+    const block = Buffer.from(new ArrayBuffer(Math.max(this.#end, 8)));
+    const base = koffi.address(block);
+    block.set(this.bytes);
+    for (const { start, bytes } of this.#behind) block.set(bytes, start);
+    for (const { at, start } of this.#behind) block.writeBigUInt64LE(base + BigInt(start), at);
+    return block;
+  }
+}
+
+/**
+ * Structures that a call is given, one behind the other, as bytes. koffi would read an object's members
+ * itself, and where the worker thread that it runs on is ended meanwhile it goes on with what it could not
+ * read: that ends the process. To bytes it only points.
+ */
+export function packAll(type, rows) {
+  const { size, members } = laid.get(type);
+  const block = new Block(size * rows.length);
+
+  rows.forEach((row, i) => {
+    for (const { member, of, at } of members) {
+      const value = row[member] ?? null;
+      if (value !== null) (PUT[of] ?? putBytes)(block, i * size + at, value);
+    }
+  });
+  return block.done();
+}
+
+/** Its size is the first member of most of them. */
+export const pack = (type, values) => packAll(type, [{ size: sizeOf(type), ...values }]);
+
+/** An array of texts, likewise. */
+export function packTexts(texts) {
+  const block = new Block(8 * texts.length);
+  texts.forEach((text, i) => PUT.str(block, 8 * i, text));
+  return block.done();
 }
 
 // ---- memory for outputs ----
@@ -39,7 +126,7 @@ export const ERROR = struct('flagver_error', {
   sqlstate: koffi.array('char', 8, 'String'),
   message: koffi.array('char', 1024, 'String'),
 });
-const ERROR_SIZE = koffi.sizeof(ERROR);
+const ERROR_SIZE = sizeOf(ERROR);
 const FRAME_SIZE = 8192;
 
 /**

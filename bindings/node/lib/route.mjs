@@ -8,7 +8,7 @@ import { ACTOR, actorOf } from './actor.mjs';
 import { withContext } from './context.mjs';
 import { FlagverError, MistakeError, closed, mistake } from './error.mjs';
 import { CODES, ERR, HANDLE, callLater, callNow, checkFunction, checkInteger, checkText, func, koffi } from './native.mjs';
-import { ERROR, nameOf, optionalText, struct, synchronous, tellError } from './native.mjs';
+import { ERROR, nameOf, optionalText, pack, sizeOf, struct, synchronous, tellError } from './native.mjs';
 import { Calls } from './queue.mjs';
 
 // ---- the library's structures ----
@@ -341,7 +341,7 @@ class Callbacks {
     if (typeof side !== 'object' || side === null) throw new TypeError(`${name} is no side but ${nameOf(side)}`);
     const place = (member, wrap, type) => (side[member] === undefined ? 0 : this.add(checked(side, member, wrap), type));
     return {
-      size: koffi.sizeof(SIDE),
+      size: sizeOf(SIDE),
       client: 0,
       data: 0,
       read: place('read', readFrom, READ),
@@ -471,8 +471,8 @@ function resultAt(address) {
   };
 }
 
-const RESULT_SIZE = koffi.sizeof(RESULT);
-const PROGRESS_SIZE = koffi.sizeof(PROGRESS);
+const RESULT_SIZE = sizeOf(RESULT);
+const PROGRESS_SIZE = sizeOf(PROGRESS);
 
 function prepare(frame, size) {
   new Uint8Array(frame.view.buffer, frame.view.byteOffset, size).fill(0);
@@ -489,14 +489,12 @@ function takeResult(frame) {
 
 function changeOf({ percentage = 0, forced, note, waitMs = 0 } = {}) {
   if (typeof percentage !== 'number') throw new TypeError('the percentage is no number');
-  return {
-    size: koffi.sizeof(CHANGE),
+  return pack(CHANGE, {
     percentage,
     forced: optionalText(forced, 'forced'),
     note: optionalText(note, 'the note'),
     wait_ms: checkInteger(waitMs, 'waitMs', -1, 2147483647),
-    reserved: 0,
-  };
+  });
 }
 
 // ---- the route ----
@@ -570,7 +568,7 @@ function optionsOf(options, callbacks) {
   if (!Object.hasOwn(ORDERS, order)) throw new TypeError(`${JSON.stringify(order)} is no order: serial, random`);
   const ratio = (name) => checkInteger(options[name] ?? 0, name, -1, 2147483647);
   return {
-    size: koffi.sizeof(OPTIONS),
+    size: sizeOf(OPTIONS),
     flag: optionalText(flag, 'flag'),
     default_stage: defaultStage === undefined ? 0 : stageNumber(defaultStage),
     order: ORDERS[order],
@@ -654,15 +652,13 @@ export class Route {
     const bytes = payload === undefined || payload === null ? null : copyOf(payload, 'the payload');
     const id = optionalText(operationId, 'operationId');
     return withContext(context, (handle) => {
-      const call = {
-        size: koffi.sizeof(ROUTE_CALL),
+      const call = pack(ROUTE_CALL, {
         context: handle,
         payload: bytes && orNull(bytes),
         payload_length: bytes ? bytes.length : 0,
         operation_id: id,
         strict: strict ? 1 : 0,
-        reserved: 0,
-      };
+      });
       return this.#called(fn, [...before, call]);
     });
   }
@@ -723,14 +719,12 @@ export class Route {
 
   /** Compares all records: { compared, differences, leftOut, list }, or `each` is called with one after the other. */
   async verify({ chunk = 0, confirmMs = 0, repair = false } = {}, each) {
-    const native = {
-      size: koffi.sizeof(COMPARE),
+    const options = {
       chunk: checkInteger(chunk, 'chunk', 0, 1e6),
       confirm_ms: checkInteger(confirmMs, 'confirmMs', 0, 2147483647),
       repair: repair ? 1 : 0,
-      reserved: 0,
     };
-    return this.#route.write('a comparison', () => verifyWith(this.#route.handle, native, each));
+    return this.#route.write('a comparison', () => verifyWith(this.#route.handle, options, each));
   }
 }
 construct = Symbol('opened');
@@ -785,7 +779,7 @@ async function verifyWith(handle, options, each) {
   };
   const result = await callLater(
     routeVerify,
-    (f) => [handle, { ...options, ret_left_out: f.out + 16 }, visit, 0, f.out, f.out + 8, f.err],
+    (f) => [handle, pack(COMPARE, { ...options, ret_left_out: f.out + 16 }), visit, 0, f.out, f.out + 8, f.err],
     (f) => ({ compared: f.uint64(0), differences: f.uint64(8), leftOut: f.uint64(16), list }),
   );
   if (thrown) throw thrown.error;

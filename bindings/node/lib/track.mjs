@@ -1,7 +1,7 @@
 // What becomes of flags: outcomes of the code behind them, events, and the sums of both.
 
 import { nativeContext } from './context.mjs';
-import { ERR, HANDLE, TELL, callLater, callNow, checkText, func, koffi, micros, optionalText, visitLater, struct } from './native.mjs';
+import { ERR, HANDLE, TELL, callLater, callNow, checkText, func, koffi, micros, optionalText, pack, visitLater, struct } from './native.mjs';
 
 const OPTIONS = struct('flagver_track_options', { size: 'size_t', flag: 'str', from: 'int64', to: 'int64', by: 'int32', own: 'int32' });
 const GROUP = struct('flagver_track_group', {
@@ -35,14 +35,13 @@ const UNKNOWN = -1;
 
 function which({ flag, from, to, by = 'all', own = false } = {}) {
   if (!Object.hasOwn(BY, by)) throw new TypeError(`${JSON.stringify(by)} is none of all, day, hour`);
-  return {
-    size: koffi.sizeof(OPTIONS),
+  return pack(OPTIONS, {
     flag: optionalText(flag, 'flag'),
     from: from === undefined ? 0 : micros(from, 'from'),
     to: to === undefined ? 0 : micros(to, 'to'),
     by: BY[by],
     own: own ? 1 : 0,
-  };
+  });
 }
 
 function groupAt(address) {

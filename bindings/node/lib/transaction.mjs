@@ -5,7 +5,7 @@
 
 import { ACTOR, actorOf } from './actor.mjs';
 import { closed } from './error.mjs';
-import { ERR, HANDLE, callLater, checkInteger, checkText, fromHex, func, koffi, micros, optionalText, toJson, struct } from './native.mjs';
+import { ERR, HANDLE, callLater, checkInteger, checkText, fromHex, func, koffi, micros, optionalText, pack, packAll, packTexts, toJson, struct } from './native.mjs';
 import { Turn } from './queue.mjs';
 import { number, phaseText, statusNumber, subjectText, takeVersion } from './versions.mjs';
 
@@ -90,18 +90,17 @@ const EXPECT_NONE = 0xffffffff;
 const SUBMIT = 1;
 const EMERGENCY = 2;
 
-/** A write's options as the library wants them; the hash has to live until the call is over. */
+/** A write's options as the library wants them. */
 function writeOf(options = {}) {
   if (typeof options === 'string') options = { note: options };
-  return {
-    size: koffi.sizeof(WRITE),
+  return pack(WRITE, {
     note: optionalText(options.note, 'the note'),
     expect_no: options.expect === 'none' ? EXPECT_NONE : number(options.expect ?? 0, 'expect'),
     flags: (options.submit ? SUBMIT : 0) | (options.emergency ? EMERGENCY : 0),
     content_hash: options.contentHash === undefined ? null : fromHex(options.contentHash, 'contentHash'),
     parent_no: number(options.parent ?? 0, 'parent'),
     baseline_no: number(options.baseline ?? 0, 'baseline'),
-  };
+  });
 }
 
 const keyText = (key) => checkText(key, 'the key');
@@ -175,18 +174,17 @@ const lost = new FinalizationRegistry((core) => core.end().catch(() => {}));
 let construct;
 
 export async function beginTransaction(core, client, actor, options = {}) {
-  const native = {
-    size: koffi.sizeof(OPTIONS),
+  const timeout = checkInteger(options.timeoutMs ?? 0, 'timeoutMs', -1, 2147483647);
+  const native = pack(OPTIONS, {
     idempotency_key: optionalText(options.idempotencyKey, 'idempotencyKey'),
-    timeout_ms: checkInteger(options.timeoutMs ?? 0, 'timeoutMs', -1, 2147483647),
-    reserved: 0,
-  };
+    timeout_ms: timeout,
+  });
   const who = actorOf(actor);
   core.use();
-  const leave = await core.lane.enter(core.waitMs, native.timeout_ms || TIMEOUT_MS);
+  const leave = await core.lane.enter(core.waitMs, timeout || TIMEOUT_MS);
   try {
     // It is the client's before the call is over: one that is being closed ends it, too.
-    const made = (f) => new Transaction(construct, new TxnCore(core, f.handle(), leave, native.timeout_ms), client);
+    const made = (f) => new Transaction(construct, new TxnCore(core, f.handle(), leave, timeout), client);
     return await core.call(txnBegin, (f) => [core.handle, who, native, f.out, f.err], made);
   } catch (error) {
     leave();
@@ -234,7 +232,7 @@ export class Transaction {
 
   async lock(phase, subjects) {
     const texts = textsOf(subjects, 'subjects');
-    await this.#txn.call(txnLock, () => [phaseText(phase), texts, texts.length]);
+    await this.#txn.call(txnLock, () => [phaseText(phase), packTexts(texts), texts.length]);
   }
 
   static use(txn) {
@@ -282,12 +280,12 @@ class FlagWriter {
 
   async betaAdd(key, users, options) {
     const texts = textsOf(users, 'users');
-    return this.#number(flags.betaAdd, [keyText(key), texts, texts.length, writeOf(options)]);
+    return this.#number(flags.betaAdd, [keyText(key), packTexts(texts), texts.length, writeOf(options)]);
   }
 
   async betaRemove(key, users, options) {
     const texts = textsOf(users, 'users');
-    return this.#number(flags.betaRemove, [keyText(key), texts, texts.length, writeOf(options)]);
+    return this.#number(flags.betaRemove, [keyText(key), packTexts(texts), texts.length, writeOf(options)]);
   }
 
   /** null takes the schedule away. */
@@ -455,17 +453,17 @@ class ItemWriter {
       const json = payloadText(payload);
       return { key: keyText(key), json, length: Buffer.byteLength(json) };
     });
-    return this.#version(native.itemsPut, phase, subject, no, [contents, contents.length, writeOf(options)]);
+    return this.#version(native.itemsPut, phase, subject, no, [packAll(CONTENT, contents), contents.length, writeOf(options)]);
   }
 
   async remove(phase, subject, no, keys, options) {
     const texts = textsOf(keys, 'keys');
-    return this.#version(native.itemsRemove, phase, subject, no, [texts, texts.length, writeOf(options)]);
+    return this.#version(native.itemsRemove, phase, subject, no, [packTexts(texts), texts.length, writeOf(options)]);
   }
 
   async decide(phase, subject, no, keys, status, options) {
     const texts = textsOf(keys, 'keys');
-    return this.#version(native.itemsDecide, phase, subject, no, [texts, texts.length, statusNumber(status), writeOf(options)]);
+    return this.#version(native.itemsDecide, phase, subject, no, [packTexts(texts), texts.length, statusNumber(status), writeOf(options)]);
   }
 }
 

@@ -1,7 +1,7 @@
 // Reading versions of records: they are immutable, and need no transaction.
 
 import { ACTOR, actorOf } from './actor.mjs';
-import { ERR, HANDLE, VISIT, checkInteger, checkText, func, hex, koffi, micros, optionalText, visitLater, visitor, struct } from './native.mjs';
+import { ERR, HANDLE, VISIT, checkInteger, checkText, func, hex, koffi, micros, optionalText, pack, visitLater, visitor, struct } from './native.mjs';
 
 const VERSION = struct('flagver_version', {
   phase: 'str',
@@ -201,8 +201,7 @@ function stateBits(states) {
 }
 
 function listOf(options = {}) {
-  return {
-    size: koffi.sizeof(LIST),
+  return pack(LIST, {
     prefix: optionalText(options.prefix, 'prefix'),
     after: optionalText(options.after, 'after'),
     after_no: number(options.afterNo ?? 0, 'afterNo'),
@@ -213,7 +212,7 @@ function listOf(options = {}) {
     states: stateBits(options.states),
     as_of: options.asOf === undefined ? 0 : micros(options.asOf, 'asOf'),
     author: optionalText(options.author, 'author'),
-  };
+  });
 }
 
 export const number = (value, what) => checkInteger(value, what, 0, 0xffffffff);
@@ -298,15 +297,14 @@ export class Versions {
   }
 
   async metrics(options = {}) {
-    const native = {
-      size: koffi.sizeof(METRIC_OPTIONS),
+    const native = pack(METRIC_OPTIONS, {
       phase: optionalText(options.phase, 'phase'),
       prefix: optionalText(options.prefix, 'prefix'),
       from: options.from === undefined ? 0 : micros(options.from, 'from'),
       to: options.to === undefined ? 0 : micros(options.to, 'to'),
       parts: checkInteger(options.parts ?? 0, 'parts', 0, 1000),
       by_month: options.byMonth ? 1 : 0,
-    };
+    });
     return this.#all(versionMetrics, [native], metricAt);
   }
 }
