@@ -115,8 +115,8 @@ test('clients that are closed while a transaction is open do not starve it', asy
   let closed = 0;
   const closing = others.map((other) => other.close().then(() => closed++));
   await new Promise((resolve) => setTimeout(resolve, 50));
-  await txn.commit();
   assert.ok(closed < others.length);
+  await txn.commit();
   await Promise.all(closing);
   const [{ count }] = await client.tracking.report();
   assert.equal(count, others.length);

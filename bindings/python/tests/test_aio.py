@@ -151,7 +151,8 @@ class Async(unittest.IsolatedAsyncioTestCase):
     async def test_changes_are_told_to_the_loop(self):
         changes = self.client.changes()
         heard = asyncio.ensure_future(changes.__anext__())
-        await asyncio.sleep(0.05)
+        while not self.client.sync._core.listeners:
+            await asyncio.sleep(0.001)
         await self.client.transact("alice", lambda txn: txn.flag_put("f", FLAG))
         self.assertEqual(await asyncio.wait_for(heard, 60), ["f"])
         await changes.aclose()
