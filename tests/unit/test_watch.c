@@ -137,11 +137,12 @@ static int64_t value_of(flagver_client *client)
     return flagver_flag_int(client, "f", NULL, -1);
 }
 
-/* The client has begun, and looks at nothing any more. */
+/* The client has begun, for which it looks once, and its thread, which looks again; it looks at nothing any more. */
 static void settle(void)
 {
     int before;
 
+    wait_until(asked > 1);
     do {
         before = asked;
         rest(40);
