@@ -471,11 +471,22 @@ static int do_verify(void)
     return r;
 }
 
+/* A busy machine alone makes no failure of it. */
+static int flip_to(int stage)
+{
+    int r;
+
+    do
+        r = try_stage(stage, 20);
+    while (r == FLAGVER_EBUSY && flagver_fault_failures(fault) == 0);
+    return r;
+}
+
 static int do_flip(void)
 {
-    int r = try_stage(FLAGVER_STAGE_LIVE, 20);
+    int r = flip_to(FLAGVER_STAGE_LIVE);
 
-    return r < 0 ? r : try_stage(FLAGVER_STAGE_RAMP, 20);
+    return r < 0 ? r : flip_to(FLAGVER_STAGE_RAMP);
 }
 
 static void get_ready_to_roll_back(void)
