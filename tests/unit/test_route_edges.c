@@ -804,12 +804,7 @@ static int count_asked(int side)
 
 START_TEST(so_is_why_a_key_is_not_repaired)
 {
-    flagver_options options = quiet_options();
-
-    spies_reset();
-    options.log = note_line;
-    client = open_with(FAULT_KIND + 1, &options);
-    put_migration(client, "users", "{'stage': 'dualwrite'}");
+    open_counted("{'stage': 'dualwrite'}");
     spies[NEW] = (struct spy){ .returns = FLAGVER_EIO, .words = "burnt\ndown\n" };
     route = open_route(client, "users", spy_side(OLD), spy_side(NEW),
                        (flagver_route_options){ .background = 1 });
