@@ -208,8 +208,8 @@ static int copy_guarded(struct fv_chunk *chunk, flagver_error *err)
     r = fv_chunk_run(chunk, fv_side_other(chunk->authority), write_newer, err);
     if (r == 0 || chunk->limit > 1 || chunk->call.sink.found_count == 0)
         return r;
-    return fv_route_owe(chunk->route, chunk->authority, chunk->epoch,
-                        chunk->call.sink.found[0].key, err);
+    return fv_route_owe(chunk->route, chunk->authority, chunk->epoch, chunk->call.sink.found[0].key,
+                        err);
 }
 
 /* ---- a detached side: each record is an operation of its own ---- */

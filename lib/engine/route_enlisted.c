@@ -303,7 +303,8 @@ static int find_created(struct fv_writing *writing, flagver_txn *txn, struct fv_
     fv_write_plan(writing, writing->decision.stage);
     r = fv_sink_key(&writing->calls[writing->plan.primary].sink, key);
     if (r == FLAGVER_EINVAL)
-        return fv_fail(err, FLAGVER_ECORRUPT, "%s: what was recorded of a creation is no key", name);
+        return fv_fail(err, FLAGVER_ECORRUPT, "%s: what was recorded of a creation is no key",
+                       name);
     return r < 0 ? fv_fail_memory(err) : 1;
 }
 
@@ -321,10 +322,11 @@ static int check_home(const struct passage *passage, flagver_txn *txn, flagver_e
     fits = route->steering.enlisted[passage->authority] && source->store == home.store &&
            strcmp(source->tenant, home.tenant) == 0;
     fv_store_release(home.store);
-    return fits ? 0
-                : fv_fail(err, FLAGVER_EINVAL,
-                          "%s: the transaction is not on the store in which the %s side is enlisted",
-                          route->name, fv_side_name((int)passage->authority));
+    return fits
+               ? 0
+               : fv_fail(err, FLAGVER_EINVAL,
+                         "%s: the transaction is not on the store in which the %s side is enlisted",
+                         route->name, fv_side_name((int)passage->authority));
 }
 
 /* A transaction that began before the authority changed is to be started over. */

@@ -823,8 +823,8 @@ START_TEST(nor_does_a_comparison)
     assert_ok(flagver_route_rollback(route, &alice, NULL, &error));
     assert_ok(flagver_route_remove(route, "k", NULL, NULL, &error));
     go_to(route, FLAGVER_STAGE_DUALWRITE);
-    assert_fails(FLAGVER_EBUSY, flagver_route_verify(route, &options, force_meanwhile, NULL, NULL,
-                                                     NULL, &error));
+    assert_fails(FLAGVER_EBUSY,
+                 flagver_route_verify(route, &options, force_meanwhile, NULL, NULL, NULL, &error));
     assert_on(FLAGVER_SIDE_NEW, "k", "1");
     ck_assert_uint_eq(take_steps(route).waiting, 0);
     assert_on(FLAGVER_SIDE_NEW, "k", "1");

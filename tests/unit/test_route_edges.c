@@ -570,9 +570,9 @@ START_TEST(so_are_many)
             made_returns = i == 3 ? FLAGVER_EEXIST : 0;
             snprintf(expected, sizeof expected, "%0*d", lengths[i], i + 1);
             snprintf(flag, sizeof flag, "flag-%d", i);
-            ck_assert_int_eq(flagver_route_write_in(route, txn, NULL, "v", 1, NULL, &result,
-                                                    &error),
-                             made_returns);
+            ck_assert_int_eq(
+                flagver_route_write_in(route, txn, NULL, "v", 1, NULL, &result, &error),
+                made_returns);
             if (i != 3)
                 ck_assert_str_eq(result.key, expected);
             flagver_route_result_clear(&result);
