@@ -216,21 +216,28 @@ int fv_steering_view(struct fv_steering *steering, int64_t age_ms, struct fv_vie
 struct operation {
     int (*run)(void *data, flagver_txn *txn, flagver_error *err);
     void *data;
+    int tried; /* the try in which it was run last: its data are of that one */
 };
 
 /*
  * Where an earlier try took place, whose outcome was not known, its data are what came of it: run once more
- * behind itself it would find other versions, and make other keys, which nobody has.
+ * behind itself it would find other versions, and make other keys, which nobody has. A try that came between, while
+ * the commit was still under way, has left nothing of them.
  */
 static int run_operation(void *data, flagver_txn *txn, flagver_error *err)
 {
-    const struct operation *operation = data;
+    struct operation *operation = data;
     int r = fv_txn_enter(txn, err);
 
     if (r < 0)
         return r;
-    if (!fv_txn_took_place(txn))
+    if (!fv_txn_took_place(txn)) {
+        operation->tried = fv_txn_try(txn);
         r = operation->run(operation->data, txn, err);
+    } else if (operation->tried != fv_txn_try_in_doubt(txn)) {
+        r = fv_fail(err, FLAGVER_EUNKNOWN,
+                    "the transaction took place, and what came of it is not known any more");
+    }
     return fv_txn_leave(txn, r, err);
 }
 
@@ -239,7 +246,7 @@ int fv_steering_run_on(flagver_client *client,
                        flagver_error *err)
 {
     const flagver_actor actor = { .size = sizeof actor, .id = ACTOR };
-    struct operation operation = { run, data };
+    struct operation operation = { run, data, 0 };
     struct fv_txn_source source;
     int r;
 

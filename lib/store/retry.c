@@ -159,7 +159,7 @@ int fv_txn_run_until(const struct fv_txn_source *source, const flagver_actor *ac
                      flagver_error *err)
 {
     char own_key[FV_UUID_TEXT];
-    struct fv_try try = { own_key, 1 };
+    struct fv_try try = { own_key, 1, 0 };
     struct wanted wanted = { .count = 0 };
     bool has_key = options && options->idempotency_key;
     bool unknown = false, refused = false, again;
@@ -175,6 +175,8 @@ int fv_txn_run_until(const struct fv_txn_source *source, const flagver_actor *ac
     for (;;) {
         problem = (flagver_error){ .code = 0 };
         r = try_once(source, actor, options, &try, &wanted, run, data, &problem);
+        if (r == FLAGVER_EUNKNOWN)
+            try.in_doubt = try.number;
         unknown = unknown || r == FLAGVER_EUNKNOWN;
         again = worth_another_try(r) || (unknown && !refused && is_refusal(r));
         refused = refused || is_refusal(r);

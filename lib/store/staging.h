@@ -52,6 +52,7 @@ struct flagver_txn {
     const char *key; /* under which operations are recorded; NULL: none */
     bool key_is_ours;
     bool key_is_fresh;             /* nobody can have used it before */
+    int try_number, try_in_doubt;  /* as in struct fv_try; 0: there are no tries */
     const char *written_key;       /* of the row that tells whether the commit took place */
     uint8_t asked[FV_DIGEST_SIZE]; /* the operation under way */
     struct fv_text operations;     /* what was recorded in this transaction */
@@ -104,7 +105,8 @@ int64_t fv_source_time(const struct fv_txn_source *source);
 /* One of several tries under one key, the caller's or our own. */
 struct fv_try {
     const char *own_key;
-    int number; /* from 1 */
+    int number;   /* from 1 */
+    int in_doubt; /* the last one before whose outcome nobody knows; 0: none */
 };
 
 int fv_txn_begin_try(const struct fv_txn_source *source, const flagver_actor *actor,

@@ -59,6 +59,16 @@ bool fv_txn_took_place(flagver_txn *txn)
     return txn->replaying;
 }
 
+int fv_txn_try(const flagver_txn *txn)
+{
+    return txn->try_number;
+}
+
+int fv_txn_try_in_doubt(const flagver_txn *txn)
+{
+    return txn->try_in_doubt;
+}
+
 bool fv_txn_is_first_try(const flagver_txn *txn)
 {
     return txn->key_is_ours && txn->key_is_fresh;
@@ -545,6 +555,8 @@ int fv_txn_begin_try(const struct fv_txn_source *source, const flagver_actor *ac
     r = begin(source, actor, options, &txn, err);
     if (r < 0)
         return r;
+    txn->try_number = try->number;
+    txn->try_in_doubt = try->in_doubt;
     if (!txn->key) {
         txn->key_is_ours = true;
         txn->key_is_fresh = try->number == 1;

@@ -136,6 +136,10 @@ int64_t fv_txn_began(const flagver_txn *txn);
 /* Was it committed by an earlier try? Then all that was recorded in it counts as done again. */
 bool fv_txn_took_place(flagver_txn *txn);
 
+/* Which try this is, from 1; and the one that it will have been: the last whose outcome nobody knew. 0: none. */
+int fv_txn_try(const flagver_txn *txn);
+int fv_txn_try_in_doubt(const flagver_txn *txn);
+
 /* Is another try to follow, for certain, when others turn out to have been faster? */
 bool fv_txn_is_first_try(const flagver_txn *txn);
 

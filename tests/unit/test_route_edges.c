@@ -677,6 +677,77 @@ START_TEST(what_is_asked_under_a_key_must_be_the_same)
 }
 END_TEST
 
+/* ---- a commit that is still under way while the next try is ---- */
+
+/* What a store shows that carries it out a little later: the row that tells of it is not there yet. */
+static void hide_requests(const char *from, const char *to)
+{
+    char sql[160];
+    sqlite3 *db;
+    int changes = 0;
+
+    ck_assert_int_eq(sqlite3_open(file_named("store"), &db), SQLITE_OK);
+    sqlite3_busy_timeout(db, 20000);
+    snprintf(sql, sizeof sql,
+             "UPDATE flagver_keyed SET key = '%s' || substr(key, 3) "
+             "WHERE space = 'request' AND key GLOB '%s*'",
+             to, from);
+    while (changes == 0) {
+        ck_assert_int_eq(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+        changes = sqlite3_changes(db);
+    }
+    sqlite3_close(db);
+}
+
+static atomic_int calls;
+
+static void *delay_commit(void *data)
+{
+    (void)data;
+    hide_requests("o:", "x:");
+    while (atomic_load(&calls) < 2)
+        usleep(1000);
+    hide_requests("x:", "o:");
+    return NULL;
+}
+
+static int make_once(void *data, const flagver_side_call *call, const void *value, size_t length,
+                     flagver_sink *sink, flagver_error *err)
+{
+    return atomic_fetch_add(&calls, 1) == 0 ? make_record(data, call, value, length, sink, err)
+                                            : FLAGVER_EBUSY;
+}
+
+START_TEST(a_try_that_failed_is_not_taken_for_the_one_that_took_place)
+{
+    flagver_route_result result = { .size = sizeof result };
+    flagver_side side;
+    struct lite lite;
+    pthread_t thread;
+    int r;
+
+    spies_reset();
+    made = made_returns = made_length = 0;
+    client = open_store(FAULT_KIND);
+    put_migration(client, "users", "{'stage': 'off'}");
+    lite = (struct lite){ .client = client, .path = file_named("store"), .name = "of_table" };
+    lite_make(&lite);
+    side = lite_side(&lite);
+    side.write = make_once;
+    route = open_route(client, "users", side, spy_side(NEW), (flagver_route_options){ 0 });
+    flagver_fault_lie(fault, 1, FLAGVER_FAULT_DONE);
+    flagver_fault_fail(fault, FLAGVER_FAULT_OUTCOME, 1, FLAGVER_EUNAVAILABLE, true);
+    ck_assert_int_eq(pthread_create(&thread, NULL, delay_commit, NULL), 0);
+    r = flagver_route_write(route, NULL, "v", 1, NULL, &result, &error);
+    pthread_join(thread, NULL);
+    flagver_fault_reset(fault);
+    ck_assert_ptr_null(result.key);
+    ck_assert_int_eq(r, FLAGVER_EUNKNOWN);
+    flagver_route_result_clear(&result);
+    leave();
+}
+END_TEST
+
 /* ---- flips that do not come to their end ---- */
 
 /* The new side fails, so that a key waits, and with it the flip to the new side; asked for twice. */
@@ -888,6 +959,7 @@ int main(void)
     tcase_add_test(tests, a_transaction_that_met_a_flip_is_well_when_it_is_started_over);
     tcase_add_test(tests, what_a_transaction_has_created_is_created_once_under_its_key);
     tcase_add_test(tests, so_are_many);
+    tcase_add_test(tests, a_try_that_failed_is_not_taken_for_the_one_that_took_place);
     tcase_add_loop_test(tests, rows_of_requests_that_are_spoilt_are_no_keys, 0, 6);
     tcase_add_test(tests, also_where_another_side_is_believed_by_then);
     tcase_add_test(tests, what_was_refused_under_a_key_is_not_asked_for_again);
