@@ -85,12 +85,17 @@ static void begin_result(flagver_route_result *result)
     result->pending = false;
 }
 
+static void free_gift(flagver_route_result *result)
+{
+    free(result->value);
+    free(result->key);
+}
+
 void flagver_route_result_clear(flagver_route_result *result)
 {
     if (!result)
         return;
-    free(result->value);
-    free(result->key);
+    free_gift(result);
     begin_result(result);
 }
 
@@ -141,7 +146,7 @@ static int run(flagver_route *route, struct fv_route_asked *asked, const flagver
         return r;
     r = operation(route, asked, result, err);
     if (!ret_result)
-        flagver_route_result_clear(&own);
+        free_gift(&own);
     return r;
 }
 

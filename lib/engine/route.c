@@ -395,27 +395,34 @@ int64_t fv_route_now(const flagver_route *route)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+static void send_event(const flagver_route *route, const struct fv_route_asked *asked,
+                       const struct fv_decision *decision, int64_t time,
+                       const flagver_route_result *result)
+{
+    const flagver_route_event event = { .route = route->name,
+                                        .operation = asked->operation,
+                                        .key = asked->key ? asked->key : result->key,
+                                        .context = asked->call.context,
+                                        .time = time,
+                                        .stage = decision->stage,
+                                        .default_stage = route->options.default_stage,
+                                        .version = decision->version,
+                                        .reason = decision->reason,
+                                        .error = decision->error,
+                                        .sides = { result->sides[0], result->sides[1] },
+                                        .consistent = result->consistent,
+                                        .check_ratio = decision->check_ratio,
+                                        .sampling_ratio = decision->sampling_ratio };
+
+    route->options.event(route->options.event_data, &event);
+}
+
 void fv_route_tell(flagver_route *route, const struct fv_route_asked *asked,
                    const struct fv_decision *decision, int64_t time,
                    const flagver_route_result *result)
 {
-    flagver_route_event event = { .route = route->name,
-                                  .operation = asked->operation,
-                                  .key = asked->key ? asked->key : result->key,
-                                  .context = asked->call.context,
-                                  .time = time,
-                                  .stage = decision->stage,
-                                  .default_stage = route->options.default_stage,
-                                  .version = decision->version,
-                                  .reason = decision->reason,
-                                  .error = decision->error,
-                                  .sides = { result->sides[0], result->sides[1] },
-                                  .consistent = result->consistent,
-                                  .check_ratio = decision->check_ratio,
-                                  .sampling_ratio = decision->sampling_ratio };
-
     if (!route->by_flag)
         fv_meter_count(&route->meter, asked->operation, (uint64_t)decision->version, result);
     if (route->options.event && fv_route_sample(route, decision->sampling_ratio))
-        route->options.event(route->options.event_data, &event);
+        send_event(route, asked, decision, time, result);
 }

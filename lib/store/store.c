@@ -41,17 +41,20 @@ int64_t fv_monotonic_ms(void)
 int fv_check_text(const char *what, const char *text, size_t limit, flagver_error *err)
 {
     size_t length = text ? strlen(text) : 0, i;
+    unsigned char bits = 0;
 
     if (!text)
         return fv_fail(err, FLAGVER_EINVAL, "%s is NULL", what);
     if (length == 0 || length > limit)
         return fv_fail(err, FLAGVER_EINVAL, "%s is %zu bytes; 1 to %zu allowed", what, length,
                        limit);
-    if (!fv_utf8_valid(text, length))
-        return fv_fail(err, FLAGVER_EINVAL, "%s is not UTF-8", what);
-    for (i = 0; i < length; i++)
+    for (i = 0; i < length; i++) {
         if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
             return fv_fail(err, FLAGVER_EINVAL, "%s has a control character at byte %zu", what, i);
+        bits |= (unsigned char)text[i];
+    }
+    if (bits >= 0x80 && !fv_utf8_valid(text, length)) /* most is ASCII */
+        return fv_fail(err, FLAGVER_EINVAL, "%s is not UTF-8", what);
     return 0;
 }
 
