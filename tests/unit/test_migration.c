@@ -740,6 +740,14 @@ static void be_held_up(int arrangement, struct fv_view *ret_view)
     force(FLAGVER_STAGE_RAMPDOWN);
 }
 
+/* In time both have what the new side got last. */
+static void assert_settled(void)
+{
+    ck_assert(take_steps(route).copied_all);
+    assert_on(FLAGVER_SIDE_NEW, "k", "3");
+    assert_on(FLAGVER_SIDE_OLD, "k", "3");
+}
+
 START_TEST(a_repair_that_was_held_up_does_not_overwrite_the_side_that_is_believed_by_now)
 {
     struct fv_view view;
@@ -749,9 +757,7 @@ START_TEST(a_repair_that_was_held_up_does_not_overwrite_the_side_that_is_believe
     r = fv_route_repair(route, FV_OLD, "k", &error);
     assert_on(FLAGVER_SIDE_NEW, "k", "3");
     ck_assert_int_eq(r, 0);
-    ck_assert(take_steps(route).copied_all);
-    assert_on(FLAGVER_SIDE_NEW, "k", "3");
-    assert_on(FLAGVER_SIDE_OLD, "k", "3");
+    assert_settled();
     leave();
 }
 END_TEST
@@ -765,14 +771,21 @@ START_TEST(nor_does_a_copy)
     be_held_up(_i, &view);
     assert_fails(FLAGVER_EBUSY, fv_route_copy(route, &view, true, &copied, &passage, &error));
     assert_on(FLAGVER_SIDE_NEW, "k", "3");
-    ck_assert(take_steps(route).copied_all);
-    assert_on(FLAGVER_SIDE_NEW, "k", "3");
-    assert_on(FLAGVER_SIDE_OLD, "k", "3");
+    assert_settled();
     leave();
 }
 END_TEST
 
 /* It is the authority once more, in another epoch, and lacks by force what only the other side has. */
+static void force_there_and_back(void)
+{
+    for (int stage = FLAGVER_STAGE_BACKFILL; stage <= FLAGVER_STAGE_COMPLETE; stage++)
+        force(stage);
+    write_text(route, "k", "1");
+    for (int stage = FLAGVER_STAGE_RAMPDOWN; stage >= FLAGVER_STAGE_RAMP; stage--)
+        force(stage);
+}
+
 START_TEST(nor_does_a_sweep_of_an_earlier_epoch_remove_anything)
 {
     struct fv_passage passage;
@@ -782,11 +795,7 @@ START_TEST(nor_does_a_sweep_of_an_earlier_epoch_remove_anything)
     arrange(_i);
     advance_to(FLAGVER_STAGE_DUALWRITE);
     assert_ok(fv_steering_look(&route->steering, &view, &error));
-    for (int stage = FLAGVER_STAGE_BACKFILL; stage <= FLAGVER_STAGE_COMPLETE; stage++)
-        force(stage);
-    write_text(route, "k", "1");
-    for (int stage = FLAGVER_STAGE_RAMPDOWN; stage >= FLAGVER_STAGE_RAMP; stage--)
-        force(stage);
+    force_there_and_back();
     assert_fails(FLAGVER_EBUSY, fv_route_copy(route, &view, true, &copied, &passage, &error));
     assert_on(FLAGVER_SIDE_NEW, "k", "1");
     ck_assert_uint_eq(take_steps(route).waiting, 0);
@@ -794,15 +803,6 @@ START_TEST(nor_does_a_sweep_of_an_earlier_epoch_remove_anything)
     leave();
 }
 END_TEST
-
-static void force_there_and_back(void)
-{
-    for (int stage = FLAGVER_STAGE_BACKFILL; stage <= FLAGVER_STAGE_COMPLETE; stage++)
-        force(stage);
-    write_text(route, "k", "1");
-    for (int stage = FLAGVER_STAGE_RAMPDOWN; stage >= FLAGVER_STAGE_RAMP; stage--)
-        force(stage);
-}
 
 static bool force_meanwhile(void *data, const flagver_difference *difference)
 {
